@@ -1,0 +1,166 @@
+#pragma once
+// The interface between pg_replicator and its adapters. An adapter is a shared object of its own with one
+// extern "C" factory, `pg_replicator_adapter`, that states the version of this interface; it is loaded only in
+// the backend or worker that needs it, and knows nothing of PostgreSQL.
+//
+// All calls may throw SourceError and nothing else (bad_alloc apart). No call waits longer than a second
+// without asking Interrupts.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/row_batch.hpp"
+#include "core/source_error.hpp"
+#include "core/table_name.hpp"
+#include "core/url.hpp"
+
+namespace pgrepl::core {
+
+/// Raised with every change of anything that adapters and the extension share.
+constexpr std::uint32_t kAdapterAbiVersion = 1;
+
+/// The caller's wish to stop, and the only way in which an adapter may wait.
+class Interrupts {
+  public:
+    enum class WaitFor { kTime, kReadable, kWritable };
+
+    virtual ~Interrupts() = default;
+
+    /// Whether the adapter should give up as soon as it can, by throwing SourceError kInterrupted.
+    [[nodiscard]] virtual bool pending() noexcept = 0;
+
+    /// Waits until `fd` is ready (kTime: ignores fd), `timeout_ms` have passed, or an interrupt is pending.
+    /// Returns whether fd is ready. Never throws and never longjmps, so that it may be called from within a
+    /// driver's callback.
+    virtual bool wait(int fd, WaitFor what, int timeout_ms) noexcept = 0;
+};
+
+/// What an adapter needs to open its source.
+struct SourceConfig {
+    SourceUrl url;         ///< without the secret
+    std::string password;  ///< empty if there is none
+    std::map<std::string, std::string> options;
+    int connect_timeout_ms = 10'000;  ///< also: how long a lock of others is waited for
+    /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
+    /// emptied by the caller when the source is dropped.
+    std::string scratch_directory;
+};
+
+/// A place in the source's log, or the identity of one state of a source without a log. Opaque text that only
+/// the adapter reads; kept in the catalog and shown to users.
+struct Position {
+    std::string text;
+};
+
+struct SourceInfo {
+    std::string server_version;  ///< "SQLite 3.40.1", "MariaDB 10.11.6"
+    std::string description;     ///< what a person should know: "WAL mode, UTF-16le, page size 4096"
+};
+
+/// How much of a source transaction a reader of the target may see; types of replicator_tables.consistency.
+enum class Consistency : std::uint8_t { kTransaction, kDocument, kState };
+
+/// A table as discovered.
+struct TableInfo {
+    TableName name;
+    std::string kind;                ///< "table", "view", "virtual table", …
+    std::string unsupported_reason;  ///< empty: it can be copied
+    RowLayout layout;
+    std::vector<std::string> column_types;  ///< declared types, in layout order, for replicator_discover
+    std::vector<std::string> key_names;     ///< names of the key's columns; empty: rowid or no key
+    std::string note;                       ///< what a user should know: "virtual generated column x left out"
+    std::string definition;                 ///< changes whenever the table's structure does
+    std::optional<std::int64_t> estimated_rows;
+    std::optional<std::int64_t> estimated_bytes;
+    Consistency consistency = Consistency::kTransaction;
+};
+
+/// A part of a table in key order: keys above `lower`, up to and including `upper`. Opaque text of the adapter; an
+/// empty bound is open.
+struct ChunkRange {
+    std::string lower;
+    std::string upper;
+};
+
+/// How much one read() may put into a batch. A single row may exceed the bytes.
+struct BatchLimits {
+    std::size_t rows = 1000;
+    std::size_t bytes = 1 << 20;
+};
+
+/// Chunks of one table, read from one snapshot. Destroy it before its snapshot.
+class ChunkReader {
+  public:
+    virtual ~ChunkReader() = default;
+
+    /// Clears `batch` and fills it with the next rows. False when the chunk has no more: the batch is empty.
+    virtual bool read(RowBatch& batch, const BatchLimits& limits) = 0;
+
+    /// The bound below which all rows have been handed out: a chunk that starts there goes on exactly.
+    [[nodiscard]] virtual std::string resume_bound() const = 0;
+};
+
+/// One consistent state of the source, kept readable. Others may join it by its identity.
+class Snapshot {
+  public:
+    virtual ~Snapshot() = default;
+
+    /// The identity by which others join this state, and by which a copy is resumed after a crash.
+    [[nodiscard]] virtual Position position() const = 0;
+
+    /// Tables as they are in this state.
+    virtual std::vector<TableInfo> discover() = 0;
+
+    /// Disjoint ranges that cover the table, about `wanted` of them; one where the key cannot be divided.
+    virtual std::vector<ChunkRange> plan_chunks(const TableInfo& table, int wanted) = 0;
+
+    /// Divides what is left of a range in two, for a second reader; nothing where it cannot be divided.
+    virtual std::optional<std::string> split_point(const TableInfo& table, const ChunkRange& range) = 0;
+
+    /// Throws kTableChanged if the table no longer has `table.definition`.
+    virtual std::unique_ptr<ChunkReader> open_chunk(const TableInfo& table, const ChunkRange& range) = 0;
+};
+
+/// How to open a snapshot.
+struct SnapshotRequest {
+    /// Join (or, after a crash, resume) exactly this state; empty: take a new one. Throws kStateLost if it is gone.
+    Position join;
+    /// Take the state in a way that no writer at the source can end (a private copy where the source keeps no
+    /// versions), whatever it costs. Asked for after a kStateLost.
+    bool durable = false;
+};
+
+/// A source that is open. One per worker; not thread-safe.
+class Source {
+  public:
+    virtual ~Source() = default;
+
+    virtual SourceInfo describe() = 0;
+
+    /// Every table, also those that cannot be copied (with the reason).
+    virtual std::vector<TableInfo> discover() = 0;
+
+    virtual std::unique_ptr<Snapshot> open_snapshot(const SnapshotRequest& request) = 0;
+
+    /// Removes what earlier snapshots left in the scratch directory, except what belongs to `keep`.
+    virtual void discard_snapshots(const Position& keep) = 0;
+};
+
+/// What the factory of an adapter returns; static storage.
+struct Adapter {
+    std::uint32_t abi_version;  ///< kAdapterAbiVersion of its build; checked before anything else is touched
+    const char* kind;           ///< "sqlite"
+    const char* library_version;
+    /// Opens a source. `interrupts` outlives it.
+    std::unique_ptr<Source> (*open)(const SourceConfig& config, Interrupts& interrupts);
+};
+
+/// The type and name of an adapter's one exported function.
+using AdapterFactory = const Adapter* (*)();
+constexpr const char* kAdapterFactorySymbol = "pg_replicator_adapter";
+
+}  // namespace pgrepl::core

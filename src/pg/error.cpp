@@ -1,0 +1,136 @@
+// The parts of the two error bridges that need no template, and the mapping of source errors to SQLSTATEs.
+
+#include "pg/error.hpp"
+
+namespace pgrepl::pg {
+
+namespace {
+
+std::string owned(const char* text) { return text == nullptr ? std::string() : std::string(text); }
+
+/// Null for an empty text, as ErrorData has it.
+char* duplicated(const std::string& text) { return text.empty() ? nullptr : pstrdup(text.c_str()); }
+
+SqlError::Fields fields_of(const ErrorData& data) {
+    SqlError::Fields fields;
+    fields.sqlstate = data.sqlerrcode;
+    fields.message = data.message == nullptr ? "unknown error" : data.message;
+    fields.detail = owned(data.detail);
+    fields.hint = owned(data.hint);
+    fields.context = owned(data.context);
+    fields.schema_name = owned(data.schema_name);
+    fields.table_name = owned(data.table_name);
+    fields.column_name = owned(data.column_name);
+    fields.datatype_name = owned(data.datatype_name);
+    fields.constraint_name = owned(data.constraint_name);
+    fields.internal_query = owned(data.internalquery);
+    fields.cursor_position = data.cursorpos;
+    fields.internal_position = data.internalpos;
+    return fields;
+}
+
+int sqlstate_of(core::SourceErrorKind kind) {
+    using Kind = core::SourceErrorKind;
+    switch (kind) {
+        case Kind::kInvalidUrl:
+            return ERRCODE_INVALID_PARAMETER_VALUE;
+        case Kind::kNotFound:
+            return ERRCODE_UNDEFINED_FILE;
+        case Kind::kPermissionDenied:
+            return ERRCODE_INSUFFICIENT_PRIVILEGE;
+        case Kind::kAuthentication:
+            return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+        case Kind::kNotADatabase:
+        case Kind::kEncrypted:
+            return ERRCODE_FDW_ERROR;
+        case Kind::kCorrupt:
+            return ERRCODE_DATA_CORRUPTED;
+        case Kind::kBusy:
+            return ERRCODE_LOCK_NOT_AVAILABLE;
+        case Kind::kUnreachable:
+            return ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
+        case Kind::kReplaced:
+        case Kind::kStateLost:
+        case Kind::kTableChanged:
+            return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+        case Kind::kUnsupported:
+            return ERRCODE_FEATURE_NOT_SUPPORTED;
+        case Kind::kInvalidValue:
+            return ERRCODE_DATA_EXCEPTION;
+        case Kind::kResource:
+            return ERRCODE_INSUFFICIENT_RESOURCES;
+        case Kind::kInterrupted:
+            return ERRCODE_QUERY_CANCELED;
+        case Kind::kInternal:
+            return ERRCODE_INTERNAL_ERROR;
+    }
+    return ERRCODE_INTERNAL_ERROR;
+}
+
+}  // namespace
+
+SqlError to_sql_error(const core::SourceError& error) {
+    SqlError::Fields fields;
+    fields.sqlstate = sqlstate_of(error.kind());
+    fields.message = error.text();
+    fields.detail = error.detail();
+    fields.hint = error.hint();
+    return SqlError(std::move(fields));
+}
+
+std::string sqlstate_text(int sqlstate) { return unpack_sql_state(sqlstate); }
+
+namespace detail {
+
+void throw_current_error(MemoryContext memory) {
+    MemoryContextSwitchTo(memory);
+    ErrorData* const data = CopyErrorData();
+    FlushErrorState();
+    SqlError::Fields fields = fields_of(*data);
+    FreeErrorData(data);
+    throw SqlError(std::move(fields));
+}
+
+SqlError current_exception_as_sql_error() noexcept {
+    try {
+        throw;
+    } catch (const SqlError& error) {
+        return error;
+    } catch (const core::SourceError& error) {
+        return to_sql_error(error);
+    } catch (const std::bad_alloc&) {
+        return SqlError(ERRCODE_OUT_OF_MEMORY, "out of memory");
+    } catch (const std::exception& error) {
+        return SqlError(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, error.what());
+    } catch (...) {
+        return SqlError(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, "unknown C++ exception");
+    }
+}
+
+void raise(std::optional<SqlError>& error) {
+    auto* const data = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
+    {
+        const SqlError::Fields& fields = error->fields();
+        data->elevel = ERROR;
+        data->sqlerrcode = fields.sqlstate;
+        data->message = pstrdup(fields.message.c_str());
+        data->detail = duplicated(fields.detail);
+        data->hint = duplicated(fields.hint);
+        data->context = duplicated(fields.context);
+        data->schema_name = duplicated(fields.schema_name);
+        data->table_name = duplicated(fields.table_name);
+        data->column_name = duplicated(fields.column_name);
+        data->datatype_name = duplicated(fields.datatype_name);
+        data->constraint_name = duplicated(fields.constraint_name);
+        data->internalquery = duplicated(fields.internal_query);
+        data->cursorpos = fields.cursor_position;
+        data->internalpos = fields.internal_position;
+        data->assoc_context = CurrentMemoryContext;
+    }
+    error.reset();
+    ThrowErrorData(data);
+    pg_unreachable();
+}
+
+}  // namespace detail
+}  // namespace pgrepl::pg

@@ -1,0 +1,127 @@
+#pragma once
+// The two bridges between PostgreSQL's longjmp errors and C++ exceptions. Only src/pg knows longjmp.
+//
+//   CallPg(body)        C++ -> PostgreSQL: an ERROR raised inside `body` becomes a SqlError.
+//   GuardedEntry(body)  PostgreSQL -> C++: the body of every extern "C" function. Any exception becomes an
+//                       ERROR, raised after every C++ object is gone.
+//
+// After a SqlError that came out of CallPg the transaction is dirty. Only three places may catch one without
+// rethrowing: GuardedEntry, a worker's loop (which aborts the transaction), and Subtransaction's run().
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "pg/postgres.hpp"
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::pg {
+
+/// An error as SQL reports it. Thrown for errors of ours, and for every PostgreSQL ERROR that passes CallPg.
+/// Owns its texts, so it outlives any memory context.
+class SqlError : public std::exception {
+  public:
+    struct Fields {
+        int sqlstate = 0;  ///< as MAKE_SQLSTATE packs it
+        std::string message;
+        std::string detail;
+        std::string hint;
+        // The rest is filled only for errors that PostgreSQL raised.
+        std::string context;
+        std::string schema_name;
+        std::string table_name;
+        std::string column_name;
+        std::string datatype_name;
+        std::string constraint_name;
+        std::string internal_query;
+        int cursor_position = 0;
+        int internal_position = 0;
+    };
+
+    explicit SqlError(Fields fields) : fields_(std::move(fields)) {}
+    SqlError(int sqlstate, std::string message, std::string detail = {}, std::string hint = {}) {
+        fields_.sqlstate = sqlstate;
+        fields_.message = std::move(message);
+        fields_.detail = std::move(detail);
+        fields_.hint = std::move(hint);
+    }
+
+    [[nodiscard]] const Fields& fields() const noexcept { return fields_; }
+    [[nodiscard]] int sqlstate() const noexcept { return fields_.sqlstate; }
+    [[nodiscard]] const char* what() const noexcept override { return fields_.message.c_str(); }
+
+  private:
+    Fields fields_;
+};
+
+/// The one mapping from a source's error to SQL.
+SqlError to_sql_error(const core::SourceError& error);
+
+/// The SQLSTATE's five characters.
+std::string sqlstate_text(int sqlstate);
+
+namespace detail {
+
+/// Puts PostgreSQL's error-handling globals back however the scope is left.
+class ErrorStackScope {
+  public:
+    ErrorStackScope() noexcept : stack_(PG_exception_stack), context_(error_context_stack) {}
+    ~ErrorStackScope() {
+        PG_exception_stack = stack_;
+        error_context_stack = context_;
+    }
+    ErrorStackScope(const ErrorStackScope&) = delete;
+    ErrorStackScope& operator=(const ErrorStackScope&) = delete;
+
+  private:
+    sigjmp_buf* stack_;
+    ErrorContextCallback* context_;
+};
+
+/// Turns the error that PostgreSQL has just raised into an exception, and clears PostgreSQL's error state.
+[[noreturn]] void throw_current_error(MemoryContext memory);
+
+/// Raises `error` as a PostgreSQL ERROR. Frees it first.
+[[noreturn]] void raise(std::optional<SqlError>& error);
+
+/// The exception being handled, as a SqlError.
+SqlError current_exception_as_sql_error() noexcept;
+
+}  // namespace detail
+
+/// C++ -> PostgreSQL. `body` must create nothing that has a destructor: an ERROR jumps out of it. It may throw.
+/// Guard whole operations, never single allocations.
+template <typename Body>
+auto CallPg(Body&& body) -> decltype(body()) {
+    using Result = decltype(body());
+    static_assert(std::is_void_v<Result> || std::is_trivially_destructible_v<Result>,
+                  "a longjmp out of CallPg would skip this result's destructor");
+    MemoryContext const memory = CurrentMemoryContext;
+    {
+        detail::ErrorStackScope scope;
+        sigjmp_buf landing;
+        if (sigsetjmp(landing, 0) == 0) {
+            PG_exception_stack = &landing;
+            return body();
+        }
+    }
+    detail::throw_current_error(memory);
+}
+
+/// PostgreSQL -> C++. Everything C++ is destroyed before the ERROR is raised.
+template <typename Body>
+auto GuardedEntry(Body&& body) -> decltype(body()) {
+    std::optional<SqlError> error;
+    try {
+        return body();
+    } catch (...) {
+        error.emplace(detail::current_exception_as_sql_error());
+    }
+    detail::raise(error);
+}
+
+}  // namespace pgrepl::pg
