@@ -1,0 +1,67 @@
+// Transactions, subtransactions and role switches.
+
+#include "pg/transaction.hpp"
+
+namespace pgrepl::pg {
+
+Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
+    CallPg([] {
+        SetCurrentStatementStartTimestamp();
+        StartTransactionCommand();
+    });
+    // Work in a context of the transaction's own, so that what a statement leaves behind goes with it.
+    memory_ = CurrentMemoryContext;
+}
+
+void Transaction::commit() {
+    CallPg([] { CommitTransactionCommand(); });
+    open_ = false;
+    MemoryContextSwitchTo(caller_memory_);
+}
+
+Transaction::~Transaction() {
+    if (!open_) {
+        return;
+    }
+    try {
+        CallPg([] { AbortCurrentTransaction(); });
+    } catch (const SqlError&) {
+        // Nothing is left to fall back to. FATAL ends this process and cleans up behind it.
+        ereport(FATAL, (errmsg("could not abort a transaction")));
+    }
+    MemoryContextSwitchTo(caller_memory_);
+}
+
+namespace detail {
+
+SubtransactionState begin_subtransaction() {
+    SubtransactionState const state{CurrentMemoryContext, CurrentResourceOwner};
+    CallPg([] { BeginInternalSubTransaction(nullptr); });
+    MemoryContextSwitchTo(state.memory);
+    return state;
+}
+
+void release_subtransaction(SubtransactionState state) {
+    CallPg([] { ReleaseCurrentSubTransaction(); });
+    MemoryContextSwitchTo(state.memory);
+    CurrentResourceOwner = state.owner;
+}
+
+void rollback_subtransaction(SubtransactionState state) {
+    CallPg([] { RollbackAndReleaseCurrentSubTransaction(); });
+    MemoryContextSwitchTo(state.memory);
+    CurrentResourceOwner = state.owner;
+}
+
+}  // namespace detail
+
+RoleScope::RoleScope(Oid role, Restriction restriction) {
+    GetUserIdAndSecContext(&saved_role_, &saved_context_);
+    int const added = SECURITY_LOCAL_USERID_CHANGE |
+                      (restriction == Restriction::kRestrictedOperation ? SECURITY_RESTRICTED_OPERATION : 0);
+    SetUserIdAndSecContext(role, saved_context_ | added);
+}
+
+RoleScope::~RoleScope() { SetUserIdAndSecContext(saved_role_, saved_context_); }
+
+}  // namespace pgrepl::pg

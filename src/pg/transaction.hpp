@@ -1,0 +1,77 @@
+#pragma once
+// Transactions of a background worker, subtransactions anywhere, and whose rights a statement runs with.
+
+#include <optional>
+
+#include "pg/error.hpp"
+
+namespace pgrepl::pg {
+
+/// A transaction of a worker, from construction to commit(). Leaving the scope without commit() aborts it. The
+/// caller's memory context is current before, within and after it.
+class Transaction {
+  public:
+    Transaction();
+    ~Transaction();
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+
+    void commit();
+
+  private:
+    MemoryContext caller_memory_;
+    MemoryContext memory_ = nullptr;
+    bool open_ = true;
+};
+
+namespace detail {
+struct SubtransactionState {
+    MemoryContext memory;
+    ResourceOwner owner;
+};
+SubtransactionState begin_subtransaction();
+void release_subtransaction(SubtransactionState state);
+void rollback_subtransaction(SubtransactionState state);
+}  // namespace detail
+
+/// Runs `body` in a subtransaction. An error of SQL in it rolls the subtransaction back and is returned; other
+/// exceptions roll back and go on. Cancel and termination are errors that go on, too.
+template <typename Body>
+std::optional<SqlError> run_in_subtransaction(Body&& body) {
+    detail::SubtransactionState const state = detail::begin_subtransaction();
+    try {
+        body();
+    } catch (const SqlError& error) {
+        detail::rollback_subtransaction(state);
+        if (error.sqlstate() == ERRCODE_QUERY_CANCELED || error.sqlstate() == ERRCODE_ADMIN_SHUTDOWN) {
+            throw;
+        }
+        return error;
+    } catch (...) {
+        detail::rollback_subtransaction(state);
+        throw;
+    }
+    detail::release_subtransaction(state);
+    return std::nullopt;
+}
+
+/// Runs what follows as `role` until the end of the scope. In workers `restricted` is set for statements on
+/// target tables, so that code of the owner (triggers, index expressions) cannot get out of the owner's rights.
+class RoleScope {
+  public:
+    enum class Restriction { kNone, kRestrictedOperation };
+
+    RoleScope(Oid role, Restriction restriction);
+    ~RoleScope();
+    RoleScope(const RoleScope&) = delete;
+    RoleScope& operator=(const RoleScope&) = delete;
+
+  private:
+    Oid saved_role_ = InvalidOid;
+    int saved_context_ = 0;
+};
+
+/// RoleScope of the extension's own catalog.
+inline Oid catalog_role() { return BOOTSTRAP_SUPERUSERID; }
+
+}  // namespace pgrepl::pg

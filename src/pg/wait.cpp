@@ -1,0 +1,56 @@
+// Waits through the process latch.
+
+#include "pg/wait.hpp"
+
+namespace pgrepl::pg {
+
+void check_interrupts() {
+    CallPg([] {
+        CHECK_FOR_INTERRUPTS();
+        // ConfigReloadPending is set by workers only; a backend reloads between its statements.
+        if (ConfigReloadPending != 0 && MyBackendType == B_BG_WORKER) {
+            ConfigReloadPending = 0;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+    });
+}
+
+bool wait_for_latch(long timeout_ms, std::uint32_t wait_event) {
+    check_interrupts();
+    int const events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout_ms >= 0 ? WL_TIMEOUT : 0);
+    int const happened = CallPg([&] { return WaitLatch(MyLatch, events, timeout_ms, wait_event); });
+    if ((happened & WL_LATCH_SET) != 0) {
+        ResetLatch(MyLatch);
+    }
+    check_interrupts();
+    return (happened & WL_LATCH_SET) != 0;
+}
+
+bool BackendInterrupts::pending() noexcept {
+    return InterruptPending != 0 && (ProcDiePending != 0 || QueryCancelPending != 0);
+}
+
+bool BackendInterrupts::wait(int fd, WaitFor what, int timeout_ms) noexcept {
+    if (pending()) {
+        return false;
+    }
+    int events = WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH;
+    pgsocket socket = PGINVALID_SOCKET;
+    if (what != WaitFor::kTime) {
+        socket = fd;
+        events |= what == WaitFor::kReadable ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
+    }
+    try {
+        int const happened =
+            CallPg([&] { return WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, PG_WAIT_EXTENSION); });
+        if ((happened & WL_LATCH_SET) != 0) {
+            // Whoever set it is served when the adapter returns: all our loops look at the catalog first.
+            ResetLatch(MyLatch);
+        }
+        return (happened & (WL_SOCKET_READABLE | WL_SOCKET_WRITEABLE)) != 0;
+    } catch (const SqlError&) {
+        return false;
+    }
+}
+
+}  // namespace pgrepl::pg
