@@ -121,8 +121,8 @@ QueryResult execute(const std::string& sql, std::span<const Param> params) {
     return {static_cast<std::size_t>(raw.columns), std::move(cells), raw.processed};
 }
 
-QueryResult execute(const char* sql, std::initializer_list<Param> params) {
-    return execute(std::string(sql), std::span<const Param>(params.begin(), params.size()));
+QueryResult execute(const std::string& sql, std::initializer_list<Param> params) {
+    return execute(sql, std::span<const Param>(params.begin(), params.size()));
 }
 
 std::uint64_t execute_with_datums(const char* sql, std::span<const Oid> types, std::span<const Datum> values) {

@@ -98,8 +98,8 @@ class QueryResult {
 };
 
 /// Runs one statement in the current transaction with a fresh snapshot, and returns its rows.
-QueryResult execute(const char* sql, std::initializer_list<Param> params = {});
-QueryResult execute(const std::string& sql, std::span<const Param> params = {});
+QueryResult execute(const std::string& sql, std::initializer_list<Param> params = {});
+QueryResult execute(const std::string& sql, std::span<const Param> params);
 
 /// Runs a statement whose result is not wanted, with raw datums; returns the number of rows it changed. For hot
 /// paths: nothing is copied.

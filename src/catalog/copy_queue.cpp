@@ -1,0 +1,239 @@
+// Statements on replicator.chunk, the copy columns of replicator.source_table, and replicator.quarantine.
+
+#include "catalog/copy_queue.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kCopyTable = R"(
+    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
+           coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
+           (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done')
+    FROM replicator.source_table t
+    WHERE t.source_id = $1 AND )";
+
+constexpr const char* kLease = R"(
+    UPDATE replicator.chunk c
+    SET state = 'leased', lease_pid = pg_catalog.pg_backend_pid(), lease_generation = $2
+    FROM (SELECT q.table_id, q.number
+          FROM replicator.chunk q
+          JOIN replicator.source_table t ON t.id = q.table_id
+          WHERE t.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
+          ORDER BY t.rows_expected DESC NULLS FIRST, q.table_id, q.number
+          LIMIT 1
+          FOR UPDATE OF q SKIP LOCKED) next
+    WHERE c.table_id = next.table_id AND c.number = next.number
+    RETURNING c.table_id, c.number, c.lower_bound, c.upper_bound)";
+
+constexpr const char* kSaveProgress = R"(
+    UPDATE replicator.chunk
+    SET lower_bound = $5, rows = rows + $6, state = CASE WHEN $7 THEN 'done' ELSE state END,
+        lease_pid = CASE WHEN $7 THEN NULL ELSE lease_pid END
+    WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4)";
+
+std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition) {
+    pg::QueryResult const rows = pg::execute(std::string(kCopyTable) + condition + " ORDER BY t.id", {source_id});
+    std::vector<CopyTable> tables;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        CopyTable table;
+        table.table_id = static_cast<std::int32_t>(rows.int64(i, 0));
+        table.name = {rows.text(i, 1), rows.text(i, 2), rows.text(i, 3)};
+        table.target_schema = rows.text(i, 4);
+        table.target_name = rows.text(i, 5);
+        table.target_created = rows.boolean(i, 6);
+        table.state = rows.text(i, 7);
+        table.staging = rows.boolean(i, 8);
+        table.complete = rows.boolean(i, 9);
+        table.rows_copied = rows.int64(i, 10);
+        table.pending_chunks = rows.int64(i, 11);
+        tables.push_back(std::move(table));
+    }
+    return tables;
+}
+
+const char* consistency_text(core::Consistency consistency) {
+    switch (consistency) {
+        case core::Consistency::kTransaction:
+            return "transaction";
+        case core::Consistency::kDocument:
+            return "document";
+        case core::Consistency::kState:
+            return "state";
+    }
+    return "state";
+}
+
+[[noreturn]] void throw_lease_lost() {
+    throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                       "the lease of a chunk was lost: the source was dropped, or its worker was replaced");
+}
+
+}  // namespace
+
+std::vector<CopyTable> tables_to_copy(std::int32_t source_id) {
+    return read_tables(source_id,
+                       "t.state IN ('pending', 'copying', 'idle', 'failed') AND NOT t.paused "
+                       "AND t.target_name IS NOT NULL");
+}
+
+std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
+    return read_tables(source_id, "t.copy_route IS NOT NULL");
+}
+
+void begin_table_copy(std::int32_t table_id, bool staging, const std::vector<core::ChunkRange>& chunks) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'copying', reason = NULL, copy_route = $2, copy_complete = false, "
+        "rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), "
+        "copy_finished_at = NULL, consistency = CASE WHEN $2 = 'direct' THEN 'copying' ELSE consistency END, "
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        {table_id, staging ? "staging" : "direct"});
+    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
+    std::int32_t number = 0;
+    for (const core::ChunkRange& range : chunks) {
+        pg::execute(
+            "INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) VALUES ($1, $2, $3, $4)",
+            {table_id, number++, range.lower, range.upper});
+    }
+}
+
+void set_target_created(std::int32_t table_id) {
+    pg::execute("UPDATE replicator.source_table SET target_created = true WHERE id = $1", {table_id});
+}
+
+void complete_table_copy(std::int32_t table_id, core::Consistency consistency) {
+    pg::execute(
+        "UPDATE replicator.source_table SET copy_complete = true, "
+        "state = CASE WHEN copy_route = 'direct' THEN 'idle' ELSE state END, "
+        "consistency = CASE WHEN copy_route = 'direct' THEN $2 ELSE consistency END, "
+        "copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp() WHERE id = $1",
+        {table_id, consistency_text(consistency)});
+}
+
+void record_merge(std::int32_t table_id, core::Consistency consistency, std::int64_t inserted, std::int64_t updated,
+                  std::int64_t deleted) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'idle', consistency = $2, rows_inserted = rows_inserted + $3, "
+        "rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5, copy_finished_at = clock_timestamp(), "
+        "last_applied_at = CASE WHEN $3 + $4 + $5 > 0 THEN clock_timestamp() ELSE last_applied_at END WHERE id = $1",
+        {table_id, consistency_text(consistency), inserted, updated, deleted});
+}
+
+void fail_table(std::int32_t table_id, const pg::SqlError& error) {
+    const pg::SqlError::Fields& fields = error.fields();
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'failed', copy_route = NULL, copy_complete = false, "
+        "reason = $2, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, '') WHERE id = $1",
+        {table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
+    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
+}
+
+void withdraw_tables(std::int32_t source_id) {
+    pg::QueryResult const withdrawn = pg::execute(
+        "UPDATE replicator.source_table SET copy_route = NULL, copy_complete = false WHERE source_id = $1 "
+        "AND copy_route IS NOT NULL AND (paused OR state NOT IN ('copying', 'idle')) RETURNING id",
+        {source_id});
+    for (std::size_t i = 0; i < withdrawn.rows(); ++i) {
+        pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {withdrawn.int64(i, 0)});
+    }
+}
+
+void forget_copy(std::int32_t source_id) {
+    pg::execute(
+        "DELETE FROM replicator.chunk c USING replicator.source_table t "
+        "WHERE t.id = c.table_id AND t.source_id = $1",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_table SET copy_route = NULL, copy_complete = false "
+        "WHERE source_id = $1 AND copy_route IS NOT NULL",
+        {source_id});
+}
+
+std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation) {
+    pg::QueryResult const row = pg::execute(kLease, {source_id, generation});
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    return Chunk{static_cast<std::int32_t>(row.int64(0, 0)),
+                 static_cast<std::int32_t>(row.int64(0, 1)),
+                 {row.text(0, 2), row.text(0, 3)}};
+}
+
+void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress) {
+    pg::QueryResult const saved =
+        pg::execute(kSaveProgress, {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation,
+                                    progress.resume_bound, progress.rows, progress.done});
+    if (saved.processed() == 0) {
+        throw_lease_lost();
+    }
+    pg::execute(
+        "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
+        "tagged_values = tagged_values + $4 WHERE id = $1",
+        {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values});
+}
+
+void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string& split) {
+    pg::QueryResult const cut = pg::execute(
+        "UPDATE replicator.chunk SET upper_bound = $5 WHERE table_id = $1 AND number = $2 AND state = 'leased' "
+        "AND lease_pid = $3 AND lease_generation = $4",
+        {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation, split});
+    if (cut.processed() == 0) {
+        throw_lease_lost();
+    }
+    pg::execute(
+        "INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) "
+        "SELECT $1, max(number) + 1, $2, $3 FROM replicator.chunk WHERE table_id = $1",
+        {chunk.table_id, split, chunk.range.upper});
+}
+
+void release_chunk(const Chunk& chunk, std::int64_t generation) {
+    pg::execute(
+        "UPDATE replicator.chunk SET state = 'pending', lease_pid = NULL WHERE table_id = $1 AND number = $2 "
+        "AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4",
+        {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation});
+}
+
+bool has_unfinished_chunks(std::int32_t source_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id "
+                "WHERE t.source_id = $1 AND c.state <> 'done' AND t.state = 'copying' AND NOT t.paused LIMIT 1",
+                {source_id})
+                .empty();
+}
+
+bool has_pending_chunks(std::int32_t source_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id "
+                "WHERE t.source_id = $1 AND c.state = 'pending' LIMIT 1",
+                {source_id})
+                .empty();
+}
+
+void release_dead_leases(std::int32_t source_id, std::int64_t generation) {
+    pg::execute(
+        "UPDATE replicator.chunk c SET state = 'pending', lease_pid = NULL FROM replicator.source_table t "
+        "WHERE t.id = c.table_id AND t.source_id = $1 AND c.state = 'leased' AND (c.lease_generation <> $2 "
+        "OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(c.lease_pid) a "
+        "WHERE a.pid = c.lease_pid AND a.backend_type LIKE 'pg\\_replicator%'))",
+        {source_id, generation});
+}
+
+void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key,
+                    const pg::SqlError& error) {
+    pg::execute(
+        "INSERT INTO replicator.quarantine (source_id, table_id, key, reason, sqlstate) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (table_id, key) DO UPDATE SET reason = excluded.reason, sqlstate = excluded.sqlstate, "
+        "last_seen = clock_timestamp(), tries = quarantine.tries + 1",
+        {source_id, table_id, key, error.fields().message, pg::sqlstate_text(error.sqlstate())});
+}
+
+void forget_stale_quarantine(std::int32_t table_id) {
+    pg::execute(
+        "DELETE FROM replicator.quarantine q USING replicator.source_table t "
+        "WHERE t.id = $1 AND q.table_id = t.id AND q.last_seen < t.copy_started_at",
+        {table_id});
+}
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,100 @@
+#pragma once
+// The tables and chunks of the copy under way. A chunk is leased by a committed (pid, generation); every write
+// of its progress checks the lease, so that rows and progress are committed together exactly once.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/source.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+/// A table that takes part in the copy under way.
+struct CopyTable {
+    std::int32_t table_id = 0;
+    core::TableName name;
+    std::string target_schema;
+    std::string target_name;
+    bool target_created = false;
+    std::string state;
+    bool staging = false;   ///< its route; else direct
+    bool complete = false;  ///< nothing is left to copy; on the direct route the primary key is there, too
+    std::int64_t rows_copied = 0;
+    std::int64_t pending_chunks = 0;  ///< not done, leased or not
+};
+
+/// Tables that this source replicates now: not excluded, unsupported, failed for good, gone or paused.
+std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
+
+/// Tables with a route in the copy under way.
+std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
+
+/// The table begins its copy by `staging` or the direct route, in these chunks.
+void begin_table_copy(std::int32_t table_id, bool staging, const std::vector<core::ChunkRange>& chunks);
+
+/// Its target has been created by us.
+void set_target_created(std::int32_t table_id);
+
+/// Its last chunk is in, and on the direct route its primary key: readers find all of it.
+void complete_table_copy(std::int32_t table_id, core::Consistency consistency);
+
+/// What a merge did to it.
+void record_merge(std::int32_t table_id, core::Consistency consistency, std::int64_t inserted, std::int64_t updated,
+                  std::int64_t deleted);
+
+/// The table failed; the others go on. Its chunks are forgotten.
+void fail_table(std::int32_t table_id, const pg::SqlError& error);
+
+/// Takes tables that were paused or excluded meanwhile out of the copy.
+void withdraw_tables(std::int32_t source_id);
+
+/// The copy is over or given up: no chunk and no route is left.
+void forget_copy(std::int32_t source_id);
+
+struct Chunk {
+    std::int32_t table_id = 0;
+    std::int32_t number = 0;
+    core::ChunkRange range;
+};
+
+/// Leases the next pending chunk for this process; nothing if none is pending.
+std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation);
+
+/// What was read from a chunk since the last call.
+struct ChunkProgress {
+    std::string resume_bound;
+    std::int64_t rows = 0;
+    std::int64_t bytes = 0;
+    std::int64_t tagged_values = 0;
+    bool done = false;
+};
+
+/// Saves progress in the transaction that wrote the rows. Throws if the lease is not ours any more.
+void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress);
+
+/// Gives the part of the chunk above `split` to others.
+void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string& split);
+
+/// Gives a leased chunk back.
+void release_chunk(const Chunk& chunk, std::int64_t generation);
+
+/// Whether some chunk waits for a reader.
+bool has_pending_chunks(std::int32_t source_id);
+
+/// Whether some chunk is still to be copied, leased or not.
+bool has_unfinished_chunks(std::int32_t source_id);
+
+/// Makes chunks pending again whose reader is gone: leased by another generation, or by a process that is no
+/// worker any more.
+void release_dead_leases(std::int32_t source_id, std::int64_t generation);
+
+/// Sets a row aside; called in the transaction of its chunk.
+void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key, const pg::SqlError& error);
+
+/// Forgets entries of the table that the copy under way did not meet again.
+void forget_stale_quarantine(std::int32_t table_id);
+
+}  // namespace pgrepl::catalog

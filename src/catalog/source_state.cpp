@@ -1,0 +1,180 @@
+// Statements on replicator.source_state and replicator.position.
+
+#include "catalog/source_state.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+/// Microseconds since PostgreSQL's epoch, exact; null as 0.
+constexpr const char* kLoad = R"(
+    SELECT st.state, st.generation, coalesce(st.copy_position, ''), st.copy_durable, st.copy_sync_number,
+           st.sync_requested, st.sync_done, st.retry_count, s.paused,
+           s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
+           coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
+    FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id
+    WHERE s.id = $1)";
+
+constexpr const char* kSourceWork = R"(
+    SELECT s.id, s.name,
+           w.wanted AND (st.next_retry_at IS NULL OR st.next_retry_at <= clock_timestamp()),
+           coalesce((extract(epoch FROM CASE
+               WHEN w.wanted THEN st.next_retry_at
+               ELSE st.state_read_at + s.refresh_interval
+           END - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
+    FROM replicator.source s
+    JOIN replicator.source_state st ON st.source_id = s.id
+    CROSS JOIN LATERAL (SELECT st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
+                            OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false)
+                            AS wanted) w
+    WHERE NOT s.paused AND st.state <> 'failed'
+    ORDER BY s.id)";
+
+void require_changed(const pg::QueryResult& result) {
+    if (result.processed() == 0) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "this worker's source was dropped or is served by a newer worker");
+    }
+}
+
+}  // namespace
+
+std::optional<SourceState> load_source_state(std::int32_t source_id) {
+    pg::QueryResult const row = pg::execute(kLoad, {source_id});
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    SourceState state;
+    state.state = row.text(0, 0);
+    state.generation = row.int64(0, 1);
+    state.copy_position = row.text(0, 2);
+    state.copy_durable = row.boolean(0, 3);
+    state.copy_sync_number = row.int64(0, 4);
+    state.sync_requested = row.int64(0, 5);
+    state.sync_done = row.int64(0, 6);
+    state.retry_count = static_cast<std::int32_t>(row.int64(0, 7));
+    state.paused = row.boolean(0, 8);
+    state.refresh_due = row.boolean(0, 9);
+    state.copy_started_at = row.int64(0, 10);
+    return state;
+}
+
+std::int64_t begin_generation(std::int32_t source_id, int worker_pid) {
+    pg::QueryResult const row = pg::execute(
+        "UPDATE replicator.source_state SET generation = generation + 1, worker_pid = $2, next_retry_at = NULL, "
+        "state = 'starting', state_since = clock_timestamp() WHERE source_id = $1 RETURNING generation",
+        {source_id, worker_pid});
+    require_changed(row);
+    return row.int64(0, 0);
+}
+
+void require_generation(std::int32_t source_id, std::int64_t generation) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2", {source_id, generation});
+    require_changed(row);
+}
+
+void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state) {
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET state = $3, state_since = CASE WHEN state = $3 THEN state_since "
+        "ELSE clock_timestamp() END WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, state}));
+}
+
+void set_source_version(std::int32_t source_id, const std::string& version) {
+    pg::execute(
+        "UPDATE replicator.source_state SET source_version = $2 WHERE source_id = $1 "
+        "AND source_version IS DISTINCT FROM $2",
+        {source_id, version});
+}
+
+void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
+                TimestampTz read_at, std::int64_t sync_number) {
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
+        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_sync_number = $6 "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, position, durable, pg::Param::timestamp(read_at), sync_number}));
+}
+
+void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3 "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, durable}));
+}
+
+void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
+    pg::execute(
+        "UPDATE replicator.source_state SET copy_durable = true "
+        "WHERE source_id = $1 AND generation = $2 AND copy_position IS NOT NULL",
+        {source_id, generation});
+}
+
+void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes) {
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_position = NULL, "
+        "copy_durable = false, copy_finished_at = clock_timestamp(), sync_done = copy_sync_number, "
+        "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
+        "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
+        "retry_count = 0, next_retry_at = NULL WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, changes}));
+    pg::execute(
+        "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "
+        "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp()",
+        {source_id, position});
+}
+
+void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
+                    const std::string& state, std::int64_t retry_ms) {
+    const pg::SqlError::Fields& fields = error.fields();
+    pg::execute(
+        "UPDATE replicator.source_state SET state_since = CASE WHEN state = $3 THEN state_since "
+        "ELSE clock_timestamp() END, state = $3, last_error = $4, last_sqlstate = $5, last_detail = nullif($6, ''), "
+        "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
+        "next_retry_at = CASE WHEN $3 = 'backing_off' THEN clock_timestamp() + $8 * interval '1 millisecond' END "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, state, fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail,
+         fields.hint, retry_ms});
+}
+
+void note_no_copy_workers(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_state SET last_hint = 'The source worker copies alone: no background worker slot "
+        "is free for copy workers. Raise max_worker_processes.' WHERE source_id = $1",
+        {source_id});
+}
+
+void clear_error(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_state SET last_error = NULL, last_sqlstate = NULL, last_detail = NULL, "
+        "last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL "
+        "WHERE source_id = $1 AND (last_error IS NOT NULL OR retry_count > 0)",
+        {source_id});
+}
+
+std::vector<SourceWork> list_source_work() {
+    pg::QueryResult const rows = pg::execute(kSourceWork);
+    std::vector<SourceWork> work;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        work.push_back({static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2),
+                        rows.int64(i, 3)});
+    }
+    return work;
+}
+
+void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms) {
+    pg::execute(
+        "UPDATE replicator.source_state SET state = 'backing_off', state_since = clock_timestamp(), "
+        "last_error = 'no free background worker slot', last_sqlstate = '53000', "
+        "last_detail = 'All max_worker_processes = ' || pg_catalog.current_setting('max_worker_processes') || "
+        "' slots are in use.', "
+        "last_hint = 'Raise max_worker_processes in postgresql.conf and restart the server.', "
+        "last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
+        "next_retry_at = clock_timestamp() + $2 * interval '1 millisecond' WHERE source_id = $1",
+        {source_id, retry_ms});
+}
+
+}  // namespace pgrepl::catalog

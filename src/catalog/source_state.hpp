@@ -1,0 +1,80 @@
+#pragma once
+// The run-time state of sources: what their workers read at their start and write as they go. Every write by a
+// worker names its generation, so that a worker that was replaced can change nothing.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+struct SourceState {
+    std::string state;
+    std::int64_t generation = 0;
+    std::string copy_position;  ///< empty: no copy is under way
+    bool copy_durable = false;
+    std::int64_t copy_sync_number = 0;
+    std::int64_t sync_requested = 0;
+    std::int64_t sync_done = 0;
+    std::int32_t retry_count = 0;
+    bool paused = false;
+    bool refresh_due = false;  ///< a periodic source's interval has passed
+    TimestampTz copy_started_at = 0;
+
+    [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
+    [[nodiscard]] bool has_work() const noexcept {
+        return copy_under_way() || sync_done < sync_requested || refresh_due;
+    }
+};
+
+/// The state of a source, or nothing if the source or its run-time state is gone.
+std::optional<SourceState> load_source_state(std::int32_t source_id);
+
+/// A source worker starts: takes the next generation and returns it; leases of older ones become void.
+std::int64_t begin_generation(std::int32_t source_id, int worker_pid);
+
+/// Throws if `generation` is not the source's own any more: a newer worker has taken over, or it was dropped.
+void require_generation(std::int32_t source_id, std::int64_t generation);
+
+void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
+void set_source_version(std::int32_t source_id, const std::string& version);
+
+/// A copy begins to read `position`, taken at `read_at`, and will serve the requests up to `sync_number`.
+void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
+                TimestampTz read_at, std::int64_t sync_number);
+
+/// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`.
+void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
+
+/// A reader found that the state of the copy cannot be joined: the source worker is to take a durable one.
+void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
+
+/// The copy is complete: the target holds `position`. `changes` were made to tables that had rows before.
+void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes);
+
+/// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former.
+void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
+                    const std::string& state, std::int64_t retry_ms);
+
+/// The source worker copies alone because no copy worker could be started: status names the setting.
+void note_no_copy_workers(std::int32_t source_id);
+
+/// Work has gone on: forget the last error.
+void clear_error(std::int32_t source_id);
+
+/// A source that a probe found, and what it needs.
+struct SourceWork {
+    std::int32_t source_id = 0;
+    std::string name;
+    bool wants_worker = false;  ///< now
+    TimestampTz due_at = 0;     ///< else: when; 0: not by time
+};
+std::vector<SourceWork> list_source_work();
+
+/// No worker could be started: status names the setting.
+void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms);
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,37 @@
+// Deterministic failure points. The file is removed before the process dies, so each request fires once.
+
+#include "pg/failure_point.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <string>
+
+#include "pg/error.hpp"
+#include "pg/settings.hpp"
+
+namespace pgrepl::pg {
+
+void failure_point(const char* name) {
+    if (!settings().failure_points) {
+        return;
+    }
+    std::string const path = std::string(DataDir) + "/pg_replicator.failure_point";
+    std::string wanted;
+    std::ifstream(path) >> wanted;
+    bool const as_error = wanted == std::string(name) + ":error";
+    if (wanted != name && !as_error) {
+        return;
+    }
+    // Only the process that removes the file dies.
+    if (unlink(path.c_str()) != 0) {
+        return;
+    }
+    if (as_error) {
+        throw SqlError(ERRCODE_INTERNAL_ERROR, std::string("failure point ") + name + " was reached");
+    }
+    std::string const line = std::string("pg_replicator: failure point ") + name + "\n";
+    write_stderr("%s", line.c_str());
+    kill(getpid(), SIGKILL);
+}
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,11 @@
+#pragma once
+// Named places where a test may have a process end as if it had crashed. Inert unless the server was started
+// with pg_replicator.failure_points = on.
+
+namespace pgrepl::pg {
+
+/// If the file pg_replicator.failure_point in the data directory names this point (its content is `name`, or
+/// `name:error` to raise an error instead), removes the file and ends this process by SIGKILL, or raises the error.
+void failure_point(const char* name);
+
+}  // namespace pgrepl::pg

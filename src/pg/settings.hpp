@@ -1,0 +1,30 @@
+#pragma once
+// The settings pg_replicator.*: defined at load, read where needed. PostgreSQL writes them on reload.
+
+namespace pgrepl::pg {
+
+struct Settings {
+    bool enabled = true;
+    char* databases = nullptr;  ///< comma-separated; empty: every database that has the extension
+    int copy_workers_per_source = 2;
+    int apply_batch_rows = 10'000;
+    int apply_batch_kb = 8 * 1024;
+    int memory_per_worker_kb = 64 * 1024;
+    int retry_initial_ms = 1'000;
+    int retry_max_ms = 300'000;
+    int connect_timeout_ms = 10'000;
+    int keepalive_idle_s = 60;
+    int keepalive_interval_s = 10;
+    char* allowed_hosts = nullptr;
+    char* sqlite_directories = nullptr;
+    int event_retention_s = 30 * 86'400;
+    bool failure_points = false;  ///< for tests: failure_point.hpp
+};
+
+/// The values in force.
+const Settings& settings() noexcept;
+
+/// Defines the settings; called once from _PG_init.
+void define_settings();
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,300 @@
+// The shared memory of pg_replicator: one fixed struct under one lock. No call that can raise an error or throw
+// is made while the lock is held: an ERROR would zero the interrupt holdoff count under us.
+
+#include "pg/shared_state.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pgrepl::pg {
+
+namespace {
+
+constexpr int kMaxDatabases = 256;
+constexpr int kMaxFailedCalls = 64;
+
+/// Fixed-size copies; a longer text is cut at a character.
+template <std::size_t Size>
+struct FixedText {
+    char bytes[Size];
+
+    void assign(const std::string& text) noexcept {
+        std::size_t length = std::min(text.size(), Size - 1);
+        while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) {
+            --length;
+        }
+        std::memcpy(bytes, text.data(), length);
+        bytes[length] = '\0';
+    }
+};
+
+struct SharedFailedCall {
+    Oid database;
+    Oid role;
+    TimestampTz at;
+    FixedText<64> action;
+    FixedText<128> source;
+    FixedText<1024> arguments;
+    FixedText<6> sqlstate;
+    FixedText<512> message;
+};
+
+struct SharedState {
+    LWLock* lock;
+    int launcher_pid;
+    int database_count;
+    DatabaseWork databases[kMaxDatabases];
+    int failed_call_count;
+    SharedFailedCall failed_calls[kMaxFailedCalls];
+};
+
+SharedState* shared = nullptr;
+bool preloaded = false;
+shmem_request_hook_type previous_request_hook = nullptr;
+shmem_startup_hook_type previous_startup_hook = nullptr;
+
+constexpr const char* kName = "pg_replicator";
+
+void on_shmem_request() {
+    if (previous_request_hook != nullptr) {
+        previous_request_hook();
+    }
+    RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
+    RequestNamedLWLockTranche(kName, 1);
+}
+
+void on_shmem_startup() {
+    if (previous_startup_hook != nullptr) {
+        previous_startup_hook();
+    }
+    LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    bool found = false;
+    shared = static_cast<SharedState*>(ShmemInitStruct(kName, sizeof(SharedState), &found));
+    if (!found) {
+        std::memset(static_cast<void*>(shared), 0, sizeof(SharedState));
+        shared->lock = &GetNamedLWLockTranche(kName)->lock;
+    }
+    LWLockRelease(AddinShmemInitLock);
+}
+
+/// Holds the lock for a few loads and stores.
+class Locked {
+  public:
+    explicit Locked(LWLockMode mode) { LWLockAcquire(shared->lock, mode); }
+    ~Locked() { LWLockRelease(shared->lock); }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+};
+
+/// The entry of a database; a new one if there is room, else null. Under the lock.
+DatabaseWork* entry_of(Oid database, bool create) {
+    for (int i = 0; i < shared->database_count; ++i) {
+        if (shared->databases[i].database == database) {
+            return &shared->databases[i];
+        }
+    }
+    if (!create || shared->database_count == kMaxDatabases) {
+        return nullptr;
+    }
+    DatabaseWork* const entry = &shared->databases[shared->database_count++];
+    *entry = DatabaseWork{};
+    entry->database = database;
+    return entry;
+}
+
+// What the current transaction asked for. Reset at its end, whichever way it ends.
+bool probe_wanted = false;
+int worker_to_wake = 0;
+bool callback_registered = false;
+
+void on_transaction_end(XactEvent event, void* /*unused*/) {
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT) {
+        if (probe_wanted) {
+            set_stopped(MyDatabaseId, false);
+            request_probe(MyDatabaseId);
+        }
+        if (worker_to_wake != 0) {
+            wake_process(worker_to_wake);
+        }
+    } else if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PARALLEL_ABORT && event != XACT_EVENT_PREPARE) {
+        return;
+    }
+    probe_wanted = false;
+    worker_to_wake = 0;
+}
+
+}  // namespace
+
+bool is_preloaded() noexcept { return preloaded && shared != nullptr; }
+
+void require_preload() {
+    if (!is_preloaded()) {
+        throw SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                       "pg_replicator must be loaded by shared_preload_libraries",
+                       "Its background workers are started by the library as the server starts.",
+                       "Add this line to postgresql.conf and restart the server: "
+                       "shared_preload_libraries = 'pg_replicator' (beside what is there already).");
+    }
+}
+
+void request_shared_memory() {
+    preloaded = true;
+    previous_request_hook = shmem_request_hook;
+    shmem_request_hook = on_shmem_request;
+    previous_startup_hook = shmem_startup_hook;
+    shmem_startup_hook = on_shmem_startup;
+}
+
+void wake_at_commit(int worker_pid) {
+    if (!is_preloaded()) {
+        return;
+    }
+    if (!callback_registered) {
+        CallPg([] { RegisterXactCallback(on_transaction_end, nullptr); });
+        callback_registered = true;
+    }
+    probe_wanted = true;
+    if (worker_pid != 0) {
+        worker_to_wake = worker_pid;
+    }
+}
+
+void request_probe(Oid database) noexcept {
+    if (!is_preloaded()) {
+        return;
+    }
+    int pid = 0;
+    {
+        Locked lock(LW_EXCLUSIVE);
+        if (DatabaseWork* const entry = entry_of(database, true)) {
+            entry->probe_requested = true;
+        }
+        pid = shared->launcher_pid;
+    }
+    wake_process(pid);
+}
+
+void wake_process(int pid) noexcept {
+    if (pid == 0) {
+        return;
+    }
+    // BackendPidGetProc takes and releases ProcArrayLock; a latch set in a process that is just leaving is harmless.
+    if (PGPROC* const process = BackendPidGetProc(pid)) {
+        SetLatch(&process->procLatch);
+    }
+}
+
+void remember_failed_call(const FailedCall& call) noexcept {
+    if (!is_preloaded()) {
+        return;
+    }
+    {
+        Locked lock(LW_EXCLUSIVE);
+        if (shared->failed_call_count == kMaxFailedCalls) {
+            std::memmove(static_cast<void*>(&shared->failed_calls[0]), &shared->failed_calls[1],
+                         sizeof(SharedFailedCall) * (kMaxFailedCalls - 1));
+            --shared->failed_call_count;
+        }
+        SharedFailedCall& slot = shared->failed_calls[shared->failed_call_count++];
+        slot.database = MyDatabaseId;
+        slot.role = call.role;
+        slot.at = call.at;
+        slot.action.assign(call.action);
+        slot.source.assign(call.source);
+        slot.arguments.assign(call.arguments.size() < sizeof(slot.arguments.bytes) ? call.arguments : "{}");
+        slot.sqlstate.assign(call.sqlstate);
+        slot.message.assign(call.message);
+    }
+    request_probe(MyDatabaseId);
+}
+
+std::vector<FailedCall> take_failed_calls() {
+    std::vector<SharedFailedCall> taken(kMaxFailedCalls);
+    std::size_t count = 0;
+    {
+        Locked lock(LW_EXCLUSIVE);
+        int kept = 0;
+        for (int i = 0; i < shared->failed_call_count; ++i) {
+            if (shared->failed_calls[i].database == MyDatabaseId) {
+                taken[count++] = shared->failed_calls[i];
+            } else {
+                shared->failed_calls[kept++] = shared->failed_calls[i];
+            }
+        }
+        shared->failed_call_count = kept;
+    }
+    std::vector<FailedCall> calls;
+    for (std::size_t i = 0; i < count; ++i) {
+        const SharedFailedCall& call = taken[i];
+        calls.push_back({call.at, call.role, call.action.bytes, call.source.bytes, call.arguments.bytes,
+                         call.sqlstate.bytes, call.message.bytes});
+    }
+    return calls;
+}
+
+void set_launcher(int pid) noexcept {
+    Locked lock(LW_EXCLUSIVE);
+    shared->launcher_pid = pid;
+}
+
+int launcher_pid() noexcept {
+    Locked lock(LW_SHARED);
+    return shared->launcher_pid;
+}
+
+std::vector<DatabaseWork> database_work() {
+    std::vector<DatabaseWork> work(kMaxDatabases);
+    std::size_t count = 0;
+    {
+        Locked lock(LW_SHARED);
+        count = static_cast<std::size_t>(shared->database_count);
+        std::copy_n(shared->databases, count, work.begin());
+    }
+    work.resize(count);
+    return work;
+}
+
+void probe_starts(Oid database) noexcept {
+    Locked lock(LW_EXCLUSIVE);
+    if (DatabaseWork* const entry = entry_of(database, true)) {
+        entry->probe_requested = false;
+        entry->next_due = 0;
+    }
+}
+
+void probe_done(Oid database, TimestampTz next_due) noexcept {
+    int pid = 0;
+    {
+        Locked lock(LW_EXCLUSIVE);
+        if (DatabaseWork* const entry = entry_of(database, true)) {
+            entry->next_due = next_due;
+        }
+        pid = shared->launcher_pid;
+    }
+    wake_process(pid);
+}
+
+void forget_database(Oid database) noexcept {
+    Locked lock(LW_EXCLUSIVE);
+    if (DatabaseWork* const entry = entry_of(database, false)) {
+        *entry = shared->databases[--shared->database_count];
+    }
+}
+
+void set_stopped(Oid database, bool stopped) noexcept {
+    if (!is_preloaded()) {
+        return;
+    }
+    Locked lock(LW_EXCLUSIVE);
+    if (DatabaseWork* const entry = entry_of(database, true)) {
+        entry->stopped = stopped;
+    }
+}
+
+bool is_stopped(Oid database) noexcept {
+    Locked lock(LW_SHARED);
+    DatabaseWork* const entry = entry_of(database, false);
+    return entry != nullptr && entry->stopped;
+}
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,119 @@
+// Background workers through PostgreSQL's API.
+
+#include "pg/worker.hpp"
+
+#include <cstring>
+
+namespace pgrepl::pg {
+
+namespace {
+
+constexpr const char* kLibrary = "pg_replicator";
+
+/// Our own class of advisory locks: user-level advisory locks have 1 or 2 in the last field.
+constexpr std::uint16_t kLockClass = 0x5052;
+
+LOCKTAG source_lock_tag(std::int32_t source_id) {
+    LOCKTAG tag;
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, static_cast<std::uint32_t>(source_id), kLockClass);
+    return tag;
+}
+
+BackgroundWorker describe(const char* function, const std::string& type, const std::string& name) {
+    BackgroundWorker worker;
+    std::memset(&worker, 0, sizeof(worker));
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, kLibrary, BGW_MAXLEN);
+    strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+    strlcpy(worker.bgw_type, type.c_str(), BGW_MAXLEN);
+    strlcpy(worker.bgw_name, name.c_str(), BGW_MAXLEN);
+    return worker;
+}
+
+}  // namespace
+
+bool WorkerHandle::alive() const {
+    pid_t pid = 0;
+    return handle_ != nullptr && GetBackgroundWorkerPid(handle_, &pid) != BGWH_STOPPED;
+}
+
+void WorkerHandle::terminate() const {
+    if (handle_ != nullptr) {
+        TerminateBackgroundWorker(handle_);
+    }
+}
+
+std::optional<WorkerHandle> start_worker(const char* function, const std::string& type, const std::string& name,
+                                         const WorkerArguments& arguments, bool notify) {
+    BackgroundWorker worker = describe(function, type, name);
+    std::memcpy(worker.bgw_extra, &arguments, sizeof(arguments));
+    worker.bgw_notify_pid = notify ? MyProcPid : 0;
+    BackgroundWorkerHandle* const handle = CallPg([&]() -> BackgroundWorkerHandle* {
+        MemoryContext const previous = MemoryContextSwitchTo(TopMemoryContext);
+        BackgroundWorkerHandle* registered = nullptr;
+        bool const started = RegisterDynamicBackgroundWorker(&worker, &registered);
+        MemoryContextSwitchTo(previous);
+        return started ? registered : nullptr;
+    });
+    if (handle == nullptr) {
+        return std::nullopt;
+    }
+    return WorkerHandle(handle);
+}
+
+void register_launcher(const char* function) {
+    BackgroundWorker worker = describe(function, "pg_replicator launcher", "pg_replicator launcher");
+    worker.bgw_restart_time = 5;
+    RegisterBackgroundWorker(&worker);
+}
+
+WorkerArguments read_worker_arguments() {
+    WorkerArguments arguments;
+    std::memcpy(&arguments, MyBgworkerEntry->bgw_extra, sizeof(arguments));
+    if (arguments.size != sizeof(arguments)) {
+        throw SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                       "a worker of pg_replicator was started by another build of the library", "",
+                       "Restart the server.");
+    }
+    return arguments;
+}
+
+void set_up_worker_signals() {
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    pqsignal(SIGTERM, die);
+    BackgroundWorkerUnblockSignals();
+}
+
+void connect_worker(Oid database) {
+    CallPg([&] { BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0); });
+}
+
+bool try_lock_source(std::int32_t source_id) {
+    LOCKTAG const tag = source_lock_tag(source_id);
+    return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
+}
+
+bool is_source_locked(std::int32_t source_id) {
+    LOCKTAG const tag = source_lock_tag(source_id);
+    return CallPg([&] {
+        if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
+            return true;
+        }
+        LockRelease(&tag, ExclusiveLock, true);
+        return false;
+    });
+}
+
+void report_activity(const std::string& text) {
+    const char* const activity = text.c_str();
+    CallPg([&] { pgstat_report_activity(STATE_RUNNING, activity); });
+}
+
+void set_application_name(const std::string& name) {
+    const char* const value = name.c_str();
+    CallPg([&] { SetConfigOption("application_name", value, PGC_USERSET, PGC_S_SESSION); });
+}
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,189 @@
+// The inner loop of every copy. A chunk is written in transactions of bounded size; each saves the bound up to
+// which the chunk is in, so a crash costs at most one of them.
+
+#include "replication/chunk_copier.hpp"
+
+#include <chrono>
+#include <memory>
+
+#include "pg/failure_point.hpp"
+#include "pg/shared_state.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "pg/worker.hpp"
+#include "replication/error_policy.hpp"
+#include "target/bulk_load.hpp"
+#include "target/row_encoder.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+// A transaction of a chunk ends at whichever comes first. Large enough that its commit costs nothing beside
+// the rows, small enough that progress is seen and a crash loses little.
+constexpr std::int64_t kTransactionRows = 200'000;
+constexpr std::int64_t kTransactionBytes = 128LL * 1024 * 1024;
+constexpr std::chrono::seconds kTransactionTime{3};
+
+/// The row of the copy queue that a chunk belongs to.
+catalog::CopyTable table_of_chunk(const CopyContext& context, std::int32_t table_id) {
+    for (catalog::CopyTable& table : catalog::tables_in_copy(context.source_id)) {
+        if (table.table_id == table_id) {
+            return std::move(table);
+        }
+    }
+    throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "a table was withdrawn while it was being copied");
+}
+
+}  // namespace
+
+/// A leased chunk, its reader and its encoder; the reader goes on from transaction to transaction.
+class ChunkCopier::ChunkInHand {
+  public:
+    ChunkInHand(catalog::Chunk leased, catalog::CopyTable in_table, const core::TableInfo& info,
+                core::Snapshot& snapshot)
+        : chunk(std::move(leased)),
+          table(std::move(in_table)),
+          reader(snapshot.open_chunk(info, chunk.range)),
+          encoder(info.layout),
+          batch(info.layout.columns.size()) {}
+
+    catalog::Chunk chunk;
+    catalog::CopyTable table;
+    std::unique_ptr<core::ChunkReader> reader;
+    target::RowEncoder encoder;
+    core::RowBatch batch;
+    target::EncodedRows encoded;
+
+    [[nodiscard]] target::TargetName destination() const {
+        return table.staging ? target::staging_name(table.table_id)
+                             : target::TargetName{table.target_schema, table.target_name};
+    }
+
+    /// Encodes the batch; rows that cannot be stored are set aside.
+    void encode_batch(const CopyContext& context, target::BulkLoad& load) {
+        encoded.clear();
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                encoder.encode(batch.row(i), encoded);
+            } catch (const target::RowError& error) {
+                set_aside(context, load, encoder.id_of(batch.row(i)), error);
+            }
+        }
+    }
+
+  private:
+    void set_aside(const CopyContext& context, target::BulkLoad& load, const std::string& id,
+                   const pg::SqlError& error) {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+        catalog::quarantine_row(context.source_id, table.table_id, id, error);
+        if (table.staging) {
+            load.append_set_aside(id);
+        }
+    }
+};
+
+ChunkCopier::ChunkCopier(CopyContext context, core::Snapshot& snapshot) : context_(context), snapshot_(snapshot) {
+    for (core::TableInfo& table : snapshot.discover()) {
+        core::TableName const name = table.name;
+        tables_.emplace(name, std::move(table));
+    }
+}
+
+const core::TableInfo* ChunkCopier::find(const core::TableName& name) const {
+    auto const found = tables_.find(name);
+    return found == tables_.end() ? nullptr : &found->second;
+}
+
+bool ChunkCopier::copy_next_chunk() {
+    std::optional<catalog::Chunk> chunk;
+    std::optional<catalog::CopyTable> table;
+    {
+        pg::Transaction transaction;
+        catalog::require_generation(context_.source_id, context_.generation);
+        chunk = catalog::lease_chunk(context_.source_id, context_.generation);
+        if (chunk) {
+            table = table_of_chunk(context_, chunk->table_id);
+        }
+        transaction.commit();
+    }
+    if (!chunk) {
+        return false;
+    }
+    try {
+        const core::TableInfo* const info = find(table->name);
+        if (info == nullptr) {
+            throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
+                                    "table \"" + table->name.qualified() + "\" is no longer at the source", false);
+        }
+        pg::report_activity("copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
+        ChunkInHand in_hand(*chunk, *table, *info, snapshot_);
+        copy_chunk(in_hand);
+    } catch (...) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        pg::Transaction transaction;
+        if (table_error) {
+            catalog::fail_table(table->table_id, *table_error);
+            transaction.commit();
+        } else {
+            catalog::release_chunk(*chunk, context_.generation);
+            transaction.commit();
+            throw;
+        }
+    }
+    pg::wake_process(context_.supervisor_pid);
+    return true;
+}
+
+void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
+    catalog::ChunkProgress progress;
+    while (!progress.done) {
+        progress = {};
+        pg::Transaction transaction;
+        {
+            Oid const writer = in_hand.table.staging ? pg::catalog_role() : context_.owner;
+            pg::RoleScope const as_writer(writer, pg::RoleScope::Restriction::kRestrictedOperation);
+            target::TargetName const name = in_hand.destination();
+            std::optional<Oid> const relid = target::find_table(name);
+            if (!relid) {
+                throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " does not exist",
+                                   "It was dropped while rows were being copied into it.",
+                                   "Call replicator_resync to copy it again.");
+            }
+            target::BulkLoad load(*relid, GetCurrentTransactionStartTimestamp());
+            auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
+            while (progress.rows < kTransactionRows && progress.bytes < kTransactionBytes &&
+                   std::chrono::steady_clock::now() < deadline) {
+                pg::check_interrupts();
+                if (!in_hand.reader->read(in_hand.batch, core::BatchLimits{})) {
+                    progress.done = true;
+                    break;
+                }
+                in_hand.encode_batch(context_, load);
+                load.append(in_hand.encoded);
+                progress.rows += static_cast<std::int64_t>(in_hand.batch.row_count());
+                progress.bytes += static_cast<std::int64_t>(in_hand.encoded.bytes());
+                progress.tagged_values += static_cast<std::int64_t>(in_hand.encoded.tagged_values());
+            }
+            load.finish();
+        }
+        pg::failure_point("chunk_written");
+        progress.resume_bound = in_hand.reader->resume_bound();
+        catalog::save_chunk_progress(in_hand.chunk, context_.generation, progress);
+        if (!progress.done && !catalog::has_pending_chunks(context_.source_id)) {
+            // Others may be out of work: offer them the upper half of what is left.
+            const core::TableInfo& info = *find(in_hand.table.name);
+            core::ChunkRange const rest{progress.resume_bound, in_hand.chunk.range.upper};
+            if (std::optional<std::string> const middle = snapshot_.split_point(info, rest)) {
+                catalog::split_chunk(in_hand.chunk, context_.generation, *middle);
+                in_hand.chunk.range = {progress.resume_bound, *middle};
+                in_hand.reader = snapshot_.open_chunk(info, in_hand.chunk.range);
+            }
+        }
+        transaction.commit();
+        pg::failure_point("chunk_committed");
+    }
+}
+
+}  // namespace pgrepl::replication

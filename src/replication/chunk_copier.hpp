@@ -1,0 +1,46 @@
+#pragma once
+// Copies chunks of the copy under way: leases one, reads it from the snapshot, encodes, writes, and saves how
+// far it came in the same transaction. Used by copy workers and by the source worker alike.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "catalog/copy_queue.hpp"
+#include "core/source.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::replication {
+
+/// Whose copy it is, and how much may be held.
+struct CopyContext {
+    std::int32_t source_id = 0;
+    std::int64_t generation = 0;
+    Oid owner = InvalidOid;
+    int supervisor_pid = 0;  ///< woken when a chunk is done; 0: nobody
+};
+
+class ChunkCopier {
+  public:
+    /// `snapshot` outlives it.
+    ChunkCopier(CopyContext context, core::Snapshot& snapshot);
+
+    /// Copies one chunk to its end. False if none was pending. An error of the table alone makes the table fail
+    /// and returns true; any other is thrown, with the chunk given back.
+    bool copy_next_chunk();
+
+    /// The table as the snapshot shows it; null if it is not there.
+    [[nodiscard]] const core::TableInfo* find(const core::TableName& name) const;
+    [[nodiscard]] const std::map<core::TableName, core::TableInfo>& tables() const noexcept { return tables_; }
+
+  private:
+    class ChunkInHand;
+
+    void copy_chunk(ChunkInHand& chunk);
+
+    CopyContext context_;
+    core::Snapshot& snapshot_;
+    std::map<core::TableName, core::TableInfo> tables_;
+};
+
+}  // namespace pgrepl::replication

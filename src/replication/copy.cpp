@@ -1,0 +1,269 @@
+// The copy of a source: begin, resume, complete, merge.
+
+#include "replication/copy.hpp"
+
+#include <algorithm>
+
+#include "catalog/source_state.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/settings.hpp"
+#include "pg/transaction.hpp"
+#include "pg/worker.hpp"
+#include "replication/error_policy.hpp"
+#include "replication/registration.hpp"
+#include "target/merge.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// A chunk should be a second's work or so; a table gets at most this many at first, and more by splitting.
+constexpr std::int64_t kRowsPerChunk = 250'000;
+constexpr std::int64_t kMostChunks = 64;
+
+/// Below this many rows one process is done before another has started.
+constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
+
+int wanted_chunks(const core::TableInfo& info) {
+    return static_cast<int>(
+        std::clamp<std::int64_t>(info.estimated_rows.value_or(kRowsPerChunk * 8) / kRowsPerChunk, 1, kMostChunks));
+}
+
+catalog::SourceState require_state(std::int32_t source_id) {
+    std::optional<catalog::SourceState> state = catalog::load_source_state(source_id);
+    if (!state) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped");
+    }
+    return *state;
+}
+
+target::TargetName target_of(const catalog::CopyTable& table) { return {table.target_schema, table.target_name}; }
+
+}  // namespace
+
+std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
+                                            core::Source& source) {
+    std::unique_ptr<Copy> copy(new Copy(context, config, source));
+    std::optional<catalog::SourceState> state;
+    {
+        pg::Transaction transaction;
+        state = require_state(context.source_id);
+        catalog::release_dead_leases(context.source_id, context.generation);
+        transaction.commit();
+    }
+    copy->durable_ = state->copy_durable;
+    if (state->copy_under_way()) {
+        if (copy->resume({state->copy_position})) {
+            return copy;
+        }
+        abandon(context, state->copy_durable);
+    }
+    source.discard_snapshots({});
+    copy->begin(state->copy_durable);
+    return copy;
+}
+
+void Copy::abandon(const CopyContext& context, bool durable) {
+    pg::Transaction transaction;
+    catalog::abandon_copy(context.source_id, context.generation, durable);
+    catalog::forget_copy(context.source_id);
+    transaction.commit();
+}
+
+bool Copy::resume(const core::Position& position) {
+    try {
+        snapshot_ = source_.open_snapshot({position, durable_});
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kStateLost) {
+            throw;
+        }
+        return false;
+    }
+    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
+    worth_copy_workers_ = true;
+
+    pg::Transaction transaction;
+    bool intact = true;
+    for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
+        intact = intact && (!table.staging || target::staging_is_intact(table.table_id));
+    }
+    if (intact) {
+        catalog::set_state(context_.source_id, context_.generation, "snapshot");
+    }
+    transaction.commit();
+    return intact;
+}
+
+void Copy::begin(bool durable) {
+    std::int64_t sync_number = 0;
+    {
+        pg::Transaction transaction;
+        sync_number = require_state(context_.source_id).sync_requested;
+        transaction.commit();
+    }
+    TimestampTz const read_at = GetCurrentTimestamp();
+    snapshot_ = source_.open_snapshot({{}, durable});
+    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
+    {
+        pg::Transaction transaction;
+        std::vector<core::TableInfo> discovered;
+        for (const auto& [name, info] : copier_->tables()) {
+            discovered.push_back(info);
+        }
+        register_discovered_tables(config_, discovered);
+        transaction.commit();
+    }
+    prepare_tables(read_at, sync_number);
+}
+
+void Copy::prepare_tables(TimestampTz read_at, std::int64_t sync_number) {
+    std::vector<catalog::CopyTable> tables;
+    {
+        pg::Transaction transaction;
+        tables = catalog::tables_to_copy(context_.source_id);
+        transaction.commit();
+    }
+    // The source is asked before the transaction starts: it may take its time to answer.
+    std::vector<std::vector<core::ChunkRange>> chunks;
+    std::int64_t rows = 0;
+    for (const catalog::CopyTable& table : tables) {
+        const core::TableInfo* const info = copier_->find(table.name);
+        chunks.push_back(info == nullptr ? std::vector<core::ChunkRange>{}
+                                         : snapshot_->plan_chunks(*info, wanted_chunks(*info)));
+        rows += info == nullptr ? 0 : info->estimated_rows.value_or(kRowsWorthCopyWorkers);
+    }
+    worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
+
+    pg::Transaction transaction;
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        if (copier_->find(tables[i].name) == nullptr) {
+            continue;  // registration has said that it is no longer at the source
+        }
+        bool staging = false;
+        std::optional<pg::SqlError> const error =
+            pg::run_in_subtransaction([&] { staging = prepare_route(tables[i]); });
+        if (error) {
+            catalog::fail_table(tables[i].table_id, *error);
+        } else {
+            catalog::begin_table_copy(tables[i].table_id, staging, chunks[i]);
+        }
+    }
+    catalog::begin_copy(context_.source_id, context_.generation, snapshot_->position().text, durable_, read_at,
+                        sync_number);
+    transaction.commit();
+}
+
+/// Makes ready what the chunks are written to; returns whether that is a staging table.
+bool Copy::prepare_route(const catalog::CopyTable& table) {
+    target::TargetName const name = target_of(table);
+    std::optional<Oid> const existing = target::find_table(name);
+    if (existing && !table.target_created) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + name.sql() + " exists and is not of this source",
+                           "It would have become the target of \"" + table.name.qualified() + "\".",
+                           "Rename or drop it, or choose another target_schema.");
+    }
+    if (existing && !target::merge_obstacle(*existing)) {
+        target::create_staging(table.table_id, context_.owner);
+        return true;
+    }
+    pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+    if (existing) {
+        // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
+        target::truncate_target(name);
+    } else {
+        target::create_target(name, "Copy of " + table.name.qualified() + " of source " + config_.name +
+                                        ", kept by pg_replicator");
+    }
+    if (!existing) {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+        catalog::set_target_created(table.table_id);
+    }
+    return false;
+}
+
+bool Copy::advance() {
+    std::vector<catalog::CopyTable> tables;
+    {
+        pg::Transaction transaction;
+        catalog::withdraw_tables(context_.source_id);
+        tables = catalog::tables_in_copy(context_.source_id);
+        transaction.commit();
+    }
+    bool all_complete = true;
+    for (const catalog::CopyTable& table : tables) {
+        if (table.complete) {
+            continue;
+        }
+        if (table.pending_chunks > 0) {
+            all_complete = false;
+            continue;
+        }
+        complete_table(table);
+    }
+    return all_complete;
+}
+
+void Copy::complete_table(const catalog::CopyTable& table) {
+    pg::failure_point("before_primary_key");
+    try {
+        pg::Transaction transaction;
+        if (!table.staging) {
+            pg::report_activity("building the primary key of " + table.name.qualified());
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            target::add_primary_key(target_of(table));
+        }
+        catalog::complete_table_copy(table.table_id, consistency_of(table));
+        catalog::forget_stale_quarantine(table.table_id);
+        transaction.commit();
+    } catch (const pg::SqlError&) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        if (!table_error) {
+            throw;
+        }
+        pg::Transaction transaction;
+        catalog::fail_table(table.table_id, *table_error);
+        transaction.commit();
+    }
+    pg::failure_point("after_primary_key");
+}
+
+void Copy::finish() {
+    pg::report_activity("merging " + config_.name);
+    {
+        pg::Transaction transaction;
+        std::int64_t changes = 0;
+        for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
+            if (!table.staging) {
+                continue;
+            }
+            target::MergeCounts counts;
+            std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+                pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+                counts = target::merge_table(target::staging_name(table.table_id), target_of(table));
+            });
+            if (error) {
+                catalog::fail_table(table.table_id, *error);
+            } else {
+                catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated,
+                                      counts.deleted);
+                changes += counts.total();
+            }
+            target::drop_staging(table.table_id);
+            pg::failure_point("merge_table");
+        }
+        catalog::forget_copy(context_.source_id);
+        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes);
+        transaction.commit();
+    }
+    copier_.reset();
+    snapshot_.reset();
+    source_.discard_snapshots({});
+}
+
+core::Consistency Copy::consistency_of(const catalog::CopyTable& table) const {
+    const core::TableInfo* const info = copier_->find(table.name);
+    return info == nullptr ? core::Consistency::kState : info->consistency;
+}
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,62 @@
+#pragma once
+// The copy of a source, as its source worker drives it: ways A (first snapshot) and C (refresh) of
+// docs/dev/architecture.md in one queue of chunks that all read one state of the source.
+//
+//   begin      take a state of the source; register its tables; choose each table's route; queue the chunks
+//   chunks     copied by copy workers, or by the source worker itself (chunk_copier.hpp)
+//   advance    a table whose chunks are all in: build its primary key (direct route)
+//   finish     merge all staging tables in one transaction, with the position; drop them
+//
+// Everything that survives a crash is in the catalog. resume_or_begin() joins the same state again if the source
+// still has it; otherwise the copy starts over.
+
+#include <memory>
+#include <string>
+
+#include "catalog/source_config.hpp"
+#include "core/source.hpp"
+#include "replication/chunk_copier.hpp"
+
+namespace pgrepl::replication {
+
+class Copy {
+  public:
+    /// Goes on with the copy under way, or begins one. `source` outlives it. Throws SourceError, SqlError.
+    static std::unique_ptr<Copy> resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
+                                                 core::Source& source);
+
+    /// Gives the copy up: the next one starts over, in a durable way if asked.
+    static void abandon(const CopyContext& context, bool durable);
+
+    /// Completes tables whose chunks are all in. True when nothing is left but finish().
+    bool advance();
+
+    /// Merges what was staged, and ends the copy.
+    void finish();
+
+    [[nodiscard]] ChunkCopier& copier() noexcept { return *copier_; }
+    [[nodiscard]] bool durable() const noexcept { return durable_; }
+    /// Whether there is enough to read that copy workers are worth their start.
+    [[nodiscard]] bool worth_copy_workers() const noexcept { return worth_copy_workers_; }
+
+  private:
+    Copy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source)
+        : context_(context), config_(config), source_(source) {}
+
+    bool resume(const core::Position& position);
+    void begin(bool durable);
+    void prepare_tables(TimestampTz read_at, std::int64_t sync_number);
+    bool prepare_route(const catalog::CopyTable& table);
+    void complete_table(const catalog::CopyTable& table);
+    [[nodiscard]] core::Consistency consistency_of(const catalog::CopyTable& table) const;
+
+    CopyContext context_;
+    const catalog::SourceConfig& config_;
+    core::Source& source_;
+    std::unique_ptr<core::Snapshot> snapshot_;
+    std::unique_ptr<ChunkCopier> copier_;
+    bool durable_ = false;
+    bool worth_copy_workers_ = false;
+};
+
+}  // namespace pgrepl::replication

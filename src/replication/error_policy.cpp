@@ -1,0 +1,70 @@
+// The retry policy.
+
+#include "replication/error_policy.hpp"
+
+#include <algorithm>
+#include <random>
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// Errors of a statement on a target that the table's own definition or rows cause.
+bool concerns_table(int sqlstate) {
+    switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+        case MAKE_SQLSTATE('2', '2', '0', '0', '0'):  // data exception
+        case MAKE_SQLSTATE('2', '3', '0', '0', '0'):  // integrity constraint violation
+        case MAKE_SQLSTATE('0', 'A', '0', '0', '0'):  // feature not supported
+        case MAKE_SQLSTATE('4', '2', '0', '0', '0'):  // syntax error or access rule violation
+        case MAKE_SQLSTATE('4', '4', '0', '0', '0'):  // with check option violation
+        case MAKE_SQLSTATE('5', '4', '0', '0', '0'):  // program limit exceeded
+        case MAKE_SQLSTATE('P', '0', '0', '0', '0'):  // raised by a trigger
+            return true;
+        default:
+            return false;
+    }
+}
+
+bool concerns_table(core::SourceErrorKind kind) {
+    return kind == core::SourceErrorKind::kTableChanged || kind == core::SourceErrorKind::kUnsupported ||
+           kind == core::SourceErrorKind::kInvalidValue || kind == core::SourceErrorKind::kCorrupt;
+}
+
+}  // namespace
+
+Verdict judge_current_exception() {
+    try {
+        throw;
+    } catch (const core::SourceError& error) {
+        return {pg::to_sql_error(error), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost};
+    } catch (const pg::SqlError& error) {
+        bool const needs_person = error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE ||
+                                  error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||
+                                  error.sqlstate() == ERRCODE_UNDEFINED_OBJECT ||
+                                  error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED;
+        return {error, !needs_person, false};
+    } catch (...) {
+        return {pg::detail::current_exception_as_sql_error(), true, false};
+    }
+}
+
+std::optional<pg::SqlError> error_of_table_alone() {
+    try {
+        throw;
+    } catch (const core::SourceError& error) {
+        return concerns_table(error.kind()) ? std::optional(pg::to_sql_error(error)) : std::nullopt;
+    } catch (const pg::SqlError& error) {
+        return concerns_table(error.sqlstate()) ? std::optional(error) : std::nullopt;
+    } catch (...) {
+        return std::nullopt;
+    }
+}
+
+std::int64_t retry_delay_ms(std::int32_t retry_count, std::int64_t initial_ms, std::int64_t max_ms) {
+    std::int64_t const doublings = std::min<std::int64_t>(retry_count, 20);
+    std::int64_t const delay = std::min(max_ms, initial_ms << doublings);
+    std::random_device entropy;
+    return delay - static_cast<std::int64_t>(entropy() % (static_cast<std::uint64_t>(delay) / 2 + 1));
+}
+
+}  // namespace pgrepl::replication

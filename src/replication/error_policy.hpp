@@ -1,0 +1,28 @@
+#pragma once
+// Which errors concern one table alone, which pass by themselves, and which need a person.
+
+#include <cstdint>
+#include <optional>
+
+#include "pg/error.hpp"
+
+namespace pgrepl::replication {
+
+/// What a source worker does about an error.
+struct Verdict {
+    pg::SqlError error;
+    bool retryable = true;    ///< else the source is failed until a person acts
+    bool state_lost = false;  ///< the copy starts over
+};
+
+/// The exception being handled, judged. Call it within a catch block.
+Verdict judge_current_exception();
+
+/// The exception being handled, if it concerns one table and must not stop the others. Call within a catch block.
+std::optional<pg::SqlError> error_of_table_alone();
+
+/// Delay before attempt `retry_count` + 1: doubling from `initial_ms` up to `max_ms`, with up to half of it taken
+/// off at random, so that many sources of one server do not come back at once.
+std::int64_t retry_delay_ms(std::int32_t retry_count, std::int64_t initial_ms, std::int64_t max_ms);
+
+}  // namespace pgrepl::replication

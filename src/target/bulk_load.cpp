@@ -1,0 +1,154 @@
+// Bulk load: the heap route follows COPY's (src/backend/commands/copyfrom.c, CopyMultiInsertBufferFlush): slots are
+// filled, then written with one WAL record a page.
+
+#include "target/bulk_load.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+constexpr int kSlots = 1000;
+constexpr int kColumns = 3;
+
+/// Whether nothing can see or change the rows on their way into the heap.
+bool takes_heap_route(Relation relation) {
+    const FormData_pg_class* const form = relation->rd_rel;
+    const TupleConstr* const constraints = relation->rd_att->constr;
+    bool const plain_heap = form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
+                            !form->relispartition && relation->rd_att->natts == kColumns;
+    bool const checked =
+        constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored);
+    return plain_heap && !checked && !form->relhasindex && !form->relhasrules && !form->relhastriggers &&
+           !form->relrowsecurity;
+}
+
+}  // namespace
+
+struct BulkLoad::HeapRoute {
+    Relation relation;
+    BulkInsertState insert_state;
+    TupleTableSlot* slots[kSlots];
+    MemoryContext scratch;
+};
+
+BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_(synced_at) {
+    heap_ = pg::CallPg([&]() -> HeapRoute* {
+        Relation const relation = table_open(relid, RowExclusiveLock);
+        // The heap route has no executor that would check this.
+        AclResult const allowed = pg_class_aclcheck(relid, GetUserId(), ACL_INSERT);
+        if (allowed != ACLCHECK_OK) {
+            aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(relation));
+        }
+        if (!takes_heap_route(relation)) {
+            table_close(relation, NoLock);
+            return nullptr;
+        }
+        auto* const route = static_cast<HeapRoute*>(palloc0(sizeof(HeapRoute)));
+        route->relation = relation;
+        route->insert_state = GetBulkInsertState();
+        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator bulk load", 256 * 1024,
+                                               256 * 1024, 8 * 1024 * 1024);
+        return route;
+    });
+    if (heap_ == nullptr) {
+        pg::QueryResult const name =
+            pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
+        insert_ = "INSERT INTO " + name.text(0, 0) +
+                  " (id, data, _synced_at) SELECT i, d, $3 FROM pg_catalog.unnest($1, $2) AS u(i, d)";
+    }
+}
+
+// The route lives in the transaction's memory and its relation belongs to the transaction: both end with it.
+BulkLoad::~BulkLoad() = default;
+
+void BulkLoad::append(const EncodedRows& rows) {
+    if (rows.size() == 0) {
+        return;
+    }
+    if (heap_ != nullptr) {
+        append_to_heap(rows);
+    } else {
+        append_by_statement(rows);
+    }
+}
+
+void BulkLoad::append_to_heap(const EncodedRows& rows) {
+    Datum const synced_at = TimestampTzGetDatum(synced_at_);
+    pg::CallPg([&] {
+        CommandId const command = GetCurrentCommandId(true);
+        for (std::size_t first = 0; first < rows.size(); first += kSlots) {
+            auto const count = static_cast<int>(std::min<std::size_t>(kSlots, rows.size() - first));
+            for (int i = 0; i < count; ++i) {
+                if (heap_->slots[i] == nullptr) {
+                    heap_->slots[i] = table_slot_create(heap_->relation, nullptr);
+                }
+                TupleTableSlot* const slot = heap_->slots[i];
+                ExecClearTuple(slot);
+                slot->tts_values[0] = rows.id(first + static_cast<std::size_t>(i));
+                slot->tts_values[1] = rows.data(first + static_cast<std::size_t>(i));
+                slot->tts_values[2] = synced_at;
+                slot->tts_isnull[0] = slot->tts_isnull[1] = slot->tts_isnull[2] = false;
+                ExecStoreVirtualTuple(slot);
+            }
+            MemoryContext const previous = MemoryContextSwitchTo(heap_->scratch);
+            table_multi_insert(heap_->relation, heap_->slots, count, command, TABLE_INSERT_SKIP_FSM,
+                               heap_->insert_state);
+            MemoryContextSwitchTo(previous);
+            for (int i = 0; i < count; ++i) {
+                ExecClearTuple(heap_->slots[i]);
+            }
+            MemoryContextReset(heap_->scratch);
+        }
+    });
+}
+
+void BulkLoad::append_by_statement(const EncodedRows& rows) {
+    pg::MemoryScope memory("pg_replicator insert");
+    pg::MemorySwitch const in_memory(memory.context());
+    Oid const types[kColumns] = {TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID};
+    std::vector<Datum> ids(rows.size());
+    std::vector<Datum> data(rows.size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        ids[i] = rows.id(i);
+        data[i] = rows.data(i);
+    }
+    Datum values[kColumns] = {};
+    pg::CallPg([&] {
+        auto const count = static_cast<int>(rows.size());
+        values[0] = PointerGetDatum(construct_array(ids.data(), count, TEXTOID, -1, false, TYPALIGN_INT));
+        values[1] = PointerGetDatum(construct_array(data.data(), count, JSONBOID, -1, false, TYPALIGN_INT));
+        values[2] = TimestampTzGetDatum(synced_at_);
+    });
+    pg::execute_with_datums(insert_.c_str(), types, values);
+}
+
+void BulkLoad::append_set_aside(const std::string& id) {
+    pg::execute("INSERT INTO " +
+                    pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid_)}).text(0, 0) +
+                    " (id, data) VALUES ($1, NULL)",
+                {id});
+}
+
+void BulkLoad::finish() {
+    if (heap_ == nullptr) {
+        return;
+    }
+    pg::CallPg([&] {
+        for (TupleTableSlot* const slot : heap_->slots) {
+            if (slot != nullptr) {
+                ExecDropSingleTupleTableSlot(slot);
+            }
+        }
+        FreeBulkInsertState(heap_->insert_state);
+        table_finish_bulk_insert(heap_->relation, TABLE_INSERT_SKIP_FSM);
+        table_close(heap_->relation, NoLock);
+        MemoryContextDelete(heap_->scratch);
+        pfree(heap_);
+    });
+    heap_ = nullptr;
+}
+
+}  // namespace pgrepl::target

@@ -1,0 +1,42 @@
+#pragma once
+// Writing encoded rows into a table that has no other writers of the same keys: the chunks of a first copy, and
+// staging tables. Two routes: multi-insert into the heap, for a plain heap table that nobody has changed since
+// we made it, and INSERT through SPI for every other (triggers, indexes, partitions, other access methods).
+
+#include <vector>
+
+#include "pg/error.hpp"
+#include "target/row_encoder.hpp"
+
+namespace pgrepl::target {
+
+/// Appends rows to one table within one transaction. Create it, append, finish(); if an error ends the
+/// transaction, just destroy it.
+class BulkLoad {
+  public:
+    /// `relid` has the columns id, data, _synced_at in this order. Takes RowExclusiveLock.
+    BulkLoad(Oid relid, TimestampTz synced_at);
+    ~BulkLoad();
+    BulkLoad(const BulkLoad&) = delete;
+    BulkLoad& operator=(const BulkLoad&) = delete;
+
+    void append(const EncodedRows& rows);
+
+    /// Appends a row of the source that was set aside: its id without data. Staging tables only.
+    void append_set_aside(const std::string& id);
+
+    void finish();
+
+  private:
+    struct HeapRoute;
+
+    void append_to_heap(const EncodedRows& rows);
+    void append_by_statement(const EncodedRows& rows);
+
+    Oid relid_;
+    TimestampTz synced_at_;
+    HeapRoute* heap_ = nullptr;  ///< in PostgreSQL's memory; null: the other route
+    std::string insert_;
+};
+
+}  // namespace pgrepl::target

@@ -1,0 +1,110 @@
+// DDL of target and staging tables.
+
+#include "target/target_table.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+/// The marker of a staging table: the only row without an id. Rows with an id and without data stand for rows
+/// of the source that were set aside, so that a merge does not delete them.
+constexpr const char* kMarkerRow = " (id, data) VALUES (NULL, NULL)";
+
+std::string staging_table(std::int32_t table_id) { return "staging_" + std::to_string(table_id); }
+
+}  // namespace
+
+std::string TargetName::sql() const { return pg::quoted(schema, table); }
+
+std::optional<Oid> find_table(const TargetName& name) {
+    pg::QueryResult const found = pg::execute(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = $2",
+        {name.schema, name.table});
+    return found.empty() ? std::nullopt : std::optional(found.oid(0, 0));
+}
+
+void create_target(const TargetName& name, const std::string& origin) {
+    if (pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", {name.schema}).empty()) {
+        pg::execute("CREATE SCHEMA " + pg::quoted(name.schema));
+    }
+    pg::execute("CREATE TABLE " + name.sql() +
+                " (id text COLLATE pg_catalog.\"C\" NOT NULL, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)");
+    pg::QueryResult const literal = pg::execute("SELECT pg_catalog.quote_literal($1)", {origin});
+    pg::execute("COMMENT ON TABLE " + name.sql() + " IS " + literal.text(0, 0));
+}
+
+std::optional<std::string> merge_obstacle(Oid relid) {
+    constexpr const char* kProblems = R"(
+        SELECT CASE
+          WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
+          WHEN (SELECT count(*) FROM pg_catalog.pg_attribute a
+                WHERE a.attrelid = c.oid AND NOT a.attisdropped
+                  AND (a.attname, a.atttypid) IN (('id', 'text'::regtype), ('data', 'jsonb'::regtype),
+                                                  ('_synced_at', 'timestamptz'::regtype))) <> 3
+            THEN 'it does not have the columns id text, data jsonb, _synced_at timestamptz'
+          WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a
+                             ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+                           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
+                             AND i.indpred IS NULL AND a.attname = 'id')
+            THEN 'it has no unique index on id'
+        END
+        FROM pg_catalog.pg_class c WHERE c.oid = $1)";
+    pg::QueryResult const result = pg::execute(kProblems, {pg::Param::oid(relid)});
+    return result.empty() ? std::optional<std::string>("it does not exist") : result.cell(0, 0);
+}
+
+void add_primary_key(const TargetName& name) {
+    pg::QueryResult const existing = pg::execute(
+        "SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = $2 AND i.indisprimary",
+        {name.schema, name.table});
+    if (existing.empty()) {
+        pg::execute("ALTER TABLE " + name.sql() + " ADD PRIMARY KEY (id)");
+    }
+}
+
+void truncate_target(const TargetName& name) { pg::execute("TRUNCATE TABLE " + name.sql()); }
+
+TargetName staging_name(std::int32_t table_id) { return {"replicator", staging_table(table_id)}; }
+
+void create_staging(std::int32_t table_id, Oid owner) {
+    drop_staging(table_id);
+    std::string const table = staging_name(table_id).sql();
+    pg::execute("CREATE UNLOGGED TABLE " + table +
+                " (id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz)");
+    pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + table);
+    pg::QueryResult const role =
+        pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
+    pg::execute("GRANT SELECT ON " + table + " TO " + pg::quoted(role.text(0, 0)));
+    pg::execute("INSERT INTO " + table + kMarkerRow);
+}
+
+bool staging_is_intact(std::int32_t table_id) {
+    TargetName const staging = staging_name(table_id);
+    if (!find_table(staging)) {
+        return false;
+    }
+    // The marker was the first row written, so the scan ends on the first page.
+    return !pg::execute("SELECT 1 FROM " + staging.sql() + " WHERE id IS NULL LIMIT 1").empty();
+}
+
+void drop_staging(std::int32_t table_id) {
+    TargetName const staging = staging_name(table_id);
+    if (!find_table(staging)) {
+        return;
+    }
+    pg::QueryResult const member = pg::execute(
+        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+        "AND d.objid = $1::regclass AND d.deptype = 'e'",
+        {staging.sql()});
+    if (!member.empty()) {
+        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + staging.sql());
+    }
+    pg::execute("DROP TABLE " + staging.sql());
+}
+
+}  // namespace pgrepl::target

@@ -1,0 +1,52 @@
+#pragma once
+// Target tables and staging tables: their DDL. Everything on a target table is done with the rights of the
+// source's owner: the caller holds the RoleScope. Staging tables are ours: created as the bootstrap superuser,
+// members of the extension (so pg_dump leaves them out), readable by the owner for the merge.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "pg/error.hpp"
+
+namespace pgrepl::target {
+
+struct TargetName {
+    std::string schema;
+    std::string table;
+
+    /// Quoted and qualified, for statements.
+    [[nodiscard]] std::string sql() const;
+};
+
+/// The table's OID, or nothing if there is no such relation.
+std::optional<Oid> find_table(const TargetName& name);
+
+/// Creates the schema if it is missing, and the table without any index; `origin` becomes its comment. Call as
+/// the owner.
+void create_target(const TargetName& name, const std::string& origin);
+
+/// Whether it has the columns id, data and _synced_at of the right types and a unique index on id: what a merge
+/// needs. Otherwise the text says what is wrong.
+std::optional<std::string> merge_obstacle(Oid relid);
+
+/// Builds the primary key on id if it has none. Call as the owner.
+void add_primary_key(const TargetName& name);
+
+/// Empties a table of ours that was being filled, before its copy starts over. Call as the owner.
+void truncate_target(const TargetName& name);
+
+/// The staging table of a table's refresh.
+TargetName staging_name(std::int32_t table_id);
+
+/// Creates it anew, with its marker row: an unlogged table is empty after a crash, and then the marker is gone.
+/// Call as the catalog role; `owner` gets the right to read it.
+void create_staging(std::int32_t table_id, Oid owner);
+
+/// Whether the marker is still there.
+bool staging_is_intact(std::int32_t table_id);
+
+/// Drops it if it exists.
+void drop_staging(std::int32_t table_id);
+
+}  // namespace pgrepl::target

@@ -1,0 +1,248 @@
+// The source worker: one process per source that has work, and the only one that changes the source's state.
+//
+//   starting ──► snapshot ──► idle            once and periodic: a copy, then nothing to do; the worker ends, and
+//      │            │                         the launcher starts another when a refresh is asked for or due
+//      └────────────┴──► backing_off          an error that may pass: the worker ends; the probe knows when
+//      └────────────┴──► failed               an error that needs a person: ended by resume or alter
+//
+// paused is configuration, not state: the worker looks at it every round and ends. Its end, whatever the reason,
+// has the launcher probe the database, so a worker that was terminated is replaced. Only one can hold the
+// source's lock, so a replacement that comes too early ends at once.
+//
+// While a copy is under way the rounds of supervise() are: look whether we are still wanted, complete tables whose
+// chunks are in, and wait for the copy workers; without copy workers, copy a chunk.
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/source_config.hpp"
+#include "catalog/source_state.hpp"
+#include "pg/settings.hpp"
+#include "pg/shared_state.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "pg/worker.hpp"
+#include "replication/copy.hpp"
+#include "replication/error_policy.hpp"
+#include "replication/source_access.hpp"
+#include "worker/entry_points.hpp"
+#include "worker/worker_session.hpp"
+
+namespace pgrepl::worker {
+
+namespace {
+
+constexpr long kSupervisionMs = 250;
+constexpr int kMostRestartsInARow = 5;
+
+void request_probe_at_exit(int /*code*/, Datum /*unused*/) { pg::request_probe(MyDatabaseId); }
+
+/// The copy workers of one copy; they end with it.
+class CopyWorkers {
+  public:
+    ~CopyWorkers() {
+        for (const pg::WorkerHandle& worker : workers_) {
+            worker.terminate();
+        }
+    }
+
+    /// Starts `count` workers, once. False if there was no slot for any.
+    bool start(int count, const replication::CopyContext& context, const std::string& source_name) {
+        pg::WorkerArguments arguments;
+        arguments.database = MyDatabaseId;
+        arguments.source_id = context.source_id;
+        arguments.generation = context.generation;
+        arguments.supervisor_pid = MyProcPid;
+        for (int i = 0; i < count; ++i) {
+            std::optional<pg::WorkerHandle> worker =
+                pg::start_worker("pg_replicator_copy_worker_main", "pg_replicator copy worker",
+                                 "pg_replicator copy of " + source_name, arguments, true);
+            if (worker) {
+                workers_.push_back(std::move(*worker));
+            }
+        }
+        return !workers_.empty();
+    }
+
+    [[nodiscard]] bool any_alive() {
+        std::erase_if(workers_, [](const pg::WorkerHandle& worker) { return !worker.alive(); });
+        return !workers_.empty();
+    }
+
+  private:
+    std::vector<pg::WorkerHandle> workers_;
+};
+
+class SourceWorker {
+  public:
+    explicit SourceWorker(std::int32_t source_id) : source_id_(source_id) {}
+
+    void run() {
+        {
+            pg::Transaction transaction;
+            bool const ours = pg::try_lock_source(source_id_);
+            transaction.commit();
+            if (!ours) {
+                return;
+            }
+        }
+        before_shmem_exit(request_probe_at_exit, 0);
+        if (!begin()) {
+            return;
+        }
+        int restarts = 0;
+        while (serve(restarts)) {
+        }
+    }
+
+  private:
+    enum class Outcome { kDone, kNotWanted };
+
+    /// Loads the configuration and takes over. False if there is nothing for us to do.
+    bool begin() {
+        pg::Transaction transaction;
+        std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
+        std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
+        if (!state || !config || state->paused || !state->has_work()) {
+            return false;
+        }
+        config_ = std::move(*config);
+        context_ = {source_id_, catalog::begin_generation(source_id_, MyProcPid), config_.owner, 0};
+        transaction.commit();
+        pg::set_application_name("pg_replicator source " + config_.name);
+        return true;
+    }
+
+    /// One copy. False when this worker should end.
+    bool serve(int& restarts) {
+        try {
+            if (!still_wanted()) {
+                return false;
+            }
+            if (work() == Outcome::kNotWanted) {
+                return false;
+            }
+            restarts = 0;
+            return true;
+        } catch (...) {
+            replication::Verdict const verdict = replication::judge_current_exception();
+            pg::check_interrupts();
+            return handle_failure(verdict, restarts);
+        }
+    }
+
+    bool still_wanted() {
+        if (!pg::settings().enabled || pg::is_stopped(MyDatabaseId) || installation() != Installation::kUsable) {
+            return false;
+        }
+        pg::Transaction transaction;
+        std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
+        transaction.commit();
+        if (!state || state->paused || state->generation != context_.generation || !state->has_work()) {
+            return false;
+        }
+        durable_wanted_ = state->copy_durable;
+        return true;
+    }
+
+    Outcome work() {
+        pg::BackendInterrupts interrupts;
+        replication::OpenSource const source = replication::open_source(config_, interrupts);
+        core::SourceInfo const info = source->describe();
+        {
+            pg::Transaction transaction;
+            catalog::set_source_version(source_id_, info.server_version);
+            transaction.commit();
+        }
+        std::unique_ptr<replication::Copy> const copy =
+            replication::Copy::resume_or_begin(context_, config_, *source);
+        CopyWorkers workers;
+        start_copy_workers(*copy, workers);
+        Outcome const outcome = supervise(*copy, workers);
+        return outcome;
+    }
+
+    void start_copy_workers(const replication::Copy& copy, CopyWorkers& workers) {
+        int const count = config_.copy_workers(pg::settings().copy_workers_per_source);
+        if (count == 0 || !copy.worth_copy_workers()) {
+            return;
+        }
+        if (!workers.start(count, context_, config_.name)) {
+            pg::Transaction transaction;
+            catalog::note_no_copy_workers(source_id_);
+            transaction.commit();
+        }
+    }
+
+    Outcome supervise(replication::Copy& copy, CopyWorkers& workers) {
+        while (true) {
+            if (!still_wanted()) {
+                return Outcome::kNotWanted;
+            }
+            if (durable_wanted_ && !copy.durable()) {
+                throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
+                                        "the copy workers could not join the state of the source", true);
+            }
+            if (copy.advance()) {
+                copy.finish();
+                return Outcome::kDone;
+            }
+            if (workers.any_alive()) {
+                pg::report_activity("waiting for copy workers");
+                pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
+                continue;
+            }
+            {
+                pg::Transaction transaction;
+                catalog::release_dead_leases(source_id_, context_.generation);
+                transaction.commit();
+            }
+            if (!copy.copier().copy_next_chunk()) {
+                pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
+            }
+        }
+    }
+
+    /// Records the failure. True if the copy is to start over at once.
+    bool handle_failure(const replication::Verdict& verdict, int& restarts) {
+        if (verdict.state_lost && restarts < kMostRestartsInARow) {
+            ++restarts;
+            replication::Copy::abandon(context_, true);
+            return true;
+        }
+        std::string const message = verdict.error.what();
+        std::string const name = config_.name;
+        pg::CallPg([&] {
+            ereport(LOG, (errmsg("pg_replicator source \"%s\": %s", name.c_str(), message.c_str())));
+        });
+        pg::Transaction transaction;
+        std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
+        if (state && state->generation == context_.generation) {
+            catalog::record_failure(source_id_, context_.generation, verdict.error,
+                                    verdict.retryable ? "backing_off" : "failed",
+                                    replication::retry_delay_ms(state->retry_count, config_.retry_initial_ms(),
+                                                                config_.retry_max_ms()));
+        }
+        transaction.commit();
+        return false;
+    }
+
+    std::int32_t source_id_;
+    catalog::SourceConfig config_;
+    replication::CopyContext context_;
+    bool durable_wanted_ = false;
+};
+
+}  // namespace
+
+void source_worker_main() {
+    pg::WorkerArguments const arguments = begin_worker_session();
+    if (installation() == Installation::kUsable) {
+        SourceWorker(arguments.source_id).run();
+    }
+}
+
+}  // namespace pgrepl::worker
