@@ -26,6 +26,8 @@ namespace {
 constexpr long kRescanMs = 60'000;
 constexpr long kProbePatienceMs = 60'000;
 constexpr long kNoSlotRetryMs = 2'000;
+/// Between two rounds, so that a worker which fails as it starts cannot keep us busy.
+constexpr long kLeastPauseMs = 50;
 
 struct Database {
     Oid oid = InvalidOid;
@@ -113,8 +115,12 @@ class Launcher {
   public:
     void run() {
         while (true) {
+            TimestampTz const round_began = GetCurrentTimestamp();
             long const wait_ms = pg::settings().enabled ? serve() : kRescanMs;
             pg::wait_for_latch(wait_ms, PG_WAIT_EXTENSION);
+            while (TimestampDifferenceMilliseconds(round_began, GetCurrentTimestamp()) < kLeastPauseMs) {
+                pg::wait_for_latch(kLeastPauseMs, PG_WAIT_EXTENSION);
+            }
         }
     }
 

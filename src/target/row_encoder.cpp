@@ -1,0 +1,138 @@
+// All rows of a table have the same keys: headers, key entries and key bytes are laid out once, and copied; per row only
+// the values' entries and bytes are written.
+
+#include "target/row_encoder.hpp"
+
+#include <algorithm>
+
+#include "target/id_text.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+void put(std::string& bytes, std::size_t at, std::uint32_t value) { std::memcpy(bytes.data() + at, &value, 4); }
+
+void check_varlena(std::size_t bytes) {
+    if (bytes > MaxAllocSize) {
+        throw RowError(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the row is too large for a PostgreSQL value");
+    }
+}
+
+}  // namespace
+
+RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) {
+    if (layout.key_columns.empty()) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "the table has no key");
+    }
+    build_template();
+}
+
+void RowEncoder::build_template() {
+    if (layout_.whole_document) {
+        return;
+    }
+    for (std::uint32_t i = 0; i < layout_.columns.size(); ++i) {
+        if (layout_.columns[i].in_data) {
+            order_.push_back(i);
+        }
+    }
+    const auto& columns = layout_.columns;
+    std::sort(order_.begin(), order_.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return key_less(columns[a].name, columns[b].name); });
+    std::size_t const count = order_.size();
+
+    template_.assign(VARHDRSZ, '\0');
+    if (count == 1 && is_tag_name(columns[order_[0]].name)) {
+        template_.append(4 + 2 * 4, '\0');
+        put(template_, VARHDRSZ, JB_FOBJECT | 1);
+        put(template_, VARHDRSZ + 4, make_jentry(JENTRY_ISSTRING, 0, 8, 8));
+        wrapper_entry_ = VARHDRSZ + 8;
+        template_ += "$literal";
+    }
+    object_offset_ = template_.size();
+    template_.append(4 + 8 * count, '\0');
+    put(template_, object_offset_, JB_FOBJECT | static_cast<std::uint32_t>(count));
+    entries_offset_ = object_offset_ + 4 + 4 * count;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::string& name = columns[order_[i]].name;
+        keys_bytes_ += name.size();
+        put(template_, object_offset_ + 4 + 4 * i, make_jentry(JENTRY_ISSTRING, i, name.size(), keys_bytes_));
+        template_ += name;
+    }
+}
+
+void RowEncoder::encode(std::span<const core::Value> row, EncodedRows& out) {
+    ByteBuffer& bytes = out.bytes_;
+    std::size_t const before = bytes.size();
+    try {
+        bytes.pad_to(8);
+        std::size_t const id = bytes.size();
+        bytes.append_uninitialised(VARHDRSZ);
+        append_id(row, bytes);
+        SET_VARSIZE(bytes.data() + id, bytes.size() - id);
+        bytes.pad_to(8);
+        std::size_t const data = bytes.size();
+        writer_.set_buffer(bytes);
+        if (layout_.whole_document) {
+            bytes.append_uninitialised(VARHDRSZ);
+            for (std::size_t i = 0; i < row.size(); ++i) {
+                if (layout_.columns[i].in_data) {
+                    writer_.append_root(row[i]);
+                }
+            }
+        } else {
+            append_columns(row, bytes);
+        }
+        check_varlena(bytes.size() - data);
+        SET_VARSIZE(bytes.data() + data, bytes.size() - data);
+        out.tagged_values_ += writer_.take_tagged_count() + (wrapper_entry_ != 0 ? 1 : 0);
+        out.rows_.push_back({id, data});
+    } catch (...) {
+        bytes.truncate(before);
+        writer_.take_tagged_count();
+        throw;
+    }
+}
+
+void RowEncoder::append_columns(std::span<const core::Value> row, ByteBuffer& out) {
+    std::size_t const start = out.size();
+    out.append(template_);
+    std::size_t const count = order_.size();
+    std::size_t total = keys_bytes_;
+    std::size_t const entries = start + entries_offset_;
+    for (std::size_t i = 0; i < count; ++i) {
+        std::size_t const value_start = out.size();
+        std::uint32_t const type = writer_.append(row[order_[i]]);
+        std::size_t const length = out.size() - value_start;
+        total += length;
+        out.put_uint32(entries + 4 * i, make_jentry(type, count + i, length, total));
+    }
+    if (wrapper_entry_ != 0) {
+        std::size_t const length = out.size() - start - object_offset_;
+        out.put_uint32(start + wrapper_entry_, make_jentry(JENTRY_ISCONTAINER, 1, length, 8 + length));
+    }
+}
+
+void RowEncoder::append_id(std::span<const core::Value> row, ByteBuffer& out) {
+    if (layout_.key_columns.size() == 1) {
+        const core::Value& key = row[layout_.key_columns[0]];
+        if (key.kind == core::ValueKind::kInt64) {
+            char text[24];
+            int const length = pg_lltoa(key.payload.int64, text);
+            out.append(text, static_cast<std::size_t>(length));
+            return;
+        }
+    }
+    id_text_.clear();
+    build_id(layout_, row, id_text_);
+    out.append(id_text_);
+}
+
+std::string RowEncoder::id_of(std::span<const core::Value> row) {
+    std::string id;
+    build_id(layout_, row, id);
+    return id;
+}
+
+}  // namespace pgrepl::target
