@@ -90,13 +90,20 @@ void set_source_version(std::int32_t source_id, const std::string& version) {
         {source_id, version});
 }
 
+void take_requests(std::int32_t source_id, std::int64_t generation) {
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET copy_sync_number = sync_requested "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation}));
+}
+
 void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
-                TimestampTz read_at, std::int64_t sync_number) {
+                TimestampTz read_at) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
-        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_sync_number = $6 "
+        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, position, durable, pg::Param::timestamp(read_at), sync_number}));
+        {source_id, generation, position, durable, pg::Param::timestamp(read_at)}));
 }
 
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {

@@ -42,9 +42,12 @@ void require_generation(std::int32_t source_id, std::int64_t generation);
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
 void set_source_version(std::int32_t source_id, const std::string& version);
 
-/// A copy begins to read `position`, taken at `read_at`, and will serve the requests up to `sync_number`.
+/// A copy is about to take a state of the source: it serves the requests made so far, and no later one.
+void take_requests(std::int32_t source_id, std::int64_t generation);
+
+/// The copy reads `position`, taken at `read_at`.
 void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
-                TimestampTz read_at, std::int64_t sync_number);
+                TimestampTz read_at);
 
 /// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`.
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);

@@ -9,3 +9,10 @@
 #else
 #define PGREPL_PORTAL_RUN_ONCE true,
 #endif
+
+// The ownership checks became one function in 16.
+#if PG_VERSION_NUM >= 160000
+#define PGREPL_OWNS_DATABASE(database, role) object_ownercheck(DatabaseRelationId, database, role)
+#else
+#define PGREPL_OWNS_DATABASE(database, role) pg_database_ownercheck(database, role)
+#endif

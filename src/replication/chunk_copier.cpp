@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "catalog/source_state.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"

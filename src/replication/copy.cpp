@@ -96,10 +96,9 @@ bool Copy::resume(const core::Position& position) {
 }
 
 void Copy::begin(bool durable) {
-    std::int64_t sync_number = 0;
     {
         pg::Transaction transaction;
-        sync_number = require_state(context_.source_id).sync_requested;
+        catalog::take_requests(context_.source_id, context_.generation);
         transaction.commit();
     }
     TimestampTz const read_at = GetCurrentTimestamp();
@@ -114,10 +113,10 @@ void Copy::begin(bool durable) {
         register_discovered_tables(config_, discovered);
         transaction.commit();
     }
-    prepare_tables(read_at, sync_number);
+    prepare_tables(read_at);
 }
 
-void Copy::prepare_tables(TimestampTz read_at, std::int64_t sync_number) {
+void Copy::prepare_tables(TimestampTz read_at) {
     std::vector<catalog::CopyTable> tables;
     {
         pg::Transaction transaction;
@@ -149,8 +148,7 @@ void Copy::prepare_tables(TimestampTz read_at, std::int64_t sync_number) {
             catalog::begin_table_copy(tables[i].table_id, staging, chunks[i]);
         }
     }
-    catalog::begin_copy(context_.source_id, context_.generation, snapshot_->position().text, durable_, read_at,
-                        sync_number);
+    catalog::begin_copy(context_.source_id, context_.generation, snapshot_->position().text, durable_, read_at);
     transaction.commit();
 }
 

@@ -45,7 +45,7 @@ class Copy {
 
     bool resume(const core::Position& position);
     void begin(bool durable);
-    void prepare_tables(TimestampTz read_at, std::int64_t sync_number);
+    void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
     void complete_table(const catalog::CopyTable& table);
     [[nodiscard]] core::Consistency consistency_of(const catalog::CopyTable& table) const;

@@ -50,6 +50,9 @@ class CopyWorker {
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(arguments_.source_id);
         std::optional<catalog::SourceConfig> config = catalog::find_source(arguments_.source_id);
+        if (config) {
+            replication::check_source_allowed(*config);
+        }
         transaction.commit();
         if (!state || !config || state->generation != arguments_.generation || !state->copy_under_way()) {
             return false;

@@ -149,6 +149,11 @@ class SourceWorker {
     }
 
     Outcome work() {
+        {
+            pg::Transaction transaction;
+            replication::check_source_allowed(config_);
+            transaction.commit();
+        }
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = replication::open_source(config_, interrupts);
         core::SourceInfo const info = source->describe();

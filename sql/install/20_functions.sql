@@ -1,0 +1,98 @@
+-- The functions. Arguments of replicator_init and replicator_alter come in one order, which src/api reads by
+-- position.
+
+CREATE FUNCTION replicator_init(
+    source_url        text,
+    name              text DEFAULT NULL,
+    target_schema     text DEFAULT NULL,
+    include_tables    text[] DEFAULT NULL,
+    exclude_tables    text[] DEFAULT NULL,
+    include_databases text[] DEFAULT NULL,
+    exclude_databases text[] DEFAULT NULL,
+    mode              text DEFAULT NULL,
+    refresh_interval  interval DEFAULT NULL,
+    rules             jsonb DEFAULT NULL,
+    options           jsonb DEFAULT NULL
+) RETURNS text LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_init';
+COMMENT ON FUNCTION replicator_init(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+    'Registers a source and starts it; returns its name';
+
+CREATE FUNCTION replicator_alter(
+    name              text,
+    source_url        text DEFAULT NULL,
+    target_schema     text DEFAULT NULL,
+    include_tables    text[] DEFAULT NULL,
+    exclude_tables    text[] DEFAULT NULL,
+    include_databases text[] DEFAULT NULL,
+    exclude_databases text[] DEFAULT NULL,
+    mode              text DEFAULT NULL,
+    refresh_interval  interval DEFAULT NULL,
+    rules             jsonb DEFAULT NULL,
+    options           jsonb DEFAULT NULL
+) RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_alter';
+COMMENT ON FUNCTION replicator_alter(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+    'Changes a source; null leaves a setting as it is';
+
+CREATE FUNCTION replicator_sync(name text, tables text[] DEFAULT NULL)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_sync';
+COMMENT ON FUNCTION replicator_sync(text, text[]) IS
+    'Brings the target of a source up to date now: a refresh of all its tables, so that they show one state';
+
+CREATE FUNCTION replicator_pause(name text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_pause';
+COMMENT ON FUNCTION replicator_pause(text) IS 'Pauses a source until replicator_resume, restarts included';
+
+CREATE FUNCTION replicator_resume(name text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resume';
+COMMENT ON FUNCTION replicator_resume(text) IS 'Resumes a source that is paused, failed, backing off or restored';
+
+CREATE FUNCTION replicator_drop(name text, drop_tables boolean DEFAULT false)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_drop';
+COMMENT ON FUNCTION replicator_drop(text, boolean) IS
+    'Forgets a source; its target tables stay unless drop_tables is true';
+
+CREATE FUNCTION replicator_resync(name text, "table" text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resync';
+COMMENT ON FUNCTION replicator_resync(text, text) IS 'Compares a table with the source and copies what differs';
+
+CREATE FUNCTION replicator_add_table(name text, "table" text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_add_table';
+COMMENT ON FUNCTION replicator_add_table(text, text) IS 'Changes the filters so that a table is replicated, and copies it';
+
+CREATE FUNCTION replicator_remove_table(name text, "table" text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_remove_table';
+COMMENT ON FUNCTION replicator_remove_table(text, text) IS 'Changes the filters so that a table is not replicated; its target stays';
+
+CREATE FUNCTION replicator_pause_table(name text, "table" text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_pause_table';
+COMMENT ON FUNCTION replicator_pause_table(text, text) IS 'Leaves a table out until replicator_resume_table';
+
+CREATE FUNCTION replicator_resume_table(name text, "table" text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resume_table';
+COMMENT ON FUNCTION replicator_resume_table(text, text) IS 'Takes a paused table in again, and brings it up to date';
+
+CREATE PROCEDURE replicator_wait(name text, timeout interval DEFAULT NULL)
+LANGUAGE C AS 'MODULE_PATHNAME', 'pg_replicator_wait';
+COMMENT ON PROCEDURE replicator_wait(text, interval) IS
+    'Returns when the target holds everything that the source held at the call; null waits without limit';
+
+CREATE FUNCTION replicator_discover(
+    source_url text,
+    OUT database text, OUT schema text, OUT "table" text, OUT kind text, OUT columns jsonb, OUT key_columns text[],
+    OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT supported boolean, OUT note text
+) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_discover';
+COMMENT ON FUNCTION replicator_discover(text) IS
+    'Lists what a source has: tables, columns, keys, estimated sizes, and why a table cannot be replicated';
+
+CREATE FUNCTION replicator_stop_workers()
+RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stop_workers';
+COMMENT ON FUNCTION replicator_stop_workers() IS
+    'Ends the workers of this database, so that it can be dropped or renamed; the next control call starts them again';
+
+CREATE FUNCTION replicator.request_probe()
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_request_probe';
+COMMENT ON FUNCTION replicator.request_probe() IS 'Has the launcher look at this database when the transaction commits';
+
+CREATE FUNCTION replicator.library_version()
+RETURNS text LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_library_version';
+COMMENT ON FUNCTION replicator.library_version() IS 'Version of the loaded library';

@@ -1,0 +1,22 @@
+-- Who may do what: functions by grant only, views for those who watch.
+
+DO $$
+DECLARE
+    routine regprocedure;
+BEGIN
+    FOR routine IN
+        SELECT d.objid::regprocedure FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+        WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
+          AND e.extname = 'pg_replicator'
+    LOOP
+        EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', routine);
+    END LOOP;
+END
+$$;
+
+GRANT SELECT ON replicator_status, replicator_tables, replicator_events, replicator_quarantine TO pg_monitor;
+-- Functions in a view are called with the reader's rights.
+GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version() TO pg_monitor;
+
+-- Have the launcher notice this database. Without preload this does nothing.
+SELECT replicator.request_probe();

@@ -1,0 +1,166 @@
+// replicator_sync, _pause, _resume, _drop, and what concerns all sources of a database.
+
+#include "api/arguments.hpp"
+#include "api/control_call.hpp"
+#include "api/entry.hpp"
+#include "catalog/tables.hpp"
+#include "core/version.hpp"
+#include "pg/compat.hpp"
+#include "pg/shared_state.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "replication/source_access.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+constexpr long kStopPollMs = 20;
+constexpr int kStopPatienceMs = 10'000;
+
+/// A call whose first argument is a source's name.
+template <typename Body>
+Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
+    Arguments const values(fcinfo);
+    ControlCall call{action, values.string(0).value_or(""), {}};
+    record(call.arguments, "name", values.string(0));
+    run_control_call(call, [&](CallContext& context) {
+        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        context.worker_pid = catalog::worker_pid(config.id);
+        body(config, values);
+    });
+    PG_RETURN_VOID();
+}
+
+void require_known_tables(const catalog::SourceConfig& config, const std::vector<std::string>& names) {
+    std::vector<catalog::SourceTable> const tables = catalog::list_tables(config.id);
+    for (const std::string& name : names) {
+        bool found = false;
+        for (const catalog::SourceTable& table : tables) {
+            found = found || table.name.table == name || table.name.qualified() == name;
+        }
+        if (!found) {
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                               "source \"" + config.name + "\" has no table \"" + name + "\"",
+                               "It was not there when the source was last read.", "replicator_tables lists its tables.");
+        }
+    }
+}
+
+void require_running(const catalog::SourceConfig& config) {
+    if (config.paused || !catalog::has_state(config.id)) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "source \"" + config.name + "\" is " + (config.paused ? "paused" : "restored"),
+                           "Nothing is read from it in this state.", "Call replicator_resume first.");
+    }
+}
+
+Datum sync(FunctionCallInfo fcinfo) {
+    return on_source(fcinfo, "replicator_sync", [](const catalog::SourceConfig& config, const Arguments& values) {
+        require_known_tables(config, values.text_array(1, "tables").value_or(std::vector<std::string>{}));
+        require_running(config);
+        catalog::clear_failure(config.id);
+        catalog::request_sync(config.id);
+    });
+}
+
+Datum pause(FunctionCallInfo fcinfo) {
+    return on_source(fcinfo, "replicator_pause", [](const catalog::SourceConfig& config, const Arguments&) {
+        catalog::set_paused(config.id, true);
+    });
+}
+
+Datum resume(FunctionCallInfo fcinfo) {
+    return on_source(fcinfo, "replicator_resume", [](const catalog::SourceConfig& config, const Arguments&) {
+        if (config.has_secret && !config.password) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                               "source \"" + config.name + "\" has no password",
+                               "Passwords are not part of a dump.",
+                               "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
+        }
+        replication::check_source_allowed(config);
+        catalog::create_state(config.id);
+        catalog::clear_failure(config.id);
+        catalog::set_paused(config.id, false);
+    });
+}
+
+void drop_target_tables(const catalog::SourceConfig& config) {
+    for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        target::TargetName const name{table.target_schema, table.target_name};
+        if (table.target_created && target::find_table(name)) {
+            pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            pg::execute("DROP TABLE " + name.sql());
+        }
+    }
+}
+
+Datum drop(FunctionCallInfo fcinfo) {
+    return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
+        if (values.boolean(1).value_or(false)) {
+            drop_target_tables(config);
+        }
+        for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+            target::drop_staging(table.id);
+        }
+        catalog::remove_source(config.id);
+        replication::remove_scratch_directory(config.id);
+    });
+}
+
+/// Ends our workers of this database; returns how many there were.
+std::int64_t terminate_workers() {
+    return pg::execute(
+               "SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid)) "
+               "FROM pg_catalog.pg_stat_get_activity(NULL) "
+               "WHERE backend_type LIKE 'pg\\_replicator%' AND datid = (SELECT oid FROM pg_catalog.pg_database "
+               "WHERE datname = pg_catalog.current_database())")
+        .int64(0, 0);
+}
+
+Datum stop_workers(FunctionCallInfo) {
+    std::int64_t stopped = 0;
+    run_as_catalog([&](Oid caller) {
+        pg::require_preload();
+        if (!superuser_arg(caller) && !PGREPL_OWNS_DATABASE(MyDatabaseId, caller)) {
+            throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to stop the workers",
+                               "Only superusers and the owner of the database may.", "Ask one of them.");
+        }
+        pg::set_stopped(MyDatabaseId, true);
+        TimestampTz const deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kStopPatienceMs);
+        std::int64_t left = stopped = terminate_workers();
+        while (left > 0) {
+            if (GetCurrentTimestamp() > deadline) {
+                throw pg::SqlError(ERRCODE_OBJECT_IN_USE, "workers are still running",
+                                   std::to_string(left) + " have not ended within 10 s.", "Try again.");
+            }
+            pg::wait_for_latch(kStopPollMs, PG_WAIT_EXTENSION);
+            pg::CallPg([] { pgstat_clear_snapshot(); });
+            left = terminate_workers();
+        }
+    });
+    PG_RETURN_INT32(static_cast<std::int32_t>(stopped));
+}
+
+Datum request_probe(FunctionCallInfo) {
+    pg::wake_at_commit();
+    PG_RETURN_VOID();
+}
+
+Datum library_version(FunctionCallInfo) {
+    return pg::CallPg([] { return CStringGetTextDatum(core::kVersion); });
+}
+
+}  // namespace
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_sync, pgrepl::api::sync)
+PGREPL_SQL_FUNCTION(pg_replicator_pause, pgrepl::api::pause)
+PGREPL_SQL_FUNCTION(pg_replicator_resume, pgrepl::api::resume)
+PGREPL_SQL_FUNCTION(pg_replicator_drop, pgrepl::api::drop)
+PGREPL_SQL_FUNCTION(pg_replicator_stop_workers, pgrepl::api::stop_workers)
+PGREPL_SQL_FUNCTION(pg_replicator_request_probe, pgrepl::api::request_probe)
+PGREPL_SQL_FUNCTION(pg_replicator_library_version, pgrepl::api::library_version)

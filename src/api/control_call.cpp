@@ -1,0 +1,130 @@
+// The frame around control calls.
+
+#include "api/control_call.hpp"
+
+#include <exception>
+
+#include "catalog/events.hpp"
+#include "pg/shared_state.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+/// search_path for the scope. When it is left by an exception the transaction's end restores the setting.
+class PinnedSearchPath {
+  public:
+    PinnedSearchPath() : level_(NewGUCNestLevel()), exceptions_(std::uncaught_exceptions()) {
+        pg::CallPg([] {
+            set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                              0, false);
+        });
+    }
+    ~PinnedSearchPath() {
+        if (std::uncaught_exceptions() == exceptions_) {
+            AtEOXact_GUC(true, level_);
+        }
+    }
+    PinnedSearchPath(const PinnedSearchPath&) = delete;
+    PinnedSearchPath& operator=(const PinnedSearchPath&) = delete;
+
+  private:
+    int level_;
+    int exceptions_;
+};
+
+/// Written without SQL: a failed call's arguments are needed when its transaction is aborted.
+std::string as_json(const RecordedArguments& arguments) {
+    std::string json = "{";
+    for (const auto& [name, value] : arguments) {
+        json += json.size() > 1 ? ", \"" : "\"";
+        json += name + "\": \"";
+        for (char const c : value) {
+            if (c == '"' || c == '\\') {
+                json += '\\';
+                json += c;
+            } else if (static_cast<unsigned char>(c) < 0x20) {
+                json += ' ';
+            } else {
+                json += c;
+            }
+        }
+        json += '"';
+    }
+    return json + "}";
+}
+
+}  // namespace
+
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value) {
+        arguments.emplace_back(name, *value);
+    }
+}
+
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value) {
+    if (value) {
+        std::string joined;
+        for (const std::string& element : *value) {
+            joined += (joined.empty() ? "" : ", ") + element;
+        }
+        arguments.emplace_back(name, joined);
+    }
+}
+
+void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body) {
+    CallContext context;
+    context.caller = GetUserId();
+    context.source = call.source;
+    try {
+        pg::require_preload();
+        {
+            pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+            PinnedSearchPath const pinned;
+            body(context);
+            catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
+        }
+        pg::wake_at_commit(context.worker_pid);
+    } catch (...) {
+        pg::SqlError const error = pg::detail::current_exception_as_sql_error();
+        pg::remember_failed_call({GetCurrentTimestamp(), context.caller, call.action, context.source,
+                                  as_json(call.arguments), pg::sqlstate_text(error.sqlstate()), error.what()});
+        throw;
+    }
+}
+
+void run_as_catalog(const std::function<void(Oid caller)>& body) {
+    Oid const caller = GetUserId();
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    PinnedSearchPath const pinned;
+    body(caller);
+}
+
+catalog::SourceConfig require_source(const std::string& name, Oid caller) {
+    std::optional<catalog::SourceConfig> config = catalog::find_source(name);
+    if (!config) {
+        std::string names;
+        for (const std::string& known : catalog::names_of_sources(caller)) {
+            names += (names.empty() ? "" : ", ") + known;
+        }
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "source \"" + name + "\" does not exist",
+                           names.empty() ? "You have no sources." : "Your sources: " + names + ".",
+                           "replicator_status lists all sources.");
+    }
+    if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, 'MEMBER')",
+                     {pg::Param::oid(caller), pg::Param::oid(config->owner)})
+             .boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for source \"" + name + "\"",
+                           "It belongs to role \"" + config->owner_name + "\".",
+                           "Only members of that role and superusers may control it.");
+    }
+    return *config;
+}
+
+void hide_statement(const char* action) {
+    pg::CallPg([&] { pgstat_report_activity(STATE_RUNNING, action); });
+}
+
+}  // namespace pgrepl::api

@@ -1,0 +1,48 @@
+#pragma once
+// What all control functions share: who may call, with whose rights our catalog is read and written, what is recorded of
+// the call, and who is woken when it commits.
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/source_config.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::api {
+
+/// Arguments as they are recorded: names and texts, without nulls and without secrets.
+using RecordedArguments = std::vector<std::pair<std::string, std::string>>;
+
+/// Adds an argument if it was given.
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value);
+
+struct ControlCall {
+    std::string action;  ///< name of the function
+    std::string source;  ///< empty: concerns none, or not known yet
+    RecordedArguments arguments;
+};
+
+/// The caller, and what the call turns out to concern.
+struct CallContext {
+    Oid caller = InvalidOid;
+    std::string source;  ///< recorded; set by calls that find out the name themselves
+    int worker_pid = 0;  ///< woken at commit
+};
+
+/// Runs `body` with the rights of our catalog and a pinned search_path; records the call, whether it succeeds
+/// or fails; wakes the launcher and the worker at commit.
+void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body);
+
+/// Reads only: the same rights and search_path, nothing recorded, nobody woken, no preload needed.
+void run_as_catalog(const std::function<void(Oid caller)>& body);
+
+/// The source, if it exists and the caller may control it; else SqlError.
+catalog::SourceConfig require_source(const std::string& name, Oid caller);
+
+/// Hides the text of the running statement from pg_stat_activity: it may hold a password.
+void hide_statement(const char* action);
+
+}  // namespace pgrepl::api

@@ -1,0 +1,112 @@
+// replicator_init and replicator_alter.
+
+#include <filesystem>
+
+#include "api/entry.hpp"
+#include "api/source_arguments.hpp"
+#include "catalog/tables.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+/// The database's name, or the file's without its ending.
+std::string default_name(const core::SourceUrl& url) {
+    std::string const name =
+        url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
+    return name.empty() ? url.kind : name;
+}
+
+void check_name(const std::string& name) {
+    if (name.empty() || name.size() >= NAMEDATALEN) {
+        throw pg::SqlError(ERRCODE_INVALID_NAME, "invalid name of a source: \"" + name + "\"",
+                           "A name has 1 to 63 bytes.", "Pass another name.");
+    }
+    if (catalog::find_source(name)) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_OBJECT, "source \"" + name + "\" exists already",
+                           "Names of sources are unique in a database.",
+                           "Pass another name, or change the source with replicator_alter.");
+    }
+}
+
+void check_database_encoding() {
+    if (GetDatabaseEncoding() != PG_UTF8) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "pg_replicator needs a database with encoding UTF8",
+                           std::string("This database has encoding ") + GetDatabaseEncodingName() + ".",
+                           "Create a database with ENCODING 'UTF8' and install the extension there.");
+    }
+}
+
+Datum init(FunctionCallInfo fcinfo) {
+    hide_statement("replicator_init");
+    Arguments const values(fcinfo);
+    SourceArguments const arguments = read_source_arguments(values, 0, 1);
+    std::string name;
+    run_control_call({"replicator_init", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
+        check_database_encoding();
+        (void)values.required_text(0, "source_url");
+        catalog::SourceConfig config;
+        config.name = arguments.name.value_or(default_name(core::parse_source_url(*arguments.url).url));
+        context.source = config.name;
+        check_name(config.name);
+        config.owner = context.caller;
+        config.owner_name = pg::execute("SELECT pg_catalog.pg_get_userbyid($1)", {pg::Param::oid(context.caller)})
+                                .text(0, 0);
+        bool const file = core::parse_source_url(*arguments.url).url.kind == "sqlite";
+        config.target_schema = file ? config.name : "{database}";
+        apply_arguments(arguments, context.caller, config);
+        config.id = catalog::insert_source(config);
+        discover_and_register(config);
+        name = config.name;
+    });
+    return pg::CallPg([&] { return CStringGetTextDatum(name.c_str()); });
+}
+
+void check_schema_may_change(const catalog::SourceConfig& config, const SourceArguments& arguments) {
+    if (!arguments.target_schema || *arguments.target_schema == config.target_schema) {
+        return;
+    }
+    for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        if (table.target_created) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                               "target_schema cannot be changed once target tables exist",
+                               "Table \"" + table.name.qualified() + "\" has its target in schema \"" +
+                                   table.target_schema + "\".",
+                               "Drop the source and register it again with the other target_schema.");
+        }
+    }
+}
+
+Datum alter(FunctionCallInfo fcinfo) {
+    hide_statement("replicator_alter");
+    Arguments const values(fcinfo);
+    SourceArguments const arguments = read_source_arguments(values, 1, 0);
+    run_control_call({"replicator_alter", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
+        catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
+        check_schema_may_change(config, arguments);
+        apply_arguments(arguments, context.caller, config);
+        catalog::update_source(config);
+        context.worker_pid = catalog::worker_pid(config.id);
+        bool const restored = !catalog::has_state(config.id);
+        bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||
+                              arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases;
+        if (reselect) {
+            discover_and_register(config);
+        }
+        if (!restored) {
+            catalog::clear_failure(config.id);
+            if (reselect) {
+                catalog::request_sync(config.id);
+            }
+        }
+    });
+    PG_RETURN_VOID();
+}
+
+}  // namespace
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_init, pgrepl::api::init)
+PGREPL_SQL_FUNCTION(pg_replicator_alter, pgrepl::api::alter)

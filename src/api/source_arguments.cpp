@@ -1,0 +1,169 @@
+// From arguments to a source's configuration.
+
+#include "api/source_arguments.hpp"
+
+#include "pg/spi.hpp"
+#include "pg/wait.hpp"
+#include "replication/registration.hpp"
+#include "replication/source_access.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& config) {
+    core::ParsedUrl const parsed = core::parse_source_url(text);
+    if (!config.kind.empty() && config.kind != parsed.url.kind) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                           "the URL is of kind \"" + parsed.url.kind + "\", the source of kind \"" + config.kind + "\"",
+                           "A source keeps its kind.", "Register another source with replicator_init.");
+    }
+    config.kind = parsed.url.kind;
+    config.url = parsed.url.without_secret();
+    if (parsed.has_password) {
+        config.password = parsed.password;
+        config.has_secret = true;
+    }
+    replication::check_source_allowed(parsed.url, config.password.has_value(), caller);
+}
+
+void check_mode(const catalog::SourceConfig& config) {
+    if (config.mode != "continuous" && config.mode != "once" && config.mode != "periodic") {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "unknown mode \"" + config.mode + "\"",
+                           "Known modes: continuous, once, periodic.", "Pass mode => 'once' or mode => 'periodic'.");
+    }
+    if (config.mode == "continuous" && config.kind == "sqlite") {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "mode continuous is not supported for SQLite sources",
+                           "A SQLite file has no change log that this version reads.",
+                           "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
+    }
+    if (config.mode == "periodic" && !config.refresh_interval) {
+        throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "mode periodic needs a refresh_interval",
+                           "It says how often the source is read again.", "Pass refresh_interval => '15 minutes'.");
+    }
+}
+
+void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config) {
+    if (arguments.mode) {
+        config.mode = *arguments.mode;
+    } else if (arguments.refresh_interval) {
+        config.mode = "periodic";
+    } else if (config.mode.empty()) {
+        config.mode = config.kind == "sqlite" ? "once" : "continuous";
+    }
+    if (arguments.refresh_interval) {
+        if (config.mode != "periodic") {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                               "refresh_interval does not go with mode " + config.mode,
+                               "Only a periodic source is refreshed by time.", "Pass mode => 'periodic'.");
+        }
+        if (!pg::execute("SELECT $1::interval >= interval '1 second'", {*arguments.refresh_interval}).boolean(0, 0)) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "refresh_interval is too short",
+                               "It is " + *arguments.refresh_interval + ".", "The least is one second.");
+        }
+        config.refresh_interval = arguments.refresh_interval;
+    }
+    if (config.mode != "periodic") {
+        config.refresh_interval.reset();
+    }
+    check_mode(config);
+}
+
+void check_rules(const std::string& rules) {
+    pg::QueryResult const kind = pg::execute("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {rules});
+    if (kind.text(0, 0) != "object") {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "rules must be a JSON object",
+                           "It is of type " + kind.text(0, 0) + ".", "Leave rules out.");
+    }
+    pg::QueryResult const keys = pg::execute("SELECT pg_catalog.jsonb_object_keys($1::jsonb) LIMIT 1", {rules});
+    if (!keys.empty()) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "unknown rule \"" + keys.text(0, 0) + "\"",
+                           "SQLite sources have no rules: every table has a key.", "Leave rules out.");
+    }
+}
+
+void check_target_schema(const std::string& schema) {
+    if (schema.empty()) {
+        throw pg::SqlError(ERRCODE_INVALID_SCHEMA_NAME, "target_schema must not be empty",
+                           "It names the schema of the target tables.",
+                           "Pass a name, which may contain {database} and {schema}.");
+    }
+}
+
+}  // namespace
+
+SourceArguments read_source_arguments(const Arguments& arguments, int url, int name) {
+    SourceArguments result;
+    result.url = arguments.string(url);
+    result.name = arguments.string(name);
+    result.target_schema = arguments.string(2);
+    result.include_tables = arguments.text_array(3, "include_tables");
+    result.exclude_tables = arguments.text_array(4, "exclude_tables");
+    result.include_databases = arguments.text_array(5, "include_databases");
+    result.exclude_databases = arguments.text_array(6, "exclude_databases");
+    result.mode = arguments.string(7);
+    result.refresh_interval = arguments.printed(8, INTERVALOID);
+    result.rules = arguments.printed(9, JSONBOID);
+    result.options = arguments.printed(10, JSONBOID);
+    return result;
+}
+
+RecordedArguments recorded(const SourceArguments& arguments) {
+    RecordedArguments result;
+    if (arguments.url) {
+        record(result, "source_url", std::optional(core::redact_url(*arguments.url)));
+    }
+    record(result, "name", arguments.name);
+    record(result, "target_schema", arguments.target_schema);
+    record(result, "include_tables", arguments.include_tables);
+    record(result, "exclude_tables", arguments.exclude_tables);
+    record(result, "include_databases", arguments.include_databases);
+    record(result, "exclude_databases", arguments.exclude_databases);
+    record(result, "mode", arguments.mode);
+    record(result, "refresh_interval", arguments.refresh_interval);
+    record(result, "rules", arguments.rules);
+    record(result, "options", arguments.options);
+    return result;
+}
+
+void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::SourceConfig& config) {
+    if (arguments.url) {
+        apply_url(*arguments.url, caller, config);
+    }
+    apply_mode(arguments, config);
+    auto const take = [](const auto& given, auto& field) {
+        if (given) {
+            field = *given;
+        }
+    };
+    take(arguments.target_schema, config.target_schema);
+    take(arguments.include_tables, config.include_tables);
+    take(arguments.exclude_tables, config.exclude_tables);
+    take(arguments.include_databases, config.include_databases);
+    take(arguments.exclude_databases, config.exclude_databases);
+    take(arguments.rules, config.rules);
+    take(arguments.options, config.options);
+    check_target_schema(config.target_schema);
+    check_rules(config.rules);
+    config.parsed_options = catalog::parse_source_options(config.options);
+    replication::check_filters(config);
+}
+
+void discover_and_register(const catalog::SourceConfig& config) {
+    pg::BackendInterrupts interrupts;
+    std::vector<core::TableInfo> tables;
+    try {
+        tables = replication::open_source(config, interrupts)->discover();
+    } catch (const core::SourceError& error) {
+        if (error.kind() == core::SourceErrorKind::kInterrupted) {
+            pg::check_interrupts();
+        }
+        throw;
+    }
+    std::vector<replication::PlannedTable> const planned = replication::select_tables(config, tables);
+    replication::check_selection(config, tables, planned);
+    replication::check_targets(config, planned);
+    replication::register_discovered_tables(config, tables);
+}
+
+}  // namespace pgrepl::api

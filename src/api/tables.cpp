@@ -1,0 +1,141 @@
+// Control of single tables: replicator_resync, _add_table, _remove_table, _pause_table, _resume_table.
+//
+// A source without a change log shows one state in all of its tables: whatever brings one table up to date is a
+// refresh of the whole source.
+
+#include <algorithm>
+
+#include "api/arguments.hpp"
+#include "api/control_call.hpp"
+#include "api/entry.hpp"
+#include "api/source_arguments.hpp"
+#include "catalog/tables.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+template <typename Body>
+Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
+    Arguments const values(fcinfo);
+    ControlCall call{action, values.string(0).value_or(""), {}};
+    record(call.arguments, "name", values.string(0));
+    record(call.arguments, "table", values.string(1));
+    run_control_call(call, [&](CallContext& context) {
+        catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
+        context.worker_pid = catalog::worker_pid(config.id);
+        body(config, values.required_text(1, "table"));
+    });
+    PG_RETURN_VOID();
+}
+
+catalog::SourceTable require_table(const catalog::SourceConfig& config, const std::string& name) {
+    std::vector<catalog::SourceTable> const tables = catalog::list_tables(config.id);
+    std::vector<catalog::SourceTable> found;
+    std::copy_if(tables.begin(), tables.end(), std::back_inserter(found), [&](const catalog::SourceTable& table) {
+        return table.name.table == name || table.name.qualified() == name;
+    });
+    if (found.empty()) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "source \"" + config.name + "\" has no table \"" + name + "\"",
+                           "It was not there when the source was last read.", "replicator_tables lists its tables.");
+    }
+    if (found.size() > 1) {
+        throw pg::SqlError(ERRCODE_AMBIGUOUS_ALIAS,
+                           "source \"" + config.name + "\" has several tables \"" + name + "\"",
+                           "Two of them are \"" + found[0].name.qualified() + "\" and \"" +
+                               found[1].name.qualified() + "\".",
+                           "Write database.table.");
+    }
+    return found[0];
+}
+
+catalog::SourceTable require_replicated(const catalog::SourceConfig& config, const std::string& name) {
+    catalog::SourceTable table = require_table(config, name);
+    if (table.state == "excluded" || table.state == "unsupported") {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "table \"" + name + "\" is " + table.state + ", not replicated", table.reason + ".",
+                           table.state == "excluded" ? "Call replicator_add_table first."
+                                                     : "Nothing can be done about it here.");
+    }
+    return table;
+}
+
+Datum resync(FunctionCallInfo fcinfo) {
+    return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
+        catalog::set_table_state(require_replicated(config, name).id, "pending", "");
+        catalog::clear_failure(config.id);
+        catalog::request_sync(config.id);
+    });
+}
+
+Datum pause_table(FunctionCallInfo fcinfo) {
+    return on_table(fcinfo, "replicator_pause_table", [](const catalog::SourceConfig& config, const std::string& name) {
+        catalog::set_table_paused(require_replicated(config, name).id, true);
+    });
+}
+
+Datum resume_table(FunctionCallInfo fcinfo) {
+    return on_table(fcinfo, "replicator_resume_table",
+                    [](const catalog::SourceConfig& config, const std::string& name) {
+                        catalog::set_table_paused(require_replicated(config, name).id, false);
+                        catalog::request_sync(config.id);
+                    });
+}
+
+/// Adds the name to a list of patterns, or takes it out.
+void change_list(std::vector<std::string>& patterns, const std::string& name, bool present) {
+    std::erase(patterns, name);
+    if (present) {
+        patterns.push_back(name);
+    }
+}
+
+/// Writes the changed filters, and registers what they select.
+void save_filters(const catalog::SourceConfig& config) {
+    catalog::update_source(config);
+    discover_and_register(config);
+    catalog::request_sync(config.id);
+}
+
+Datum add_table(FunctionCallInfo fcinfo) {
+    return on_table(fcinfo, "replicator_add_table", [](catalog::SourceConfig& config, const std::string& name) {
+        if (config.exclude_tables) {
+            change_list(*config.exclude_tables, name, false);
+        }
+        if (config.include_tables) {
+            change_list(*config.include_tables, name, true);
+        }
+        save_filters(config);
+        catalog::SourceTable const table = require_table(config, name);
+        if (table.state == "excluded" || table.state == "unsupported") {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" cannot be added",
+                               "It is " + table.state + ": " + table.reason + ".",
+                               "Change the filters with replicator_alter, or see replicator_discover.");
+        }
+    });
+}
+
+Datum remove_table(FunctionCallInfo fcinfo) {
+    return on_table(fcinfo, "replicator_remove_table", [](catalog::SourceConfig& config, const std::string& name) {
+        catalog::SourceTable const table = require_table(config, name);
+        if (config.include_tables) {
+            change_list(*config.include_tables, name, false);
+        }
+        if (!config.exclude_tables) {
+            config.exclude_tables.emplace();
+        }
+        change_list(*config.exclude_tables, name, true);
+        catalog::update_source(config);
+        catalog::set_table_state(table.id, "excluded", "named by exclude_tables");
+    });
+}
+
+}  // namespace
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_resync, pgrepl::api::resync)
+PGREPL_SQL_FUNCTION(pg_replicator_add_table, pgrepl::api::add_table)
+PGREPL_SQL_FUNCTION(pg_replicator_remove_table, pgrepl::api::remove_table)
+PGREPL_SQL_FUNCTION(pg_replicator_pause_table, pgrepl::api::pause_table)
+PGREPL_SQL_FUNCTION(pg_replicator_resume_table, pgrepl::api::resume_table)

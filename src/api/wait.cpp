@@ -1,0 +1,111 @@
+// CALL replicator_wait: returns when the target holds everything that the source held at the call. A procedure, because
+// a function that waits would hold a snapshot all the while; each look at the catalog is a transaction of its own.
+
+#include <optional>
+
+#include "api/arguments.hpp"
+#include "api/control_call.hpp"
+#include "api/entry.hpp"
+#include "pg/spi.hpp"
+#include "pg/wait.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+constexpr long kPollMs = 50;
+
+/// Asks for a refresh that begins after now; returns its number.
+struct Request {
+    std::int32_t source_id = 0;
+    std::int64_t number = 0;
+};
+
+Request request(const Arguments& values) {
+    Request result;
+    ControlCall call{"replicator_wait", values.string(0).value_or(""), {}};
+    record(call.arguments, "name", values.string(0));
+    record(call.arguments, "timeout", values.printed(1, INTERVALOID));
+    run_control_call(call, [&](CallContext& context) {
+        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        if (!catalog::has_state(config.id)) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                               "source \"" + config.name + "\" is restored", "Nothing is read from it in this state.",
+                               "Call replicator_resume first.");
+        }
+        result = {config.id, catalog::request_sync(config.id)};
+        context.worker_pid = catalog::worker_pid(config.id);
+    });
+    return result;
+}
+
+/// Whether the request was served. Throws SqlError if it will not be.
+bool is_served(const Request& request, const std::string& name, std::string& last_error) {
+    bool served = false;
+    run_as_catalog([&](Oid) {
+        pg::QueryResult const row = pg::execute(
+            "SELECT st.sync_done >= $2, st.state, s.paused, st.last_error, st.last_hint FROM replicator.source s "
+            "JOIN replicator.source_state st ON st.source_id = s.id WHERE s.id = $1",
+            {request.source_id, request.number});
+        if (row.empty()) {
+            throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "source \"" + name + "\" was dropped",
+                               "It was dropped while replicator_wait was waiting for it.", "");
+        }
+        served = row.boolean(0, 0);
+        last_error = row.text(0, 3);
+        if (!served && (row.boolean(0, 2) || row.text(0, 1) == "failed")) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                               "source \"" + name + "\" is " + (row.boolean(0, 2) ? "paused" : "failed"), last_error,
+                               row.boolean(0, 2) ? "Call replicator_resume first." : row.text(0, 4));
+        }
+    });
+    return served;
+}
+
+void commit() {
+    pg::CallPg([] { SPI_commit(); });
+}
+
+TimestampTz deadline_of(const Arguments& values) {
+    std::optional<std::string> const timeout = values.printed(1, INTERVALOID);
+    if (!timeout) {
+        return 0;
+    }
+    return pg::execute("SELECT (extract(epoch FROM clock_timestamp() + $1::interval "
+                       "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint",
+                       {*timeout})
+        .int64(0, 0);
+}
+
+Datum wait(FunctionCallInfo fcinfo) {
+    auto* const call = reinterpret_cast< ::CallContext*>(fcinfo->context);
+    if (call == nullptr || call->atomic) {
+        throw pg::SqlError(ERRCODE_INVALID_TRANSACTION_STATE, "replicator_wait cannot run inside a transaction block",
+                           "It commits between its looks at the state of the source.",
+                           "CALL it outside of BEGIN … COMMIT and outside of functions.");
+    }
+    Arguments const values(fcinfo);
+    std::string const name = values.string(0).value_or("");
+    pg::CallPg([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
+    TimestampTz const deadline = deadline_of(values);
+    Request const request_made = request(values);
+    commit();
+    std::string last_error;
+    while (!is_served(request_made, name, last_error)) {
+        commit();
+        if (deadline != 0 && GetCurrentTimestamp() > deadline) {
+            throw pg::SqlError(ERRCODE_QUERY_CANCELED, "source \"" + name + "\" was not up to date within the timeout",
+                               last_error.empty() ? "It is being read." : "Its last error: " + last_error,
+                               "See replicator_status; the work goes on.");
+        }
+        pg::wait_for_latch(kPollMs, PG_WAIT_EXTENSION);
+    }
+    pg::CallPg([] { SPI_finish(); });
+    PG_RETURN_VOID();
+}
+
+}  // namespace
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_wait, pgrepl::api::wait)

@@ -1,0 +1,154 @@
+// Statements on replicator.source, replicator.secret, and requests in replicator.source_state.
+
+#include "catalog/source_config.hpp"
+
+#include "pg/settings.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kSelect = R"(
+    SELECT s.id, s.name, s.kind, s.url, s.owner::oid, pg_catalog.pg_get_userbyid(s.owner::oid), s.mode,
+           s.refresh_interval::text, s.target_schema, s.include_tables, s.exclude_tables, s.include_databases,
+           s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, p.password
+    FROM replicator.source s LEFT JOIN replicator.secret p ON p.source_id = s.id
+    WHERE )";
+
+std::optional<std::vector<std::string>> optional_array(const pg::QueryResult::Cell& cell) {
+    return cell ? std::optional(pg::array_elements(*cell)) : std::nullopt;
+}
+
+std::optional<SourceConfig> read(const pg::QueryResult& row) {
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    SourceConfig config;
+    config.id = static_cast<std::int32_t>(row.int64(0, 0));
+    config.name = row.text(0, 1);
+    config.kind = row.text(0, 2);
+    config.url = row.text(0, 3);
+    config.owner = row.oid(0, 4);
+    config.owner_name = row.text(0, 5);
+    config.mode = row.text(0, 6);
+    config.refresh_interval = row.cell(0, 7);
+    config.target_schema = row.text(0, 8);
+    config.include_tables = optional_array(row.cell(0, 9));
+    config.exclude_tables = optional_array(row.cell(0, 10));
+    config.include_databases = optional_array(row.cell(0, 11));
+    config.exclude_databases = optional_array(row.cell(0, 12));
+    config.rules = row.text(0, 13);
+    config.options = row.text(0, 14);
+    config.has_secret = row.boolean(0, 15);
+    config.paused = row.boolean(0, 16);
+    config.password = row.cell(0, 17);
+    config.parsed_options = parse_source_options(config.options);
+    return config;
+}
+
+void write_secret(std::int32_t id, const std::optional<std::string>& password) {
+    if (password) {
+        pg::execute(
+            "INSERT INTO replicator.secret (source_id, password) VALUES ($1, $2) "
+            "ON CONFLICT (source_id) DO UPDATE SET password = excluded.password",
+            {id, *password});
+    }
+}
+
+}  // namespace
+
+int SourceConfig::retry_initial_ms() const {
+    return parsed_options.retry_initial_ms.value_or(pg::settings().retry_initial_ms);
+}
+int SourceConfig::retry_max_ms() const { return parsed_options.retry_max_ms.value_or(pg::settings().retry_max_ms); }
+int SourceConfig::connect_timeout_ms() const {
+    return parsed_options.connect_timeout_ms.value_or(pg::settings().connect_timeout_ms);
+}
+
+std::optional<SourceConfig> find_source(std::int32_t id) {
+    return read(pg::execute(std::string(kSelect) + "s.id = $1", {id}));
+}
+
+std::optional<SourceConfig> find_source(const std::string& name) {
+    return read(pg::execute(std::string(kSelect) + "s.name = $1", {name}));
+}
+
+std::vector<std::string> names_of_sources(Oid role) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT name FROM replicator.source WHERE pg_catalog.pg_has_role($1, owner::oid, 'MEMBER') ORDER BY name",
+        {pg::Param::oid(role)});
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        names.push_back(rows.text(i, 0));
+    }
+    return names;
+}
+
+std::int32_t insert_source(const SourceConfig& config) {
+    pg::QueryResult const row = pg::execute(
+        "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
+        "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret) "
+        "VALUES ($1, $2, $3, $4::regrole, $5, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14) "
+        "RETURNING id",
+        {config.name, config.kind, config.url, pg::Param::oid(config.owner), config.mode, config.refresh_interval,
+         config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
+         config.exclude_databases, config.rules, config.options, config.has_secret});
+    auto const id = static_cast<std::int32_t>(row.int64(0, 0));
+    write_secret(id, config.password);
+    create_state(id);
+    return id;
+}
+
+void update_source(const SourceConfig& config) {
+    pg::execute(
+        "UPDATE replicator.source SET url = $2, mode = $3, refresh_interval = $4::interval, target_schema = $5, "
+        "include_tables = $6, exclude_tables = $7, include_databases = $8, exclude_databases = $9, "
+        "rules = $10::jsonb, options = $11::jsonb, has_secret = $12 WHERE id = $1",
+        {config.id, config.url, config.mode, config.refresh_interval, config.target_schema, config.include_tables,
+         config.exclude_tables, config.include_databases, config.exclude_databases, config.rules, config.options,
+         config.has_secret});
+    write_secret(config.id, config.password);
+}
+
+void set_paused(std::int32_t id, bool paused) {
+    pg::execute("UPDATE replicator.source SET paused = $2 WHERE id = $1", {id, paused});
+}
+
+void remove_source(std::int32_t id) { pg::execute("DELETE FROM replicator.source WHERE id = $1", {id}); }
+
+std::int64_t request_sync(std::int32_t id) {
+    // A request that no copy has begun to serve is enough: that copy will read the source after this call.
+    return pg::execute(
+               "UPDATE replicator.source_state SET sync_requested = CASE "
+               "WHEN sync_requested > copy_sync_number AND sync_requested > sync_done THEN sync_requested ELSE sync_requested + 1 END "
+               "WHERE source_id = $1 RETURNING sync_requested",
+               {id})
+        .int64(0, 0);
+}
+
+void create_state(std::int32_t id) {
+    pg::execute("INSERT INTO replicator.source_state (source_id) VALUES ($1) ON CONFLICT DO NOTHING", {id});
+}
+
+bool has_state(std::int32_t id) {
+    return !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1", {id}).empty();
+}
+
+void clear_failure(std::int32_t id) {
+    pg::execute(
+        "UPDATE replicator.source_state SET state = CASE WHEN state IN ('failed', 'backing_off') "
+        "THEN CASE WHEN sync_done < sync_requested OR copy_position IS NOT NULL THEN 'starting' ELSE 'idle' END "
+        "ELSE state END, state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
+        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL "
+        "WHERE source_id = $1",
+        {id});
+}
+
+int worker_pid(std::int32_t id) {
+    pg::QueryResult const row =
+        pg::execute("SELECT coalesce(worker_pid, 0) FROM replicator.source_state WHERE source_id = $1", {id});
+    return row.empty() ? 0 : static_cast<int>(row.int64(0, 0));
+}
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,74 @@
+#pragma once
+// The configuration of sources: replicator.source and replicator.secret.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/source_options.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+struct SourceConfig {
+    std::int32_t id = 0;
+    std::string name;
+    std::string kind;
+    std::string url;  ///< without secret
+    Oid owner = InvalidOid;
+    std::string owner_name;
+    std::string mode;
+    std::optional<std::string> refresh_interval;
+    std::string target_schema;
+    std::optional<std::vector<std::string>> include_tables;
+    std::optional<std::vector<std::string>> exclude_tables;
+    std::optional<std::vector<std::string>> include_databases;
+    std::optional<std::vector<std::string>> exclude_databases;
+    std::string rules = "{}";
+    std::string options = "{}";
+    bool has_secret = false;
+    bool paused = false;
+    SourceOptions parsed_options;
+    std::optional<std::string> password;
+
+    [[nodiscard]] int copy_workers(int setting) const {
+        return parsed_options.copy_workers_per_source.value_or(setting);
+    }
+    /// From the options, else from the settings.
+    [[nodiscard]] int retry_initial_ms() const;
+    [[nodiscard]] int retry_max_ms() const;
+    [[nodiscard]] int connect_timeout_ms() const;
+};
+
+std::optional<SourceConfig> find_source(std::int32_t id);
+std::optional<SourceConfig> find_source(const std::string& name);
+
+/// Names of the sources that a role may control, in order.
+std::vector<std::string> names_of_sources(Oid role);
+
+/// Writes a new source with its secret and run-time state; returns its id.
+std::int32_t insert_source(const SourceConfig& config);
+
+/// Writes everything but id, kind, owner and paused. A password that is not set stays.
+void update_source(const SourceConfig& config);
+
+void set_paused(std::int32_t id, bool paused);
+void remove_source(std::int32_t id);
+
+// ---- requests to the worker ----
+
+/// Asks for the target to be brought up to date; returns the number of the request.
+std::int64_t request_sync(std::int32_t id);
+
+/// The run-time state of a restored source, so that it starts.
+void create_state(std::int32_t id);
+[[nodiscard]] bool has_state(std::int32_t id);
+
+/// Forgets a failure, so that the source is tried at once.
+void clear_failure(std::int32_t id);
+
+/// The process of the source's last worker; 0 if there was none.
+int worker_pid(std::int32_t id);
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,90 @@
+// Parsing of options.
+
+#include "catalog/source_options.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+struct OptionKind {
+    const char* name;
+    std::optional<int> SourceOptions::*field;
+    int unit_flags;
+    int min;
+    int max;
+};
+
+constexpr int kDayMs = 86'400'000;
+
+const OptionKind kKnown[] = {
+    {"apply_batch_bytes", &SourceOptions::apply_batch_kb, GUC_UNIT_KB, 64, 1024 * 1024},
+    {"apply_batch_rows", &SourceOptions::apply_batch_rows, 0, 1, 10'000'000},
+    {"connect_timeout", &SourceOptions::connect_timeout_ms, GUC_UNIT_MS, 100, 3'600'000},
+    {"copy_workers_per_source", &SourceOptions::copy_workers_per_source, 0, 0, 64},
+    {"memory_per_worker", &SourceOptions::memory_per_worker_kb, GUC_UNIT_KB, 8 * 1024, INT_MAX},
+    {"retry_initial", &SourceOptions::retry_initial_ms, GUC_UNIT_MS, 10, 3'600'000},
+    {"retry_max", &SourceOptions::retry_max_ms, GUC_UNIT_MS, 10, kDayMs},
+};
+
+std::string known_names() {
+    std::string names;
+    for (const OptionKind& kind : kKnown) {
+        names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    }
+    return names;
+}
+
+const OptionKind& find_kind(const std::string& name) {
+    for (const OptionKind& kind : kKnown) {
+        if (name == kind.name) {
+            return kind;
+        }
+    }
+    throw pg::SqlError(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown option \"" + name + "\"",
+                       "Known options: " + known_names() + ".", "Correct its name, or leave it out.");
+}
+
+int parse_value(const OptionKind& kind, const std::string& text) {
+    int value = 0;
+    const char* hint = nullptr;
+    if (!parse_int(text.c_str(), &value, kind.unit_flags, &hint)) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                           "invalid value for option \"" + std::string(kind.name) + "\": \"" + text + "\"",
+                           "It must be a whole number" +
+                               std::string(kind.unit_flags == 0 ? "." : ", or a text of a number and a unit."),
+                           hint == nullptr ? "Give a number, for example 4." : hint);
+    }
+    if (value < kind.min || value > kind.max) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                           "value " + text + " is out of range for option \"" + std::string(kind.name) + "\"",
+                           "The range is " + std::to_string(kind.min) + " to " + std::to_string(kind.max) +
+                               (kind.unit_flags == GUC_UNIT_KB   ? " kB."
+                                : kind.unit_flags == GUC_UNIT_MS ? " ms."
+                                                                 : "."),
+                           "Choose a value within the range.");
+    }
+    return value;
+}
+
+}  // namespace
+
+SourceOptions parse_source_options(const std::string& options_json) {
+    pg::QueryResult const kind = pg::execute("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {options_json});
+    if (kind.text(0, 0) != "object") {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "options must be a JSON object",
+                           "It is of type " + kind.text(0, 0) + ".",
+                           "Write options => '{\"name\": value}'. Known options: " + known_names() + ".");
+    }
+    pg::QueryResult const rows =
+        pg::execute("SELECT key, value FROM pg_catalog.jsonb_each_text($1::jsonb) ORDER BY key", {options_json});
+    SourceOptions options;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        const OptionKind& option = find_kind(rows.text(i, 0));
+        options.*option.field = parse_value(option, rows.text(i, 1));
+    }
+    return options;
+}
+
+}  // namespace pgrepl::catalog

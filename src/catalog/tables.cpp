@@ -1,0 +1,92 @@
+// Statements on replicator.source_table.
+
+#include "catalog/tables.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kSave = R"(
+    INSERT INTO replicator.source_table AS t
+        (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
+         definition, rows_expected, bytes_expected)
+    VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14)
+    ON CONFLICT (source_id, database, schema, name) DO UPDATE
+    SET kind = excluded.kind,
+        target_schema = CASE WHEN t.target_created THEN t.target_schema ELSE excluded.target_schema END,
+        target_name = CASE WHEN t.target_created THEN t.target_name ELSE excluded.target_name END,
+        state = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
+                     THEN t.state ELSE excluded.state END,
+        reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
+                      THEN t.reason ELSE excluded.reason END,
+        note = excluded.note, key_columns = excluded.key_columns, definition = excluded.definition,
+        rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected)";
+
+}  // namespace
+
+std::vector<SourceTable> list_tables(std::int32_t source_id) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, "
+        "paused, key_columns, definition, rows_expected, bytes_expected FROM replicator.source_table "
+        "WHERE source_id = $1 ORDER BY database, schema, name",
+        {source_id});
+    std::vector<SourceTable> tables;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        SourceTable table;
+        table.id = static_cast<std::int32_t>(rows.int64(i, 0));
+        table.name = {rows.text(i, 1), rows.text(i, 2), rows.text(i, 3)};
+        table.kind = rows.text(i, 4);
+        table.state = rows.text(i, 5);
+        table.reason = rows.text(i, 6);
+        table.note = rows.text(i, 7);
+        table.target_schema = rows.text(i, 8);
+        table.target_name = rows.text(i, 9);
+        table.target_created = rows.boolean(i, 10);
+        table.paused = rows.boolean(i, 11);
+        table.definition = rows.text(i, 13);
+        table.rows_expected = rows.optional_int64(i, 14);
+        table.bytes_expected = rows.optional_int64(i, 15);
+        tables.push_back(std::move(table));
+    }
+    return tables;
+}
+
+void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
+    pg::execute(kSave, {source_id, table.name.database, table.name.schema, table.name.table, table.kind,
+                        table.target_schema, table.target_name, table.state, table.reason, table.note,
+                        table.key_columns, table.definition, table.rows_expected, table.bytes_expected});
+}
+
+void mark_gone(std::int32_t table_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'failed', reason = 'is no longer at the source', "
+        "last_error = 'the table is no longer at the source', last_sqlstate = '42P01', "
+        "last_hint = 'Its target keeps the rows of the last copy. Call replicator_remove_table to stop replicating it.' "
+        "WHERE id = $1 AND state NOT IN ('excluded', 'unsupported')",
+        {table_id});
+    pg::execute("DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported')",
+                {table_id});
+}
+
+void set_table_paused(std::int32_t table_id, bool paused) {
+    pg::execute("UPDATE replicator.source_table SET paused = $2 WHERE id = $1", {table_id, paused});
+}
+
+void set_table_state(std::int32_t table_id, const std::string& state, const std::string& reason) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = $2, reason = nullif($3, ''), last_error = NULL, "
+        "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        {table_id, state, reason});
+}
+
+std::string source_of_target(const std::string& schema, const std::string& name) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT s.name FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
+        "WHERE t.target_schema = $1 AND t.target_name = $2",
+        {schema, name});
+    return row.empty() ? "" : row.text(0, 0);
+}
+
+}  // namespace pgrepl::catalog

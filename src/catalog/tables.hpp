@@ -1,0 +1,48 @@
+#pragma once
+// The tables of sources: replicator.source_table, but for the progress of copies (copy_queue.hpp).
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/table_name.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+struct SourceTable {
+    std::int32_t id = 0;
+    core::TableName name;
+    std::string kind;
+    std::string state;
+    std::string reason;
+    std::string note;
+    std::string target_schema;  ///< empty: no target
+    std::string target_name;
+    bool target_created = false;
+    bool paused = false;
+    std::vector<std::string> key_columns;
+    std::string definition;
+    std::optional<std::int64_t> rows_expected;
+    std::optional<std::int64_t> bytes_expected;
+};
+
+std::vector<SourceTable> list_tables(std::int32_t source_id);
+
+/// Writes a new table, or what discovery says of a known one: kind, key, note, sizes, definition, and its state
+/// where that changes between replicated, excluded and unsupported. Run-time fields stay.
+void save_discovered_table(std::int32_t source_id, const SourceTable& table);
+
+/// The table is no longer at the source; its target stays.
+void mark_gone(std::int32_t table_id);
+
+void set_table_paused(std::int32_t table_id, bool paused);
+
+/// Sets state and reason; pending asks for a copy.
+void set_table_state(std::int32_t table_id, const std::string& state, const std::string& reason);
+
+/// Which source has a target table of this name; empty if none.
+std::string source_of_target(const std::string& schema, const std::string& name);
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,115 @@
+// Registration of tables.
+
+#include "replication/registration.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "catalog/tables.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+catalog::SourceTable as_row(const PlannedTable& planned) {
+    catalog::SourceTable row;
+    row.name = planned.info.name;
+    row.kind = planned.info.kind;
+    row.state = planned.state;
+    row.reason = planned.reason;
+    row.note = planned.info.note;
+    row.target_schema = planned.target_schema;
+    row.target_name = planned.target_name;
+    row.key_columns = planned.info.key_names;
+    row.definition = planned.info.definition;
+    row.rows_expected = planned.info.estimated_rows;
+    row.bytes_expected = planned.info.estimated_bytes;
+    return row;
+}
+
+void check_schema(const std::string& schema, const catalog::SourceConfig& config) {
+    if (schema.empty() || schema.starts_with("pg_") || schema == "information_schema" || schema == "replicator") {
+        throw pg::SqlError(ERRCODE_RESERVED_NAME, "schema \"" + schema + "\" cannot hold target tables",
+                           "The name is reserved.", "Choose another target_schema.");
+    }
+    pg::QueryResult const row = pg::execute(
+        "SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') FROM pg_catalog.pg_namespace n "
+        "WHERE n.nspname = $1",
+        {schema, pg::Param::oid(config.owner)});
+    if (!row.empty() && !row.boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "schema \"" + schema + "\" exists, and role \"" + config.owner_name +
+                               "\" may not create tables in it",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "Choose another target_schema, or GRANT CREATE ON SCHEMA to the role.");
+    }
+    if (row.empty() &&
+        !pg::execute("SELECT pg_catalog.has_database_privilege($1, pg_catalog.current_database(), 'CREATE')",
+                     {pg::Param::oid(config.owner)})
+             .boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "role \"" + config.owner_name + "\" may not create the schema \"" + schema + "\"",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "GRANT CREATE ON DATABASE to the role, or create the schema and grant CREATE on it.");
+    }
+}
+
+void check_table(const catalog::SourceConfig& config, const PlannedTable& table, bool ours) {
+    std::string const other = catalog::source_of_target(table.target_schema, table.target_name);
+    if (!other.empty() && other != config.name) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "table " + pg::quoted(table.target_schema, table.target_name) +
+                               " is the target of source \"" + other + "\"",
+                           "It would have become the target of \"" + table.info.name.qualified() + "\".",
+                           "Choose another target_schema.");
+    }
+    if (!ours && !pg::execute("SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                              "ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+                              {table.target_schema, table.target_name})
+                      .empty()) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "relation " + pg::quoted(table.target_schema, table.target_name) +
+                               " exists and is not a target of this source",
+                           "It would have become the target of \"" + table.info.name.qualified() + "\".",
+                           "Choose another target_schema, or rename the existing relation.");
+    }
+}
+
+}  // namespace
+
+std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
+                                                     const std::vector<core::TableInfo>& discovered) {
+    std::vector<PlannedTable> planned = select_tables(config, discovered);
+    for (const PlannedTable& table : planned) {
+        catalog::save_discovered_table(config.id, as_row(table));
+    }
+    for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
+        bool const found = std::any_of(planned.begin(), planned.end(),
+                                       [&](const PlannedTable& table) { return table.info.name == known.name; });
+        if (!found) {
+            catalog::mark_gone(known.id);
+        }
+    }
+    return planned;
+}
+
+void check_targets(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    std::vector<catalog::SourceTable> const known = catalog::list_tables(config.id);
+    std::set<std::string> schemas;
+    for (const PlannedTable& table : planned) {
+        if (table.state != "pending") {
+            continue;
+        }
+        if (schemas.insert(table.target_schema).second) {
+            check_schema(table.target_schema, config);
+        }
+        bool const ours = std::any_of(known.begin(), known.end(), [&](const catalog::SourceTable& row) {
+            return row.target_created && row.target_schema == table.target_schema &&
+                   row.target_name == table.target_name;
+        });
+        check_table(config, table, ours);
+    }
+}
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,24 @@
+#pragma once
+// Keeping the catalog's list of tables in step with what discovery finds.
+
+#include <vector>
+
+#include "catalog/source_config.hpp"
+#include "core/source.hpp"
+#include "replication/table_selection.hpp"
+
+namespace pgrepl::replication {
+
+/// A table that a person wants, though the filters do not; see replicator_add_table and replicator_remove_table.
+/// Filters of a source are part of its configuration, so those functions change the filters.
+
+/// Selects among the discovered tables and writes the result: new tables appear, changed ones are updated, tables
+/// that are gone are marked; nothing of a copy's progress changes.
+std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
+                                                     const std::vector<core::TableInfo>& discovered);
+
+/// Throws SqlError unless every target that is to be created can be: the schema exists and the owner may create in it,
+/// or the owner may create it; no relation of that name exists that is not this source's own.
+void check_targets(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned);
+
+}  // namespace pgrepl::replication

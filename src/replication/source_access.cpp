@@ -1,0 +1,122 @@
+// Access to sources. Checked when a source is registered or altered, for the caller, and whenever a worker opens
+// it, for its owner: rights may have been taken away, and a symbolic link may point elsewhere by now.
+
+#include "replication/source_access.hpp"
+
+#include <filesystem>
+
+#include "pg/adapter.hpp"
+#include "pg/settings.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+std::vector<std::string> split_list(const char* list) {
+    std::vector<std::string> items;
+    std::string item;
+    for (const char* at = list == nullptr ? "" : list;; ++at) {
+        if (*at == ',' || *at == '\0') {
+            std::size_t const first = item.find_first_not_of(' ');
+            if (first != std::string::npos) {
+                items.push_back(item.substr(first, item.find_last_not_of(' ') - first + 1));
+            }
+            item.clear();
+            if (*at == '\0') {
+                return items;
+            }
+        } else {
+            item += *at;
+        }
+    }
+}
+
+bool reads_server_files(Oid role) {
+    return pg::execute("SELECT pg_catalog.pg_has_role($1, 'pg_read_server_files', 'MEMBER')", {pg::Param::oid(role)})
+        .boolean(0, 0);
+}
+
+void check_path(const std::string& path, Oid role) {
+    if (path.empty() || path[0] != '/') {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the path of a SQLite source must be absolute",
+                           "The path is \"" + path + "\".", "Write sqlite:///directory/file.");
+    }
+    if (reads_server_files(role)) {
+        return;
+    }
+    std::error_code ignored;
+    std::filesystem::path const resolved = std::filesystem::weakly_canonical(path, ignored);
+    for (const std::string& directory : split_list(pg::settings().sqlite_directories)) {
+        std::filesystem::path const root = std::filesystem::weakly_canonical(directory, ignored);
+        auto const relative = resolved.lexically_relative(root);
+        if (!relative.empty() && *relative.begin() != ".." && relative != ".") {
+            return;
+        }
+    }
+    throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for the file \"" + path + "\"",
+                       "It does not lie under a directory of pg_replicator.sqlite_directories, and the role is not a "
+                       "member of pg_read_server_files.",
+                       "Have a superuser add its directory to pg_replicator.sqlite_directories, or grant "
+                       "pg_read_server_files to the role.");
+}
+
+void check_hosts(const core::SourceUrl& url) {
+    std::vector<std::string> const allowed = split_list(pg::settings().allowed_hosts);
+    if (allowed.empty()) {
+        return;
+    }
+    for (const std::string& host : split_list(url.hosts.c_str())) {
+        bool found = false;
+        for (const std::string& name : allowed) {
+            found = found || host == name || host.starts_with(name + ":");
+        }
+        if (!found) {
+            throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "host \"" + host + "\" is not allowed",
+                               "pg_replicator.allowed_hosts lists the hosts that sources may be on.",
+                               "Have a superuser add it to pg_replicator.allowed_hosts.");
+        }
+    }
+}
+
+}  // namespace
+
+void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
+    if (url.kind == "sqlite") {
+        check_path(url.path, role);
+        return;
+    }
+    check_hosts(url);
+    if (!has_password && !superuser_arg(role)) {
+        throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED, "a password is required",
+                           "A role that is not superuser must give a password of its own in the URL.",
+                           "Write scheme://user:password@host/database.");
+    }
+}
+
+void check_source_allowed(const catalog::SourceConfig& config) {
+    check_source_allowed(core::parse_source_url(config.url).url, config.password.has_value(), config.owner);
+}
+
+std::string scratch_directory(std::int32_t source_id) {
+    // Base backups leave out names that begin with pgsql_tmp.
+    return std::string(DataDir) + "/pgsql_tmp_pg_replicator/" + std::to_string(MyDatabaseId) + "_" +
+           std::to_string(source_id);
+}
+
+void remove_scratch_directory(std::int32_t source_id) {
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch_directory(source_id), ignored);
+}
+
+OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts) {
+    const core::Adapter& adapter = pg::load_adapter(config.kind);
+    core::SourceConfig source;
+    source.url = core::parse_source_url(config.url).url;
+    source.password = config.password.value_or("");
+    source.connect_timeout_ms = config.connect_timeout_ms();
+    source.scratch_directory = scratch_directory(config.id);
+    return adapter.open(source, interrupts);
+}
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,204 @@
+// Filters and target names.
+
+#include "replication/table_selection.hpp"
+
+#include <map>
+
+#include "pg/error.hpp"
+#include "target/sha256.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+constexpr std::size_t kListed = 20;
+using Patterns = std::optional<std::vector<std::string>>;
+
+bool matches_any(const Patterns& patterns, const std::string& name, const std::string& qualified) {
+    if (patterns) {
+        for (const std::string& pattern : *patterns) {
+            if (matches_pattern(pattern, name) || matches_pattern(pattern, qualified)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+std::string list_of(const std::vector<core::TableInfo>& tables, bool databases) {
+    std::string text;
+    std::size_t count = 0;
+    std::string last;
+    for (const core::TableInfo& table : tables) {
+        const std::string& name = databases ? table.name.database : table.name.table;
+        if (name == last) {
+            continue;
+        }
+        last = name;
+        if (++count > kListed) {
+            return text + ", …";
+        }
+        text += (text.empty() ? "" : ", ") + name;
+    }
+    return text.empty() ? "nothing" : text;
+}
+
+void check_matches(const char* parameter, const Patterns& patterns, const std::vector<core::TableInfo>& tables,
+                   bool databases) {
+    for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
+        bool found = false;
+        for (const core::TableInfo& table : tables) {
+            found = found || (databases ? matches_pattern(pattern, table.name.database)
+                                        : matches_pattern(pattern, table.name.table) ||
+                                              matches_pattern(pattern, table.name.qualified()));
+        }
+        if (!found) {
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                               std::string(parameter) + " matches nothing: \"" + pattern + "\"",
+                               "The source has: " + list_of(tables, databases) + ".",
+                               "Correct the pattern; * stands for any characters, and case counts.");
+        }
+    }
+}
+
+void check_contradiction(const char* included, const Patterns& include, const char* excluded,
+                         const Patterns& exclude) {
+    for (const std::string& pattern : include.value_or(std::vector<std::string>{})) {
+        for (const std::string& other : exclude.value_or(std::vector<std::string>{})) {
+            if (pattern == other) {
+                throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                                   "contradictory filters: \"" + pattern + "\" is both included and excluded",
+                                   std::string("It stands in ") + included + " and in " + excluded + ".",
+                                   "Remove it from one of them.");
+            }
+        }
+    }
+}
+
+std::string exclusion_reason(const catalog::SourceConfig& config, const core::TableName& name) {
+    if (matches_any(config.exclude_databases, name.database, name.database)) {
+        return "its database is named by exclude_databases";
+    }
+    if (config.include_databases && !matches_any(config.include_databases, name.database, name.database)) {
+        return "its database is not named by include_databases";
+    }
+    if (matches_any(config.exclude_tables, name.table, name.qualified())) {
+        return "named by exclude_tables";
+    }
+    if (config.include_tables && !matches_any(config.include_tables, name.table, name.qualified())) {
+        return "not named by include_tables";
+    }
+    return "";
+}
+
+std::string filled_in(std::string text, const std::string& mark, const std::string& value) {
+    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
+        text.replace(at, mark.size(), value);
+    }
+    return text;
+}
+
+void check_targets_differ(const std::vector<PlannedTable>& planned) {
+    std::map<std::pair<std::string, std::string>, const PlannedTable*> targets;
+    for (const PlannedTable& table : planned) {
+        if (table.state != "pending") {
+            continue;
+        }
+        auto const [other, fresh] = targets.emplace(std::pair(table.target_schema, table.target_name), &table);
+        if (!fresh) {
+            throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                               "two tables of the source would become the target \"" + table.target_schema + "\".\"" +
+                                   table.target_name + "\"",
+                               "They are \"" + other->second->info.name.qualified() + "\" and \"" +
+                                   table.info.name.qualified() + "\".",
+                               "Use {database} or {schema} in target_schema, or exclude one of them.");
+        }
+    }
+}
+
+}  // namespace
+
+bool matches_pattern(std::string_view pattern, std::string_view name) noexcept {
+    std::size_t p = 0;
+    std::size_t n = 0;
+    std::size_t star = std::string_view::npos;
+    std::size_t resume = 0;
+    while (n < name.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            resume = n;
+        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+            ++p;
+            ++n;
+        } else if (star != std::string_view::npos) {
+            p = star + 1;
+            n = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.size() && pattern[p] == '*') {
+        ++p;
+    }
+    return p == pattern.size();
+}
+
+std::string target_identifier(const std::string& name) {
+    constexpr std::size_t kMost = NAMEDATALEN - 1;
+    constexpr std::size_t kKept = 54;
+    if (name.size() <= kMost) {
+        return name;
+    }
+    std::size_t cut = kKept;
+    while (cut > 0 && (static_cast<unsigned char>(name[cut]) & 0xC0) == 0x80) {
+        --cut;
+    }
+    return name.substr(0, cut) + "_" + target::sha256_hex(name).substr(0, 8);
+}
+
+void check_filters(const catalog::SourceConfig& config) {
+    check_contradiction("include_tables", config.include_tables, "exclude_tables", config.exclude_tables);
+    check_contradiction("include_databases", config.include_databases, "exclude_databases", config.exclude_databases);
+}
+
+std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
+                                        const std::vector<core::TableInfo>& discovered) {
+    std::vector<PlannedTable> planned;
+    for (const core::TableInfo& info : discovered) {
+        PlannedTable table;
+        table.info = info;
+        table.reason = exclusion_reason(config, info.name);
+        if (!table.reason.empty()) {
+            table.state = "excluded";
+        } else if (!info.unsupported_reason.empty()) {
+            table.state = "unsupported";
+            table.reason = info.unsupported_reason;
+        } else {
+            table.state = "pending";
+            table.target_schema = target_identifier(filled_in(
+                filled_in(config.target_schema, "{database}", info.name.database), "{schema}", info.name.schema));
+            table.target_name = target_identifier(info.name.table);
+        }
+        planned.push_back(std::move(table));
+    }
+    check_targets_differ(planned);
+    return planned;
+}
+
+void check_selection(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered,
+                     const std::vector<PlannedTable>& planned) {
+    check_matches("include_databases", config.include_databases, discovered, true);
+    check_matches("include_tables", config.include_tables, discovered, false);
+    bool any = false;
+    for (const PlannedTable& table : planned) {
+        any = any || table.state == "pending";
+    }
+    if (!any && !discovered.empty()) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "nothing is left to replicate",
+                           "The source has: " + list_of(discovered, false) +
+                               ". All of it is excluded by the filters, or cannot be replicated.",
+                           "Change the filters; replicator_discover says why a table cannot be replicated.");
+    }
+}
+
+}  // namespace pgrepl::replication
