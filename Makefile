@@ -1,60 +1,110 @@
-# pg_replicator: `make demo` and `make test` need nothing but this file and a Debian machine; see README.md.
+# pg_replicator: `make demo` and `make test` are all a newcomer needs; README.md and CONTRIBUTING.md say more.
+#
+#   make            build everything into build/
+#   make install    into the server that PG_CONFIG names
+#   make setup      install what is missing on a Debian machine; says what
+#   make demo       set up, build, install, and watch a SQLite database being copied
+#   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
+#   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
+#   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
+#
+# Everything of src but the adapters becomes pg_replicator.so. Each adapter is a PostgreSQL-free library of its own.
 
 EXTENSION   = pg_replicator
-VERSION     = 0.1.0
-PG_CONFIG  ?= pg_config
+EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 BUILD       = build
+SCRIPT      = $(BUILD)/$(EXTENSION)--$(EXTVERSION).sql
+MODULES     = $(BUILD)/pg_replicator $(BUILD)/pg_replicator_sqlite
+DATA        = $(wildcard $(EXTENSION)--*--*.sql)
+DATA_built  = $(SCRIPT)
 
-COMMON_FLAGS  = -std=c++20 -O2 -g -fPIC -Isrc -Wall -Wextra -Wshadow -Werror -MMD -MP
-SERVER_FLAGS  = $(COMMON_FLAGS) -fvisibility=default -isystem $(shell $(PG_CONFIG) --includedir-server)
-ADAPTER_FLAGS = $(COMMON_FLAGS) -DPGREPL_ADAPTER
+server_objects  = $(patsubst %.cpp,$(BUILD)/server/%.o,$(wildcard $(1)))
+adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(wildcard $(1)))
 
-SERVER_SOURCES  = src/extension.cpp $(wildcard src/core/*.cpp src/pg/*.cpp src/target/*.cpp src/catalog/*.cpp \
-                    src/replication/*.cpp src/worker/*.cpp src/api/*.cpp)
-SQLITE_SOURCES  = $(wildcard src/core/*.cpp src/source/sqlite/*.cpp)
-UNIT_SOURCES    = $(wildcard test/unit/*_test.cpp)
-PG_TEST_SOURCES = $(wildcard test/pg/*.cpp)
-INSTALL_SQL     = $(sort $(wildcard sql/install/*.sql))
+SERVER_OBJECTS  = $(call server_objects,src/extension.cpp $(addprefix src/,core/*.cpp pg/*.cpp target/*.cpp \
+                    catalog/*.cpp replication/*.cpp worker/*.cpp api/*.cpp))
+SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
+UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
+PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
 
-SERVER_OBJECTS  = $(SERVER_SOURCES:%.cpp=$(BUILD)/server/%.o)
-SQLITE_OBJECTS  = $(SQLITE_SOURCES:%.cpp=$(BUILD)/adapter/%.o)
-UNIT_OBJECTS    = $(UNIT_SOURCES:%.cpp=$(BUILD)/adapter/%.o)
-PG_TEST_OBJECTS = $(PG_TEST_SOURCES:%.cpp=$(BUILD)/server/%.o) \
-                  $(filter $(BUILD)/server/src/core/% $(BUILD)/server/src/pg/% $(BUILD)/server/src/target/%,$(SERVER_OBJECTS))
+# PGXS installs. It compiles nothing here: it knows neither our object directories, nor header dependencies, nor how
+# to tell its own headers from ours (-isystem), and its bitcode step does not know C++20.
+override with_llvm = no
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+all install:
+	@echo "There is no $(PG_CONFIG): run 'make setup' first, or give PG_CONFIG=/path/to/pg_config." >&2; exit 1
+endif
 
-LIBRARY  = $(BUILD)/pg_replicator.so
-SQLITE   = $(BUILD)/pg_replicator_sqlite.so
-SCRIPT   = $(BUILD)/$(EXTENSION)--$(VERSION).sql
-PKGLIBDIR = $(shell $(PG_CONFIG) --pkglibdir)
-EXTDIR    = $(shell $(PG_CONFIG) --sharedir)/extension
+OUR_FLAGS     = -std=c++20 -O2 -g -fPIC -Isrc -I. -Wall -Wextra -Wshadow -Werror -MMD -MP
+SERVER_FLAGS  = $(CXXFLAGS) $(OUR_FLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) -D_GNU_SOURCE
+ADAPTER_FLAGS = $(OUR_FLAGS) -DPGREPL_ADAPTER
+LINK_LIBRARY  = $(CXX) -shared -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
-.PHONY: all install setup test demo bench lint format clean
-all: $(LIBRARY) $(SQLITE) $(SCRIPT)
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
 
-$(BUILD)/server/%.o: %.cpp
-	@mkdir -p $(@D)
+$(BUILD)/server/%.o: %.cpp Makefile | $$(@D)/.
 	$(CXX) $(SERVER_FLAGS) -c $< -o $@
-$(BUILD)/adapter/%.o: %.cpp
-	@mkdir -p $(@D)
+$(BUILD)/adapter/%.o: %.cpp Makefile | $$(@D)/.
 	$(CXX) $(ADAPTER_FLAGS) -c $< -o $@
+$(BUILD)/%/.:
+	@mkdir -p $@
 
-$(LIBRARY): $(SERVER_OBJECTS)
-	$(CXX) -shared -o $@ $^
-$(SQLITE): $(SQLITE_OBJECTS)
-	$(CXX) -shared -o $@ $^ -lsqlite3
+# src/module.map keeps C++ names within each library: several of them live in one process and share code of src/core.
+$(BUILD)/pg_replicator.so: $(SERVER_OBJECTS) src/module.map
+	$(LINK_LIBRARY) -Wl,--version-script=src/module.map -o $@ $(filter %.o,$^)
+$(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
+	$(LINK_LIBRARY) -Wl,--version-script=src/module.map -o $@ $(filter %.o,$^)
+$(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS)
-	$(CXX) -o $@ $^ -lgtest -lgtest_main -lsqlite3 -lpthread
-$(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS)
-	$(CXX) -shared -o $@ $^
-$(SCRIPT): $(INSTALL_SQL)
-	@mkdir -p $(@D)
-	{ echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; cat $^; } > $@
+	$(CXX) -o $@ $^ -lgtest -lgtest_main -lsqlite3
 
-install: all
-	install -m 755 $(LIBRARY) $(SQLITE) $(PKGLIBDIR)/
-	install -m 644 $(EXTENSION).control $(SCRIPT) $(EXTDIR)/
-
-clean:
-	rm -rf $(BUILD)
+$(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp | $$(@D)/.
+	@grep -q 'kVersion = "$(EXTVERSION)"' src/core/version.hpp || \
+	    { echo "src/core/version.hpp does not say $(EXTVERSION), as $(EXTENSION).control does" >&2; exit 1; }
+	{ echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# What follows runs as root or as an ordinary user, who needs sudo for set-up and installation only.
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+JOBS = $(shell nproc)
+.PHONY: setup test-programs check-symbols build-and-install test demo bench lint format
+
+setup:
+	./setup.sh
+test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so
+check-symbols: all
+	test/lint/symbols.sh $(PG_CONFIG)
+
+build-and-install: setup
+	$(MAKE) --no-print-directory -j$(JOBS) all
+	$(SUDO) $(MAKE) --no-print-directory install
+
+test: build-and-install
+	$(MAKE) --no-print-directory -j$(JOBS) test-programs
+	/usr/bin/python3 test/run.py $(SUITE)
+demo: build-and-install
+	/usr/bin/python3 demo/demo.py
+bench: build-and-install
+	./setup.sh bench
+	/usr/bin/python3 test/bench/bench.py $(BENCH)
+
+lint: check-symbols
+	test/lint/layers.sh
+	test/lint/style.sh "$(SERVER_FLAGS)" "$(ADAPTER_FLAGS)"
+format:
+	git ls-files -co --exclude-standard 'src/*.[ch]pp' 'test/*.[ch]pp' | xargs -r clang-format -i
+
+clean: clean-build
+uninstall: uninstall-modules
+.PHONY: clean-build uninstall-modules
+clean-build:
+	rm -rf $(BUILD)
+uninstall-modules:
+	rm -f $(addprefix '$(DESTDIR)$(pkglibdir)'/,$(notdir $(addsuffix .so,$(MODULES))))
