@@ -67,7 +67,7 @@ $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS)
 $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp | $$(@D)/.
 	@grep -q 'kVersion = "$(EXTVERSION)"' src/core/version.hpp || \
 	    { echo "src/core/version.hpp does not say $(EXTVERSION), as $(EXTENSION).control does" >&2; exit 1; }
-	{ echo '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
+	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

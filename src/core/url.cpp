@@ -1,0 +1,229 @@
+// Source URLs: RFC 3986 section 3, with the liberties that users of databases expect (several hosts; a bare path).
+
+#include "core/url.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::core {
+
+namespace {
+
+struct Scheme {
+    std::string_view scheme;
+    std::string_view kind;
+};
+constexpr std::array<Scheme, 6> kSchemes{{{"mysql", "mysql"},
+                                          {"mariadb", "mysql"},
+                                          {"mongodb", "mongodb"},
+                                          {"mongodb+srv", "mongodb"},
+                                          {"postgresql", "postgresql"},
+                                          {"postgres", "postgresql"}}};
+constexpr std::array<std::string_view, 3> kFileEndings{".db", ".sqlite", ".sqlite3"};
+
+[[noreturn]] void fail(std::string text, std::string detail, std::string hint) {
+    throw SourceError(SourceErrorKind::kInvalidUrl, 0, std::move(text), false, std::move(detail), std::move(hint));
+}
+
+int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    char const lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+std::string decode(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        int const high = i + 2 < text.size() ? hex_value(text[i + 1]) : -1;
+        int const low = i + 2 < text.size() ? hex_value(text[i + 2]) : -1;
+        if (high < 0 || low < 0 || (high == 0 && low == 0)) {
+            fail("malformed URL: bad percent-encoding", "A % must be followed by two hex digits other than 00.",
+                 "Write a literal % as %25.");
+        }
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return out;
+}
+
+std::string encode(std::string_view text, std::string_view keep) {
+    constexpr char kHex[] = "0123456789ABCDEF";
+    std::string out;
+    for (char const c : text) {
+        bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                           std::string_view("-._~").find(c) != std::string_view::npos ||
+                           keep.find(c) != std::string_view::npos;
+        if (plain) {
+            out += c;
+        } else {
+            out += '%';
+            out += kHex[static_cast<unsigned char>(c) >> 4];
+            out += kHex[c & 15];
+        }
+    }
+    return out;
+}
+
+std::map<std::string, std::string> parse_query(std::string_view text) {
+    std::map<std::string, std::string> query;
+    while (!text.empty()) {
+        std::size_t const end = std::min(text.find('&'), text.size());
+        std::string_view const item = text.substr(0, end);
+        std::size_t const equals = item.find('=');
+        if (!item.empty()) {
+            query[decode(item.substr(0, equals))] =
+                equals == std::string_view::npos ? "" : decode(item.substr(equals + 1));
+        }
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return query;
+}
+
+/// user[:password]@host[:port][,…] — the last @ ends the user part, so that a stray @ in a password is no host.
+void parse_authority(std::string_view authority, ParsedUrl& parsed) {
+    std::size_t const at = authority.rfind('@');
+    if (at != std::string_view::npos) {
+        std::string_view const user = authority.substr(0, at);
+        std::size_t const colon = user.find(':');
+        parsed.url.user = decode(user.substr(0, colon));
+        if (colon != std::string_view::npos) {
+            parsed.password = decode(user.substr(colon + 1));
+            parsed.has_password = true;
+        }
+        authority.remove_prefix(at + 1);
+    }
+    if (authority.empty()) {
+        fail("malformed URL: no host", "Between // and the path there is no host.",
+             "Write scheme://user:password@host:port/database.");
+    }
+    if (authority.find_first_of(" \t\r\n") != std::string_view::npos) {
+        fail("malformed URL: white space in the host", "A host holds no white space.",
+             "Write scheme://user:password@host:port/database.");
+    }
+    parsed.url.hosts = std::string(authority);
+}
+
+ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::string_view rest) {
+    ParsedUrl parsed;
+    parsed.url.scheme = scheme;
+    parsed.url.kind = kind;
+    if (!rest.starts_with("//")) {
+        fail("malformed URL: // is missing behind the scheme", "", "Write scheme://user:password@host:port/database.");
+    }
+    rest.remove_prefix(2);
+    std::size_t const question = rest.find('?');
+    if (question != std::string_view::npos) {
+        parsed.url.query = parse_query(rest.substr(question + 1));
+        rest = rest.substr(0, question);
+    }
+    // A password may hold an unencoded slash only if no @ would be lost by cutting there.
+    std::size_t const last_at = rest.rfind('@');
+    std::size_t const slash = rest.find('/', last_at == std::string_view::npos ? 0 : last_at);
+    parse_authority(rest.substr(0, slash), parsed);
+    if (slash != std::string_view::npos) {
+        parsed.url.path = decode(rest.substr(slash + 1));
+    }
+    auto const secret = parsed.url.query.find("password");
+    if (secret != parsed.url.query.end()) {
+        parsed.password = secret->second;
+        parsed.has_password = true;
+        parsed.url.query.erase(secret);
+    }
+    return parsed;
+}
+
+ParsedUrl file_url(std::string path) {
+    ParsedUrl parsed;
+    parsed.url.kind = "sqlite";
+    parsed.url.scheme = "sqlite";
+    parsed.url.path = std::move(path);
+    if (parsed.url.path.empty()) {
+        fail("malformed URL: no path", "A SQLite source is a file.", "Write sqlite:///directory/file.");
+    }
+    return parsed;
+}
+
+ParsedUrl parse_sqlite(std::string_view rest) {
+    if (rest.starts_with("//")) {
+        rest.remove_prefix(2);
+        if (!rest.starts_with('/')) {
+            fail("malformed URL: a SQLite source has no host", "Behind sqlite:// an absolute path follows.",
+                 "Write sqlite:///directory/file, with three slashes.");
+        }
+    }
+    if (rest.find('?') != std::string_view::npos) {
+        fail("malformed URL: a SQLite source has no parameters", "A literal question mark is written %3F.",
+             "Remove what stands behind the path.");
+    }
+    return file_url(decode(rest));
+}
+
+bool is_file_path(std::string_view text) noexcept {
+    return std::any_of(kFileEndings.begin(), kFileEndings.end(),
+                       [&](std::string_view ending) { return text.size() > ending.size() && text.ends_with(ending); });
+}
+
+}  // namespace
+
+std::string SourceUrl::without_secret() const {
+    if (kind == "sqlite") {
+        return "sqlite://" + encode(path, "/");
+    }
+    std::string text = scheme + "://";
+    if (!user.empty()) {
+        text += encode(user, "") + "@";
+    }
+    text += hosts;
+    if (!path.empty() || !query.empty()) {
+        text += "/" + encode(path, "");
+    }
+    char separator = '?';
+    for (const auto& [name, value] : query) {
+        text += separator + encode(name, "") + "=" + encode(value, "/:,");
+        separator = '&';
+    }
+    return text;
+}
+
+ParsedUrl parse_source_url(std::string_view text) {
+    std::size_t const colon = text.find(':');
+    std::string scheme(text.substr(0, colon == std::string_view::npos ? 0 : colon));
+    std::transform(scheme.begin(), scheme.end(), scheme.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    if (scheme == "sqlite") {
+        return parse_sqlite(text.substr(colon + 1));
+    }
+    for (const Scheme& known : kSchemes) {
+        if (scheme == known.scheme) {
+            return parse_networked(known.scheme, known.kind, text.substr(colon + 1));
+        }
+    }
+    if (is_file_path(text) && text.find("://") == std::string_view::npos) {
+        return file_url(std::string(text));
+    }
+    fail("malformed URL: it names no known kind of source",
+         "Known are sqlite, mysql, mariadb, mongodb, mongodb+srv, postgresql, postgres, and a path that ends in .db, "
+         ".sqlite or .sqlite3.",
+         "Write scheme://user:password@host:port/database, or sqlite:///directory/file.");
+}
+
+std::string redact_url(std::string_view text) {
+    try {
+        ParsedUrl const parsed = parse_source_url(text);
+        return parsed.url.without_secret();
+    } catch (const SourceError&) {
+        // Nobody knows where a secret may be in what does not parse.
+        std::size_t const scheme = text.find("://");
+        return scheme == std::string_view::npos ? "***" : std::string(text.substr(0, scheme)) + "://***";
+    }
+}
+
+}  // namespace pgrepl::core

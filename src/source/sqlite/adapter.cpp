@@ -1,0 +1,132 @@
+// The SQLite adapter's factory and its core::Source: a file that is opened anew for each piece of work, so
+// that between two of them no lock, no descriptor and no read mark of ours is in the way of the file's own
+// programs.
+
+#include "core/source.hpp"
+
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "source/sqlite/file_look.hpp"
+#include "source/sqlite/file_state.hpp"
+#include "source/sqlite/private_copy.hpp"
+#include "source/sqlite/snapshot.hpp"
+#include "source/sqlite/table_shape.hpp"
+
+namespace pgrepl::sqlite {
+namespace {
+
+/// How often a copy is begun when somebody starts to write to a file that was read without locks.
+constexpr int kCopyAttempts = 3;
+
+class SqliteSource final : public core::Source {
+  public:
+    SqliteSource(const core::SourceConfig& config, core::Interrupts& interrupts)
+        : access_{.path = config.url.path,
+                  .busy_timeout_ms = config.connect_timeout_ms,
+                  .interrupts = &interrupts},
+          scratch_directory_(config.scratch_directory),
+          opened_(mark_file(access_.path)) {
+        // Finds out at once what is wrong with the file, and what there is to say about it.
+        std::unique_ptr<FileState> const state = open_current_state(access_);
+        describe(*state);
+    }
+
+    core::SourceInfo describe() override { return info_; }
+
+    std::vector<core::TableInfo> discover() override { return open_snapshot({})->discover(); }
+
+    std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
+        if (!request.join.text.empty()) {
+            return join(request.join);
+        }
+        if (request.durable) {
+            return copy();
+        }
+        std::unique_ptr<FileState> state = open_state();
+        core::Position position{state->identity().to_text()};
+        return make_snapshot(std::move(state), std::move(position));
+    }
+
+    void discard_snapshots(const core::Position& keep) override {
+        std::string name;
+        if (!keep.text.empty()) {
+            name = StateIdentity::parse(keep.text).copy_name;
+        }
+        discard_private_copies(scratch_directory_, name);
+    }
+
+  private:
+    void describe(FileState& state) {
+        Connection& connection = state.connection();
+        within(state, [&] {
+            std::string const encoding = connection.query_text("PRAGMA encoding", "look at the encoding");
+            std::string const page_size = connection.query_text("PRAGMA page_size", "look at the page size");
+            std::string const mode =
+                state.identity().kind == StateIdentity::Kind::kRollback ? "rollback journal" : "WAL mode";
+            std::string const manner =
+                state.identity().kind == StateIdentity::Kind::kStill ? ", read without locks" : "";
+            info_ = {.server_version = std::string("SQLite ") + sqlite3_libversion(),
+                     .description = mode + manner + ", " + encoding + ", page size " + page_size};
+        });
+    }
+
+    /// Throws kReplaced if the path has come to name another file since the source was opened.
+    std::unique_ptr<FileState> open_state() {
+        mark_again(access_.path, opened_);
+        return open_current_state(access_);
+    }
+
+    std::unique_ptr<core::Snapshot> join(const core::Position& position) {
+        StateIdentity const wanted = StateIdentity::parse(position.text);
+        if (wanted.kind == StateIdentity::Kind::kCopy) {
+            return open_private_copy(wanted);
+        }
+        std::unique_ptr<FileState> state = open_state();
+        if (!is_same_state(wanted, state->identity())) {
+            throw state_lost(access_.path,
+                             "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
+        }
+        return make_snapshot(std::move(state), position);
+    }
+
+    std::unique_ptr<core::Snapshot> copy() {
+        for (int attempt = 1;; ++attempt) {
+            std::unique_ptr<FileState> const state = open_state();
+            try {
+                return open_private_copy(make_private_copy(*state, scratch_directory_));
+            } catch (const core::SourceError& error) {
+                if (error.kind() != core::SourceErrorKind::kStateLost || attempt == kCopyAttempts) {
+                    throw;
+                }
+            }
+        }
+    }
+
+    std::unique_ptr<core::Snapshot> open_private_copy(const StateIdentity& identity) {
+        FileAccess copy = access_;
+        copy.path = find_private_copy(identity, scratch_directory_);
+        return make_snapshot(open_copy(copy, identity), {identity.to_text()});
+    }
+
+    FileAccess access_;
+    std::string scratch_directory_;
+    FileMark opened_;
+    core::SourceInfo info_;
+};
+
+std::unique_ptr<core::Source> open_source(const core::SourceConfig& config, core::Interrupts& interrupts) {
+    return std::make_unique<SqliteSource>(config, interrupts);
+}
+
+}  // namespace
+}  // namespace pgrepl::sqlite
+
+extern "C" __attribute__((visibility("default"))) const pgrepl::core::Adapter* pg_replicator_adapter() {
+    static const pgrepl::core::Adapter adapter = {.abi_version = pgrepl::core::kAdapterAbiVersion,
+                                                  .kind = "sqlite",
+                                                  .library_version = sqlite3_libversion(),
+                                                  .open = pgrepl::sqlite::open_source};
+    return &adapter;
+}

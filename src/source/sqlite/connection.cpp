@@ -1,0 +1,231 @@
+// One read-only connection to a SQLite file: opening it so that nothing in the file can make us run code or
+// touch other files, and waiting for its locks only as long as the caller allows.
+
+#include "source/sqlite/connection.hpp"
+
+#include <algorithm>
+
+#include "source/sqlite/sqlite_error.hpp"
+
+namespace pgrepl::sqlite {
+namespace {
+
+constexpr int kProgressInstructions = 50'000;  // well below 10 ms of work between two questions
+constexpr int kLongestBusyWaitMs = 20;
+
+/// The path as a file: URI with nothing left to interpret.
+std::string immutable_uri(const std::string& path) {
+    static constexpr char kHex[] = "0123456789ABCDEF";
+    std::string uri = "file:";
+    for (char const letter : path) {
+        auto const byte = static_cast<unsigned char>(letter);
+        bool const plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+                           (byte >= '0' && byte <= '9') || byte == '/' || byte == '.' || byte == '_' ||
+                           byte == '-';
+        if (plain) {
+            uri += letter;
+        } else {
+            uri += {'%', kHex[byte >> 4], kHex[byte & 15]};
+        }
+    }
+    return uri + "?mode=ro&immutable=1";
+}
+
+/// A path that SQLite cannot take for a URI or for ":memory:".
+std::string plain_path(const std::string& path) {
+    return path.starts_with('/') ? path : "./" + path;
+}
+
+}  // namespace
+
+Connection::Connection(const std::string& path, Access access, int busy_timeout_ms,
+                       core::Interrupts& interrupts)
+    : path_(path), interrupts_(interrupts), busy_timeout_ms_(busy_timeout_ms) {
+    bool const immutable = access == Access::kImmutable;
+    std::string const name = immutable ? immutable_uri(plain_path(path)) : plain_path(path);
+    int const flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                      (immutable ? SQLITE_OPEN_URI : 0);
+    sqlite3* handle = nullptr;
+    int const result = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
+    handle_.reset(handle);
+    if (result != SQLITE_OK) {
+        fail(result, "open");
+    }
+    lock_down();
+}
+
+void Connection::lock_down() {
+    sqlite3* const db = handle_.get();
+    sqlite3_busy_handler(db, on_busy, this);
+    sqlite3_progress_handler(db, kProgressInstructions, on_progress, this);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    // A quoted name that is no column must be an error, not a string that is copied into every row.
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+    // Not mapped: a mapped file that is truncated by others raises SIGBUS.
+    execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2",
+            "open");
+}
+
+Statement Connection::prepare(std::string_view sql, std::string_view doing) const {
+    sqlite3_stmt* statement = nullptr;
+    int const result = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                                          SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    Statement owned(statement);
+    if (result != SQLITE_OK) {
+        fail(result, doing);
+    }
+    return owned;
+}
+
+bool Connection::step(const Statement& statement, std::string_view doing) const {
+    int const result = sqlite3_step(statement.get());
+    if (result == SQLITE_ROW) {
+        return true;
+    }
+    if (result != SQLITE_DONE) {
+        fail(result, doing);
+    }
+    return false;
+}
+
+void Connection::execute(const char* sql, std::string_view doing) const {
+    int const result = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+    if (result != SQLITE_OK) {
+        fail(result, doing);
+    }
+}
+
+std::string Connection::query_text(const char* sql, std::string_view doing) const {
+    Statement const statement = prepare(sql, doing);
+    return step(statement, doing) ? column_string(statement, 0) : std::string();
+}
+
+sqlite3_file* Connection::file() const {
+    sqlite3_file* file = nullptr;
+    int const result = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    if (result != SQLITE_OK || file == nullptr || file->pMethods == nullptr) {
+        fail(result == SQLITE_OK ? SQLITE_CANTOPEN : result, "open");
+    }
+    return file;
+}
+
+FileHeader Connection::read_header() const {
+    FileHeader header = {};
+    sqlite3_file* const opened = file();
+    int const result = opened->pMethods->xRead(opened, header.data(), header.size(), 0);
+    // A short read leaves zeros: what is missing is judged by the reader of the header.
+    if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) {
+        fail(result, "read the header");
+    }
+    return header;
+}
+
+std::int64_t Connection::file_bytes() const {
+    sqlite3_file* const opened = file();
+    sqlite3_int64 bytes = 0;
+    int const result = opened->pMethods->xFileSize(opened, &bytes);
+    if (result != SQLITE_OK) {
+        fail(result, "look at the size");
+    }
+    return bytes;
+}
+
+void Connection::begin_read() {
+    constexpr std::string_view kDoing = "begin to read";
+    if (!begin_) {
+        begin_ = prepare("BEGIN", kDoing);
+        commit_ = prepare("COMMIT", kDoing);
+    }
+    sqlite3_step(begin_.get());
+    sqlite3_reset(begin_.get());
+    try {
+        if (!touch_) {
+            // The schema is read here, under the lock that the transaction has just got.
+            touch_ = prepare("SELECT 1 FROM sqlite_schema LIMIT 1", kDoing);
+        }
+        step(touch_, kDoing);
+        sqlite3_reset(touch_.get());
+    } catch (...) {
+        sqlite3_reset(touch_.get());
+        abandon_read();
+        throw;
+    }
+}
+
+void Connection::end_read() {
+    int const result = sqlite3_step(commit_.get());
+    sqlite3_reset(commit_.get());
+    if (result != SQLITE_DONE) {
+        fail(result, "end reading");
+    }
+}
+
+void Connection::abandon_read() noexcept {
+    if (sqlite3_get_autocommit(handle_.get()) == 0) {
+        sqlite3_exec(handle_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+    }
+}
+
+int Connection::on_busy(void* self, int attempts) noexcept {
+    auto* const connection = static_cast<Connection*>(self);
+    auto const now = std::chrono::steady_clock::now();
+    if (attempts == 0) {
+        connection->busy_since_ = now;
+    }
+    auto const waited =
+        std::chrono::duration_cast<std::chrono::milliseconds>(now - connection->busy_since_).count();
+    if (waited >= connection->busy_timeout_ms_ || connection->interrupts_.pending()) {
+        return 0;
+    }
+    connection->interrupts_.wait(-1, core::Interrupts::WaitFor::kTime,
+                                 std::min(attempts + 1, kLongestBusyWaitMs));
+    return connection->interrupts_.pending() ? 0 : 1;
+}
+
+int Connection::on_progress(void* self) noexcept {
+    return static_cast<Connection*>(self)->interrupts_.pending() ? 1 : 0;
+}
+
+void Connection::throw_if_interrupted() const {
+    if (interrupts_.pending()) {
+        throw interrupted_error();
+    }
+}
+
+void Connection::fail(int result, std::string_view doing) const {
+    // The message is SQLite's own until the next call: taken before anything else is done with the handle.
+    std::string message = handle_ ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(result);
+    bool const waiting = (result & 0xff) == SQLITE_BUSY || (result & 0xff) == SQLITE_INTERRUPT ||
+                         (result & 0xff) == SQLITE_PROTOCOL;
+    if (waiting && interrupts_.pending()) {
+        throw interrupted_error();
+    }
+    throw translate_error({.result = result,
+                           .message = std::move(message),
+                           .path = path_,
+                           .doing = std::string(doing),
+                           .busy_timeout_ms = busy_timeout_ms_},
+                          this);
+}
+
+std::string quote_identifier(std::string_view name) {
+    std::string quoted = "\"";
+    for (char const letter : name) {
+        quoted += letter;
+        if (letter == '"') {
+            quoted += '"';
+        }
+    }
+    return quoted + '"';
+}
+
+std::string column_string(const Statement& statement, int column) {
+    auto const* const text = reinterpret_cast<const char*>(sqlite3_column_text(statement.get(), column));
+    auto const bytes = sqlite3_column_bytes(statement.get(), column);
+    return text == nullptr ? std::string() : std::string(text, static_cast<std::size_t>(bytes));
+}
+
+}  // namespace pgrepl::sqlite

@@ -1,0 +1,195 @@
+// What can be said about a SQLite file without opening it: what it is, whether we may read it, and whether
+// opening it would leave files behind that its own programs cannot use.
+
+#include "source/sqlite/file_look.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <optional>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::sqlite {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+
+constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+
+std::int64_t nanos(const timespec& time) {
+    return static_cast<std::int64_t>(time.tv_sec) * kNanosPerSecond + time.tv_nsec;
+}
+
+std::string directory_of(const std::string& path) {
+    auto const slash = path.rfind('/');
+    if (slash == std::string::npos) {
+        return ".";
+    }
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::optional<struct stat> try_stat(const std::string& path) {
+    struct stat info = {};
+    if (::stat(path.c_str(), &info) == 0) {
+        return info;
+    }
+    return std::nullopt;
+}
+
+bool may(const std::string& path, int mode) {
+    return ::faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0;
+}
+
+/// The first directory on the way to `path` that fails `mode`.
+std::string first_failing_directory(const std::string& path, int mode) {
+    for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1)) {
+        std::string directory = path.substr(0, slash);
+        if (!may(directory, mode)) {
+            return directory;
+        }
+    }
+    return {};
+}
+
+[[noreturn]] void throw_missing(const std::string& path) {
+    std::string const directory = first_failing_directory(path, F_OK);
+    std::string detail;
+    std::string hint = "Check the path in the URL; it is a path on the database server's machine.";
+    if (!directory.empty()) {
+        detail = "The directory \"" + directory + "\" does not exist either.";
+    } else if (try_stat(path + "-wal") || try_stat(path + "-journal")) {
+        detail = "Its " + std::string(try_stat(path + "-wal") ? "write-ahead log" : "rollback journal") +
+                 " \"" + path + (try_stat(path + "-wal") ? "-wal" : "-journal") +
+                 "\" is there, but holds only the latest changes, not the database.";
+        hint = "Put the database file back beside it; do not delete it before.";
+    }
+    throw SourceError(SourceErrorKind::kNotFound, ENOENT, "SQLite file \"" + path + "\" does not exist", true,
+                      detail, hint);
+}
+
+[[noreturn]] void throw_stat_error(const std::string& path, int error) {
+    if (error == ENOENT || error == ENOTDIR) {
+        throw_missing(path);
+    }
+    if (error == EACCES) {
+        std::string const directory = first_failing_directory(path, X_OK);
+        throw SourceError(
+            SourceErrorKind::kPermissionDenied, error, "permission denied for SQLite file \"" + path + "\"",
+            false, directory.empty() ? "" : "The directory \"" + directory + "\" may not be entered.",
+            "Let the operating system user of the PostgreSQL server enter the directory and read "
+            "the file.");
+    }
+    throw SourceError(SourceErrorKind::kUnreachable, error,
+                      "cannot look at SQLite file \"" + path + "\": " + std::strerror(error), true);
+}
+
+FileMark make_mark(const struct stat& info) {
+    FileMark mark;
+    mark.device = info.st_dev;
+    mark.inode = info.st_ino;
+    mark.bytes = info.st_size;
+    mark.mtime_ns = nanos(info.st_mtim);
+    mark.ctime_ns = nanos(info.st_ctim);
+    mark.owner = info.st_uid;
+    mark.group = info.st_gid;
+    mark.mode = info.st_mode;
+    return mark;
+}
+
+}  // namespace
+
+FileMark mark_file(const std::string& path) {
+    struct stat info = {};
+    if (::stat(path.c_str(), &info) != 0) {
+        throw_stat_error(path, errno);
+    }
+    if (S_ISDIR(info.st_mode)) {
+        throw SourceError(SourceErrorKind::kNotADatabase, EISDIR,
+                          "\"" + path + "\" is a directory, not a SQLite file", false, "",
+                          "Name the database file in the URL.");
+    }
+    if (!S_ISREG(info.st_mode)) {
+        throw SourceError(SourceErrorKind::kNotADatabase, 0, "\"" + path + "\" is not a regular file", false,
+                          "", "Name the database file in the URL.");
+    }
+    return make_mark(info);
+}
+
+void check_readable(const std::string& path) {
+    FileMark const mark = mark_file(path);
+    if (!may(path, R_OK)) {
+        throw SourceError(SourceErrorKind::kPermissionDenied, EACCES,
+                          "permission denied for SQLite file \"" + path + "\"", false,
+                          "The file may not be read.",
+                          "Let the operating system user of the PostgreSQL server read the file.");
+    }
+    if (mark.bytes == 0) {
+        throw SourceError(
+            SourceErrorKind::kNotADatabase, 0, "SQLite file \"" + path + "\" is empty", true,
+            "A file of 0 bytes holds no table; it is what SQLite leaves when a database was opened "
+            "and never written.",
+            "Check the path in the URL, or create the tables first.");
+    }
+}
+
+FileMark mark_again(const std::string& path, const FileMark& before) {
+    struct stat info = {};
+    bool const exists = ::stat(path.c_str(), &info) == 0;
+    if (!exists && errno != ENOENT && errno != ENOTDIR) {
+        throw_stat_error(path, errno);
+    }
+    if (exists && before.same_file(make_mark(info))) {
+        return make_mark(info);
+    }
+    throw SourceError(SourceErrorKind::kReplaced, 0,
+                      "SQLite file \"" + path + "\" was " +
+                          (exists ? "replaced by another file" : "removed or renamed") +
+                          " while it was being read",
+                      true, "", "The copy starts over with the file that has this name now.");
+}
+
+bool settled(const FileMark& mark) {
+    timespec now = {};
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    std::int64_t const last = std::max(mark.mtime_ns, mark.ctime_ns);
+    // File systems with stamps of whole seconds (FAT: two) leave no nanoseconds.
+    bool const coarse = mark.mtime_ns % kNanosPerSecond == 0 && mark.ctime_ns % kNanosPerSecond == 0;
+    std::int64_t const age = nanos(now) - last;
+    // A stamp in the future is left behind by a clock that was set back; a write would move it back too.
+    return age < 0 || age > (coarse ? 2 * kNanosPerSecond : std::int64_t{10'000'000});
+}
+
+Sidecars look_at_sidecars(const std::string& path) {
+    Sidecars sidecars;
+    if (auto const wal = try_stat(path + "-wal")) {
+        sidecars.wal_exists = true;
+        sidecars.wal_bytes = wal->st_size;
+    }
+    sidecars.shm_exists = try_stat(path + "-shm").has_value();
+    return sidecars;
+}
+
+bool sidecars_are_harmless(const std::string& path, const FileMark& database, const Sidecars& sidecars) {
+    if (sidecars.wal_exists && sidecars.shm_exists) {
+        return true;  // nothing is created
+    }
+    if (!may(directory_of(path), W_OK | X_OK)) {
+        return false;  // they cannot be created at all
+    }
+    // SQLite gives them the database's mode and, where it runs as root, its owner.
+    if (::geteuid() == 0 || ::geteuid() == database.owner) {
+        return true;
+    }
+    bool const group_may_write = (database.mode & S_IWGRP) != 0 && ::getegid() == database.group;
+    return group_may_write || (database.mode & S_IWOTH) != 0;
+}
+
+}  // namespace pgrepl::sqlite

@@ -1,0 +1,144 @@
+// A running read of rows. transfer() is the adapter's inner loop: one call of SQLite for a value's type, one
+// or two for the value, one copy of its bytes.
+
+#include "source/sqlite/row_cursor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace pgrepl::sqlite {
+namespace {
+
+/// From this size on a copy costs more than ending the batch early.
+constexpr std::size_t kBorrowBytes = 64 * 1024;
+
+struct RawBytes {
+    const char* data;
+    std::size_t size;
+};
+
+RawBytes text_of(sqlite3_stmt* statement, int column, bool utf8_database) {
+    // As a blob, UTF-8 text is handed out as it is stored; as text it would be copied to get a final zero
+    // byte.
+    const void* const data =
+        utf8_database ? sqlite3_column_blob(statement, column) : sqlite3_column_text(statement, column);
+    return {static_cast<const char*>(data),
+            static_cast<std::size_t>(sqlite3_column_bytes(statement, column))};
+}
+
+RawBytes blob_of(sqlite3_stmt* statement, int column) {
+    const void* const data = sqlite3_column_blob(statement, column);
+    return {static_cast<const char*>(data),
+            static_cast<std::size_t>(sqlite3_column_bytes(statement, column))};
+}
+
+/// The bytes at a place where they stay as long as the batch needs them.
+RawBytes keep(RawBytes bytes, core::RowBatch& batch, bool may_borrow, bool& borrowed) {
+    if (may_borrow && bytes.size >= kBorrowBytes) {
+        batch.count_borrowed(bytes.size);
+        borrowed = true;
+        return bytes;
+    }
+    return {batch.arena().copy(bytes.data, bytes.size), bytes.size};
+}
+
+}  // namespace
+
+RowCursor::RowCursor(const Connection& connection, const std::vector<std::string>& statements,
+                     std::size_t columns_per_statement, std::string doing)
+    : connection_(connection), doing_(std::move(doing)), columns_per_statement_(columns_per_statement) {
+    for (const std::string& sql : statements) {
+        statements_.push_back(connection.prepare(sql, doing_));
+    }
+}
+
+void RowCursor::reset() noexcept {
+    for (const Statement& statement : statements_) {
+        sqlite3_reset(statement.get());
+    }
+}
+
+void RowCursor::bind_rowids(std::int64_t low, std::int64_t high) {
+    reset();
+    for (const Statement& statement : statements_) {
+        sqlite3_bind_int64(statement.get(), 1, low);
+        sqlite3_bind_int64(statement.get(), 2, high);
+    }
+}
+
+void RowCursor::bind_key(std::span<const KeyValue> values, unsigned char encoding) {
+    reset();
+    for (const Statement& statement : statements_) {
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            int const result = bind_key_value(statement.get(), static_cast<int>(i) + 1, values[i], encoding);
+            if (result != SQLITE_OK) {
+                connection_.fail(result, doing_);
+            }
+        }
+    }
+}
+
+bool RowCursor::step() {
+    bool row = false;
+    for (std::size_t i = 0; i < statements_.size(); ++i) {
+        int const result = sqlite3_step(statements_[i].get());
+        if (result != SQLITE_ROW && result != SQLITE_DONE) {
+            connection_.fail(result, doing_);
+        }
+        bool const has_row = result == SQLITE_ROW;
+        if (i > 0 && has_row != row) {
+            connection_.fail(SQLITE_CORRUPT, doing_);  // two reads of one state of one table
+        }
+        row = has_row;
+    }
+    if (!row) {
+        reset();
+    }
+    return row;
+}
+
+std::int64_t RowCursor::integer(std::size_t column) const {
+    return sqlite3_column_int64(statements_[column / columns_per_statement_].get(),
+                                static_cast<int>(column % columns_per_statement_));
+}
+
+KeyValue RowCursor::key_value(std::size_t column) const {
+    return read_key_value(statements_[column / columns_per_statement_].get(),
+                          static_cast<int>(column % columns_per_statement_));
+}
+
+bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Transfer how) const {
+    bool borrowed = false;
+    for (std::size_t first = 0; first < row.size(); first += columns_per_statement_) {
+        sqlite3_stmt* const statement = statements_[first / columns_per_statement_].get();
+        int const count = static_cast<int>(std::min(row.size() - first, columns_per_statement_));
+        for (int column = 0; column < count; ++column) {
+            core::Value& value = row[first + static_cast<std::size_t>(column)];
+            int const type = sqlite3_column_type(statement, column);
+            if (type == SQLITE_INTEGER) {
+                value = core::Value::from_int64(sqlite3_column_int64(statement, column));
+                continue;
+            }
+            if (type == SQLITE_FLOAT) {
+                value = core::Value::from_double(sqlite3_column_double(statement, column));
+                continue;
+            }
+            if (type == SQLITE_NULL) {
+                continue;  // as append_row() made it
+            }
+            bool const is_text = type == SQLITE_TEXT;
+            RawBytes const source =
+                is_text ? text_of(statement, column, how.utf8_database) : blob_of(statement, column);
+            if (source.data == nullptr &&
+                (source.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
+                connection_.fail(SQLITE_NOMEM, doing_);
+            }
+            RawBytes const kept = keep(source, batch, how.may_borrow, borrowed);
+            auto const size = static_cast<std::uint32_t>(kept.size);
+            value = is_text ? core::Value::text(kept.data, size) : core::Value::bytes(kept.data, size);
+        }
+    }
+    return borrowed;
+}
+
+}  // namespace pgrepl::sqlite
