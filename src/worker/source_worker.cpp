@@ -49,6 +49,9 @@ class CopyWorkers {
         }
     }
 
+    /// The copy is complete: they find no chunk, and end by themselves.
+    void dismiss() { workers_.clear(); }
+
     /// Starts `count` workers, once. False if there was no slot for any.
     bool start(int count, const replication::CopyContext& context, const std::string& source_name) {
         pg::WorkerArguments arguments;
@@ -192,6 +195,7 @@ class SourceWorker {
                                         "the copy workers could not join the state of the source", true);
             }
             if (copy.advance()) {
+                workers.dismiss();
                 copy.finish();
                 return Outcome::kDone;
             }
