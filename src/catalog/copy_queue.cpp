@@ -15,16 +15,19 @@ constexpr const char* kCopyTable = R"(
     FROM replicator.source_table t
     WHERE t.source_id = $1 AND )";
 
+// The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
 constexpr const char* kLease = R"(
+    WITH next AS MATERIALIZED (
+        SELECT q.table_id, q.number
+        FROM replicator.chunk q
+        JOIN replicator.source_table t ON t.id = q.table_id
+        WHERE t.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
+        ORDER BY t.rows_expected DESC NULLS FIRST, q.table_id, q.number
+        LIMIT 1
+        FOR UPDATE OF q SKIP LOCKED)
     UPDATE replicator.chunk c
     SET state = 'leased', lease_pid = pg_catalog.pg_backend_pid(), lease_generation = $2
-    FROM (SELECT q.table_id, q.number
-          FROM replicator.chunk q
-          JOIN replicator.source_table t ON t.id = q.table_id
-          WHERE t.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
-          ORDER BY t.rows_expected DESC NULLS FIRST, q.table_id, q.number
-          LIMIT 1
-          FOR UPDATE OF q SKIP LOCKED) next
+    FROM next
     WHERE c.table_id = next.table_id AND c.number = next.number
     RETURNING c.table_id, c.number, c.lower_bound, c.upper_bound)";
 
