@@ -1,0 +1,99 @@
+"""Fixtures of the end-to-end tests: a cluster per module, a directory for SQLite files that the server can read."""
+import os
+import pathlib
+import shutil
+import sqlite3
+import sys
+import tempfile
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
+
+import compare  # noqa: E402
+from private_cluster import PrivateCluster  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    instance = PrivateCluster()
+    instance.query("CREATE EXTENSION pg_replicator")
+    yield instance
+    instance.destroy()
+
+
+@pytest.fixture
+def files():
+    """A directory that the server's user can read and SQLite can write its journals in."""
+    directory = tempfile.mkdtemp(prefix="pgreplfiles")
+    os.chmod(directory, 0o777)
+    yield pathlib.Path(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def source(cluster):
+    """Registers sources, and drops them with their tables at the end."""
+    names = []
+
+    def init(path, name="s", **arguments):
+        extra = "".join(f", {key} => %({key})s" for key in arguments)
+        cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s{extra})",
+                      {"url": f"sqlite://{path}", "name": name, **arguments})
+        names.append(name)
+        return name
+    yield init
+    for name in names:
+        if cluster.status(name):
+            cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
+
+
+@pytest.fixture
+def assert_equal(cluster):
+    """The target equals the file, by the independent comparison."""
+    def check(path, schema, tables=None):
+        connection = cluster.connect()
+        try:
+            assert compare.differences(str(path), connection, schema, tables) == []
+        finally:
+            connection.close()
+    return check
+
+
+def make_readable(path):
+    """SQLite files that root made must be readable, and in WAL mode writable, for the server's user."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        name = str(path) + suffix
+        if os.path.exists(name):
+            os.chmod(name, 0o666)
+
+
+@pytest.fixture
+def database(files):
+    """Creates a SQLite file from statements."""
+    def create(name, *statements, wal=False, **pragmas):
+        path = files / name
+        connection = sqlite3.connect(path, isolation_level=None)
+        for pragma, value in pragmas.items():
+            connection.execute(f"PRAGMA {pragma} = {value}")
+        if wal:
+            connection.execute("PRAGMA journal_mode = WAL")
+        for statement in statements:
+            if callable(statement):
+                statement(connection)
+            else:
+                connection.executescript(statement)
+        connection.close()
+        make_readable(path)
+        return path
+    return create
+
+
+@pytest.fixture
+def many_rows():
+    """A statement that fills table t with n rows of a middling width."""
+    def fill(count):
+        return (f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INT, b TEXT, c REAL, d BLOB);"
+                f"INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+                f"SELECT i, i * 7 % 1000, 'row number ' || i, i / 3.0, randomblob(16) FROM n;")
+    return fill

@@ -1,0 +1,210 @@
+"""A PostgreSQL cluster of a test's own: temporary directory, free port, unprivileged user, loopback only."""
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import psycopg2.extensions
+
+PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
+BINDIR = subprocess.run([PG_CONFIG, "--bindir"], check=True, capture_output=True, text=True).stdout.strip()
+
+# Lines of a server log that no test may cause, unless it says so (expect_crash).
+DEFECTS = re.compile(r"terminated by signal|PANIC|TRAP:|leak|Assert|invalid memory|could not abort|ERRCODE_INTERNAL")
+
+
+def unprivileged(command, home):
+    """The command as a user that servers accept; as it is unless we are root."""
+    if os.getuid() != 0:
+        return command
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env", f"HOME={home}"] + command
+
+
+def free_port():
+    with contextlib.closing(socket.socket()) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, timeout=60, what="the condition"):
+    """Polls until condition() is true; fails with `what` after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
+        time.sleep(0.02)
+
+
+class PrivateCluster:
+    def __init__(self, settings=None, preload=True):
+        self.directory = tempfile.mkdtemp(prefix="pgrepl")
+        os.chmod(self.directory, 0o755)
+        self.data = os.path.join(self.directory, "data")
+        self.log = os.path.join(self.directory, "log")
+        self.port = free_port()
+        self.expected_crash = False
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        self._run([f"{BINDIR}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                   "--locale=C.UTF-8", "-N"])
+        conf = {"listen_addresses": "", "unix_socket_directories": self.directory, "port": self.port,
+                "shared_buffers": "16MB", "max_worker_processes": 16, "logging_collector": "off",
+                "log_line_prefix": "%m [%p] %b ", "pg_replicator.failure_points": "on",
+                "pg_replicator.retry_initial": "100ms", "pg_replicator.retry_max": "1s", "max_wal_size": "4GB"}
+        if preload:
+            conf["shared_preload_libraries"] = "pg_replicator"
+        conf.update(settings or {})
+        self.configure(**conf)
+        self.start()
+
+    def _run(self, command, **options):
+        options.setdefault("check", True)
+        return subprocess.run(unprivileged(command, self.directory), stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, cwd="/", **options)
+
+    def configure(self, **settings):
+        with open(os.path.join(self.data, "postgresql.conf"), "a") as conf:
+            for name, value in settings.items():
+                conf.write(f"{name} = '{value}'\n")
+
+    def _pg_ctl(self, *arguments, **options):
+        return self._run([f"{BINDIR}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "60", *arguments], **options)
+
+    def start(self):
+        self._pg_ctl("start")
+
+    def stop(self, mode="fast"):
+        self._pg_ctl("stop", "-m", mode)
+
+    def restart(self, mode="fast"):
+        self._pg_ctl("restart", "-m", mode)
+
+    def reload(self):
+        self._pg_ctl("reload")
+
+    def postmaster_pid(self):
+        with open(os.path.join(self.data, "postmaster.pid")) as f:
+            return int(f.readline())
+
+    def kill(self, pid, sig=signal.SIGKILL):
+        if sig == signal.SIGKILL:
+            self.expected_crash = True
+        os.kill(pid, sig)
+
+    def crash(self):
+        """The whole server dies at once, and is started again."""
+        self.expected_crash = True
+        postmaster = self.postmaster_pid()
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True)
+        for pid in [postmaster] + [int(p) for p in children.stdout.split()]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{postmaster}") or
+                   open(f"/proc/{postmaster}/stat").read().split()[2] == "Z", what="the postmaster's end")
+        # No process may be left in shared memory when the next postmaster looks for it.
+        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in children.stdout.split()),
+                   what="the children's end")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.data, "postmaster.pid"))
+        self.start()
+
+    def fail_at(self, point):
+        """Arms a failure point (docs/dev/architecture.md)."""
+        if not point.endswith(":error"):
+            self.expected_crash = True
+        with open(self.failure_file(), "w") as f:
+            f.write(point)
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.failure_file(), user.pw_uid, user.pw_gid)
+
+    def failure_file(self):
+        return os.path.join(self.data, "pg_replicator.failure_point")
+
+    def wait_for_failure(self, timeout=60):
+        wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
+
+    def connect(self, database="postgres", user="postgres"):
+        connection = psycopg2.connect(host=self.directory, port=self.port, dbname=database, user=user,
+                                      connect_timeout=10)
+        connection.autocommit = True
+        return connection
+
+    def query(self, sql, parameters=None, database="postgres", user="postgres"):
+        """Rows of one statement, in a connection of its own."""
+        with contextlib.closing(self.connect(database, user)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else None
+
+    def query_when_up(self, sql, parameters=None, timeout=60, **options):
+        """The same, while the server may be restarting after a crash."""
+        result = []
+
+        def attempt():
+            try:
+                result[:] = [self.query(sql, parameters, **options)]
+                return True
+            except psycopg2.OperationalError:
+                return False
+        wait_until(attempt, timeout, "the server to answer")
+        return result[0]
+
+    def status(self, name, database="postgres"):
+        """The source's row of replicator_status, as a dictionary."""
+        rows = self.query_when_up("SELECT to_jsonb(s) FROM replicator_status s WHERE name = %s", (name,),
+                                  database=database)
+        return rows[0][0] if rows else None
+
+    def wait_for_state(self, name, state, timeout=90, database="postgres"):
+        last = {}
+
+        def reached():
+            last["status"] = self.status(name, database)
+            return last["status"] is not None and last["status"]["state"] == state
+        wait_until(reached, timeout, lambda: f"{name} to be {state}: {last['status']}")
+        return last["status"]
+
+    def wait_for_copy(self, name, request=None, timeout=90, database="postgres"):
+        """Until all requests made so far are served."""
+        def served():
+            return self.query_when_up(
+                "SELECT st.sync_done >= st.sync_requested AND st.state = 'idle' FROM replicator.source_state st "
+                "JOIN replicator.source s ON s.id = st.source_id WHERE s.name = %s", (name,), database=database)[0][0]
+        wait_until(served, timeout, lambda: f"{name} to be copied: {self.status(name, database)}")
+
+    def workers(self, kind, database=None):
+        """Pids of our workers of one kind: launcher, source worker, copy worker, probe."""
+        return [row[0] for row in self.query_when_up(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = %s AND (%s::text IS NULL OR datname = %s)",
+            ("pg_replicator " + kind, database, database))]
+
+    def log_text(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+    def check_log(self):
+        """Fails if the server log holds what no test may cause."""
+        for line in self.log_text().splitlines():
+            if self.expected_crash and ("terminated by signal 9" in line or "signal 9: Killed" in line):
+                continue
+            assert not DEFECTS.search(line), f"in the server log: {line}"
+
+    def destroy(self, check=True):
+        try:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self.stop("immediate")
+            if check:
+                self.check_log()
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
