@@ -36,7 +36,7 @@ SELECT s.name,
        coalesce(t.tables, '{}'::jsonb) AS tables,
        coalesce(t.rows_copied, 0)::bigint AS rows_copied,
        t.rows_expected::bigint AS rows_expected,
-       CASE WHEN st.state = 'idle' THEN 100.0
+       CASE WHEN st.state = 'idle' AND t.failed = 0 THEN 100.0
             WHEN t.rows_expected > 0 THEN round(least(100.0, 100.0 * t.rows_copied / t.rows_expected), 1) END AS percent,
        CASE WHEN st.copy_started_at IS NOT NULL
             THEN round(t.rows_copied / greatest(extract(epoch FROM coalesce(st.copy_finished_at, clock_timestamp())
@@ -48,11 +48,12 @@ SELECT s.name,
        clock_timestamp() - st.state_read_at AS lag,
        p.position,
        st.last_applied_at,
-       st.last_error,
+       coalesce(st.last_error, t.failed_table) AS last_error,
        coalesce(replicator.obstacle(),
                 CASE WHEN st.source_id IS NULL
                      THEN 'It was restored from a dump: check its URL, then call replicator_resume.' END,
                 st.last_hint,
+                CASE WHEN t.failed > 0 THEN 'replicator_tables says what is wrong with the tables that failed.' END,
                 CASE WHEN NOT s.paused AND st.state = 'starting' AND w.pid IS NULL
                           AND st.state_since < clock_timestamp() - interval '5 seconds'
                      THEN 'No worker has started yet: look at max_worker_processes and at the server log.' END) AS hint,
@@ -63,10 +64,13 @@ LEFT JOIN replicator.source_state st ON st.source_id = s.id
 LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
 LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied, sum(c.rows_expected) AS rows_expected
+    SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied,
+           sum(c.rows_expected) AS rows_expected, coalesce(sum(c.n) FILTER (WHERE c.state = 'failed'), 0) AS failed,
+           max(c.failed_table) AS failed_table
     FROM (SELECT CASE WHEN paused THEN 'paused' ELSE state END AS state, count(*) AS n,
                  sum(rows_copied) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_copied,
-                 sum(greatest(rows_expected, rows_copied)) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_expected
+                 sum(greatest(rows_expected, rows_copied)) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_expected,
+                 min(format('table %s: %s', name, reason)) FILTER (WHERE state = 'failed' AND NOT paused) AS failed_table
           FROM replicator.source_table WHERE source_id = s.id GROUP BY 1) c
 ) t ON true;
 COMMENT ON VIEW replicator_status IS 'Sources: what each is doing, how far it is, and what to do about its errors';

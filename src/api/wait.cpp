@@ -62,6 +62,22 @@ bool is_served(const Request& request, const std::string& name, std::string& las
     return served;
 }
 
+/// Throws SqlError if a table failed: then the target does not hold everything.
+void require_no_failed_table(const Request& request, const std::string& name) {
+    run_as_catalog([&](Oid) {
+        pg::QueryResult const row = pg::execute(
+            "SELECT database || '.' || name, reason, last_hint FROM replicator.source_table "
+            "WHERE source_id = $1 AND state = 'failed' AND NOT paused ORDER BY name LIMIT 1",
+            {request.source_id});
+        if (!row.empty()) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                               "table \"" + row.text(0, 0) + "\" of source \"" + name + "\" failed", row.text(0, 1),
+                               row.is_null(0, 2) ? "replicator_tables says more; the other tables are up to date."
+                                                 : row.text(0, 2));
+        }
+    });
+}
+
 void commit() {
     pg::CallPg([] { SPI_commit(); });
 }
@@ -100,6 +116,7 @@ Datum wait(FunctionCallInfo fcinfo) {
         }
         pg::wait_for_latch(kPollMs, PG_WAIT_EXTENSION);
     }
+    require_no_failed_table(request_made, name);
     pg::CallPg([] { SPI_finish(); });
     PG_RETURN_VOID();
 }

@@ -21,11 +21,12 @@ constexpr const char* kDelete = R"(
     DELETE FROM {target} t
     WHERE NOT EXISTS (SELECT FROM {staging} s WHERE s.id = t.id))";
 
-// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
+// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50. Without the casts it would be applied to the
+// columns of the rows, where it does not exist.
 constexpr const char* kUpdate = R"(
     UPDATE {target} t SET data = s.data, _synced_at = now()
     FROM {staging} s
-    WHERE s.id = t.id AND s.data IS NOT NULL AND ROW(s.data) OPERATOR(pg_catalog.*<>) ROW(t.data))";
+    WHERE s.id = t.id AND s.data IS NOT NULL AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record)";
 
 constexpr const char* kInsert = R"(
     INSERT INTO {target} (id, data, _synced_at)
