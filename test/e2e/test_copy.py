@@ -1,0 +1,208 @@
+"""The copy shows one state of the file, whoever writes to it, and survives the death of any of its processes."""
+import random
+import sqlite3
+import threading
+import time
+
+import pytest
+
+from conftest import make_readable
+from private_cluster import wait_until
+
+POINTS = ["chunk_written", "chunk_committed", "before_primary_key", "after_primary_key"]
+
+
+class BusyWriter:
+    """Moves money between two tables, inserts, deletes and renumbers rows, until stopped."""
+
+    def __init__(self, path, seed):
+        self.path, self.random = path, random.Random(seed)
+        self.commits = 0
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        wait_until(lambda: self.commits > 3, what="the writer to write")
+        return self
+
+    def __exit__(self, *unused):
+        self.stop.set()
+        self.thread.join()
+
+    def run(self):
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=60)
+        rows = connection.execute("SELECT count(*) FROM account").fetchone()[0]
+        while not self.stop.is_set():
+            a, b, amount = self.random.randint(1, rows), self.random.randint(1, rows), self.random.randint(1, 50)
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("UPDATE account SET balance = balance - ? WHERE id = ?", (amount, a))
+            connection.execute("UPDATE deposit SET balance = balance + ? WHERE id = ?", (amount, b))
+            connection.execute("INSERT INTO log (entry) VALUES (?)", (str(amount),))
+            connection.execute("DELETE FROM log WHERE id = (SELECT min(id) FROM log)")
+            connection.execute("UPDATE log SET id = id + 1000000 WHERE id = (SELECT max(id) FROM log WHERE id < 1000000)")
+            connection.execute("COMMIT")
+            self.commits += 1
+            # A writer with some idle time, as real ones have; without it nobody could begin to read a
+            # rollback-journal file.
+            self.stop.wait(0.002)
+        connection.close()
+
+
+ACCOUNTS = """
+    CREATE TABLE account (id INTEGER PRIMARY KEY, balance INT, filler TEXT);
+    CREATE TABLE deposit (id INTEGER PRIMARY KEY, balance INT, filler TEXT);
+    CREATE TABLE log (id INTEGER PRIMARY KEY, entry TEXT);
+    INSERT INTO account WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+        SELECT i, 1000, 'filler filler filler ' || i FROM n;
+    INSERT INTO deposit SELECT * FROM account;
+    INSERT INTO log (entry) SELECT 'x' FROM account LIMIT 1000;"""
+TOTAL = 2 * 60000 * 1000
+SUMS = """SELECT (SELECT sum((data->>'balance')::bigint) FROM {0}.account) + (SELECT sum((data->>'balance')::bigint) FROM {0}.deposit),
+                 (SELECT count(*) FROM {0}.account), (SELECT count(*) FROM {0}.deposit), (SELECT count(*) FROM {0}.log)"""
+
+
+@pytest.mark.parametrize("wal", [True, False], ids=["wal", "rollback"])
+def test_every_copy_under_writers_is_one_state(cluster, database, source, wal):
+    path = database("bank.db", ACCOUNTS, wal=wal)
+    keeper = sqlite3.connect(path)  # keeps -wal and -shm in being, as a running application does
+    keeper.execute("SELECT count(*) FROM account").fetchone()
+    make_readable(path)
+    with BusyWriter(path, seed=1) as writer:
+        source(path, "bank")
+        cluster.wait_for_copy("bank")
+        assert cluster.query(SUMS.format("bank")) == [(TOTAL, 60000, 60000, 1000)]
+        for _ in range(4):
+            before = writer.commits
+            cluster.query("CALL replicator_wait('bank', '60 s')")
+            assert cluster.query(SUMS.format("bank")) == [(TOTAL, 60000, 60000, 1000)]
+            assert writer.commits > before, "the writer was shut out"
+    keeper.close()
+    assert cluster.status("bank")["last_error"] is None
+
+
+def test_two_copy_workers_share_one_table(cluster, database, source, many_rows, assert_equal):
+    path = database("one.db", many_rows(700_000))
+    source(path, "one")
+    seen = set()
+
+    def finished():
+        seen.update(row[0] for row in cluster.query("SELECT DISTINCT lease_pid FROM replicator.chunk WHERE state = 'leased'"))
+        return cluster.status("one")["state"] == "idle"
+    wait_until(finished, 60, "the copy to end")
+    assert len(seen) >= 2, "only one process copied"
+    assert cluster.query("SELECT count(*), count(DISTINCT id) FROM one.t") == [(700_000, 700_000)]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_crash_at_a_failure_point_costs_no_row_and_doubles_none(cluster, database, source, many_rows, assert_equal,
+                                                                  point):
+    path = database("c.db", many_rows(300_000), "CREATE TABLE small (k TEXT PRIMARY KEY, v); INSERT INTO small VALUES ('a', 1), (NULL, 2);")
+    cluster.fail_at(point)
+    source(path, "crash")
+    cluster.wait_for_failure()
+    cluster.wait_for_copy("crash")
+    assert_equal(path, "crash")
+
+
+@pytest.mark.parametrize("point", POINTS + ["merge_table"])
+def test_a_crash_in_a_refresh_leaves_the_old_state_until_the_new_one_is_whole(cluster, database, source, many_rows,
+                                                                              assert_equal, point):
+    path = database("r.db", many_rows(50_000), "CREATE TABLE u AS SELECT id AS k, b FROM t;")
+    source(path, "crashrefresh")
+    cluster.wait_for_copy("crashrefresh")
+    connection = sqlite3.connect(path)
+    connection.executescript("UPDATE t SET a = -1 WHERE id % 3 = 0; DELETE FROM t WHERE id % 7 = 0; "
+                             "INSERT INTO t (b) VALUES ('new'); DELETE FROM u WHERE k % 2 = 0;")
+    connection.close()
+    cluster.fail_at(point)
+    cluster.query("SELECT replicator_sync('crashrefresh')")
+    cluster.wait_for_failure()
+    counts = cluster.query_when_up("SELECT (SELECT count(*) FROM crashrefresh.t), (SELECT count(*) FROM crashrefresh.u)")[0]
+    assert counts in [(50_000, 50_000), (42_859, 25_000)]
+    cluster.wait_for_copy("crashrefresh")
+    assert_equal(path, "crashrefresh")
+
+
+@pytest.mark.parametrize("kind", ["copy worker", "source worker", "server"])
+def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many_rows, assert_equal, kind):
+    path = database("k.db", many_rows(400_000))
+    generator = random.Random(kind)
+    source(path, "kills")
+    kills = 0
+    while kills < 3:
+        time.sleep(generator.uniform(0.05, 0.4))  # the moment of the kill is random, nothing is awaited
+        if cluster.status("kills")["state"] == "idle":
+            break
+        if kind == "server":
+            cluster.crash()
+        else:
+            pids = cluster.workers(kind)
+            if not pids:
+                continue
+            cluster.kill(pids[0])
+        kills += 1
+    cluster.wait_for_copy("kills")
+    assert_equal(path, "kills")
+    assert kills > 0
+
+
+def test_a_terminated_worker_is_replaced(cluster, database, source, many_rows, assert_equal):
+    path = database("term.db", many_rows(400_000))
+    source(path, "term")
+    pid = wait_until(lambda: cluster.workers("source worker"), 20, "a source worker")[0]
+    cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+    cluster.wait_for_copy("term")
+    assert_equal(path, "term")
+
+
+def test_a_copy_resumes_at_the_chunk_when_the_file_is_unchanged(cluster, database, source, many_rows):
+    path = database("resume.db", many_rows(600_000))
+    cluster.fail_at("before_primary_key")
+    source(path, "resume")
+    cluster.wait_for_failure()
+    cluster.wait_for_copy("resume")
+    assert cluster.query("SELECT count(*), min(_synced_at) < max(_synced_at) FROM resume.t")[0][0] == 600_000
+    started = cluster.query("SELECT state_read_at FROM replicator.source_state st JOIN replicator.source s "
+                            "ON s.id = st.source_id WHERE name = 'resume'")[0][0]
+    assert cluster.query("SELECT min(_synced_at) FROM resume.t")[0][0] >= started
+
+
+def test_a_copy_starts_over_when_the_file_changed_after_a_crash(cluster, database, source, many_rows, assert_equal):
+    path = database("changed.db", many_rows(300_000))
+    cluster.fail_at("before_primary_key")
+    source(path, "changed")
+    cluster.wait_for_failure()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE t SET b = 'changed' WHERE id IN (1, 300000)")
+    connection.commit()
+    connection.close()
+    cluster.wait_for_copy("changed")
+    cluster.query("CALL replicator_wait('changed', '60 s')")
+    assert_equal(path, "changed")
+
+
+def test_memory_stays_within_its_bound_for_ten_times_the_rows(cluster, database, source, many_rows):
+    peaks = {}
+    for name, rows in (("small", 100_000), ("large", 1_000_000)):
+        path = database(f"{name}.db", many_rows(rows))
+        source(path, name)
+        highest = {}
+
+        def finished():
+            for kind in ("copy worker", "source worker"):
+                for pid in cluster.workers(kind):
+                    try:
+                        with open(f"/proc/{pid}/status") as status:
+                            for line in status:
+                                if line.startswith("VmHWM"):
+                                    highest[kind] = max(highest.get(kind, 0), int(line.split()[1]))
+                    except (FileNotFoundError, ProcessLookupError):
+                        pass
+            return cluster.status(name)["state"] == "idle"
+        wait_until(finished, 90, f"{name} to be copied")
+        peaks[name] = highest
+    # memory_per_worker 64 MB, the base of a backend with shared_buffers = 16 MB, three small rows.
+    assert max(peaks["large"].values()) < (64 + 60) * 1024, peaks
+    if "copy worker" in peaks["small"]:
+        assert peaks["large"]["copy worker"] < peaks["small"]["copy worker"] * 1.5 + 8 * 1024, peaks

@@ -1,0 +1,147 @@
+"""A refresh changes what differs, all at once, and nothing else."""
+import sqlite3
+import threading
+
+import pytest
+
+from private_cluster import wait_until
+
+
+def change(path, script):
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+
+
+def test_unchanged_rows_keep_their_xmin(cluster, database, source, many_rows, assert_equal):
+    path = database("x.db", many_rows(20_000), "CREATE TABLE n (id INTEGER PRIMARY KEY, v); INSERT INTO n VALUES (1, 1.5), (2, 1);")
+    source(path, "xmin")
+    cluster.wait_for_copy("xmin")
+    before = dict(cluster.query("SELECT id, xmin::text FROM xmin.t"))
+    # 1 -> 1.0 is a change of bytes that jsonb's equality does not see.
+    change(path, "UPDATE t SET a = a + 1 WHERE id <= 10; DELETE FROM t WHERE id = 20; INSERT INTO t (id) VALUES (30000); "
+                 "UPDATE n SET v = 1.0 WHERE id = 2;")
+    cluster.query("CALL replicator_wait('xmin', '60 s')")
+    after = dict(cluster.query("SELECT id, xmin::text FROM xmin.t"))
+    changed = {i for i in before.keys() & after.keys() if before[i] != after[i]}
+    assert changed == {str(i) for i in range(1, 11)}
+    assert before.keys() - after.keys() == {"20"} and after.keys() - before.keys() == {"30000"}
+    assert_equal(path, "xmin")
+    assert cluster.query("SELECT rows_inserted, rows_updated, rows_deleted FROM replicator_tables "
+                         "WHERE source = 'xmin' AND \"table\" = 't'") == [(1, 10, 1)]
+
+
+def test_a_reader_never_sees_fewer_rows(cluster, database, source, many_rows):
+    path = database("f.db", many_rows(50_000))
+    source(path, "fewer")
+    cluster.wait_for_copy("fewer")
+    stop, counts = threading.Event(), []
+
+    def read():
+        connection = cluster.connect()
+        with connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("SELECT count(*) FROM fewer.t")
+                counts.append(cursor.fetchone()[0])
+        connection.close()
+    reader = threading.Thread(target=read)
+    reader.start()
+    for i in range(3):
+        change(path, f"UPDATE t SET b = 'round {i} ' || id")
+        cluster.query("CALL replicator_wait('fewer', '60 s')")
+    stop.set()
+    reader.join()
+    assert len(counts) > 10 and set(counts) == {50_000}
+
+
+def test_grants_views_indexes_and_own_triggers_survive_a_refresh(cluster, database, source):
+    path = database("g.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b');")
+    source(path, "grants")
+    cluster.wait_for_copy("grants")
+    cluster.query("CREATE INDEX own ON grants.t ((data->>'v')); CREATE VIEW grants.w AS SELECT data->>'v' AS v FROM grants.t; "
+                  "GRANT SELECT ON grants.t TO pg_monitor; CREATE TABLE grants.seen (id text); "
+                  "CREATE FUNCTION grants.note() RETURNS trigger LANGUAGE plpgsql AS "
+                  "$$BEGIN INSERT INTO grants.seen VALUES (NEW.id); RETURN NULL; END$$; "
+                  "CREATE TRIGGER always AFTER INSERT OR UPDATE ON grants.t FOR EACH ROW EXECUTE FUNCTION grants.note(); "
+                  "ALTER TABLE grants.t ENABLE ALWAYS TRIGGER always")
+    change(path, "UPDATE t SET v = 'c' WHERE id = 1")
+    cluster.query("CALL replicator_wait('grants', '60 s')")
+    assert cluster.query("SELECT v FROM grants.w ORDER BY 1") == [("b",), ("c",)]
+    assert cluster.query("SELECT has_table_privilege('pg_monitor', 'grants.t', 'SELECT')") == [(True,)]
+    assert cluster.query("SELECT id FROM grants.seen") == [("1",)]
+    cluster.query("DROP VIEW grants.w; DROP TABLE grants.seen")
+
+
+def test_tables_that_appear_and_vanish_at_the_source(cluster, database, source, assert_equal):
+    path = database("a.db", "CREATE TABLE t (a); CREATE TABLE gone (a); INSERT INTO gone VALUES (1);")
+    source(path, "appear")
+    cluster.wait_for_copy("appear")
+    change(path, "CREATE TABLE fresh (k TEXT PRIMARY KEY); INSERT INTO fresh VALUES ('x'); DROP TABLE gone; ALTER TABLE t ADD COLUMN b DEFAULT 5; INSERT INTO t VALUES (1, 2);")
+    cluster.query("SELECT replicator_sync('appear')")
+    cluster.wait_for_copy("appear")
+    assert_equal(path, "appear", ["t", "fresh"])
+    assert cluster.query("SELECT id FROM appear.gone") == [("1",)]
+    assert cluster.query("SELECT state, reason FROM replicator_tables WHERE source = 'appear' AND \"table\" = 'gone'") == [
+        ("failed", "is no longer at the source")]
+
+
+def test_one_table_that_fails_stops_no_other(cluster, database, source):
+    path = database("o.db", "CREATE TABLE bad (id INTEGER PRIMARY KEY, v); CREATE TABLE good (id INTEGER PRIMARY KEY, v); "
+                            "INSERT INTO bad VALUES (1, 1); INSERT INTO good VALUES (1, 1);")
+    source(path, "onebad")
+    cluster.wait_for_copy("onebad")
+    cluster.query("ALTER TABLE onebad.bad ADD CONSTRAINT small CHECK ((data->>'v')::int < 10)")
+    change(path, "UPDATE bad SET v = 100; UPDATE good SET v = 100;")
+    cluster.query("SELECT replicator_sync('onebad')")
+    cluster.wait_for_copy("onebad")
+    assert cluster.query("SELECT data->>'v' FROM onebad.good") == [("100",)]
+    assert cluster.query("SELECT data->>'v' FROM onebad.bad") == [("1",)]
+    status = cluster.status("onebad")
+    assert "violates check constraint" in status["last_error"] and status["tables"] == {"idle": 1, "failed": 1}
+    cluster.query("ALTER TABLE onebad.bad DROP CONSTRAINT small")
+    cluster.query("CALL replicator_wait('onebad', '60 s')")
+    assert cluster.query("SELECT data->>'v' FROM onebad.bad") == [("100",)]
+
+
+def test_a_periodic_source_refreshes_by_itself(cluster, database, source):
+    path = database("p.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1);")
+    source(path, "periodic", mode="periodic", refresh_interval="1 second")
+    cluster.wait_for_state("periodic", "idle")
+    change(path, "UPDATE t SET v = 2")
+    wait_until(lambda: cluster.query("SELECT data->>'v' FROM periodic.t") == [("2",)], 20, "the refresh")
+    assert cluster.status("periodic")["mode"] == "periodic"
+
+
+def test_resync_add_remove_and_pause_of_single_tables(cluster, database, source, assert_equal):
+    path = database("s.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, v); CREATE TABLE b (id INTEGER PRIMARY KEY, v); "
+                            "INSERT INTO a VALUES (1, 1); INSERT INTO b VALUES (1, 1);")
+    source(path, "single", include_tables=["a"])
+    cluster.wait_for_copy("single")
+    assert cluster.query("SELECT to_regclass('single.b')") == [(None,)]
+    cluster.query("SELECT replicator_add_table('single', 'b')")
+    cluster.wait_for_copy("single")
+    assert_equal(path, "single")
+    cluster.query("UPDATE single.a SET data = '{}'")
+    cluster.query("SELECT replicator_resync('single', 'a')")
+    cluster.wait_for_copy("single")
+    assert_equal(path, "single")
+    cluster.query("SELECT replicator_pause_table('single', 'b')")
+    change(path, "UPDATE a SET v = 2; UPDATE b SET v = 2;")
+    cluster.query("CALL replicator_wait('single', '60 s')")
+    assert cluster.query("SELECT data->>'v' FROM single.b") == [("1",)]
+    cluster.query("SELECT replicator_resume_table('single', 'b')")
+    cluster.wait_for_copy("single")
+    assert_equal(path, "single")
+    cluster.query("SELECT replicator_remove_table('single', 'b')")
+    change(path, "UPDATE b SET v = 3;")
+    cluster.query("CALL replicator_wait('single', '60 s')")
+    assert cluster.query("SELECT data->>'v' FROM single.b") == [("2",)]
+
+
+def test_a_dropped_target_is_made_again(cluster, database, source, assert_equal):
+    path = database("d.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1);")
+    source(path, "dropped")
+    cluster.wait_for_copy("dropped")
+    cluster.query("DROP TABLE dropped.t")
+    cluster.query("CALL replicator_wait('dropped', '60 s')")
+    assert_equal(path, "dropped")
