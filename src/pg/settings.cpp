@@ -59,7 +59,7 @@ void define_settings() {
     define_int("pg_replicator.event_retention", "How long replicator_events keeps an event.",
                &values.event_retention_s, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
     define_bool("pg_replicator.failure_points", "For tests: workers end at the failure point that a file names.",
-                &values.failure_points, PGC_POSTMASTER, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE);
+                &values.failure_points, PGC_SIGHUP, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE);
     MarkGUCPrefixReserved("pg_replicator");
 }
 

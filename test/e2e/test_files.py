@@ -1,0 +1,148 @@
+"""What can be wrong with a file: state and hint say which, and nothing on the target is lost."""
+import os
+import random
+import shutil
+import sqlite3
+
+import pytest
+
+from conftest import make_readable
+from private_cluster import wait_until
+
+ROWS = "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (2, 'b');"
+
+
+def sync_and_wait(cluster, name, *states):
+    cluster.query("SELECT replicator_sync(%s)", (name,))
+
+    def reached():
+        status = cluster.status(name)
+        return status if status["state"] in states else None
+    return wait_until(reached, 30, lambda: f"{name} to be {states}: {cluster.status(name)}")
+
+
+def break_missing(path):
+    os.rename(path, f"{path}.away")
+
+
+def break_text(path):
+    with open(path, "wb") as f:
+        f.write(b"this is a letter, not a database " * 300)
+
+
+def break_encrypted(path):
+    size = os.path.getsize(path)
+    with open(path, "wb") as f:
+        f.write(random.Random(1).randbytes(size))
+
+
+def break_truncated(path):
+    with open(path, "r+b") as f:
+        f.truncate(os.path.getsize(path) // 2)
+
+
+def break_empty(path):
+    with open(path, "wb"):
+        pass
+
+
+def break_permission(path):
+    os.chmod(path, 0)
+
+
+def break_directory(path):
+    os.rename(path, f"{path}.away")
+    os.mkdir(path)
+
+
+@pytest.mark.parametrize("breaks, word", [
+    (break_missing, "does not exist"), (break_text, "not a"), (break_encrypted, "encrypted"),
+    (break_truncated, "truncated"), (break_empty, "empty"), (break_permission, "permission|not permitted|may not"),
+    (break_directory, "directory")], ids=lambda v: getattr(v, "__name__", ""))
+def test_a_broken_file_is_named_and_the_target_keeps_its_rows(cluster, database, source, breaks, word):
+    import re
+    path = database("b.db", ROWS, "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) SELECT i, 'filler filler filler' AS f FROM n;")
+    keep = f"{path}.keep"
+    shutil.copy(path, keep)
+    source(path, "broken")
+    cluster.wait_for_copy("broken")
+    breaks(path)
+    status = sync_and_wait(cluster, "broken", "backing_off", "failed")
+    text = " ".join(str(status[k]) for k in ("last_error", "hint")).lower()
+    assert re.search(word, text), text
+    assert status["hint"], status
+    assert cluster.query("SELECT count(*) FROM broken.t")[0][0] == 2
+    if status["state"] == "backing_off":
+        assert status["next_retry_at"] is not None
+    # Mended, it goes on.
+    if os.path.isdir(path):
+        os.rmdir(path)
+    shutil.copy(keep, path)
+    os.chmod(path, 0o666)
+    cluster.query("SELECT replicator_resume('broken')")
+    cluster.wait_for_copy("broken")
+    assert cluster.status("broken")["last_error"] is None
+
+
+def test_a_damaged_page_fails_its_table_or_source_and_loses_nothing(cluster, database, source, many_rows):
+    path = database("d.db", many_rows(20_000))
+    source(path, "damaged")
+    cluster.wait_for_copy("damaged")
+    with open(path, "r+b") as f:
+        f.seek(os.path.getsize(path) // 2 // 4096 * 4096)
+        f.write(b"\xff" * 4096)
+    cluster.query("SELECT replicator_sync('damaged')")
+    wait_until(lambda: cluster.status("damaged")["last_error"], 30, "an error")
+    assert "malformed" in cluster.status("damaged")["last_error"] or "damaged" in cluster.status("damaged")["last_error"]
+    assert cluster.query("SELECT count(*) FROM damaged.t")[0][0] == 20_000
+
+
+def test_a_file_locked_for_long_backs_off_and_goes_on_when_it_is_free(cluster, database, source):
+    path = database("l.db", ROWS)
+    source(path, "locked", options='{"connect_timeout": "300ms"}')
+    cluster.wait_for_copy("locked")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    status = sync_and_wait(cluster, "locked", "backing_off")
+    assert "locked" in status["last_error"] and status["hint"]
+    holder.execute("INSERT INTO t VALUES (3, 'c')")
+    holder.execute("COMMIT")
+    holder.close()
+    cluster.wait_for_copy("locked")
+    assert cluster.query("SELECT count(*) FROM locked.t")[0][0] == 3
+
+
+def test_a_file_replaced_by_another_is_refreshed_from_it(cluster, database, source, assert_equal):
+    path = database("p.db", ROWS)
+    source(path, "replaced")
+    cluster.wait_for_copy("replaced")
+    other = database("other.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (9, 'new');")
+    os.rename(other, path)
+    cluster.query("CALL replicator_wait('replaced', '30 s')")
+    assert_equal(path, "replaced")
+
+
+def test_a_file_on_a_read_only_medium_is_read(cluster, database, files, source, assert_equal):
+    path = database("ro.db", ROWS)
+    os.chmod(path, 0o444)
+    os.chmod(files, 0o555)
+    source(path, "readonly")
+    cluster.wait_for_copy("readonly")
+    assert_equal(path, "readonly")
+    os.chmod(files, 0o777)
+
+
+def test_uncommitted_and_wal_only_changes_are_told_apart(cluster, database, source, assert_equal):
+    path = database("w.db", ROWS, wal=True)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("INSERT INTO t VALUES (3, 'committed, in the WAL only')")
+    writer.execute("BEGIN")
+    writer.execute("INSERT INTO t VALUES (4, 'not committed')")
+    make_readable(path)
+    source(path, "waltold")
+    cluster.wait_for_copy("waltold")
+    assert cluster.query("SELECT id FROM waltold.t ORDER BY id") == [("1",), ("2",), ("3",)]
+    writer.execute("COMMIT")
+    cluster.query("CALL replicator_wait('waltold', '30 s')")
+    assert_equal(path, "waltold")
+    writer.close()

@@ -1,0 +1,210 @@
+"""Pausing, restarting, dumping, dropping: what a DBA does with a running system."""
+import os
+import signal
+import subprocess
+import time
+
+import psycopg2
+import pytest
+
+from private_cluster import BINDIR, PrivateCluster, unprivileged, wait_until
+
+
+def test_a_pause_stays_a_pause_over_a_restart(cluster, database, source, many_rows, assert_equal):
+    path = database("p.db", many_rows(400_000))
+    source(path, "paused")
+    cluster.query("SELECT replicator_pause('paused')")
+    wait_until(lambda: not cluster.workers("source worker"), 20, "the worker to end")
+    cluster.restart()
+    assert cluster.status("paused")["state"] == "paused"
+    # A probe has looked at the database when the launcher is waiting again; no worker came of it.
+    wait_until(lambda: cluster.workers("launcher") and not cluster.workers("probe"), 20, "the launcher")
+    assert not cluster.workers("source worker") and cluster.status("paused")["state"] == "paused"
+    cluster.query("SELECT replicator_resume('paused')")
+    cluster.wait_for_copy("paused")
+    assert_equal(path, "paused")
+
+
+def test_a_fast_shutdown_during_a_copy_is_prompt_and_clean(cluster, database, source, many_rows, assert_equal):
+    path = database("f.db", many_rows(300_000))
+    source(path, "fast")
+    wait_until(lambda: cluster.workers("copy worker"), 20, "a copy worker")
+    began = time.monotonic()
+    cluster.restart("fast")
+    assert time.monotonic() - began < 15
+    cluster.wait_for_copy("fast")
+    assert_equal(path, "fast")
+
+
+def test_two_sources_do_not_disturb_each_other(cluster, database, source, many_rows, assert_equal):
+    good, bad = database("good.db", many_rows(100_000)), database("bad.db", many_rows(1000))
+    source(bad, "bad")
+    cluster.wait_for_copy("bad")
+    os.unlink(bad)
+    cluster.query("SELECT replicator_sync('bad')")
+    source(good, "good")
+    cluster.wait_for_copy("good")
+    assert_equal(good, "good")
+    assert cluster.status("bad")["state"] == "backing_off"
+
+
+def test_sources_in_two_databases(cluster, database, source, many_rows):
+    path = database("two.db", many_rows(1000))
+    cluster.query("CREATE DATABASE second")
+    cluster.query("CREATE EXTENSION pg_replicator", database="second")
+    source(path, "first")
+    cluster.query("SELECT replicator_init(%s, name => 'second')", (f"sqlite://{path}",), database="second")
+    cluster.wait_for_copy("first")
+    cluster.wait_for_copy("second", database="second")
+    assert cluster.query("SELECT count(*) FROM second.t", database="second")[0][0] == 1000
+    cluster.query("SELECT replicator_stop_workers()", database="second")
+    cluster.query("DROP DATABASE second")
+
+
+def test_drop_extension_and_drop_database_while_workers_run(cluster, database, many_rows):
+    path = database("drop.db", many_rows(600_000))
+    cluster.query("CREATE DATABASE victim")
+    cluster.query("CREATE EXTENSION pg_replicator", database="victim")
+    cluster.query("SELECT replicator_init(%s, name => 'v')", (f"sqlite://{path}",), database="victim")
+    wait_until(lambda: cluster.workers("source worker", "victim"), 20, "a worker")
+    cluster.query("DROP EXTENSION pg_replicator", database="victim")
+    wait_until(lambda: not cluster.workers("source worker", "victim") and not cluster.workers("copy worker", "victim"),
+               20, "the workers to end")
+    cluster.query("DROP SCHEMA v CASCADE; CREATE EXTENSION pg_replicator", database="victim")
+    cluster.query("SELECT replicator_init(%s, name => 'v')", (f"sqlite://{path}",), database="victim")
+    wait_until(lambda: cluster.workers("source worker", "victim"), 20, "a worker")
+    assert cluster.query("SELECT replicator_stop_workers()", database="victim")[0][0] >= 1
+    cluster.query("DROP DATABASE victim")
+
+
+def test_dump_and_restore_keep_configuration_and_ask_before_they_go_on(cluster, database, source, many_rows,
+                                                                       assert_equal):
+    path = database("dump.db", many_rows(2000))
+    source(path, "dumped", exclude_tables=["nothing*"])
+    cluster.wait_for_copy("dumped")
+    dump = os.path.join(cluster.directory, "dump")
+    arguments = ["-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"]
+    subprocess.run(unprivileged([f"{BINDIR}/pg_dump", "-Fc", "-f", dump, *arguments, "postgres"], cluster.directory),
+                   check=True)
+    cluster.query("CREATE DATABASE restored")
+    subprocess.run(unprivileged([f"{BINDIR}/pg_restore", "-d", "restored", *arguments, dump], cluster.directory),
+                   check=True)
+    status = cluster.status("dumped", "restored")
+    assert status["state"] == "restored" and "replicator_resume" in status["hint"]
+    assert cluster.query("SELECT exclude_tables FROM replicator.source", database="restored") == [(["nothing*"],)]
+    before = cluster.query("SELECT min(xmin::text) = max(xmin::text) FROM dumped.t", database="restored")
+    assert before == [(True,)]
+    cluster.query("SELECT replicator_resume('dumped')", database="restored")
+    cluster.wait_for_copy("dumped", database="restored")
+    assert cluster.query("SELECT count(*) FROM dumped.t", database="restored")[0][0] == 2000
+    cluster.query("SELECT replicator_stop_workers()", database="restored")
+    cluster.query("DROP DATABASE restored")
+
+
+def test_lag_grows_while_the_worker_is_stopped(cluster, database, source, many_rows):
+    path = database("lag.db", many_rows(600_000))
+    source(path, "lagging", mode="periodic", refresh_interval="1 second")
+    wait_until(lambda: cluster.status("lagging")["lag"], 60, "the first copy")
+    pid = wait_until(lambda: cluster.workers("source worker"), 30, "a refresh")[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        lag = "SELECT extract(epoch FROM lag) FROM replicator_status WHERE name = 'lagging'"
+        first = cluster.query(lag)[0][0]
+        wait_until(lambda: cluster.query(lag)[0][0] > float(first) + 1, 10, "the lag to grow")
+        assert cluster.status("lagging")["worker_pid"] == pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    cluster.query("SELECT replicator_pause('lagging')")
+
+
+def test_failed_calls_are_recorded_with_their_error(cluster):
+    with pytest.raises(psycopg2.Error):
+        cluster.query("SELECT replicator_pause('no such source')")
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE action = 'replicator_pause' AND "
+                                     "source = 'no such source' AND outcome = 'error' AND sqlstate = '42704'"),
+               20, "the event")
+
+
+def test_nothing_of_a_rolled_back_registration_is_left(cluster, database):
+    path = database("rb.db", "CREATE TABLE t (a);")
+    connection = cluster.connect()
+    connection.autocommit = False
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT replicator_init(%s, name => 'rolledback')", (f"sqlite://{path}",))
+    connection.rollback()
+    connection.close()
+    assert cluster.status("rolledback") is None
+    assert cluster.query("SELECT to_regnamespace('rolledback')") == [(None,)]
+
+
+def test_a_password_is_seen_nowhere(cluster):
+    with pytest.raises(psycopg2.Error) as error:
+        cluster.query("SELECT replicator_init('mysql://user:s3cr3t@host/db')")
+    assert "s3cr3t" not in str(error.value).replace("LINE 1", "").split("CONTEXT")[0]
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE arguments::text LIKE '%mysql://user@host/db%'"),
+               20, "the event")
+    assert cluster.query("SELECT count(*) FROM replicator_events WHERE e::text LIKE '%s3cr3t%'".replace("replicator_events", "replicator_events e"))[0][0] == 0
+
+
+class TestOtherServers:
+    """Servers with settings of their own."""
+
+    def test_without_preload_the_functions_say_which_line_to_add(self):
+        server = PrivateCluster(preload=False)
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            with pytest.raises(psycopg2.Error) as error:
+                server.query("SELECT replicator_init('sqlite:///tmp/x.db')")
+            assert error.value.pgcode == "55000"
+            assert "shared_preload_libraries = 'pg_replicator'" in error.value.diag.message_hint
+            assert "shared_preload_libraries" in (server.query("SELECT replicator.obstacle()")[0][0])
+        finally:
+            server.destroy()
+
+    def test_without_free_slots_the_source_worker_copies_alone_or_status_names_the_setting(self, files, database,
+                                                                                          many_rows):
+        path = database("slots.db", many_rows(300_000))
+        # The logical replication launcher and ours take two; one is left for the probe and then the source worker.
+        server = PrivateCluster({"max_worker_processes": 3})
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            server.query("SELECT replicator_init(%s, name => 'slots')", (f"sqlite://{path}",))
+
+            def named():
+                status = server.status("slots")
+                return status["hint"] and "max_worker_processes" in status["hint"] or status["state"] == "idle"
+            wait_until(named, 60, lambda: f"the hint: {server.status('slots')}")
+            assert "max_worker_processes" in (server.status("slots")["hint"] or "max_worker_processes")
+            server.configure(max_worker_processes=4)
+            server.restart()
+            server.wait_for_copy("slots")
+            assert server.query("SELECT count(*) FROM slots.t")[0][0] == 300_000
+        finally:
+            server.destroy()
+
+    def test_enabled_off_starts_nothing_and_status_says_so(self, files, database, many_rows):
+        path = database("off.db", many_rows(1000))
+        server = PrivateCluster({"pg_replicator.enabled": "off"})
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            server.query("SELECT replicator_init(%s, name => 'off')", (f"sqlite://{path}",))
+            assert "pg_replicator.enabled" in server.status("off")["hint"]
+            assert not server.workers("source worker")
+            server.configure(**{"pg_replicator.enabled": "on"})
+            server.reload()
+            server.wait_for_copy("off")
+        finally:
+            server.destroy()
+
+    def test_another_installed_version_starts_no_worker(self, files, database, many_rows):
+        path = database("v.db", many_rows(1000))
+        server = PrivateCluster()
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            server.query("UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'pg_replicator'")
+            server.query("SELECT replicator_init(%s, name => 'v')", (f"sqlite://{path}",))
+            wait_until(lambda: "starts no workers in database" in server.log_text(), 20, "the warning")
+            assert "restart the server" in server.status("v")["hint"]
+            assert not server.workers("source worker")
+        finally:
+            server.destroy()

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Who may include whom (docs/dev/architecture.md). Prints each violation; fails if there is one.
+set -u
+cd "$(dirname "$0")/../.."
+status=0
+
+# forbid FOLDERS PATTERN WHY: no file of the folders may include what matches.
+forbid() {
+    local folders=$1 pattern=$2 why=$3 found
+    # shellcheck disable=SC2086
+    found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]+[\"<]($pattern)" $folders --include='*.hpp' --include='*.cpp')
+    if [ -n "$found" ]; then
+        echo "$why:"
+        echo "$found"
+        status=1
+    fi
+}
+
+forbid "src/core src/source" 'postgres\.h|fmgr\.h|utils/|pg/|target/|catalog/|replication/|worker/|api/' "src/core and src/source know nothing above src/core"
+forbid "src/pg" '(target|catalog|replication|worker|api|source)/[^">]*\.hpp' "src/pg knows src/core only"
+forbid "src/target" '(catalog|replication|worker|api|source)/[^">]*\.hpp' "src/target knows src/pg and src/core"
+forbid "src/catalog" '(target|replication|worker|api|source)/[^">]*\.hpp' "src/catalog knows src/pg and src/core"
+forbid "src/replication" 'worker/|api/|source/' "src/replication knows neither worker nor api"
+forbid "src/worker" 'api/|source/' "src/worker knows no api"
+forbid "src/api" 'worker/|source/' "src/api knows no worker"
+forbid "src/core src/source src/target src/catalog src/replication src/worker src/api" 'postgres\.h|setjmp\.h' "PostgreSQL's headers come through pg/postgres.hpp"
+
+found=$(grep -rnE 'PG_TRY|sigsetjmp' src --include='*.hpp' --include='*.cpp' | grep -v '^src/pg/')
+if [ -n "$found" ]; then
+    echo "only src/pg knows longjmp:"
+    echo "$found"
+    status=1
+fi
+found=$(grep -rnE 'replicator\.(source|chunk|event|quarantine|secret|position|source_state|source_table)\b' src/api src/worker src/replication src/target --include='*.cpp' | grep -E 'INSERT|UPDATE|DELETE')
+if [ -n "$found" ]; then
+    echo "only src/catalog writes our tables:"
+    echo "$found"
+    status=1
+fi
+[ $status = 0 ] && echo "layers: ok"
+exit $status

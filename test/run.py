@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+"""Runs the suites and adds up what they did. `test/run.py unit,e2e` runs some of them.
+
+The last line is `N passed, N failed` (`, N skipped`); the exit code is not 0 if anything failed or a suite ran nothing."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "test/servers"))
+
+from private_cluster import BINDIR, PrivateCluster  # noqa: E402
+
+
+def run(command, **options):
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, **options)
+
+
+def junit_counts(path):
+    """Passed, failed, skipped of a JUnit file; prints the reason of each skip."""
+    passed = failed = skipped = 0
+    for case in ElementTree.parse(path).getroot().iter("testcase"):
+        skip = case.find("skipped")
+        if skip is not None or case.get("status") == "notrun":
+            skipped += 1
+            print(f"skipped: {case.get('name')}: {skip.get('message') if skip is not None else 'not run'}")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        else:
+            passed += 1
+    return passed, failed, skipped
+
+
+def lint():
+    """Layers and symbols: rules that hold for every build."""
+    results = [run([str(ROOT / "test/lint" / script)]).returncode == 0 for script in ("layers.sh", "symbols.sh")]
+    return sum(results), len(results) - sum(results), 0
+
+
+def unit():
+    with tempfile.TemporaryDirectory() as directory:
+        report = os.path.join(directory, "report.xml")
+        run([str(ROOT / "build/unit_tests"), f"--gtest_output=xml:{report}", "--gtest_brief=1"])
+        return junit_counts(report) if os.path.exists(report) else (0, 1, 0)
+
+
+def tap_counts(text):
+    """Passed and failed of a TAP stream, plan included."""
+    passed = len(re.findall(r"^ok ", text, re.M))
+    failed = len(re.findall(r"^not ok ", text, re.M))
+    plan = re.search(r"^1\.\.(\d+)", text, re.M)
+    planned = int(plan.group(1)) if plan else passed + failed + 1
+    return passed, failed + max(0, planned - passed - failed)
+
+
+def psql(cluster, database, *arguments):
+    return run([f"{BINDIR}/psql", "-X", "-q", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres",
+                "-d", database, *arguments], capture_output=True, text=True)
+
+
+def tap_files(pattern):
+    total = [0, 0, 0]
+    cluster = PrivateCluster()
+    try:
+        for path in sorted(ROOT.glob(pattern)):
+            database = re.sub(r"\W", "_", path.stem)
+            psql(cluster, "postgres", "-c", f"CREATE DATABASE {database}")
+            result = psql(cluster, database, "-At", "-v", "ON_ERROR_STOP=1", "-v", f"module={ROOT}/build/pg_replicator_test",
+                          "-v", f"directory={cluster.directory}", "-f", str(path))
+            passed, failed = tap_counts(result.stdout)
+            if failed or result.returncode:
+                failed = max(failed, 1)
+                print("\n".join(line for line in result.stdout.splitlines() if not line.startswith("ok ")))
+                print(result.stderr)
+            print(f"{path.name}: {passed} passed, {failed} failed")
+            total[0] += passed
+            total[1] += failed
+        cluster.check_log()
+    finally:
+        cluster.destroy(check=False)
+    return tuple(total)
+
+
+def module():
+    """Encoder and error bridges inside a backend, through a module of their own."""
+    return tap_files("test/pg/*.sql")
+
+
+def pgtap():
+    return tap_files("test/pgtap/*.sql")
+
+
+def regress():
+    cluster = PrivateCluster()
+    try:
+        files = os.path.join(cluster.directory, "files")
+        os.mkdir(files)
+        os.chmod(files, 0o777)
+        tests = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+        regress_program = next(pathlib.Path(subprocess.run(
+            [os.environ.get("PG_CONFIG", "pg_config"), "--pgxs"], capture_output=True, text=True).stdout.strip()
+        ).parents[1].glob("test/regress/pg_regress"))
+        output = os.path.join(cluster.directory, "regress")
+        os.makedirs(output, exist_ok=True)
+        result = run([str(regress_program), f"--inputdir={ROOT}", f"--outputdir={output}", f"--bindir={BINDIR}",
+                      f"--host={cluster.directory}", f"--port={cluster.port}", "--user=postgres",
+                      "--dbname=contrib_regression", *tests],
+                     capture_output=True, text=True, env={**os.environ, "PGREPL_FILES": files})
+        passed = len(re.findall(r"^(?:test \S+ +\.\.\. ok|ok \d+)", result.stdout, re.M))
+        failed = len(tests) - passed
+        if failed:
+            print(result.stdout, result.stderr)
+            diffs = os.path.join(output, "regression.diffs")
+            print(open(diffs).read() if os.path.exists(diffs) else "")
+        cluster.check_log()
+        return passed, failed, 0
+    finally:
+        cluster.destroy(check=False)
+
+
+def e2e():
+    with tempfile.TemporaryDirectory() as directory:
+        report = os.path.join(directory, "report.xml")
+        run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "test/e2e"])
+        return junit_counts(report) if os.path.exists(report) else (0, 1, 0)
+
+
+SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap, "e2e": e2e}
+
+
+def main():
+    wanted = sys.argv[1].split(",") if len(sys.argv) > 1 and sys.argv[1] else list(SUITES)
+    unknown = [name for name in wanted if name not in SUITES]
+    if unknown:
+        sys.exit(f"unknown suite {unknown[0]}; there are: {', '.join(SUITES)}")
+    total, empty, lines = [0, 0, 0], [], []
+    for name in wanted:
+        print(f"=== {name}", flush=True)
+        began = time.monotonic()
+        counts = SUITES[name]()
+        if sum(counts[:2]) == 0:
+            empty.append(name)
+        total = [a + b for a, b in zip(total, counts)]
+        lines.append(f"{name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped, "
+                     f"{time.monotonic() - began:.0f} s")
+        print(lines[-1], flush=True)
+    print("=== summary")
+    print("\n".join(lines))
+    for name in empty:
+        print(f"{name} ran nothing, which counts as a failure")
+        total[1] += 1
+    print(f"{total[0]} passed, {total[1]} failed" + (f", {total[2]} skipped" if total[2] else ""))
+    sys.exit(1 if total[1] else 0)
+
+
+if __name__ == "__main__":
+    main()
