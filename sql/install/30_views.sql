@@ -104,7 +104,7 @@ SELECT s.name AS source,
        t.reason,
        CASE WHEN t.target_name IS NOT NULL THEN format('%I.%I', t.target_schema, t.target_name) END AS target,
        t.key_columns,
-       t.consistency,
+       CASE WHEN t.state NOT IN ('excluded', 'unsupported') THEN t.consistency END AS consistency,
        t.rows_copied,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
        CASE WHEN t.state = 'idle' THEN 100.0
