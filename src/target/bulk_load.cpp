@@ -94,7 +94,7 @@ void BulkLoad::append_to_heap(const EncodedRows& rows) {
                 ExecStoreVirtualTuple(slot);
             }
             MemoryContext const previous = MemoryContextSwitchTo(heap_->scratch);
-            table_multi_insert(heap_->relation, heap_->slots, count, command, TABLE_INSERT_SKIP_FSM,
+            table_multi_insert(heap_->relation, heap_->slots, count, command, 0,
                                heap_->insert_state);
             MemoryContextSwitchTo(previous);
             for (int i = 0; i < count; ++i) {
@@ -143,7 +143,7 @@ void BulkLoad::finish() {
             }
         }
         FreeBulkInsertState(heap_->insert_state);
-        table_finish_bulk_insert(heap_->relation, TABLE_INSERT_SKIP_FSM);
+        table_finish_bulk_insert(heap_->relation, 0);
         table_close(heap_->relation, NoLock);
         MemoryContextDelete(heap_->scratch);
         pfree(heap_);

@@ -1,0 +1,95 @@
+-- Bad input: each with its own SQLSTATE, DETAIL and HINT, and nothing half registered.
+\pset format unaligned
+\pset fieldsep '\n  '
+\pset tuples_only on
+-- URLs and kinds
+SELECT * FROM attempt($$SELECT replicator_init(NULL)$$);
+SELECT * FROM attempt($$SELECT replicator_init('')$$);
+SELECT * FROM attempt($$SELECT replicator_init('somewhere')$$);
+SELECT * FROM attempt($$SELECT replicator_init('oracle://host/db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://relative.db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('relative.db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite:///tmp/%zz.db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('mysql://user:secret@/db')$$);
+SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('mysql://user:secret@host/db')$$);
+SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('mongodb://host/db')$$);
+SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('postgres://host/db')$$);
+-- files
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/missing.db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/letter.db')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES')$$);
+-- modes
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', mode => 'sometimes')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', mode => 'continuous')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', mode => 'periodic')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', mode => 'once', refresh_interval => '1 hour')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', refresh_interval => '-1 hour')$$);
+-- options and rules
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '{"speed": "high"}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '{"retry_max": "soon"}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '{"memory_per_worker": "1kB"}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '[]')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"keys": {"t": ["a"]}}')$$);
+-- filters
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_tables => '{orders}', exclude_tables => '{orders}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_tables => '{nothing}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_databases => '{other}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', exclude_tables => '{*}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_tables => ARRAY[NULL]::text[])$$);
+-- names and targets
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => '')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', target_schema => '')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', target_schema => 'pg_catalog')$$);
+CREATE SCHEMA taken;
+CREATE TABLE taken.orders (a int);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', target_schema => 'taken')$$);
+DROP SCHEMA taken CASCADE;
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'first')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/long.db', name => 'first')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'second', target_schema => 'first')$$);
+-- nothing half registered
+SELECT count(*) FROM replicator_status;
+SELECT count(*) FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id WHERE s.name <> 'first';
+-- unknown sources and tables
+SELECT * FROM attempt($$SELECT replicator_pause('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_resume('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_drop('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_sync('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_alter('unknown', mode => 'once')$$);
+SELECT * FROM attempt($$SELECT replicator_pause(NULL)$$);
+SELECT * FROM attempt($$SELECT replicator_resync('first', 'unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_sync('first', '{unknown}')$$);
+SELECT * FROM attempt($$SELECT replicator_resync('first', 'v')$$);
+SELECT * FROM attempt($$SELECT replicator_add_table('first', 'v')$$);
+SELECT * FROM attempt($$SELECT replicator_add_table('first', 'unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_alter('first', source_url => 'mysql://host/db')$$);
+-- a target schema cannot move once there are tables
+CALL replicator_wait('first', '1 minute');
+SELECT * FROM attempt($$SELECT replicator_alter('first', target_schema => 'elsewhere')$$);
+-- replicator_wait
+SELECT * FROM attempt($$CALL replicator_wait('first')$$);
+BEGIN;
+CALL replicator_wait('first');
+ROLLBACK;
+SELECT replicator_pause('first');
+CALL replicator_wait('first');
+SELECT * FROM attempt($$SELECT replicator_sync('first')$$);
+-- callers without rights
+SET ROLE regress_other;
+SELECT * FROM attempt($$SELECT replicator_pause('first')$$);
+SELECT * FROM attempt($$SELECT replicator_drop('first')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'theirs')$$);
+SELECT * FROM attempt($$SELECT replicator_discover('sqlite://FILES/shop.db')$$);
+SELECT * FROM attempt($$SELECT replicator_stop_workers()$$);
+SELECT * FROM attempt($$SELECT * FROM replicator_status$$);
+SELECT * FROM attempt($$SELECT * FROM replicator.secret$$);
+RESET ROLE;
+-- a role that may read the directory but may not create in the database
+SELECT set_config('pg_replicator.sqlite_directories', directory, false) IS NOT NULL FROM files;
+ALTER SYSTEM RESET ALL;
+SET ROLE regress_other;
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'theirs')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/../shop.db', name => 'theirs')$$);
+RESET ROLE;
+SELECT replicator_drop('first', drop_tables => true);
+DROP SCHEMA first;

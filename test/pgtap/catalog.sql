@@ -1,0 +1,57 @@
+-- Catalog, privileges, and a comment on everything.
+\set QUIET on
+SET client_min_messages = warning;
+CREATE EXTENSION pgtap;
+CREATE EXTENSION pg_replicator;
+SELECT * FROM no_plan();
+
+CREATE VIEW members AS
+SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
+
+SELECT is(array_agg(c.relname::text ORDER BY 1), ARRAY['chunk', 'event', 'position', 'quarantine', 'secret', 'source',
+          'source_state', 'source_table'], 'the catalog has the tables that the documentation names')
+FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
+SELECT is(array_agg(c.relname::text ORDER BY 1), ARRAY['replicator_events', 'replicator_quarantine', 'replicator_status',
+          'replicator_tables'], 'the views are there')
+FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind = 'v';
+SELECT is(array_agg(DISTINCT p.proname::text ORDER BY 1), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_discover',
+          'replicator_drop', 'replicator_init', 'replicator_pause', 'replicator_pause_table', 'replicator_remove_table',
+          'replicator_resume', 'replicator_resume_table', 'replicator_resync', 'replicator_stop_workers', 'replicator_sync',
+          'replicator_wait'], 'the functions are there')
+FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
+WHERE p.proname LIKE 'replicator\_%';
+
+SELECT isnt(obj_description(p.oid, 'pg_proc'), NULL, format('%s has a comment', p.oid::regprocedure))
+FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass;
+SELECT isnt(obj_description(c.oid, 'pg_class'), NULL, format('%s has a comment', c.oid::regclass))
+FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind IN ('r', 'v');
+SELECT isnt(col_description(c.oid, a.attnum), NULL, format('%s.%s has a comment', c.oid::regclass, a.attname))
+FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE c.relkind IN ('r', 'v');
+SELECT isnt(obj_description('replicator'::regnamespace, 'pg_namespace'), NULL, 'the schema has a comment');
+
+CREATE ROLE tap_nobody;
+SELECT ok(NOT has_function_privilege('tap_nobody', p.oid, 'EXECUTE'), format('PUBLIC may not call %s', p.oid::regprocedure))
+FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass;
+SELECT ok(NOT has_table_privilege('tap_nobody', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'), format('PUBLIC may not use %s', c.oid::regclass))
+FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind IN ('r', 'v');
+SELECT ok(NOT has_table_privilege('pg_monitor', 'replicator.secret', 'SELECT'), 'pg_monitor does not read secrets');
+
+SET ROLE pg_monitor;
+SELECT is((SELECT count(*) FROM replicator_status), 0::bigint, 'pg_monitor reads replicator_status');
+SELECT is((SELECT count(*) FROM replicator_tables), 0::bigint, 'pg_monitor reads replicator_tables');
+SELECT is((SELECT count(*) FROM replicator_events), 0::bigint, 'pg_monitor reads replicator_events');
+SELECT is((SELECT count(*) FROM replicator_quarantine), 0::bigint, 'pg_monitor reads replicator_quarantine');
+SELECT throws_ok('SELECT * FROM replicator.source', '42501', NULL, 'pg_monitor does not read the catalog itself');
+RESET ROLE;
+
+SELECT is(array_agg(c.oid::regclass::text ORDER BY 1), ARRAY['replicator."position"', 'replicator.quarantine', 'replicator.source', 'replicator.source_table'],
+          'configuration, position and quarantine are dumped; secrets and run-time state are not')
+FROM pg_extension e, unnest(e.extconfig) AS config(id) JOIN pg_class c ON c.oid = config.id
+WHERE e.extname = 'pg_replicator' AND c.relkind = 'r';
+SELECT col_is_pk('replicator', 'source', 'id', 'a source has a number');
+SELECT throws_ok($$INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('x', 'sqlite', '', 'tap_nobody', 'now and then', 's')$$,
+                 '23514', NULL, 'the catalog refuses an unknown mode');
+SELECT * FROM finish();
+DROP ROLE tap_nobody;
