@@ -44,15 +44,14 @@ SERVER_FLAGS  = $(CXXFLAGS) $(OUR_FLAGS) -isystem $(shell $(PG_CONFIG) --include
 ADAPTER_FLAGS = $(OUR_FLAGS) -DPGREPL_ADAPTER
 LINK_LIBRARY  = $(CXX) -shared -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
-.SECONDEXPANSION:
 .DELETE_ON_ERROR:
 
-$(BUILD)/server/%.o: %.cpp Makefile | $$(@D)/.
+$(BUILD)/server/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
 	$(CXX) $(SERVER_FLAGS) -c $< -o $@
-$(BUILD)/adapter/%.o: %.cpp Makefile | $$(@D)/.
+$(BUILD)/adapter/%.o: %.cpp Makefile
+	@mkdir -p $(@D)
 	$(CXX) $(ADAPTER_FLAGS) -c $< -o $@
-$(BUILD)/%/.:
-	@mkdir -p $@
 
 # src/module.map keeps C++ names within each library: several of them live in one process and share code of src/core.
 $(BUILD)/pg_replicator.so: $(SERVER_OBJECTS) src/module.map
@@ -62,9 +61,10 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS)
-	$(CXX) -o $@ $^ -lgtest -lgtest_main -lsqlite3
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3
 
-$(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp | $$(@D)/.
+$(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp
+	@mkdir -p $(@D)
 	@grep -q 'kVersion = "$(EXTVERSION)"' src/core/version.hpp || \
 	    { echo "src/core/version.hpp does not say $(EXTVERSION), as $(EXTENSION).control does" >&2; exit 1; }
 	{ printf '%s\n' '\echo Use "CREATE EXTENSION $(EXTENSION)" to load this file. \quit'; cat $(filter %.sql,$^); } > $@
