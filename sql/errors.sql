@@ -11,9 +11,9 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://relative.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('relative.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite:///tmp/%zz.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('mysql://user:secret@/db')$$);
-SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('mysql://user:secret@host/db')$$);
-SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('mongodb://host/db')$$);
-SELECT sqlstate, message, hint FROM attempt($$SELECT replicator_init('postgres://host/db')$$);
+SELECT code, message, hint FROM attempt($$SELECT replicator_init('mysql://user:secret@host/db')$$);
+SELECT code, message, hint FROM attempt($$SELECT replicator_init('mongodb://host/db')$$);
+SELECT code, message, hint FROM attempt($$SELECT replicator_init('postgres://host/db')$$);
 -- files
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/missing.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/letter.db')$$);
@@ -84,12 +84,13 @@ SELECT * FROM attempt($$SELECT replicator_stop_workers()$$);
 SELECT * FROM attempt($$SELECT * FROM replicator_status$$);
 SELECT * FROM attempt($$SELECT * FROM replicator.secret$$);
 RESET ROLE;
--- a role that may read the directory but may not create in the database
-SELECT set_config('pg_replicator.sqlite_directories', directory, false) IS NOT NULL FROM files;
-ALTER SYSTEM RESET ALL;
+-- a role that may read the directory, but not create in the database; a symbolic link out of it is followed
+SELECT set_config('pg_replicator.sqlite_directories', directory || '/allowed', false) IS NOT NULL FROM files;
+\! mkdir "$PGREPL_FILES/allowed" && cp "$PGREPL_FILES/shop.db" "$PGREPL_FILES/allowed/" && ln -s ../long.db "$PGREPL_FILES/allowed/link.db"
 SET ROLE regress_other;
-SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'theirs')$$);
-SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/../shop.db', name => 'theirs')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/shop.db', name => 'theirs')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/../shop.db', name => 'theirs')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/link.db', name => 'theirs')$$);
 RESET ROLE;
 SELECT replicator_drop('first', drop_tables => true);
 DROP SCHEMA first;

@@ -9,15 +9,15 @@ CREATE TABLE files AS SELECT :'files'::text AS directory;
 GRANT SELECT ON files TO PUBLIC;
 
 -- What a statement raises, without the directory that changes from run to run.
-CREATE FUNCTION attempt(statement text, OUT sqlstate text, OUT message text, OUT detail text, OUT hint text)
+CREATE FUNCTION attempt(statement text, OUT code text, OUT message text, OUT detail text, OUT hint text)
 LANGUAGE plpgsql AS $$
 DECLARE
     directory text := (SELECT f.directory FROM files f);
 BEGIN
     EXECUTE replace(statement, 'FILES', directory);
-    sqlstate := '00000';
+    code := '00000';
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS sqlstate = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
                             hint = PG_EXCEPTION_HINT;
     message := replace(message, directory, 'FILES');
     detail := replace(detail, directory, 'FILES');

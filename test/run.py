@@ -114,7 +114,8 @@ def regress():
         files = os.path.join(cluster.directory, "files")
         os.mkdir(files)
         os.chmod(files, 0o777)
-        tests = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+        names = sorted(path.stem for path in (ROOT / "sql").glob("*.sql"))
+        tests = ["setup"] + [name for name in names if name != "setup"]
         regress_program = next(pathlib.Path(subprocess.run(
             [os.environ.get("PG_CONFIG", "pg_config"), "--pgxs"], capture_output=True, text=True).stdout.strip()
         ).parents[1].glob("test/regress/pg_regress"))
@@ -130,6 +131,9 @@ def regress():
             print(result.stdout, result.stderr)
             diffs = os.path.join(output, "regression.diffs")
             print(open(diffs).read() if os.path.exists(diffs) else "")
+        if os.environ.get("ACCEPT"):  # ACCEPT=1: what came out becomes what is expected; read the diff before you commit
+            for name in tests:
+                shutil.copy(os.path.join(output, "results", name + ".out"), ROOT / "expected")
         cluster.check_log()
         return passed, failed, 0
     finally:

@@ -55,7 +55,8 @@ bool is_served(const Request& request, const std::string& name, std::string& las
         last_error = row.text(0, 3);
         if (!served && (row.boolean(0, 2) || row.text(0, 1) == "failed")) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "source \"" + name + "\" is " + (row.boolean(0, 2) ? "paused" : "failed"), last_error,
+                               "source \"" + name + "\" is " + (row.boolean(0, 2) ? "paused" : "failed"),
+                               last_error.empty() ? "Nothing is read from it in this state." : last_error,
                                row.boolean(0, 2) ? "Call replicator_resume first." : row.text(0, 4));
         }
     });

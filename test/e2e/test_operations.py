@@ -70,7 +70,7 @@ def test_drop_extension_and_drop_database_while_workers_run(cluster, database, m
     cluster.query("DROP EXTENSION pg_replicator", database="victim")
     wait_until(lambda: not cluster.workers("source worker", "victim") and not cluster.workers("copy worker", "victim"),
                20, "the workers to end")
-    cluster.query("DROP SCHEMA v CASCADE; CREATE EXTENSION pg_replicator", database="victim")
+    cluster.query("DROP SCHEMA IF EXISTS v CASCADE; CREATE EXTENSION pg_replicator", database="victim")
     cluster.query("SELECT replicator_init(%s, name => 'v')", (f"sqlite://{path}",), database="victim")
     wait_until(lambda: cluster.workers("source worker", "victim"), 20, "a worker")
     assert cluster.query("SELECT replicator_stop_workers()", database="victim")[0][0] >= 1

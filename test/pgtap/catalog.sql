@@ -9,13 +9,13 @@ CREATE VIEW members AS
 SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
 
-SELECT is(array_agg(c.relname::text ORDER BY 1), ARRAY['chunk', 'event', 'position', 'quarantine', 'secret', 'source',
+SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'event', 'position', 'quarantine', 'secret', 'source',
           'source_state', 'source_table'], 'the catalog has the tables that the documentation names')
 FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
-SELECT is(array_agg(c.relname::text ORDER BY 1), ARRAY['replicator_events', 'replicator_quarantine', 'replicator_status',
+SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_events', 'replicator_quarantine', 'replicator_status',
           'replicator_tables'], 'the views are there')
 FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind = 'v';
-SELECT is(array_agg(DISTINCT p.proname::text ORDER BY 1), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_discover',
+SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_discover',
           'replicator_drop', 'replicator_init', 'replicator_pause', 'replicator_pause_table', 'replicator_remove_table',
           'replicator_resume', 'replicator_resume_table', 'replicator_resync', 'replicator_stop_workers', 'replicator_sync',
           'replicator_wait'], 'the functions are there')
@@ -46,7 +46,7 @@ SELECT is((SELECT count(*) FROM replicator_quarantine), 0::bigint, 'pg_monitor r
 SELECT throws_ok('SELECT * FROM replicator.source', '42501', NULL, 'pg_monitor does not read the catalog itself');
 RESET ROLE;
 
-SELECT is(array_agg(c.oid::regclass::text ORDER BY 1), ARRAY['replicator."position"', 'replicator.quarantine', 'replicator.source', 'replicator.source_table'],
+SELECT is(array_agg(c.oid::regclass::text ORDER BY c.relname), ARRAY['replicator."position"', 'replicator.quarantine', 'replicator.source', 'replicator.source_table'],
           'configuration, position and quarantine are dumped; secrets and run-time state are not')
 FROM pg_extension e, unnest(e.extconfig) AS config(id) JOIN pg_class c ON c.oid = config.id
 WHERE e.extname = 'pg_replicator' AND c.relkind = 'r';

@@ -61,7 +61,7 @@ std::string first_failing_directory(const std::string& path, int mode) {
 
 [[noreturn]] void throw_missing(const std::string& path) {
     std::string const directory = first_failing_directory(path, F_OK);
-    std::string detail;
+    std::string detail = "Its directory is there, but has no such file.";
     std::string hint = "Check the path in the URL; it is a path on the database server's machine.";
     if (!directory.empty()) {
         detail = "The directory \"" + directory + "\" does not exist either.";
@@ -113,7 +113,8 @@ FileMark mark_file(const std::string& path) {
     }
     if (S_ISDIR(info.st_mode)) {
         throw SourceError(SourceErrorKind::kNotADatabase, EISDIR,
-                          "\"" + path + "\" is a directory, not a SQLite file", false, "",
+                          "\"" + path + "\" is a directory, not a SQLite file", false,
+                          "A SQLite database is one file.",
                           "Name the database file in the URL.");
     }
     if (!S_ISREG(info.st_mode)) {

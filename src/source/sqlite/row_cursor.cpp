@@ -17,19 +17,10 @@ struct RawBytes {
     std::size_t size;
 };
 
-RawBytes text_of(sqlite3_stmt* statement, int column, bool utf8_database) {
-    // As a blob, UTF-8 text is handed out as it is stored; as text it would be copied to get a final zero
-    // byte.
-    const void* const data =
-        utf8_database ? sqlite3_column_blob(statement, column) : sqlite3_column_text(statement, column);
-    return {static_cast<const char*>(data),
-            static_cast<std::size_t>(sqlite3_column_bytes(statement, column))};
-}
-
-RawBytes blob_of(sqlite3_stmt* statement, int column) {
-    const void* const data = sqlite3_column_blob(statement, column);
-    return {static_cast<const char*>(data),
-            static_cast<std::size_t>(sqlite3_column_bytes(statement, column))};
+/// The bytes of a text or blob.
+RawBytes bytes_of(sqlite3_value* value, bool as_text) {
+    const void* const data = as_text ? sqlite3_value_text(value) : sqlite3_value_blob(value);
+    return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_value_bytes(value))};
 }
 
 /// The bytes at a place where they stay as long as the batch needs them.
@@ -114,26 +105,28 @@ bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Tran
         int const count = static_cast<int>(std::min(row.size() - first, columns_per_statement_));
         for (int column = 0; column < count; ++column) {
             core::Value& value = row[first + static_cast<std::size_t>(column)];
-            int const type = sqlite3_column_type(statement, column);
+            // Asked for once: each call for a column looks it up anew. That such a value is "unprotected" means a
+            // mutex that this connection, of one thread, does not have.
+            sqlite3_value* const source = sqlite3_column_value(statement, column);
+            int const type = sqlite3_value_type(source);
             if (type == SQLITE_INTEGER) {
-                value = core::Value::from_int64(sqlite3_column_int64(statement, column));
+                value = core::Value::from_int64(sqlite3_value_int64(source));
                 continue;
             }
             if (type == SQLITE_FLOAT) {
-                value = core::Value::from_double(sqlite3_column_double(statement, column));
+                value = core::Value::from_double(sqlite3_value_double(source));
                 continue;
             }
             if (type == SQLITE_NULL) {
                 continue;  // as append_row() made it
             }
             bool const is_text = type == SQLITE_TEXT;
-            RawBytes const source =
-                is_text ? text_of(statement, column, how.utf8_database) : blob_of(statement, column);
-            if (source.data == nullptr &&
-                (source.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
+            // As a blob, UTF-8 text is handed out as it is stored; as text it would be copied for a final zero byte.
+            RawBytes const bytes = bytes_of(source, is_text && !how.utf8_database);
+            if (bytes.data == nullptr && (bytes.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
                 connection_.fail(SQLITE_NOMEM, doing_);
             }
-            RawBytes const kept = keep(source, batch, how.may_borrow, borrowed);
+            RawBytes const kept = keep(bytes, batch, how.may_borrow, borrowed);
             auto const size = static_cast<std::uint32_t>(kept.size);
             value = is_text ? core::Value::text(kept.data, size) : core::Value::bytes(kept.data, size);
         }
