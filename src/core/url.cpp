@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/source_error.hpp"
+#include "core/utf8.hpp"
 
 namespace pgrepl::core {
 
@@ -21,6 +22,7 @@ constexpr std::array<Scheme, 6> kSchemes{{{"mysql", "mysql"},
                                           {"mongodb+srv", "mongodb"},
                                           {"postgresql", "postgresql"},
                                           {"postgres", "postgresql"}}};
+constexpr std::array<std::string_view, 4> kSecretWords{"password", "passphrase", "secret", "authmechanismproperties"};
 constexpr std::array<std::string_view, 3> kFileEndings{".db", ".sqlite", ".sqlite3"};
 
 [[noreturn]] void fail(std::string text, std::string detail, std::string hint) {
@@ -51,7 +53,27 @@ std::string decode(std::string_view text) {
         out += static_cast<char>(high * 16 + low);
         i += 2;
     }
+    if (!is_utf8(out)) {
+        fail("malformed URL: what is percent-encoded is not UTF-8", "", "Encode the bytes of UTF-8.");
+    }
     return out;
+}
+
+/// What a parameter's name says about its value, beside `password` itself.
+bool names_a_secret(std::string_view name) {
+    std::string lower(name);
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    return std::any_of(kSecretWords.begin(), kSecretWords.end(),
+                       [&](std::string_view word) { return lower.find(word) != std::string::npos; });
+}
+
+/// What stands behind a ? may be the rest of a password that holds one.
+std::string shown_parameter(const std::string& name) {
+    bool const plain = std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    return plain ? "the parameter " + name : "a parameter";
 }
 
 std::string encode(std::string_view text, std::string_view keep) {
@@ -79,12 +101,45 @@ std::map<std::string, std::string> parse_query(std::string_view text) {
         std::string_view const item = text.substr(0, end);
         std::size_t const equals = item.find('=');
         if (!item.empty()) {
-            query[decode(item.substr(0, equals))] =
-                equals == std::string_view::npos ? "" : decode(item.substr(equals + 1));
+            std::string name = decode(item.substr(0, equals));
+            if (name != "password" && names_a_secret(name)) {
+                fail("malformed URL: " + shown_parameter(name) + " would hold a secret",
+                     "Only a password can be kept apart from the URL.", "Leave the parameter out.");
+            }
+            std::string value = equals == std::string_view::npos ? "" : decode(item.substr(equals + 1));
+            if (!query.emplace(name, std::move(value)).second) {
+                fail("malformed URL: " + shown_parameter(name) + " is given twice", "", "Give it once.");
+            }
         }
         text.remove_prefix(std::min(end + 1, text.size()));
     }
     return query;
+}
+
+/// host[:port][,host[:port]…]. Never quoted in errors: a password that went astray may stand here.
+void check_hosts(std::string_view hosts) {
+    constexpr const char* kHint =
+        "Write scheme://user:password@host:port/database; in a password, write @ as %40, : as "
+        "%3A, / as %2F, ? as %3F and # as %23.";
+    if (hosts.find_first_of(" \t\r\n#\"<>\\^`{|}") != std::string_view::npos) {
+        fail("malformed URL: a character that no host has", "White space, # and quotes cannot be in a host.", kHint);
+    }
+    while (!hosts.empty()) {
+        std::size_t const comma = std::min(hosts.find(','), hosts.size());
+        std::string_view const host = hosts.substr(0, comma);
+        std::size_t const bracket = host.starts_with('[') ? host.find(']') : 0;
+        std::size_t const colon = bracket == std::string_view::npos ? bracket : host.find(':', bracket);
+        std::string_view const port = colon == std::string_view::npos ? "1" : host.substr(colon + 1);
+        bool const digits = !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == port.npos;
+        if (host.empty() || colon == 0 || bracket == std::string_view::npos) {
+            fail("malformed URL: a host is missing", "Each host is a name or an address, IPv6 in brackets.", kHint);
+        }
+        if (!digits || std::stoi(std::string(port)) < 1 || std::stoi(std::string(port)) > 65535) {
+            fail("malformed URL: the port is not a number from 1 to 65535", "The port stands behind the host's colon.",
+                 kHint);
+        }
+        hosts.remove_prefix(std::min(comma + 1, hosts.size()));
+    }
 }
 
 /// user[:password]@host[:port][,…] — the last @ ends the user part, so that a stray @ in a password is no host.
@@ -104,10 +159,7 @@ void parse_authority(std::string_view authority, ParsedUrl& parsed) {
         fail("malformed URL: no host", "Between // and the path there is no host.",
              "Write scheme://user:password@host:port/database.");
     }
-    if (authority.find_first_of(" \t\r\n") != std::string_view::npos) {
-        fail("malformed URL: white space in the host", "A host holds no white space.",
-             "Write scheme://user:password@host:port/database.");
-    }
+    check_hosts(authority);
     parsed.url.hosts = std::string(authority);
 }
 
@@ -133,6 +185,10 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     }
     auto const secret = parsed.url.query.find("password");
     if (secret != parsed.url.query.end()) {
+        if (parsed.has_password) {
+            fail("malformed URL: the password is given twice", "Once before the @, once as a parameter.",
+                 "Give it once.");
+        }
         parsed.password = secret->second;
         parsed.has_password = true;
         parsed.url.query.erase(secret);
@@ -175,7 +231,8 @@ bool is_file_path(std::string_view text) noexcept {
 
 std::string SourceUrl::without_secret() const {
     if (kind == "sqlite") {
-        return "sqlite://" + encode(path, "/");
+        // A relative path must not look like a host.
+        return (path.starts_with('/') ? "sqlite://" : "sqlite:") + encode(path, "/");
     }
     std::string text = scheme + "://";
     if (!user.empty()) {

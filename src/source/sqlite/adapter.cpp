@@ -23,9 +23,7 @@ constexpr int kCopyAttempts = 3;
 class SqliteSource final : public core::Source {
   public:
     SqliteSource(const core::SourceConfig& config, core::Interrupts& interrupts)
-        : access_{.path = config.url.path,
-                  .busy_timeout_ms = config.connect_timeout_ms,
-                  .interrupts = &interrupts},
+        : access_{.path = config.url.path, .busy_timeout_ms = config.connect_timeout_ms, .interrupts = &interrupts},
           scratch_directory_(config.scratch_directory),
           opened_(mark_file(access_.path)) {
         // Finds out at once what is wrong with the file, and what there is to say about it.
@@ -85,8 +83,7 @@ class SqliteSource final : public core::Source {
         }
         std::unique_ptr<FileState> state = open_state();
         if (!is_same_state(wanted, state->identity())) {
-            throw state_lost(access_.path,
-                             "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
+            throw state_lost(access_.path, "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
         }
         return make_snapshot(std::move(state), position);
     }

@@ -32,8 +32,7 @@ std::vector<core::ChunkRange> plan_ranges(const Connection& connection, const Ta
         return {core::ChunkRange{}};
     }
     auto const span = static_cast<std::uint64_t>(extent->second) - static_cast<std::uint64_t>(extent->first);
-    std::uint64_t const count =
-        std::clamp<std::uint64_t>(span / kLeastWidth, 1, static_cast<std::uint64_t>(wanted));
+    std::uint64_t const count = std::clamp<std::uint64_t>(span / kLeastWidth, 1, static_cast<std::uint64_t>(wanted));
     std::uint64_t const width = span / count;
     std::vector<core::ChunkRange> ranges(count);
     for (std::uint64_t i = 1; i < count; ++i) {

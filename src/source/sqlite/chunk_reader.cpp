@@ -13,9 +13,7 @@
 namespace pgrepl::sqlite {
 namespace {
 
-std::string doing(const TableShape& shape) {
-    return "read table " + quote_identifier(shape.info.name.table);
-}
+std::string doing(const TableShape& shape) { return "read table " + quote_identifier(shape.info.name.table); }
 
 unsigned char encoding_of(const Connection& connection) {
     std::string const name = connection.query_text("PRAGMA encoding", "look at the encoding");

@@ -20,8 +20,7 @@ std::string immutable_uri(const std::string& path) {
     for (char const letter : path) {
         auto const byte = static_cast<unsigned char>(letter);
         bool const plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                           (byte >= '0' && byte <= '9') || byte == '/' || byte == '.' || byte == '_' ||
-                           byte == '-';
+                           (byte >= '0' && byte <= '9') || byte == '/' || byte == '.' || byte == '_' || byte == '-';
         if (plain) {
             uri += letter;
         } else {
@@ -32,19 +31,16 @@ std::string immutable_uri(const std::string& path) {
 }
 
 /// A path that SQLite cannot take for a URI or for ":memory:".
-std::string plain_path(const std::string& path) {
-    return path.starts_with('/') ? path : "./" + path;
-}
+std::string plain_path(const std::string& path) { return path.starts_with('/') ? path : "./" + path; }
 
 }  // namespace
 
-Connection::Connection(const std::string& path, Access access, int busy_timeout_ms,
-                       core::Interrupts& interrupts)
+Connection::Connection(const std::string& path, Access access, int busy_timeout_ms, core::Interrupts& interrupts)
     : path_(path), interrupts_(interrupts), busy_timeout_ms_(busy_timeout_ms) {
     bool const immutable = access == Access::kImmutable;
     std::string const name = immutable ? immutable_uri(plain_path(path)) : plain_path(path);
-    int const flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                      (immutable ? SQLITE_OPEN_URI : 0);
+    int const flags =
+        SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (immutable ? SQLITE_OPEN_URI : 0);
     sqlite3* handle = nullptr;
     int const result = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
     handle_.reset(handle);
@@ -65,8 +61,7 @@ void Connection::lock_down() {
     // A quoted name that is no column must be an error, not a string that is copied into every row.
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     // Not mapped: a mapped file that is truncated by others raises SIGBUS.
-    execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2",
-            "open");
+    execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2", "open");
 }
 
 Statement Connection::prepare(std::string_view sql, std::string_view doing) const {
@@ -175,13 +170,11 @@ int Connection::on_busy(void* self, int attempts) noexcept {
     if (attempts == 0) {
         connection->busy_since_ = now;
     }
-    auto const waited =
-        std::chrono::duration_cast<std::chrono::milliseconds>(now - connection->busy_since_).count();
+    auto const waited = std::chrono::duration_cast<std::chrono::milliseconds>(now - connection->busy_since_).count();
     if (waited >= connection->busy_timeout_ms_ || connection->interrupts_.pending()) {
         return 0;
     }
-    connection->interrupts_.wait(-1, core::Interrupts::WaitFor::kTime,
-                                 std::min(attempts + 1, kLongestBusyWaitMs));
+    connection->interrupts_.wait(-1, core::Interrupts::WaitFor::kTime, std::min(attempts + 1, kLongestBusyWaitMs));
     return connection->interrupts_.pending() ? 0 : 1;
 }
 
@@ -198,8 +191,8 @@ void Connection::throw_if_interrupted() const {
 void Connection::fail(int result, std::string_view doing) const {
     // The message is SQLite's own until the next call: taken before anything else is done with the handle.
     std::string message = handle_ ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(result);
-    bool const waiting = (result & 0xff) == SQLITE_BUSY || (result & 0xff) == SQLITE_INTERRUPT ||
-                         (result & 0xff) == SQLITE_PROTOCOL;
+    bool const waiting =
+        (result & 0xff) == SQLITE_BUSY || (result & 0xff) == SQLITE_INTERRUPT || (result & 0xff) == SQLITE_PROTOCOL;
     if (waiting && interrupts_.pending()) {
         throw interrupted_error();
     }

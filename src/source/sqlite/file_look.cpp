@@ -43,14 +43,11 @@ std::optional<struct stat> try_stat(const std::string& path) {
     return std::nullopt;
 }
 
-bool may(const std::string& path, int mode) {
-    return ::faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0;
-}
+bool may(const std::string& path, int mode) { return ::faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0; }
 
 /// The first directory on the way to `path` that fails `mode`.
 std::string first_failing_directory(const std::string& path, int mode) {
-    for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1)) {
+    for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
         std::string directory = path.substr(0, slash);
         if (!may(directory, mode)) {
             return directory;
@@ -66,13 +63,13 @@ std::string first_failing_directory(const std::string& path, int mode) {
     if (!directory.empty()) {
         detail = "The directory \"" + directory + "\" does not exist either.";
     } else if (try_stat(path + "-wal") || try_stat(path + "-journal")) {
-        detail = "Its " + std::string(try_stat(path + "-wal") ? "write-ahead log" : "rollback journal") +
-                 " \"" + path + (try_stat(path + "-wal") ? "-wal" : "-journal") +
+        detail = "Its " + std::string(try_stat(path + "-wal") ? "write-ahead log" : "rollback journal") + " \"" + path +
+                 (try_stat(path + "-wal") ? "-wal" : "-journal") +
                  "\" is there, but holds only the latest changes, not the database.";
         hint = "Put the database file back beside it; do not delete it before.";
     }
-    throw SourceError(SourceErrorKind::kNotFound, ENOENT, "SQLite file \"" + path + "\" does not exist", true,
-                      detail, hint);
+    throw SourceError(SourceErrorKind::kNotFound, ENOENT, "SQLite file \"" + path + "\" does not exist", true, detail,
+                      hint);
 }
 
 [[noreturn]] void throw_stat_error(const std::string& path, int error) {
@@ -81,11 +78,11 @@ std::string first_failing_directory(const std::string& path, int mode) {
     }
     if (error == EACCES) {
         std::string const directory = first_failing_directory(path, X_OK);
-        throw SourceError(
-            SourceErrorKind::kPermissionDenied, error, "permission denied for SQLite file \"" + path + "\"",
-            false, directory.empty() ? "" : "The directory \"" + directory + "\" may not be entered.",
-            "Let the operating system user of the PostgreSQL server enter the directory and read "
-            "the file.");
+        throw SourceError(SourceErrorKind::kPermissionDenied, error,
+                          "permission denied for SQLite file \"" + path + "\"", false,
+                          directory.empty() ? "" : "The directory \"" + directory + "\" may not be entered.",
+                          "Let the operating system user of the PostgreSQL server enter the directory and read "
+                          "the file.");
     }
     throw SourceError(SourceErrorKind::kUnreachable, error,
                       "cannot look at SQLite file \"" + path + "\": " + std::strerror(error), true);
@@ -112,14 +109,12 @@ FileMark mark_file(const std::string& path) {
         throw_stat_error(path, errno);
     }
     if (S_ISDIR(info.st_mode)) {
-        throw SourceError(SourceErrorKind::kNotADatabase, EISDIR,
-                          "\"" + path + "\" is a directory, not a SQLite file", false,
-                          "A SQLite database is one file.",
-                          "Name the database file in the URL.");
+        throw SourceError(SourceErrorKind::kNotADatabase, EISDIR, "\"" + path + "\" is a directory, not a SQLite file",
+                          false, "A SQLite database is one file.", "Name the database file in the URL.");
     }
     if (!S_ISREG(info.st_mode)) {
-        throw SourceError(SourceErrorKind::kNotADatabase, 0, "\"" + path + "\" is not a regular file", false,
-                          "", "Name the database file in the URL.");
+        throw SourceError(SourceErrorKind::kNotADatabase, 0, "\"" + path + "\" is not a regular file", false, "",
+                          "Name the database file in the URL.");
     }
     return make_mark(info);
 }
@@ -128,16 +123,14 @@ void check_readable(const std::string& path) {
     FileMark const mark = mark_file(path);
     if (!may(path, R_OK)) {
         throw SourceError(SourceErrorKind::kPermissionDenied, EACCES,
-                          "permission denied for SQLite file \"" + path + "\"", false,
-                          "The file may not be read.",
+                          "permission denied for SQLite file \"" + path + "\"", false, "The file may not be read.",
                           "Let the operating system user of the PostgreSQL server read the file.");
     }
     if (mark.bytes == 0) {
-        throw SourceError(
-            SourceErrorKind::kNotADatabase, 0, "SQLite file \"" + path + "\" is empty", true,
-            "A file of 0 bytes holds no table; it is what SQLite leaves when a database was opened "
-            "and never written.",
-            "Check the path in the URL, or create the tables first.");
+        throw SourceError(SourceErrorKind::kNotADatabase, 0, "SQLite file \"" + path + "\" is empty", true,
+                          "A file of 0 bytes holds no table; it is what SQLite leaves when a database was opened "
+                          "and never written.",
+                          "Check the path in the URL, or create the tables first.");
     }
 }
 
@@ -152,8 +145,7 @@ FileMark mark_again(const std::string& path, const FileMark& before) {
     }
     throw SourceError(SourceErrorKind::kReplaced, 0,
                       "SQLite file \"" + path + "\" was " +
-                          (exists ? "replaced by another file" : "removed or renamed") +
-                          " while it was being read",
+                          (exists ? "replaced by another file" : "removed or renamed") + " while it was being read",
                       true, "", "The copy starts over with the file that has this name now.");
 }
 

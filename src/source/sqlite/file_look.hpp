@@ -20,13 +20,10 @@ struct FileMark {
     std::uint32_t group = 0;
     std::uint32_t mode = 0;
 
-    [[nodiscard]] bool same_file(const FileMark& other) const {
-        return device == other.device && inode == other.inode;
-    }
+    [[nodiscard]] bool same_file(const FileMark& other) const { return device == other.device && inode == other.inode; }
     /// Nothing was written to the file between two marks, if the first one is settled().
     [[nodiscard]] bool same_content(const FileMark& other) const {
-        return inode == other.inode && bytes == other.bytes && mtime_ns == other.mtime_ns &&
-               ctime_ns == other.ctime_ns;
+        return inode == other.inode && bytes == other.bytes && mtime_ns == other.mtime_ns && ctime_ns == other.ctime_ns;
     }
 };
 

@@ -40,10 +40,9 @@ class CountedState final : public FileState {
         bool const same = hash_header(header) == identity_.header_hash && now.bytes == identity_.file.bytes &&
                           now.mtime_ns == identity_.file.mtime_ns;
         if (!same) {
-            throw state_lost(connection_->path(),
-                             "It is in rollback-journal mode; its change counter went from " +
-                                 std::to_string(identity_.changes) + " to " +
-                                 std::to_string(change_counter(header)) + ".");
+            throw state_lost(connection_->path(), "It is in rollback-journal mode; its change counter went from " +
+                                                      std::to_string(identity_.changes) + " to " +
+                                                      std::to_string(change_counter(header)) + ".");
         }
     }
     void leave() override { connection_->end_read(); }
@@ -98,8 +97,7 @@ std::unique_ptr<FileState> open_counted(std::unique_ptr<Connection> connection, 
 /// exactly the state that the index names.
 std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, const FileAccess& access,
                                      const FileMark& look) {
-    auto const deadline =
-        std::chrono::steady_clock::now() + std::chrono::milliseconds(access.busy_timeout_ms);
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(access.busy_timeout_ms);
     StateIdentity identity;
     identity.kind = Kind::kWal;
     for (;;) {
@@ -113,10 +111,9 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
         }
         connection->throw_if_interrupted();
         if (std::chrono::steady_clock::now() > deadline) {
-            throw SourceError(SourceErrorKind::kBusy, 0,
-                              "SQLite file \"" + access.path + "\" is changing too fast", true,
-                              "No moment between two commits was found in " +
-                                  std::to_string(access.busy_timeout_ms) + " ms.");
+            throw SourceError(
+                SourceErrorKind::kBusy, 0, "SQLite file \"" + access.path + "\" is changing too fast", true,
+                "No moment between two commits was found in " + std::to_string(access.busy_timeout_ms) + " ms.");
         }
     }
     identity.whole_in_file =
@@ -129,12 +126,10 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
 [[noreturn]] void throw_unusable_log(const FileAccess& access, const Sidecars& sidecars) {
     throw SourceError(
         SourceErrorKind::kPermissionDenied, SQLITE_READONLY_CANTINIT,
-        "the write-ahead log of SQLite file \"" + access.path + "\" cannot be used without writing beside it",
-        true,
+        "the write-ahead log of SQLite file \"" + access.path + "\" cannot be used without writing beside it", true,
         "\"" + access.path + "-wal\" holds " + std::to_string(sidecars.wal_bytes) +
             " bytes of changes, and the file \"" + access.path + "-shm\" that goes with it " +
-            (sidecars.shm_exists ? "cannot be used."
-                                 : "is missing: one of ours would shut out its own programs."),
+            (sidecars.shm_exists ? "cannot be used." : "is missing: one of ours would shut out its own programs."),
         "Open the database once with its own program, or checkpoint it: sqlite3 '" + access.path +
             "' 'PRAGMA wal_checkpoint(TRUNCATE)'. Or run the PostgreSQL server as a user who may write to "
             "the file "
@@ -148,8 +143,7 @@ std::unique_ptr<FileState> open_still(const FileAccess& access, const FileMark& 
     identity.file = settled_mark(access, look);
     identity.file_settled = settled(identity.file);
     if (!identity.file_settled) {
-        throw SourceError(SourceErrorKind::kBusy, 0, "SQLite file \"" + access.path + "\" is being written",
-                          true,
+        throw SourceError(SourceErrorKind::kBusy, 0, "SQLite file \"" + access.path + "\" is being written", true,
                           "It can only be read without locks, and that only while nobody writes to it.");
     }
     // After the mark: what the log held before it was in the file, and what is written there later does not
@@ -158,8 +152,8 @@ std::unique_ptr<FileState> open_still(const FileAccess& access, const FileMark& 
     if (sidecars.wal_bytes != 0) {
         throw_unusable_log(access, sidecars);
     }
-    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kImmutable,
-                                                   access.busy_timeout_ms, *access.interrupts);
+    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kImmutable, access.busy_timeout_ms,
+                                                   *access.interrupts);
     connection->begin_read();
     auto state = std::make_unique<StillState>(std::move(connection), std::move(identity));
     state->leave();
@@ -183,8 +177,8 @@ bool may_use_log(const FileAccess& access, const FileMark& look) {
 std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
     check_readable(access.path);
     FileMark const look = mark_file(access.path);
-    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kLive,
-                                                   access.busy_timeout_ms, *access.interrupts);
+    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kLive, access.busy_timeout_ms,
+                                                   *access.interrupts);
     if (auto const reason = explain_header(*connection)) {
         throw *reason;
     }
@@ -204,19 +198,16 @@ std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
 }
 
 std::unique_ptr<FileState> open_copy(const FileAccess& copy, StateIdentity identity) {
-    auto connection = std::make_unique<Connection>(copy.path, Connection::Access::kImmutable,
-                                                   copy.busy_timeout_ms, *copy.interrupts);
+    auto connection =
+        std::make_unique<Connection>(copy.path, Connection::Access::kImmutable, copy.busy_timeout_ms, *copy.interrupts);
     connection->begin_read();
     return std::make_unique<HeldState>(std::move(connection), std::move(identity));
 }
 
 SourceError state_lost(const std::string& path, const std::string& detail) {
-    return {SourceErrorKind::kStateLost,
-            0,
-            "SQLite file \"" + path + "\" has changed since the copy began",
-            true,
-            detail,
-            "The copy starts over."};
+    return {
+        SourceErrorKind::kStateLost, 0, "SQLite file \"" + path + "\" has changed since the copy began", true, detail,
+        "The copy starts over."};
 }
 
 }  // namespace pgrepl::sqlite

@@ -87,9 +87,7 @@ KeyValue parse_value(std::string_view text, const std::string& bound) {
 
 }  // namespace
 
-std::int64_t parse_rowid_bound(const std::string& bound) {
-    return parse_number<std::int64_t>(bound, 10, bound);
-}
+std::int64_t parse_rowid_bound(const std::string& bound) { return parse_number<std::int64_t>(bound, 10, bound); }
 
 KeyValue read_key_value(sqlite3_stmt* statement, int column) {
     int const type = sqlite3_column_type(statement, column);

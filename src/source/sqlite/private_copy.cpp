@@ -8,6 +8,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <random>
 #include <system_error>
+#include <vector>
 
 namespace pgrepl::sqlite {
 namespace {
@@ -25,24 +27,23 @@ using core::SourceErrorKind;
 constexpr const char* kPrefix = "snapshot-";
 constexpr const char* kComplete = ".sqlite";
 constexpr const char* kPartial = ".partial";
-constexpr std::int64_t kStepBytes = 4 << 20;     // a few milliseconds between two questions for interrupts
-constexpr std::int64_t kFlushBytes = 128 << 20;  // so that the last fsync is short
+constexpr std::int64_t kBlockBytes = 1 << 20;  // a few milliseconds between two questions for interrupts
+constexpr std::int64_t kFlushBytes = 32 << 20;
 constexpr std::int64_t kSpareBytes = 16 << 20;
 
 [[noreturn]] void throw_copy_error(const std::string& what, const std::string& path, int error) {
     bool const full = error == ENOSPC || error == EDQUOT;
-    throw SourceError(full || error == EACCES || error == EROFS ? SourceErrorKind::kResource
-                                                                : SourceErrorKind::kUnreachable,
-                      error, "cannot " + what + " \"" + path + "\": " + std::strerror(error), true,
-                      "The private copy of a SQLite file is kept on this server.",
-                      full ? "Make room on this server's disk." : "Check the directory and its owner.");
+    throw SourceError(
+        full || error == EACCES || error == EROFS ? SourceErrorKind::kResource : SourceErrorKind::kUnreachable, error,
+        "cannot " + what + " \"" + path + "\": " + std::strerror(error), true,
+        "The private copy of a SQLite file is kept on this server.",
+        full ? "Make room on this server's disk." : "Check the directory and its owner.");
 }
 
 /// An open file; closes it.
 class OwnFile {
   public:
-    OwnFile(const std::string& path, int flags)
-        : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {
+    OwnFile(const std::string& path, int flags) : path_(path), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0600)) {
         if (fd_ < 0) {
             throw_copy_error("open", path, errno);
         }
@@ -55,6 +56,11 @@ class OwnFile {
         if (::fsync(fd_) != 0) {
             throw_copy_error("write out", path_, errno);
         }
+    }
+    /// Errors show in sync().
+    void start_and_await_writing(std::int64_t offset, std::int64_t bytes) const {
+        ::sync_file_range(fd_, offset, bytes,
+                          SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
     }
     void write_at(const void* data, std::size_t bytes, off_t offset) const {
         if (::pwrite(fd_, data, bytes, offset) != static_cast<ssize_t>(bytes)) {
@@ -123,15 +129,13 @@ void check_free_space(const Connection& source, std::int64_t needed, const std::
     if (::statvfs(directory.c_str(), &disk) != 0) {
         throw_copy_error("look at the free space of", directory, errno);
     }
-    auto const available =
-        static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+    auto const available = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
     if (available < needed + kSpareBytes) {
-        throw SourceError(
-            SourceErrorKind::kResource, ENOSPC,
-            "not enough disk space for a private copy of SQLite file \"" + source.path() + "\"", true,
-            "It takes " + std::to_string(needed) + " bytes; \"" + directory + "\" has " +
-                std::to_string(available) + " bytes left.",
-            "Make room on this server's disk, or let the copy run while the file is not written to.");
+        throw SourceError(SourceErrorKind::kResource, ENOSPC,
+                          "not enough disk space for a private copy of SQLite file \"" + source.path() + "\"", true,
+                          "It takes " + std::to_string(needed) + " bytes; \"" + directory + "\" has " +
+                              std::to_string(available) + " bytes left.",
+                          "Make room on this server's disk, or let the copy run while the file is not written to.");
     }
 }
 
@@ -145,41 +149,59 @@ void check_free_space(const Connection& source, std::int64_t needed, const std::
     if (source_result != SQLITE_OK && (source_result & 0xff) == (result & 0xff)) {
         source.fail(result, "copy");
     }
-    throw SourceError(
-        (result & 0xff) == SQLITE_NOMEM ? SourceErrorKind::kResource : SourceErrorKind::kUnreachable, result,
-        "cannot make a private copy of SQLite file \"" + source.path() + "\": " + message, true);
+    throw SourceError((result & 0xff) == SQLITE_NOMEM ? SourceErrorKind::kResource : SourceErrorKind::kUnreachable,
+                      result, "cannot make a private copy of SQLite file \"" + source.path() + "\": " + message, true);
 }
 
-/// In steps, each shorter than the time in which we must answer an interrupt. The source's read transaction
-/// stays open between them, so they are of one state.
-void copy_pages(Connection& source, const std::string& path, int page_size, const OwnFile& file) {
+/// Byte by byte, faster than by pages: for a state that is wholly in the database file, which neither
+/// writers nor checkpoints touch while it is held (a StillState is proven untouched afterwards).
+void copy_bytes(const Connection& source, std::int64_t bytes, const OwnFile& file) {
+    std::vector<char> block(kBlockBytes);
+    sqlite3_file* const from = source.file();
+    for (std::int64_t offset = 0; offset < bytes; offset += kBlockBytes) {
+        source.throw_if_interrupted();
+        auto const count = static_cast<int>(std::min(bytes - offset, kBlockBytes));
+        int const result = from->pMethods->xRead(from, block.data(), count, offset);
+        if (result != SQLITE_OK) {
+            source.fail(result == SQLITE_IOERR_SHORT_READ ? SQLITE_CORRUPT : result, "copy");
+        }
+        file.write_at(block.data(), static_cast<std::size_t>(count), offset);
+    }
+}
+
+/// By SQLite's backup interface: it finds pages in the log. In steps, each shorter than the time in which we must
+/// answer an interrupt; the source's read transaction stays open between them, so they are of one state.
+void copy_pages(const Connection& source, const std::string& path, std::int64_t page_size) {
     sqlite3* handle = nullptr;
     int result = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
     Destination const destination(handle);
     if (result == SQLITE_OK) {
-        result = sqlite3_exec(
-            handle, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE",
-            nullptr, nullptr, nullptr);
+        constexpr const char* kNoJournal =
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE";
+        result = sqlite3_exec(handle, kNoJournal, nullptr, nullptr, nullptr);
     }
-    Backup backup(result == SQLITE_OK ? sqlite3_backup_init(handle, "main", source.handle(), "main")
-                                      : nullptr);
+    Backup backup(result == SQLITE_OK ? sqlite3_backup_init(handle, "main", source.handle(), "main") : nullptr);
     if (!backup) {
         throw_backup_error(source, handle, result == SQLITE_OK ? sqlite3_errcode(handle) : result);
     }
-    std::int64_t flushed = 0;
-    int const pages = static_cast<int>(kStepBytes / page_size);
-    while ((result = sqlite3_backup_step(backup.get(), pages)) == SQLITE_OK) {
+    while ((result = sqlite3_backup_step(backup.get(), static_cast<int>(kBlockBytes / page_size))) == SQLITE_OK) {
         source.throw_if_interrupted();
-        if (file.bytes() - flushed > kFlushBytes) {
-            file.sync();
-            flushed = file.bytes();
-        }
-    }
-    if (result != SQLITE_DONE) {
-        backup.reset();
-        throw_backup_error(source, handle, result);
     }
     backup.reset();
+    if (result != SQLITE_DONE) {
+        throw_backup_error(source, handle, result);
+    }
+}
+
+/// Writes the copy out in pieces, so that the fsync at the end, which cannot be interrupted, has little left to do.
+/// Not while the source is read: that may be holding up its writers.
+void write_out(const Connection& source, const OwnFile& file) {
+    std::int64_t const bytes = file.bytes();
+    for (std::int64_t offset = 0; offset < bytes; offset += kFlushBytes) {
+        source.throw_if_interrupted();
+        file.start_and_await_writing(offset, kFlushBytes);
+    }
+    file.sync();
 }
 
 }  // namespace
@@ -194,15 +216,19 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
     OwnFile const file(partial, O_RDWR | O_CREAT | O_EXCL);
 
     within(state, [&] {
-        int const page_size = std::stoi(source.query_text("PRAGMA page_size", "look at the page size"));
+        std::int64_t const page_size = std::stoll(source.query_text("PRAGMA page_size", "look at the page size"));
         std::int64_t const pages = std::stoll(source.query_text("PRAGMA page_count", "count the pages"));
         check_free_space(source, pages * page_size, scratch_directory);
-        copy_pages(source, partial, page_size, file);
+        if (state.identity().whole_in_file) {
+            copy_bytes(source, pages * page_size, file);
+        } else {
+            copy_pages(source, partial, page_size);
+        }
     });
 
     constexpr std::array<unsigned char, 2> kRollbackJournal = {1, 1};
     file.write_at(kRollbackJournal.data(), kRollbackJournal.size(), 18);
-    file.sync();
+    write_out(source, file);
     if (::rename(partial.c_str(), complete.c_str()) != 0) {
         throw_copy_error("rename", partial, errno);
     }
@@ -219,12 +245,10 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
 std::string find_private_copy(const StateIdentity& identity, const std::string& scratch_directory) {
     std::string const path = scratch_directory + "/" + identity.copy_name;
     struct stat info = {};
-    bool const our_name =
-        identity.copy_name.starts_with(kPrefix) && identity.copy_name.find('/') == std::string::npos;
+    bool const our_name = identity.copy_name.starts_with(kPrefix) && identity.copy_name.find('/') == std::string::npos;
     if (!our_name || ::stat(path.c_str(), &info) != 0 || info.st_size != identity.copy_bytes) {
-        throw SourceError(SourceErrorKind::kStateLost, 0,
-                          "the private copy \"" + path + "\" is not there any more", true, "",
-                          "The copy starts over.");
+        throw SourceError(SourceErrorKind::kStateLost, 0, "the private copy \"" + path + "\" is not there any more",
+                          true, "", "The copy starts over.");
     }
     return path;
 }
@@ -233,8 +257,7 @@ void discard_private_copies(const std::string& scratch_directory, const std::str
     std::error_code error;
     for (auto const& entry : std::filesystem::directory_iterator(scratch_directory, error)) {
         std::string const name = entry.path().filename().string();
-        bool const ours =
-            name.starts_with(kPrefix) && (name.ends_with(kComplete) || name.ends_with(kPartial));
+        bool const ours = name.starts_with(kPrefix) && (name.ends_with(kComplete) || name.ends_with(kPartial));
         if (ours && name != keep) {
             std::error_code ignored;  // gone already, or tried again next time
             std::filesystem::remove(entry.path(), ignored);

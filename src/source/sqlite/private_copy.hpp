@@ -1,6 +1,6 @@
 #pragma once
-// Private copies of a SQLite file in the scratch directory: a state that no writer can end. Made by SQLite's
-// backup interface from one state, completed by a rename, so that a file with the final name is whole.
+// Private copies of a SQLite file in the scratch directory: a state that no writer can end. Made from one state,
+// completed by a rename, so that a file with the final name is whole.
 
 #include <string>
 

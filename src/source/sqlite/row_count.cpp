@@ -16,8 +16,8 @@ constexpr std::string_view kDoing = "estimate sizes";
 /// Rows by table, as of the last ANALYZE. An index that holds some rows only counts fewer: the largest wins.
 std::map<std::string, std::int64_t> read_statistics(const Connection& connection) {
     std::map<std::string, std::int64_t> rows;
-    Statement const exists = connection.prepare(
-        "SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1' AND type = 'table'", kDoing);
+    Statement const exists =
+        connection.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_stat1' AND type = 'table'", kDoing);
     if (!connection.step(exists, kDoing)) {
         return rows;
     }
@@ -30,8 +30,8 @@ std::map<std::string, std::int64_t> read_statistics(const Connection& connection
 }
 
 /// Nothing if there is no such rowid.
-std::optional<std::int64_t> first_rowid(const Connection& connection, const TableShape& shape,
-                                        const char* order, std::int64_t low, std::int64_t high) {
+std::optional<std::int64_t> first_rowid(const Connection& connection, const TableShape& shape, const char* order,
+                                        std::int64_t low, std::int64_t high) {
     std::string const table = quote_identifier(shape.info.name.table);
     Statement const statement =
         connection.prepare("SELECT " + shape.rowid + " FROM " + table + " NOT INDEXED WHERE " + shape.rowid +
@@ -45,15 +45,13 @@ std::optional<std::int64_t> first_rowid(const Connection& connection, const Tabl
     return sqlite3_column_int64(statement.get(), 0);
 }
 
-std::optional<std::int64_t> guess_rows(const Connection& connection, const TableShape& shape,
-                                       std::int64_t file_bytes) {
+std::optional<std::int64_t> guess_rows(const Connection& connection, const TableShape& shape, std::int64_t file_bytes) {
     try {
         auto const extent = rowid_extent(connection, shape, INT64_MIN, INT64_MAX);
         if (!extent) {
             return 0;
         }
-        auto const span =
-            static_cast<std::uint64_t>(extent->second) - static_cast<std::uint64_t>(extent->first);
+        auto const span = static_cast<std::uint64_t>(extent->second) - static_cast<std::uint64_t>(extent->first);
         // A row takes a byte for each column, two for its lengths, and two for its place in the page.
         auto const room = static_cast<std::uint64_t>(file_bytes) / (shape.info.layout.columns.size() + 4);
         return static_cast<std::int64_t>(std::min(span, room)) + 1;
@@ -68,9 +66,8 @@ std::optional<std::int64_t> guess_rows(const Connection& connection, const Table
 
 }  // namespace
 
-std::optional<std::pair<std::int64_t, std::int64_t>> rowid_extent(const Connection& connection,
-                                                                  const TableShape& shape, std::int64_t low,
-                                                                  std::int64_t high) {
+std::optional<std::pair<std::int64_t, std::int64_t>> rowid_extent(const Connection& connection, const TableShape& shape,
+                                                                  std::int64_t low, std::int64_t high) {
     auto const least = first_rowid(connection, shape, "ASC", low, high);
     if (!least) {
         return std::nullopt;

@@ -29,11 +29,9 @@ RowQuery::RowQuery(const Connection& connection, const TableShape& shape)
         expressions_.push_back(quote_identifier(part.column));
     }
     // The planner must not prefer another index that happens to cover the columns.
-    from_ =
-        " FROM main." + quote_identifier(shape.info.name.table) +
-        (shape.index.empty() ? std::string(" NOT INDEXED") : " INDEXED BY " + quote_identifier(shape.index));
-    columns_per_statement_ =
-        static_cast<std::size_t>(sqlite3_limit(connection.handle(), SQLITE_LIMIT_COLUMN, -1));
+    from_ = " FROM main." + quote_identifier(shape.info.name.table) +
+            (shape.index.empty() ? std::string(" NOT INDEXED") : " INDEXED BY " + quote_identifier(shape.index));
+    columns_per_statement_ = static_cast<std::size_t>(sqlite3_limit(connection.handle(), SQLITE_LIMIT_COLUMN, -1));
 }
 
 std::vector<std::string> RowQuery::select(const std::string& conditions) const {
@@ -61,17 +59,14 @@ std::vector<std::string> RowQuery::rowid_range() const {
     return select(" WHERE " + rowid_ + " BETWEEN ?1 AND ?2 ORDER BY " + rowid_);
 }
 
-std::vector<std::string> RowQuery::whole_key() const {
-    return select(order_by(0));
-}
+std::vector<std::string> RowQuery::whole_key() const { return select(order_by(0)); }
 
 std::vector<std::string> RowQuery::key_tail(std::size_t equal) const {
     std::string conditions = " WHERE ";
     for (std::size_t i = 0; i < equal; ++i) {
         conditions += collated(key_[i]) + " = ?" + std::to_string(i + 1) + " AND ";
     }
-    conditions +=
-        collated(key_[equal]) + (key_[equal].descending ? " < ?" : " > ?") + std::to_string(equal + 1);
+    conditions += collated(key_[equal]) + (key_[equal].descending ? " < ?" : " > ?") + std::to_string(equal + 1);
     return select(conditions + order_by(equal));
 }
 

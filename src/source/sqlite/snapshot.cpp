@@ -34,8 +34,7 @@ class SqliteSnapshot final : public core::Snapshot {
         return within(*state_, [&] { return plan_ranges(state_->connection(), shape_of(table), wanted); });
     }
 
-    std::optional<std::string> split_point(const core::TableInfo& table,
-                                           const core::ChunkRange& range) override {
+    std::optional<std::string> split_point(const core::TableInfo& table, const core::ChunkRange& range) override {
         return within(*state_, [&] { return split_range(state_->connection(), shape_of(table), range); });
     }
 
@@ -67,10 +66,9 @@ class SqliteSnapshot final : public core::Snapshot {
                               true, "It is now:\n" + shape.info.definition, "The table is copied anew.");
         }
         if (shape.paging == TableShape::Paging::kNone) {
-            throw SourceError(
-                SourceErrorKind::kUnsupported, 0,
-                "table " + quote_identifier(name) + " cannot be copied: " + shape.info.unsupported_reason,
-                false);
+            throw SourceError(SourceErrorKind::kUnsupported, 0,
+                              "table " + quote_identifier(name) + " cannot be copied: " + shape.info.unsupported_reason,
+                              false);
         }
         return shape;
     }

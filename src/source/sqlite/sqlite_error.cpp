@@ -35,9 +35,7 @@ std::uint32_t big_endian(const unsigned char* bytes, int count) {
     return value;
 }
 
-std::string named(const std::string& path) {
-    return "SQLite file \"" + path + "\"";
-}
+std::string named(const std::string& path) { return "SQLite file \"" + path + "\""; }
 
 std::string cannot(const FailedCall& call) {
     return "cannot " + call.doing + (call.doing.starts_with("read table") ? " of " : " ") + named(call.path);
@@ -101,8 +99,8 @@ std::string truncation(const FileHeader& header, std::int64_t bytes) {
     if (!count_is_valid || bytes >= wanted) {
         return {};
     }
-    return "Its header counts " + std::to_string(wanted) + " bytes (" + std::to_string(pages) +
-           " pages), but it has " + std::to_string(bytes) + ".";
+    return "Its header counts " + std::to_string(wanted) + " bytes (" + std::to_string(pages) + " pages), but it has " +
+           std::to_string(bytes) + ".";
 }
 
 SourceError damaged(const FailedCall& call, const Connection* connection) {
@@ -113,37 +111,30 @@ SourceError damaged(const FailedCall& call, const Connection* connection) {
         // The file is past explaining; the first error is the one to report.
     }
     if (!detail.empty()) {
-        return {SourceErrorKind::kCorrupt,
-                call.result,
-                named(call.path) + " is truncated",
-                false,
-                detail + (call.doing.starts_with("read table")
-                              ? " Met while reading " + call.doing.substr(5) + "."
-                              : ""),
-                "If it is still being copied to this place, wait until it is complete; else restore it from "
-                "a backup."};
-    }
-    if (call.message.starts_with("malformed database schema")) {
         return {
             SourceErrorKind::kCorrupt,
             call.result,
-            cannot(call) + ": " + call.message,
+            named(call.path) + " is truncated",
             false,
-            "The schema stored in the file cannot be parsed.",
-            "It may be written by a newer SQLite than " + std::string(sqlite3_libversion()) +
-                ", or damaged: try \"PRAGMA integrity_check\" with the sqlite3 shell of its own programs."};
+            detail + (call.doing.starts_with("read table") ? " Met while reading " + call.doing.substr(5) + "." : ""),
+            "If it is still being copied to this place, wait until it is complete; else restore it from "
+            "a backup."};
     }
-    return {SourceErrorKind::kCorrupt,
-            call.result,
-            cannot(call) + ": " + call.message,
-            false,
-            "The file is damaged.",
+    if (call.message.starts_with("malformed database schema")) {
+        return {SourceErrorKind::kCorrupt,
+                call.result,
+                cannot(call) + ": " + call.message,
+                false,
+                "The schema stored in the file cannot be parsed.",
+                "It may be written by a newer SQLite than " + std::string(sqlite3_libversion()) +
+                    ", or damaged: try \"PRAGMA integrity_check\" with the sqlite3 shell of its own programs."};
+    }
+    return {SourceErrorKind::kCorrupt, call.result, cannot(call) + ": " + call.message, false, "The file is damaged.",
             std::string(kDamageHint)};
 }
 
 SourceError locked(const FailedCall& call) {
-    std::string detail =
-        "Another program has held a lock on it for " + std::to_string(call.busy_timeout_ms) + " ms.";
+    std::string detail = "Another program has held a lock on it for " + std::to_string(call.busy_timeout_ms) + " ms.";
     if (call.result == SQLITE_BUSY_RECOVERY) {
         detail = "Another program is recovering its write-ahead log.";
     }
@@ -168,8 +159,7 @@ SourceError read_only(const FailedCall& call) {
                 "A program that wrote to it has died; its rollback journal \"" + call.path +
                     "-journal\" is still to be "
                     "played back, which takes a program that may write.",
-                "Open it once with its own program, or with: sqlite3 '" + call.path +
-                    "' 'PRAGMA schema_version'."};
+                "Open it once with its own program, or with: sqlite3 '" + call.path + "' 'PRAGMA schema_version'."};
     }
     if (result == SQLITE_READONLY_DBMOVED) {
         return {SourceErrorKind::kReplaced, result, named(call.path) + " was renamed or replaced", true};
@@ -199,8 +189,7 @@ SourceError cannot_open(const FailedCall& call) {
 
 SourceError disk_trouble(const FailedCall& call) {
     if (call.result == SQLITE_IOERR_NOMEM) {
-        return {SourceErrorKind::kResource, call.result, "out of memory while reading " + named(call.path),
-                true};
+        return {SourceErrorKind::kResource, call.result, "out of memory while reading " + named(call.path), true};
     }
     return {SourceErrorKind::kUnreachable,
             call.result,
@@ -241,8 +230,8 @@ std::optional<SourceError> explain_header(const Connection& connection) {
     if (header[19] > 2 || header[18] > 2) {
         return SourceError(
             SourceErrorKind::kUnsupported, SQLITE_NOTADB,
-            named(connection.path()) + " has a format that SQLite " + sqlite3_libversion() + " does not know",
-            false, "", "Install a newer libsqlite3 on this server.");
+            named(connection.path()) + " has a format that SQLite " + sqlite3_libversion() + " does not know", false,
+            "", "Install a newer libsqlite3 on this server.");
     }
     return std::nullopt;
 }
@@ -279,8 +268,8 @@ SourceError translate_error(const FailedCall& call, const Connection* connection
             return {SourceErrorKind::kResource, call.result, "disk full: " + cannot(call), true};
         case SQLITE_TOOBIG:
             return {SourceErrorKind::kUnsupported, call.result, cannot(call) + ": " + call.message, false,
-                    "A value is larger than this build of SQLite can hand out (" +
-                        std::to_string(1'000'000'000) + " bytes)."};
+                    "A value is larger than this build of SQLite can hand out (" + std::to_string(1'000'000'000) +
+                        " bytes)."};
         case SQLITE_SCHEMA:
             return {SourceErrorKind::kTableChanged, call.result, cannot(call) + ": " + call.message, true};
         default:

@@ -59,9 +59,7 @@ class Fields {
         }
         return found->second;
     }
-    [[nodiscard]] std::int64_t number(const char* name) const {
-        return std::strtoll(text(name).c_str(), nullptr, 10);
-    }
+    [[nodiscard]] std::int64_t number(const char* name) const { return std::strtoll(text(name).c_str(), nullptr, 10); }
     [[nodiscard]] std::uint64_t hexadecimal(const char* name) const {
         return std::strtoull(text(name).c_str(), nullptr, 16);
     }
@@ -91,10 +89,9 @@ bool same_file(const StateIdentity& earlier, const StateIdentity& later) {
 }
 
 bool same_counter(const StateIdentity& earlier, const StateIdentity& later) {
-    return earlier.kind == Kind::kRollback && later.kind == Kind::kRollback &&
-           earlier.changes == later.changes && earlier.header_hash == later.header_hash &&
-           earlier.file.inode == later.file.inode && earlier.file.bytes == later.file.bytes &&
-           earlier.file.mtime_ns == later.file.mtime_ns;
+    return earlier.kind == Kind::kRollback && later.kind == Kind::kRollback && earlier.changes == later.changes &&
+           earlier.header_hash == later.header_hash && earlier.file.inode == later.file.inode &&
+           earlier.file.bytes == later.file.bytes && earlier.file.mtime_ns == later.file.mtime_ns;
 }
 
 }  // namespace
@@ -148,8 +145,7 @@ StateIdentity StateIdentity::parse(const std::string& text) {
         identity.copy_bytes = fields.number("bytes");
         return identity;
     }
-    identity.file.inode =
-        static_cast<std::uint64_t>(std::strtoull(fields.text("inode").c_str(), nullptr, 10));
+    identity.file.inode = static_cast<std::uint64_t>(std::strtoull(fields.text("inode").c_str(), nullptr, 10));
     identity.file.bytes = fields.number("bytes");
     identity.file.mtime_ns = fields.number("mtime");
     identity.file.ctime_ns = fields.number("ctime");
@@ -182,8 +178,6 @@ std::uint64_t hash_header(const FileHeader& header) {
     return hash;
 }
 
-bool header_says_wal(const FileHeader& header) {
-    return header[18] == 2 || header[19] == 2;
-}
+bool header_says_wal(const FileHeader& header) { return header[18] == 2 || header[19] == 2; }
 
 }  // namespace pgrepl::sqlite

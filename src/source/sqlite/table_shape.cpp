@@ -4,14 +4,15 @@
 #include "source/sqlite/table_shape.hpp"
 
 #include <algorithm>
-#include <set>
 
-#include "core/value.hpp"
+#include "core/utf8.hpp"
 #include "source/sqlite/row_count.hpp"
 #include "source/sqlite/row_query.hpp"
 
 namespace pgrepl::sqlite {
 namespace {
+
+using core::is_utf8;
 
 constexpr std::string_view kDoing = "read the schema";
 
@@ -25,8 +26,7 @@ constexpr std::string_view kTablesQuery = R"(
 constexpr std::string_view kColumnsQuery =
     R"(SELECT name, type, "notnull", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid)";
 
-constexpr std::string_view kKeyIndexQuery =
-    "SELECT name FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
+constexpr std::string_view kKeyIndexQuery = "SELECT name FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
 
 constexpr std::string_view kKeyPartsQuery =
     R"(SELECT name, "desc", coll FROM pragma_index_xinfo(?1, 'main') WHERE key = 1 ORDER BY seqno)";
@@ -98,42 +98,13 @@ bool knows_collation(const Connection& connection, const std::string& name) {
 /// The name by which the rowid can be had although columns may be called like it; empty if there is none.
 std::string free_rowid_name(const std::vector<ColumnRow>& columns) {
     for (const char* name : {"rowid", "_rowid_", "oid"}) {
-        bool const taken = std::any_of(columns.begin(), columns.end(), [&](const ColumnRow& column) {
-            return same_ignoring_case(column.name, name);
-        });
+        bool const taken = std::any_of(columns.begin(), columns.end(),
+                                       [&](const ColumnRow& column) { return same_ignoring_case(column.name, name); });
         if (!taken) {
             return name;
         }
     }
     return {};
-}
-
-bool is_utf8(std::string_view text) {
-    std::size_t i = 0;
-    while (i < text.size()) {
-        auto const lead = static_cast<unsigned char>(text[i]);
-        std::size_t const length = lead < 0x80                   ? 1
-                                   : lead >= 0xc2 && lead < 0xe0 ? 2
-                                   : lead >= 0xe0 && lead < 0xf0 ? 3
-                                   : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                                 : 0;
-        if (length == 0 || i + length > text.size()) {
-            return false;
-        }
-        for (std::size_t next = 1; next < length; ++next) {
-            if ((static_cast<unsigned char>(text[i + next]) & 0xc0) != 0x80) {
-                return false;
-            }
-        }
-        auto const second = static_cast<unsigned char>(length > 1 ? text[i + 1] : 0);
-        bool const overlong = (lead == 0xe0 && second < 0xa0) || (lead == 0xf0 && second < 0x90);
-        bool const beyond = (lead == 0xed && second >= 0xa0) || (lead == 0xf4 && second >= 0x90);
-        if (overlong || beyond) {
-            return false;
-        }
-        i += length;
-    }
-    return true;
 }
 
 /// Turns bytes that are no UTF-8 into question marks, so that the table can at least be listed.
@@ -150,8 +121,7 @@ std::string listable(const std::string& name) {
 /// Columns, key and definition of a table, from its description alone.
 class ShapeReader {
   public:
-    ShapeReader(const Connection& connection, TableRow table)
-        : connection_(connection), table_(std::move(table)) {
+    ShapeReader(const Connection& connection, TableRow table) : connection_(connection), table_(std::move(table)) {
         shape_.info.name = {.database = "main", .schema = "", .table = listable(table_.name)};
         shape_.info.kind = table_.type == "virtual"  ? "virtual table"
                            : table_.type == "shadow" ? "shadow table"
@@ -163,16 +133,14 @@ class ShapeReader {
     TableShape read() {
         if (table_.type != "table") {
             read_columns_if_possible();
-            return unsupported(table_.type == "view" ? "a view has no rows of its own"
-                               : table_.type == "virtual"
-                                   ? "the rows of a virtual table are computed by a module"
-                                   : "it holds the inner data of a virtual table");
+            return unsupported(table_.type == "view"      ? "a view has no rows of its own"
+                               : table_.type == "virtual" ? "the rows of a virtual table are computed by a module"
+                                                          : "it holds the inner data of a virtual table");
         }
         columns_ = read_columns(connection_, table_.name);
         add_columns();
-        if (!is_utf8(table_.name) ||
-            !std::all_of(columns_.begin(), columns_.end(),
-                         [](const ColumnRow& column) { return is_utf8(column.name); })) {
+        if (!is_utf8(table_.name) || !std::all_of(columns_.begin(), columns_.end(),
+                                                  [](const ColumnRow& column) { return is_utf8(column.name); })) {
             return unsupported("its name or a column's name is not valid UTF-8");
         }
         key_index_ = key_columns().empty() ? std::string() : read_key_index(connection_, table_.name);
@@ -212,8 +180,7 @@ class ShapeReader {
                  .id_style = strings_only ? core::IdStyle::kStringsOnly : core::IdStyle::kAnyType});
             shape_.info.column_types.push_back(listable(column.type));
             shape_.info.definition += "\n" + quote_identifier(column.name) + " " + column.type + " " +
-                                      std::to_string(column.key_position) + " " +
-                                      std::to_string(column.hidden);
+                                      std::to_string(column.key_position) + " " + std::to_string(column.hidden);
         }
     }
 
@@ -250,8 +217,8 @@ class ShapeReader {
     }
 
     void choose_key_paging(const std::vector<std::uint32_t>& key) {
-        bool const null_possible = std::any_of(
-            key.begin(), key.end(), [&](std::uint32_t column) { return !columns_[column].not_null; });
+        bool const null_possible =
+            std::any_of(key.begin(), key.end(), [&](std::uint32_t column) { return !columns_[column].not_null; });
         if (!table_.without_rowid && (key.empty() || null_possible)) {
             shape_.info.unsupported_reason =
                 "its columns hide all three names of the rowid, and it has no primary key whose columns are "
@@ -261,8 +228,8 @@ class ShapeReader {
         shape_.key = read_key_parts(connection_, key_index_);
         for (const KeyPart& part : shape_.key) {
             if (!knows_collation(connection_, part.collation)) {
-                shape_.info.unsupported_reason = "its key is sorted by the collation \"" +
-                                                 listable(part.collation) + "\" of an application";
+                shape_.info.unsupported_reason =
+                    "its key is sorted by the collation \"" + listable(part.collation) + "\" of an application";
                 return;
             }
         }
@@ -280,13 +247,11 @@ class ShapeReader {
             null_possible = null_possible || !columns_[column].not_null;
         }
         bool const rowid_is_column = shape_.rowid_column.has_value();
-        if (shape_.paging != TableShape::Paging::kRowid || rowid_is_column ||
-            (!key.empty() && !null_possible)) {
+        if (shape_.paging != TableShape::Paging::kRowid || rowid_is_column || (!key.empty() && !null_possible)) {
             return;
         }
         auto const rowid = static_cast<std::uint32_t>(layout.columns.size());
-        layout.columns.push_back(
-            {.name = shape_.rowid, .in_data = false, .id_style = core::IdStyle::kAnyType});
+        layout.columns.push_back({.name = shape_.rowid, .in_data = false, .id_style = core::IdStyle::kAnyType});
         shape_.info.column_types.emplace_back("INTEGER");
         shape_.rowid_column = rowid;
         if (key.empty()) {

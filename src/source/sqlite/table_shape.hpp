@@ -31,7 +31,7 @@ struct TableShape {
     std::string rowid;                        ///< kRowid: an expression for the rowid
     std::optional<std::size_t> rowid_column;  ///< kRowid: the layout's column that holds it, if any
     std::vector<KeyPart> key;                 ///< kKey: in the index's order
-    std::string index;  ///< kKey: the index to go along, where it is not the table itself
+    std::string index;                        ///< kKey: the index to go along, where it is not the table itself
 };
 
 /// All tables and views but SQLite's own, by name. To be called within a read transaction.

@@ -35,9 +35,7 @@ Header copy_header(volatile const std::uint32_t* from) {
 
 }  // namespace
 
-bool wal_index_is_mapped(sqlite3_file* file) {
-    return map_index(file) != nullptr;
-}
+bool wal_index_is_mapped(sqlite3_file* file) { return map_index(file) != nullptr; }
 
 std::optional<WalMark> read_wal_mark(sqlite3_file* file) {
     volatile const std::uint32_t* const index = map_index(file);

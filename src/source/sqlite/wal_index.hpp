@@ -18,8 +18,8 @@ struct WalMark {
     std::array<std::uint32_t, 2> salt = {};
     std::uint32_t frames = 0;
     std::array<std::uint32_t, 2> checksum = {};  ///< of the last frame
-    std::uint32_t commits = 0;  ///< counts commits; starts again at 0 when the index is rebuilt
-    std::uint32_t pages = 0;    ///< of the database
+    std::uint32_t commits = 0;                   ///< counts commits; starts again at 0 when the index is rebuilt
+    std::uint32_t pages = 0;                     ///< of the database
     std::uint32_t page_size = 0;
 
     bool operator==(const WalMark&) const = default;

@@ -1,0 +1,47 @@
+#pragma once
+// Whether bytes are well-formed UTF-8 (RFC 3629): for names and paths, which become PostgreSQL text.
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/postgres_free.hpp"
+
+namespace pgrepl::core {
+
+inline bool is_utf8(std::string_view text) noexcept {
+    auto const byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    for (std::size_t i = 0; i < text.size();) {
+        unsigned char const lead = byte(i);
+        std::size_t length = 1;
+        // The second byte's range excludes overlong forms, surrogates, and what is above U+10FFFF.
+        unsigned char low = 0x80;
+        unsigned char high = 0xbf;
+        if (lead >= 0xc2 && lead <= 0xdf) {
+            length = 2;
+        } else if (lead >= 0xe0 && lead <= 0xef) {
+            length = 3;
+            low = lead == 0xe0 ? 0xa0 : low;
+            high = lead == 0xed ? 0x9f : high;
+        } else if (lead >= 0xf0 && lead <= 0xf4) {
+            length = 4;
+            low = lead == 0xf0 ? 0x90 : low;
+            high = lead == 0xf4 ? 0x8f : high;
+        } else if (lead >= 0x80) {
+            return false;
+        }
+        if (i + length > text.size()) {
+            return false;
+        }
+        for (std::size_t next = 1; next < length; ++next) {
+            if (byte(i + next) < low || byte(i + next) > high) {
+                return false;
+            }
+            low = 0x80;
+            high = 0xbf;
+        }
+        i += length;
+    }
+    return true;
+}
+
+}  // namespace pgrepl::core
