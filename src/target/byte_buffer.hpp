@@ -38,12 +38,12 @@ class ByteBuffer {
     void append(std::string_view text) { append(text.data(), text.size()); }
     void append(char byte) { *append_uninitialised(1) = byte; }
 
-    /// Zero bytes up to a multiple of `alignment`, a power of two.
+    /// Zero bytes up to a multiple of `alignment`, a power of two up to 8.
     void pad_to(std::size_t alignment) {
-        std::size_t const padding = (alignment - (size_ & (alignment - 1))) & (alignment - 1);
-        reserve(padding);
-        std::memset(data_ + size_, 0, padding);
-        size_ += padding;
+        constexpr std::uint64_t zeros = 0;
+        reserve(sizeof(zeros));
+        std::memcpy(data_ + size_, &zeros, sizeof(zeros));
+        size_ = (size_ + alignment - 1) & ~(alignment - 1);
     }
 
     void put_uint32(std::size_t at, std::uint32_t value) noexcept { std::memcpy(data_ + at, &value, sizeof(value)); }

@@ -3,14 +3,9 @@
 
 #include "target/id_text.hpp"
 
-#include <charconv>
-#include <cmath>
-
-#include "pg/error.hpp"
-#include "pg/memory.hpp"
-#include "target/jsonb_writer.hpp"
-#include "target/number_text.hpp"
+#include "target/key_json.hpp"
 #include "target/sha256.hpp"
+#include "target/storable_text.hpp"
 
 namespace pgrepl::target {
 
@@ -19,90 +14,6 @@ namespace {
 using core::IdStyle;
 using core::Value;
 using core::ValueKind;
-
-constexpr char kHex[] = "0123456789abcdef";
-
-template <typename Number>
-void append_integer(Number value, std::string& out) {
-    char text[24];
-    auto const result = std::to_chars(text, text + sizeof(text), value);
-    out.append(text, result.ptr);
-}
-
-/// As jsonb_out escapes it (escape_json).
-void append_quoted(std::string_view text, std::string& out) {
-    out += '"';
-    for (char const c : text) {
-        switch (c) {
-            case '"':
-                out += "\\\"";
-                break;
-            case '\\':
-                out += "\\\\";
-                break;
-            case '\b':
-                out += "\\b";
-                break;
-            case '\f':
-                out += "\\f";
-                break;
-            case '\n':
-                out += "\\n";
-                break;
-            case '\r':
-                out += "\\r";
-                break;
-            case '\t':
-                out += "\\t";
-                break;
-            default:
-                if (static_cast<unsigned char>(c) < 0x20) {
-                    out += "\\u00";
-                    out += kHex[static_cast<unsigned char>(c) >> 4];
-                    out += kHex[c & 15];
-                } else {
-                    out += c;
-                }
-        }
-    }
-    out += '"';
-}
-
-/// jsonb's text without the blanks that it puts behind colons and commas.
-void append_compact(std::string_view json, std::string& out) {
-    bool in_string = false;
-    for (std::size_t i = 0; i < json.size(); ++i) {
-        if (in_string && json[i] == '\\') {
-            out += json[i++];
-        } else if (json[i] == '"') {
-            in_string = !in_string;
-        } else if (json[i] == ' ' && !in_string) {
-            continue;
-        }
-        out += json[i];
-    }
-}
-
-/// Any value as compact JSON, exactly as it stands in `data`.
-void append_through_jsonb(const Value& value, std::string& out) {
-    ByteBuffer bytes;
-    bytes.append_uninitialised(VARHDRSZ);
-    // A one-element array around it: jsonb has no scalar at top level but in an array.
-    std::uint32_t const header = JB_FARRAY | 1;
-    bytes.append(&header, 4);
-    std::uint32_t const no_entry = 0;
-    bytes.append(&no_entry, 4);
-    std::size_t const start = bytes.size();
-    std::uint32_t const type = JsonbWriter(bytes).append(value);
-    bytes.put_uint32(VARHDRSZ + 4, make_jentry(type, 0, bytes.size() - start, bytes.size() - start));
-    pg::MemoryScope memory("pg_replicator id");
-    pg::MemorySwitch const in_memory(memory.context());
-    auto* const container = reinterpret_cast<JsonbContainer*>(bytes.data() + VARHDRSZ);
-    auto const length = static_cast<int>(bytes.size());
-    const char* const text = pg::CallPg([&] { return JsonbToCString(nullptr, container, length); });
-    std::string_view const array(text);
-    append_compact(array.substr(1, array.size() - 2), out);
-}
 
 bool is_json_number(std::string_view text) noexcept {
     std::size_t i = 0;
@@ -150,19 +61,8 @@ bool needs_quotes(std::string_view text, IdStyle style) noexcept {
     if (text.starts_with("sha256:") || (style == IdStyle::kHexBytes && text.starts_with("\\x"))) {
         return true;
     }
-    return style == IdStyle::kAnyType && (text == "true" || text == "false" || text == "null" ||
-                                          is_json_number(text) || is_object_id(text));
-}
-
-/// One key value of several, as JSON.
-void append_json(const Value& value, std::string& out) {
-    if (value.kind == ValueKind::kInt64) {
-        append_integer(value.payload.int64, out);
-    } else if (value.kind == ValueKind::kText && is_storable_text(value.view())) {
-        append_quoted(value.view(), out);
-    } else {
-        append_through_jsonb(value, out);
-    }
+    return style == IdStyle::kAnyType &&
+           (text == "true" || text == "false" || text == "null" || is_json_number(text) || is_object_id(text));
 }
 
 /// The only key value.
@@ -175,10 +75,7 @@ void append_single(const Value& value, IdStyle style, std::string& out) {
         }
     } else if (value.kind == ValueKind::kBytes && style == IdStyle::kHexBytes) {
         out += "\\x";
-        for (char const c : value.view()) {
-            out += kHex[static_cast<unsigned char>(c) >> 4];
-            out += kHex[c & 15];
-        }
+        append_hex(value.view(), out);
     } else {
         append_json(value, out);
     }
@@ -193,7 +90,7 @@ void build_id(const core::RowLayout& layout, std::span<const Value> row, std::st
     }
     if (any_null && layout.null_key_column != core::RowLayout::kNoColumn) {
         out += "{\"rowid\":";
-        append_integer(row[layout.null_key_column].payload.int64, out);
+        append_json(row[layout.null_key_column], out);
         out += '}';
     } else if (layout.key_columns.size() == 1) {
         std::uint32_t const column = layout.key_columns[0];

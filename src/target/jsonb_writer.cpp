@@ -5,10 +5,13 @@
 #include "target/jsonb_writer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <string>
 
-#include "target/number_text.hpp"
+#include "target/base64.hpp"
+#include "target/numeric.hpp"
+#include "target/storable_text.hpp"
 
 namespace pgrepl::target {
 
@@ -17,34 +20,29 @@ namespace {
 using core::Value;
 using core::ValueKind;
 
-constexpr std::string_view kTags[] = {"$oid",         "$date",   "$binary", "$numberDecimal", "$numberDouble",
-                                      "$timestamp",   "$code",   "$symbol", "$minKey",        "$maxKey",
-                                      "$undefined",   "$literal", "$dbPointer", "$regularExpression",
-                                      "$geometry"};
+constexpr std::string_view kTags[] = {
+    "$oid",    "$date",   "$binary",    "$numberDecimal", "$numberDouble", "$timestamp",         "$code",    "$symbol",
+    "$minKey", "$maxKey", "$undefined", "$literal",       "$dbPointer",    "$regularExpression", "$geometry"};
 
-constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+// jsonb_in takes no more: it holds all members or elements of a container in one allocation, which doubles. What it
+// does not take, a dump could not be restored from.
+constexpr std::size_t kMostMembers = std::bit_floor(MaxAllocSize / sizeof(JsonbPair));
+constexpr std::size_t kMostElements = std::bit_floor(MaxAllocSize / sizeof(JsonbValue));
 
-void append_base64(ByteBuffer& out, std::string_view bytes) {
-    std::size_t const groups = (bytes.size() + 2) / 3;
-    char* at = out.append_uninitialised(groups * 4);
-    const auto* in = reinterpret_cast<const unsigned char*>(bytes.data());
-    std::size_t i = 0;
-    for (; i + 3 <= bytes.size(); i += 3, at += 4) {
-        std::uint32_t const word = (in[i] << 16) | (in[i + 1] << 8) | in[i + 2];
-        at[0] = kBase64[word >> 18];
-        at[1] = kBase64[(word >> 12) & 63];
-        at[2] = kBase64[(word >> 6) & 63];
-        at[3] = kBase64[word & 63];
-    }
-    std::size_t const rest = bytes.size() - i;
-    if (rest != 0) {
-        std::uint32_t const word = (in[i] << 16) | (rest == 2 ? in[i + 1] << 8 : 0);
-        at[0] = kBase64[word >> 18];
-        at[1] = kBase64[(word >> 12) & 63];
-        at[2] = rest == 2 ? kBase64[(word >> 6) & 63] : '=';
-        at[3] = '=';
-    }
-}
+/// A $binary up to the base64 text: an object in an object, with two JEntries to fill in.
+struct BinaryStart {
+    std::uint32_t outer_header = JB_FOBJECT | 1;
+    std::uint32_t outer_key = JENTRY_ISSTRING | JENTRY_HAS_OFF | 7;
+    std::uint32_t outer_value = JENTRY_ISCONTAINER;
+    char outer_name[8] = {'$', 'b', 'i', 'n', 'a', 'r', 'y', '\0'};  // and the padding before the inner object
+    std::uint32_t inner_header = JB_FOBJECT | 2;
+    std::uint32_t inner_keys[2] = {JENTRY_ISSTRING | JENTRY_HAS_OFF | 6, JENTRY_ISSTRING | 7};
+    std::uint32_t inner_values[2] = {JENTRY_ISSTRING, JENTRY_ISSTRING | 2};
+    char inner_names[13] = {'b', 'a', 's', 'e', '6', '4', 's', 'u', 'b', 'T', 'y', 'p', 'e'};
+};
+constexpr std::size_t kInnerOffset = offsetof(BinaryStart, inner_header);
+constexpr std::size_t kBinaryStartBytes = offsetof(BinaryStart, inner_names) + sizeof(BinaryStart::inner_names);
+static_assert(kInnerOffset == 20 && kBinaryStartBytes == 53);
 
 /// A container whose children are appended one by one.
 class Container {
@@ -77,12 +75,6 @@ class Container {
 
 }  // namespace
 
-bool is_storable_text(std::string_view bytes) noexcept {
-    // Verification stops at a NUL as well as at an invalid byte.
-    return pg_encoding_verifymbstr(PG_UTF8, bytes.data(), static_cast<int>(bytes.size())) ==
-           static_cast<int>(bytes.size());
-}
-
 bool is_tag_name(std::string_view key) noexcept {
     return !key.empty() && key[0] == '$' && std::find(std::begin(kTags), std::end(kTags), key) != std::end(kTags);
 }
@@ -91,14 +83,20 @@ bool key_less(std::string_view a, std::string_view b) noexcept {
     return a.size() != b.size() ? a.size() < b.size() : std::memcmp(a.data(), b.data(), a.size()) < 0;
 }
 
-std::uint32_t make_jentry(std::uint32_t type, std::size_t index, std::size_t length, std::size_t total) {
-    if (total > JENTRY_OFFLENMASK) {
-        throw RowError(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the row is too large for jsonb",
-                       "A jsonb object or array holds at most 268435455 bytes.",
-                       "Leave the column out, or store large values elsewhere at the source.");
+std::string_view double_tag_text(double value) noexcept {
+    if (std::isnan(value)) {
+        return "NaN";
     }
-    return index % JB_OFFSET_STRIDE == 0 ? (type | static_cast<std::uint32_t>(total) | JENTRY_HAS_OFF)
-                                         : (type | static_cast<std::uint32_t>(length));
+    if (std::isinf(value)) {
+        return value > 0 ? "Infinity" : "-Infinity";
+    }
+    return "-0.0";
+}
+
+void refuse_size() {
+    throw RowError(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the row is too large for jsonb",
+                   "A jsonb object or array holds at most 268435455 bytes.",
+                   "Leave the column out, or store large values elsewhere at the source.");
 }
 
 std::uint32_t JsonbWriter::append(const Value& value) {
@@ -114,9 +112,8 @@ std::uint32_t JsonbWriter::append(const Value& value) {
             append_numeric_unsigned(*out_, value.payload.uint64);
             return JENTRY_ISNUMERIC;
         case ValueKind::kDouble:
-            return append_double(value.payload.float64, false, 0);
         case ValueKind::kFloat:
-            return append_double(static_cast<double>(value.payload.float32), true, value.payload.float32);
+            return append_double(value);
         case ValueKind::kDecimal:
             append_numeric(*out_, value.view());
             return JENTRY_ISNUMERIC;
@@ -136,9 +133,7 @@ std::uint32_t JsonbWriter::append(const Value& value) {
 
 std::uint32_t JsonbWriter::append_text(const Value& value) {
     std::string_view const bytes = value.view();
-    if (bytes.size() > JENTRY_OFFLENMASK) {
-        make_jentry(0, 0, bytes.size(), bytes.size());
-    }
+    check_size(bytes.size());
     if (!is_storable_text(bytes)) {
         append_binary(bytes, 0);
         return JENTRY_ISCONTAINER;
@@ -147,20 +142,19 @@ std::uint32_t JsonbWriter::append_text(const Value& value) {
     return JENTRY_ISSTRING;
 }
 
-std::uint32_t JsonbWriter::append_double(double value, bool single, float narrow) {
-    if (std::isnan(value)) {
-        append_double_tag("NaN");
-    } else if (std::isinf(value)) {
-        append_double_tag(value > 0 ? "Infinity" : "-Infinity");
-    } else if (value == 0 && std::signbit(value)) {
-        append_double_tag("-0.0");
-    } else {
-        char text[kMostDoubleText];
-        std::size_t const length = single ? print_float(narrow, text) : print_double(value, text);
-        append_numeric(*out_, std::string_view(text, length));
-        return JENTRY_ISNUMERIC;
+std::uint32_t JsonbWriter::append_double(const Value& value) {
+    bool const single = value.kind == ValueKind::kFloat;
+    double const number = single ? static_cast<double>(value.payload.float32) : value.payload.float64;
+    if (!std::isfinite(number) || (number == 0 && std::signbit(number))) {
+        append_double_tag(double_tag_text(number));
+        return JENTRY_ISCONTAINER;
     }
-    return JENTRY_ISCONTAINER;
+    if (single) {
+        append_numeric(*out_, value.payload.float32);
+    } else {
+        append_numeric(*out_, number);
+    }
+    return JENTRY_ISNUMERIC;
 }
 
 void JsonbWriter::append_double_tag(std::string_view text) {
@@ -172,25 +166,35 @@ void JsonbWriter::append_double_tag(std::string_view text) {
 }
 
 void JsonbWriter::append_binary(std::string_view bytes, std::uint8_t subtype) {
-    // Refuse before the buffer grows: base64 takes 4 bytes for 3.
-    make_jentry(0, 0, bytes.size() / 3 * 4, bytes.size() / 3 * 4);
+    std::size_t const text_bytes = base64_size(bytes.size());
+    std::size_t const inner_bytes = kBinaryStartBytes - kInnerOffset + text_bytes + 2;
+    check_size(inner_bytes);  // before the buffer grows
     ++tagged_;
-    constexpr char kHex[] = "0123456789abcdef";
-    char const subtype_text[2] = {kHex[subtype >> 4], kHex[subtype & 15]};
-    out_->reserve(128 + bytes.size() / 3 * 4);
+    BinaryStart start;
+    start.outer_value |= static_cast<std::uint32_t>(inner_bytes + 1);  // its padding is its own
+    start.inner_values[0] |= static_cast<std::uint32_t>(text_bytes);
     out_->pad_to(4);
-    Container outer(*out_, JB_FOBJECT | 1, 2);
-    outer.text("$binary");
-    std::size_t const start = out_->size();
-    out_->pad_to(4);
-    Container inner(*out_, JB_FOBJECT | 2, 4);
-    inner.text("base64");
-    inner.text("subType");
-    std::size_t const text_start = out_->size();
-    append_base64(*out_, bytes);
-    inner.child(JENTRY_ISSTRING, text_start);
-    inner.text({subtype_text, 2});
-    outer.child(JENTRY_ISCONTAINER, start);
+    char* const at = out_->append_uninitialised(kBinaryStartBytes + text_bytes + 2);
+    std::memcpy(at, &start, kBinaryStartBytes);
+    encode_base64(bytes, at + kBinaryStartBytes);
+    constexpr char hex[] = "0123456789abcdef";
+    at[kBinaryStartBytes + text_bytes] = hex[subtype >> 4];
+    at[kBinaryStartBytes + text_bytes + 1] = hex[subtype & 15];
+}
+
+/// Notes that a container's children follow; refuses what jsonb cannot hold.
+void JsonbWriter::open_container(std::uint32_t index) {
+    const Value& token = tokens_[index];
+    bool const object = token.kind == ValueKind::kObject;
+    if (token.length > (object ? kMostMembers : kMostElements)) {
+        refuse_size();
+    }
+    if (open_.size() >= static_cast<std::size_t>(core::kMaxDocumentDepth)) {
+        throw RowError(ERRCODE_STATEMENT_TOO_COMPLEX,
+                       "a document is nested deeper than " + std::to_string(core::kMaxDocumentDepth) + " levels");
+    }
+    open_.push_back(index);
+    left_.push_back(object ? token.length * 2 : token.length);
 }
 
 void JsonbWriter::find_ends(const Value& document) {
@@ -198,25 +202,26 @@ void JsonbWriter::find_ends(const Value& document) {
     ends_.assign(document.length, 0);
     open_.clear();
     left_.clear();
+    members_.clear();  // an error may have left some
     for (std::uint32_t i = 0; i < document.length; ++i) {
         const Value& token = tokens_[i];
         ends_[i] = i + 1;
-        bool const container = token.kind == ValueKind::kObject || token.kind == ValueKind::kArray;
-        if (container && token.length > 0) {
-            if (open_.size() >= static_cast<std::size_t>(core::kMaxDocumentDepth)) {
-                throw RowError(ERRCODE_STATEMENT_TOO_COMPLEX,
-                               "a document is nested deeper than " + std::to_string(core::kMaxDocumentDepth) +
-                                   " levels");
+        if (token.kind == ValueKind::kObject || token.kind == ValueKind::kArray) {
+            open_container(i);
+            if (token.length > 0) {
+                continue;
             }
-            open_.push_back(i);
-            left_.push_back(token.kind == ValueKind::kObject ? token.length * 2 : token.length);
-            continue;
+            open_.pop_back();
+            left_.pop_back();
         }
         while (!open_.empty() && --left_.back() == 0) {
             ends_[open_.back()] = i + 1;
             open_.pop_back();
             left_.pop_back();
         }
+    }
+    if (document.length == 0 || !open_.empty() || ends_[0] != document.length) {
+        throw RowError(ERRCODE_INTERNAL_ERROR, "an adapter handed over a document that is not one value");
     }
 }
 
@@ -226,7 +231,13 @@ std::uint32_t JsonbWriter::append_document(const Value& document) {
 }
 
 void JsonbWriter::append_root(const Value& document) {
+    if (document.kind != ValueKind::kDocument) {
+        throw RowError(ERRCODE_INTERNAL_ERROR, "an adapter handed over a row that is not a document");
+    }
     find_ends(document);
+    if (tokens_[0].kind != ValueKind::kObject) {
+        throw RowError(ERRCODE_INTERNAL_ERROR, "an adapter handed over a row that is not an object");
+    }
     append_object(0);
 }
 
@@ -248,21 +259,25 @@ std::uint32_t JsonbWriter::append_token(std::uint32_t index) {
 /// Pushes the members of an object, sorted and without duplicates, onto the stack; returns where they begin.
 std::size_t JsonbWriter::gather_members(std::uint32_t index) {
     std::size_t const base = members_.size();
+    std::uint32_t const count = tokens_[index].length;
     std::uint32_t at = index + 1;
-    for (std::uint32_t i = 0; i < tokens_[index].length; ++i) {
-        members_.push_back({tokens_[at].view(), at + 1, i});
-        if (!is_storable_text(members_.back().key)) {
-            throw RowError(ERRCODE_UNTRANSLATABLE_CHARACTER,
-                           "a key of a document is not valid UTF-8 or holds U+0000");
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const Value& key = tokens_[at];
+        if (key.kind != ValueKind::kText || !is_storable_text(key.view())) {
+            throw RowError(ERRCODE_UNTRANSLATABLE_CHARACTER, "a key of a document is not valid UTF-8 or holds U+0000");
         }
+        check_size(key.length);
+        members_.push_back({key.view(), at + 1, i});
         at = ends_[at + 1];
     }
     auto const first = members_.begin() + static_cast<std::ptrdiff_t>(base);
     std::sort(first, members_.end(), [](const Member& a, const Member& b) {
         return a.key == b.key ? a.order > b.order : key_less(a.key, b.key);
     });
-    members_.erase(std::unique(first, members_.end(), [](const Member& a, const Member& b) { return a.key == b.key; }),
-                   members_.end());
+    auto const end =
+        std::unique(first, members_.end(), [](const Member& a, const Member& b) { return a.key == b.key; });
+    tagged_ += static_cast<std::uint64_t>(members_.end() - end);
+    members_.erase(end, members_.end());
     return base;
 }
 

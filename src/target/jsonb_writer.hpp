@@ -7,25 +7,36 @@
 #include <vector>
 
 #include "core/document.hpp"
-#include "pg/error.hpp"
 #include "target/byte_buffer.hpp"
+#include "target/row_error.hpp"
 
 namespace pgrepl::target {
-
-/// A row that cannot be stored as jsonb. It is set aside; the others go on.
-class RowError : public pg::SqlError {
-  public:
-    using pg::SqlError::SqlError;
-};
 
 /// Whether a document with this one key would be taken for one of our own encodings.
 bool is_tag_name(std::string_view key) noexcept;
 
-/// Whether jsonb can hold the bytes as a string: valid UTF-8 without U+0000.
-bool is_storable_text(std::string_view bytes) noexcept;
-
 /// Order of keys in jsonb: by length, then by bytes.
 bool key_less(std::string_view a, std::string_view b) noexcept;
+
+/// What `$numberDouble` says of a double that is no JSON number.
+std::string_view double_tag_text(double value) noexcept;
+
+[[noreturn]] void refuse_size();
+
+/// Throws RowError if a container, or a string, of so many bytes is beyond jsonb's limit.
+inline void check_size(std::size_t bytes) {
+    if (bytes > JENTRY_OFFLENMASK) [[unlikely]] {
+        refuse_size();
+    }
+}
+
+/// The JEntry of child `index` of a container: its length, or the end offset at every JB_OFFSET_STRIDE-th. Throws
+/// RowError beyond jsonb's limit. `total` is the sum of the children's lengths including this one.
+inline std::uint32_t make_jentry(std::uint32_t type, std::size_t index, std::size_t length, std::size_t total) {
+    check_size(total);
+    return index % JB_OFFSET_STRIDE == 0 ? (type | static_cast<std::uint32_t>(total) | JENTRY_HAS_OFF)
+                                         : (type | static_cast<std::uint32_t>(length));
+}
 
 /// Writes values and containers into a buffer whose start is a jsonb's start modulo 4.
 class JsonbWriter {
@@ -35,10 +46,10 @@ class JsonbWriter {
     /// Appends one value, padding included, and returns its JEntry type bits (without length or offset).
     std::uint32_t append(const core::Value& value);
 
-    /// Appends a document's root container; for a row that is one document. `document` must be an object.
+    /// Appends a document's root container, an object; for a row that is one document.
     void append_root(const core::Value& document);
 
-    /// Values written in a tagged encoding since the last call.
+    /// Values written in a tagged encoding, and members left out because their key came again, since the last call.
     std::uint64_t take_tagged_count() noexcept {
         std::uint64_t const count = tagged_;
         tagged_ = 0;
@@ -55,7 +66,7 @@ class JsonbWriter {
     };
 
     std::uint32_t append_text(const core::Value& value);
-    std::uint32_t append_double(double value, bool single, float narrow);
+    std::uint32_t append_double(const core::Value& value);
     void append_binary(std::string_view bytes, std::uint8_t subtype);
     void append_double_tag(std::string_view text);
     std::uint32_t append_document(const core::Value& document);
@@ -64,6 +75,7 @@ class JsonbWriter {
     void append_array(std::uint32_t index);
     std::size_t gather_members(std::uint32_t index);
     void find_ends(const core::Value& document);
+    void open_container(std::uint32_t index);
 
     ByteBuffer* out_;
     std::uint64_t tagged_ = 0;
@@ -73,9 +85,5 @@ class JsonbWriter {
     std::vector<std::uint32_t> left_;
     std::vector<Member> members_;  ///< stack of the objects being written
 };
-
-/// The JEntry of child `index` of a container: its length, or the end offset at every JB_OFFSET_STRIDE-th. Throws RowError
-/// beyond jsonb's limit. `total` is the sum of the children's lengths including this one.
-std::uint32_t make_jentry(std::uint32_t type, std::size_t index, std::size_t length, std::size_t total);
 
 }  // namespace pgrepl::target

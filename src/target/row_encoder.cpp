@@ -1,11 +1,12 @@
-// All rows of a table have the same keys: headers, key entries and key bytes are laid out once, and copied; per row only
-// the values' entries and bytes are written.
+// All rows of a table have the same keys: headers, key entries and key bytes are laid out once, and copied; per row
+// only the values' entries and bytes are written.
 
 #include "target/row_encoder.hpp"
 
 #include <algorithm>
 
 #include "target/id_text.hpp"
+#include "target/storable_text.hpp"
 
 namespace pgrepl::target {
 
@@ -13,11 +14,8 @@ namespace {
 
 void put(std::string& bytes, std::size_t at, std::uint32_t value) { std::memcpy(bytes.data() + at, &value, 4); }
 
-void check_varlena(std::size_t bytes) {
-    if (bytes > MaxAllocSize) {
-        throw RowError(ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the row is too large for a PostgreSQL value");
-    }
-}
+/// A buffer that one huge key has grown is not kept.
+constexpr std::size_t kKeptIdBytes = 64 * 1024;
 
 }  // namespace
 
@@ -38,6 +36,12 @@ void RowEncoder::build_template() {
         }
     }
     const auto& columns = layout_.columns;
+    for (std::uint32_t const column : order_) {
+        if (!is_storable_text(columns[column].name)) {
+            throw pg::SqlError(ERRCODE_UNTRANSLATABLE_CHARACTER,
+                               "the name of column " + std::to_string(column + 1) + " is not valid UTF-8");
+        }
+    }
     std::sort(order_.begin(), order_.end(),
               [&](std::uint32_t a, std::uint32_t b) { return key_less(columns[a].name, columns[b].name); });
     std::size_t const count = order_.size();
@@ -84,10 +88,10 @@ void RowEncoder::encode(std::span<const core::Value> row, EncodedRows& out) {
         } else {
             append_columns(row, bytes);
         }
-        check_varlena(bytes.size() - data);
+        check_size(bytes.size() - data - VARHDRSZ);
         SET_VARSIZE(bytes.data() + data, bytes.size() - data);
-        out.tagged_values_ += writer_.take_tagged_count() + (wrapper_entry_ != 0 ? 1 : 0);
         out.rows_.push_back({id, data});
+        out.tagged_values_ += writer_.take_tagged_count() + (wrapper_entry_ != 0 ? 1 : 0);
     } catch (...) {
         bytes.truncate(before);
         writer_.take_tagged_count();
@@ -127,6 +131,9 @@ void RowEncoder::append_id(std::span<const core::Value> row, ByteBuffer& out) {
     id_text_.clear();
     build_id(layout_, row, id_text_);
     out.append(id_text_);
+    if (id_text_.capacity() > kKeptIdBytes) {
+        std::string().swap(id_text_);
+    }
 }
 
 std::string RowEncoder::id_of(std::span<const core::Value> row) {
