@@ -73,7 +73,7 @@ void append_single(const Value& value, IdStyle style, std::string& out) {
         } else {
             out += value.view();
         }
-    } else if (value.kind == ValueKind::kBytes && style == IdStyle::kHexBytes) {
+    } else if (value.kind == ValueKind::kBytes && value.subtype == 0 && style == IdStyle::kHexBytes) {
         out += "\\x";
         append_hex(value.view(), out);
     } else {

@@ -26,6 +26,19 @@ class HeldState final : public FileState {
     [[nodiscard]] bool releases_lock() const noexcept override { return false; }
 };
 
+/// To be called in the read transaction that found the file in rollback-journal mode.
+StateIdentity counted_identity(const Connection& connection, const FileMark& look) {
+    StateIdentity identity;
+    identity.kind = Kind::kRollback;
+    identity.whole_in_file = true;
+    FileHeader const header = connection.read_header();
+    identity.changes = change_counter(header);
+    identity.header_hash = hash_header(header);
+    identity.file = mark_again(connection.path(), look);
+    identity.file_settled = settled(identity.file);
+    return identity;
+}
+
 /// Rollback journal: not held between two pieces of work.
 class CountedState final : public FileState {
   public:
@@ -43,6 +56,14 @@ class CountedState final : public FileState {
             throw state_lost(connection_->path(), "It is in rollback-journal mode; its change counter went from " +
                                                       std::to_string(identity_.changes) + " to " +
                                                       std::to_string(change_counter(header)) + ".");
+        }
+    }
+    void enter_anew() override {
+        connection_->throw_if_interrupted();
+        connection_->begin_read();
+        identity_ = counted_identity(*connection_, identity_.file);
+        if (header_says_wal(connection_->read_header())) {
+            throw state_lost(connection_->path(), "It has gone over to WAL mode.");
         }
     }
     void leave() override { connection_->end_read(); }
@@ -76,21 +97,6 @@ FileMark settled_mark(const FileAccess& access, const FileMark& before) {
         mark = mark_again(access.path, before);
     }
     return mark;
-}
-
-std::unique_ptr<FileState> open_counted(std::unique_ptr<Connection> connection, const FileAccess& access,
-                                        const FileMark& look) {
-    // In the read transaction that found the file in rollback-journal mode.
-    StateIdentity identity;
-    identity.kind = Kind::kRollback;
-    identity.whole_in_file = true;
-    FileHeader const header = connection->read_header();
-    identity.changes = change_counter(header);
-    identity.header_hash = hash_header(header);
-    identity.file = mark_again(access.path, look);
-    identity.file_settled = settled(identity.file);
-    connection->end_read();
-    return std::make_unique<CountedState>(std::move(connection), std::move(identity));
 }
 
 /// Begins again until no commit came between looking at the log's index and beginning: then the snapshot is
@@ -189,7 +195,9 @@ std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
     connection->begin_read();
     mark_again(access.path, look);
     if (!header_says_wal(connection->read_header())) {
-        return open_counted(std::move(connection), access, look);
+        StateIdentity identity = counted_identity(*connection, look);
+        connection->end_read();
+        return std::make_unique<CountedState>(std::move(connection), std::move(identity));
     }
     if (!wal_index_is_mapped(connection->file())) {
         throw_unusable_log(access, look_at_sidecars(access.path));

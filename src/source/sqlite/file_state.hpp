@@ -40,6 +40,8 @@ class FileState {
     /// was read counts only once leave() has returned.
     virtual void enter() = 0;
     virtual void leave() = 0;
+    /// As enter(), but a state that is not held is taken anew: identity() is then the state at this moment.
+    virtual void enter_anew() { enter(); }
     /// The way out of an error, also of enter(). Throws kStateLost if that is what the error comes from.
     virtual void abandon() = 0;
 
@@ -64,9 +66,9 @@ core::SourceError state_lost(const std::string& path, const std::string& detail)
 
 /// Runs `work` on the state. Its result counts only if the state was there until the end.
 template <typename Work>
-auto within(FileState& state, Work&& work) {
+auto within(FileState& state, Work&& work, void (FileState::*enter)() = &FileState::enter) {
     try {
-        state.enter();
+        (state.*enter)();
         if constexpr (std::is_void_v<decltype(work())>) {
             work();
             state.leave();

@@ -215,7 +215,7 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
     Unfinished unfinished(partial);
     OwnFile const file(partial, O_RDWR | O_CREAT | O_EXCL);
 
-    within(state, [&] {
+    auto const copy = [&] {
         std::int64_t const page_size = std::stoll(source.query_text("PRAGMA page_size", "look at the page size"));
         std::int64_t const pages = std::stoll(source.query_text("PRAGMA page_count", "count the pages"));
         check_free_space(source, pages * page_size, scratch_directory);
@@ -224,7 +224,9 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
         } else {
             copy_pages(source, partial, page_size);
         }
-    });
+    };
+    // Any state will do, so one that cannot be held beforehand need not still be there.
+    within(state, copy, &FileState::enter_anew);
 
     constexpr std::array<unsigned char, 2> kRollbackJournal = {1, 1};
     file.write_at(kRollbackJournal.data(), kRollbackJournal.size(), 18);
