@@ -42,9 +42,9 @@ void require_known_tables(const catalog::SourceConfig& config, const std::vector
             found = found || table.name.table == name || table.name.qualified() == name;
         }
         if (!found) {
-            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
-                               "source \"" + config.name + "\" has no table \"" + name + "\"",
-                               "It was not there when the source was last read.", "replicator_tables lists its tables.");
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "source \"" + config.name + "\" has no table \"" + name + "\"",
+                               "It was not there when the source was last read.",
+                               "replicator_tables lists its tables.");
         }
     }
 }
@@ -76,8 +76,7 @@ Datum resume(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_resume", [](const catalog::SourceConfig& config, const Arguments&) {
         if (config.has_secret && !config.password) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "source \"" + config.name + "\" has no password",
-                               "Passwords are not part of a dump.",
+                               "source \"" + config.name + "\" has no password", "Passwords are not part of a dump.",
                                "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
         }
         replication::check_source_allowed(config);

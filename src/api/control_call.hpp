@@ -1,6 +1,6 @@
 #pragma once
-// What all control functions share: who may call, with whose rights our catalog is read and written, what is recorded of
-// the call, and who is woken when it commits.
+// What all control functions share: who may call, with whose rights our catalog is read and written, what is recorded
+// of the call, and who is woken when it commits.
 
 #include <functional>
 #include <string>

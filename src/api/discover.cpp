@@ -73,8 +73,8 @@ Datum discover(FunctionCallInfo fcinfo) {
             auto const optional = [](const std::string& text) {
                 return text.empty() ? std::nullopt : std::optional(text);
             };
-            put_row(result, {table.name.database, table.name.schema, table.name.table, table.kind,
-                             columns_json(table), array_text(table.key_names), number_text(table.estimated_rows),
+            put_row(result, {table.name.database, table.name.schema, table.name.table, table.kind, columns_json(table),
+                             array_text(table.key_names), number_text(table.estimated_rows),
                              number_text(table.estimated_bytes), table.unsupported_reason.empty() ? "t" : "f",
                              optional(table.unsupported_reason.empty() ? table.note : table.unsupported_reason)});
         }

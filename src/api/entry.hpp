@@ -3,10 +3,10 @@
 
 #include "pg/error.hpp"
 
-#define PGREPL_SQL_FUNCTION(name, implementation)                                                   \
-    extern "C" {                                                                                    \
-    PG_FUNCTION_INFO_V1(name);                                                                      \
-    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS) {                                                      \
-        return pgrepl::pg::GuardedEntry([&]() -> Datum { return implementation(fcinfo); });         \
-    }                                                                                               \
+#define PGREPL_SQL_FUNCTION(name, implementation)                                           \
+    extern "C" {                                                                            \
+    PG_FUNCTION_INFO_V1(name);                                                              \
+    PGDLLEXPORT Datum name(PG_FUNCTION_ARGS) {                                              \
+        return pgrepl::pg::GuardedEntry([&]() -> Datum { return implementation(fcinfo); }); \
+    }                                                                                       \
     }

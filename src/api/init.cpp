@@ -13,8 +13,7 @@ namespace {
 
 /// The database's name, or the file's without its ending.
 std::string default_name(const core::SourceUrl& url) {
-    std::string const name =
-        url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
+    std::string const name = url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
     return name.empty() ? url.kind : name;
 }
 
@@ -51,8 +50,8 @@ Datum init(FunctionCallInfo fcinfo) {
         context.source = config.name;
         check_name(config.name);
         config.owner = context.caller;
-        config.owner_name = pg::execute("SELECT pg_catalog.pg_get_userbyid($1)", {pg::Param::oid(context.caller)})
-                                .text(0, 0);
+        config.owner_name =
+            pg::execute("SELECT pg_catalog.pg_get_userbyid($1)", {pg::Param::oid(context.caller)}).text(0, 0);
         bool const file = core::parse_source_url(*arguments.url).url.kind == "sqlite";
         config.target_schema = file ? config.name : "{database}";
         apply_arguments(arguments, context.caller, config);
@@ -69,11 +68,10 @@ void check_schema_may_change(const catalog::SourceConfig& config, const SourceAr
     }
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
         if (table.target_created) {
-            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "target_schema cannot be changed once target tables exist",
-                               "Table \"" + table.name.qualified() + "\" has its target in schema \"" +
-                                   table.target_schema + "\".",
-                               "Drop the source and register it again with the other target_schema.");
+            throw pg::SqlError(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "target_schema cannot be changed once target tables exist",
+                "Table \"" + table.name.qualified() + "\" has its target in schema \"" + table.target_schema + "\".",
+                "Drop the source and register it again with the other target_schema.");
         }
     }
 }

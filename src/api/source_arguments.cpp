@@ -53,8 +53,7 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
     }
     if (arguments.refresh_interval) {
         if (config.mode != "periodic") {
-            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
-                               "refresh_interval does not go with mode " + config.mode,
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "refresh_interval does not go with mode " + config.mode,
                                "Only a periodic source is refreshed by time.", "Pass mode => 'periodic'.");
         }
         if (!pg::execute("SELECT $1::interval >= interval '1 second'", {*arguments.refresh_interval}).boolean(0, 0)) {

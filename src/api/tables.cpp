@@ -40,11 +40,10 @@ catalog::SourceTable require_table(const catalog::SourceConfig& config, const st
                            "It was not there when the source was last read.", "replicator_tables lists its tables.");
     }
     if (found.size() > 1) {
-        throw pg::SqlError(ERRCODE_AMBIGUOUS_ALIAS,
-                           "source \"" + config.name + "\" has several tables \"" + name + "\"",
-                           "Two of them are \"" + found[0].name.qualified() + "\" and \"" +
-                               found[1].name.qualified() + "\".",
-                           "Write database.table.");
+        throw pg::SqlError(
+            ERRCODE_AMBIGUOUS_ALIAS, "source \"" + config.name + "\" has several tables \"" + name + "\"",
+            "Two of them are \"" + found[0].name.qualified() + "\" and \"" + found[1].name.qualified() + "\".",
+            "Write database.table.");
     }
     return found[0];
 }
@@ -52,10 +51,10 @@ catalog::SourceTable require_table(const catalog::SourceConfig& config, const st
 catalog::SourceTable require_replicated(const catalog::SourceConfig& config, const std::string& name) {
     catalog::SourceTable table = require_table(config, name);
     if (table.state == "excluded" || table.state == "unsupported") {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                           "table \"" + name + "\" is " + table.state + ", not replicated", table.reason + ".",
-                           table.state == "excluded" ? "Call replicator_add_table first."
-                                                     : "Nothing can be done about it here.");
+        throw pg::SqlError(
+            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" is " + table.state + ", not replicated",
+            table.reason + ".",
+            table.state == "excluded" ? "Call replicator_add_table first." : "Nothing can be done about it here.");
     }
     return table;
 }

@@ -29,9 +29,8 @@ Request request(const Arguments& values) {
     run_control_call(call, [&](CallContext& context) {
         catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
         if (!catalog::has_state(config.id)) {
-            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "source \"" + config.name + "\" is restored", "Nothing is read from it in this state.",
-                               "Call replicator_resume first.");
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "source \"" + config.name + "\" is restored",
+                               "Nothing is read from it in this state.", "Call replicator_resume first.");
         }
         result = {config.id, catalog::request_sync(config.id)};
         context.worker_pid = catalog::worker_pid(config.id);
@@ -71,10 +70,10 @@ void require_no_failed_table(const Request& request, const std::string& name) {
             "WHERE source_id = $1 AND state = 'failed' AND NOT paused ORDER BY name LIMIT 1",
             {request.source_id});
         if (!row.empty()) {
-            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "table \"" + row.text(0, 0) + "\" of source \"" + name + "\" failed", row.text(0, 1),
-                               row.is_null(0, 2) ? "replicator_tables says more; the other tables are up to date."
-                                                 : row.text(0, 2));
+            throw pg::SqlError(
+                ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                "table \"" + row.text(0, 0) + "\" of source \"" + name + "\" failed", row.text(0, 1),
+                row.is_null(0, 2) ? "replicator_tables says more; the other tables are up to date." : row.text(0, 2));
         }
     });
 }
@@ -88,9 +87,10 @@ TimestampTz deadline_of(const Arguments& values) {
     if (!timeout) {
         return 0;
     }
-    return pg::execute("SELECT (extract(epoch FROM clock_timestamp() + $1::interval "
-                       "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint",
-                       {*timeout})
+    return pg::execute(
+               "SELECT (extract(epoch FROM clock_timestamp() + $1::interval "
+               "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint",
+               {*timeout})
         .int64(0, 0);
 }
 

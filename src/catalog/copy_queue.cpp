@@ -96,9 +96,8 @@ void begin_table_copy(std::int32_t table_id, bool staging, const std::vector<cor
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
     std::int32_t number = 0;
     for (const core::ChunkRange& range : chunks) {
-        pg::execute(
-            "INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) VALUES ($1, $2, $3, $4)",
-            {table_id, number++, range.lower, range.upper});
+        pg::execute("INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) VALUES ($1, $2, $3, $4)",
+                    {table_id, number++, range.lower, range.upper});
     }
 }
 
@@ -223,8 +222,7 @@ void release_dead_leases(std::int32_t source_id, std::int64_t generation) {
         {source_id, generation});
 }
 
-void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key,
-                    const pg::SqlError& error) {
+void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key, const pg::SqlError& error) {
     pg::execute(
         "INSERT INTO replicator.quarantine (source_id, table_id, key, reason, sqlstate) VALUES ($1, $2, $3, $4, $5) "
         "ON CONFLICT (table_id, key) DO UPDATE SET reason = excluded.reason, sqlstate = excluded.sqlstate, "

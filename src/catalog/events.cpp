@@ -22,8 +22,7 @@ void record_failed_call(const pg::FailedCall& call) {
 }
 
 void prune_events(int retention_s) {
-    pg::execute("DELETE FROM replicator.event WHERE at < clock_timestamp() - $1 * interval '1 second'",
-                {retention_s});
+    pg::execute("DELETE FROM replicator.event WHERE at < clock_timestamp() - $1 * interval '1 second'", {retention_s});
 }
 
 }  // namespace pgrepl::catalog

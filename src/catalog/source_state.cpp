@@ -91,10 +91,10 @@ void set_source_version(std::int32_t source_id, const std::string& version) {
 }
 
 void take_requests(std::int32_t source_id, std::int64_t generation) {
-    require_changed(pg::execute(
-        "UPDATE replicator.source_state SET copy_sync_number = sync_requested "
-        "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation}));
+    require_changed(
+        pg::execute("UPDATE replicator.source_state SET copy_sync_number = sync_requested "
+                    "WHERE source_id = $1 AND generation = $2",
+                    {source_id, generation}));
 }
 
 void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
@@ -107,10 +107,10 @@ void begin_copy(std::int32_t source_id, std::int64_t generation, const std::stri
 }
 
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
-    require_changed(pg::execute(
-        "UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3 "
-        "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, durable}));
+    require_changed(
+        pg::execute("UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3 "
+                    "WHERE source_id = $1 AND generation = $2",
+                    {source_id, generation, durable}));
 }
 
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
@@ -143,8 +143,8 @@ void record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
         "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
         "next_retry_at = CASE WHEN $3 = 'backing_off' THEN clock_timestamp() + $8 * interval '1 millisecond' END "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, state, fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail,
-         fields.hint, retry_ms});
+        {source_id, generation, state, fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail, fields.hint,
+         retry_ms});
 }
 
 void note_no_copy_workers(std::int32_t source_id) {
@@ -166,8 +166,8 @@ std::vector<SourceWork> list_source_work() {
     pg::QueryResult const rows = pg::execute(kSourceWork);
     std::vector<SourceWork> work;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        work.push_back({static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2),
-                        rows.int64(i, 3)});
+        work.push_back(
+            {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
     }
     return work;
 }

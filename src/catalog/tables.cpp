@@ -63,7 +63,8 @@ void mark_gone(std::int32_t table_id) {
     pg::execute(
         "UPDATE replicator.source_table SET state = 'failed', reason = 'is no longer at the source', "
         "last_error = 'the table is no longer at the source', last_sqlstate = '42P01', "
-        "last_hint = 'Its target keeps the rows of the last copy. Call replicator_remove_table to stop replicating it.' "
+        "last_hint = 'Its target keeps the rows of the last copy. Call replicator_remove_table to stop replicating "
+        "it.' "
         "WHERE id = $1 AND state NOT IN ('excluded', 'unsupported')",
         {table_id});
     pg::execute("DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported')",

@@ -44,9 +44,7 @@ struct Value {
     } payload = {.uint64 = 0};
 
     [[nodiscard]] static Value null() noexcept { return {}; }
-    [[nodiscard]] static Value from_bool(bool v) noexcept {
-        return make(ValueKind::kBool, 0, Payload{.boolean = v});
-    }
+    [[nodiscard]] static Value from_bool(bool v) noexcept { return make(ValueKind::kBool, 0, Payload{.boolean = v}); }
     [[nodiscard]] static Value from_int64(std::int64_t v) noexcept {
         return make(ValueKind::kInt64, 0, Payload{.int64 = v});
     }

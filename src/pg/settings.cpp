@@ -41,23 +41,23 @@ void define_settings() {
     define_int("pg_replicator.memory_per_worker",
                "Memory a worker may use beside a fixed base and three times its largest row.",
                &values.memory_per_worker_kb, 8 * 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB);
-    define_int("pg_replicator.retry_initial", "Delay before the first retry after an error.",
-               &values.retry_initial_ms, 10, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
-    define_int("pg_replicator.retry_max", "Longest delay between two retries.", &values.retry_max_ms, 10,
-               86'400'000, PGC_SIGHUP, GUC_UNIT_MS);
+    define_int("pg_replicator.retry_initial", "Delay before the first retry after an error.", &values.retry_initial_ms,
+               10, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
+    define_int("pg_replicator.retry_max", "Longest delay between two retries.", &values.retry_max_ms, 10, 86'400'000,
+               PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.connect_timeout", "How long to wait for a source to answer, or for a lock in it.",
                &values.connect_timeout_ms, 100, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.keepalive_idle", "Idle time before keepalives are sent to a source.",
                &values.keepalive_idle_s, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
-    define_int("pg_replicator.keepalive_interval", "Time between keepalives to a source.",
-               &values.keepalive_interval_s, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
+    define_int("pg_replicator.keepalive_interval", "Time between keepalives to a source.", &values.keepalive_interval_s,
+               0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
     define_text("pg_replicator.allowed_hosts", "Hosts that sources may be on.",
                 "Comma-separated names or addresses; empty means any.", &values.allowed_hosts, PGC_SUSET);
     define_text("pg_replicator.sqlite_directories", "Directories in which SQLite sources may lie.",
                 "Comma-separated absolute paths; files elsewhere need the rights of pg_read_server_files.",
                 &values.sqlite_directories, PGC_SUSET);
-    define_int("pg_replicator.event_retention", "How long replicator_events keeps an event.",
-               &values.event_retention_s, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
+    define_int("pg_replicator.event_retention", "How long replicator_events keeps an event.", &values.event_retention_s,
+               0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
     define_bool("pg_replicator.failure_points", "For tests: workers end at the failure point that a file names.",
                 &values.failure_points, PGC_SIGHUP, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE);
     MarkGUCPrefixReserved("pg_replicator");

@@ -76,9 +76,7 @@ class QueryResult {
     }
     [[nodiscard]] bool is_null(std::size_t row, std::size_t column) const { return !cell(row, column); }
     /// Text of a value; the empty text for null.
-    [[nodiscard]] std::string text(std::size_t row, std::size_t column) const {
-        return cell(row, column).value_or("");
-    }
+    [[nodiscard]] std::string text(std::size_t row, std::size_t column) const { return cell(row, column).value_or(""); }
     /// Throws std::invalid_argument for null or what is no number: a defect of the caller's statement.
     [[nodiscard]] std::int64_t int64(std::size_t row, std::size_t column) const {
         return std::stoll(text(row, column));

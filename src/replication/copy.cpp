@@ -170,8 +170,8 @@ bool Copy::prepare_route(const catalog::CopyTable& table) {
         // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
         target::truncate_target(name);
     } else {
-        target::create_target(name, "Copy of " + table.name.qualified() + " of source " + config_.name +
-                                        ", kept by pg_replicator");
+        target::create_target(
+            name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
     }
     if (!existing) {
         pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);

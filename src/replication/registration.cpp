@@ -38,11 +38,11 @@ void check_schema(const std::string& schema, const catalog::SourceConfig& config
         "WHERE n.nspname = $1",
         {schema, pg::Param::oid(config.owner)});
     if (!row.empty() && !row.boolean(0, 0)) {
-        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                           "schema \"" + schema + "\" exists, and role \"" + config.owner_name +
-                               "\" may not create tables in it",
-                           "It would hold the target tables of source \"" + config.name + "\".",
-                           "Choose another target_schema, or GRANT CREATE ON SCHEMA to the role.");
+        throw pg::SqlError(
+            ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "schema \"" + schema + "\" exists, and role \"" + config.owner_name + "\" may not create tables in it",
+            "It would hold the target tables of source \"" + config.name + "\".",
+            "Choose another target_schema, or GRANT CREATE ON SCHEMA to the role.");
     }
     if (row.empty() &&
         !pg::execute("SELECT pg_catalog.has_database_privilege($1, pg_catalog.current_database(), 'CREATE')",

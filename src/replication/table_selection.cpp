@@ -61,8 +61,7 @@ void check_matches(const char* parameter, const Patterns& patterns, const std::v
     }
 }
 
-void check_contradiction(const char* included, const Patterns& include, const char* excluded,
-                         const Patterns& exclude) {
+void check_contradiction(const char* included, const Patterns& include, const char* excluded, const Patterns& exclude) {
     for (const std::string& pattern : include.value_or(std::vector<std::string>{})) {
         for (const std::string& other : exclude.value_or(std::vector<std::string>{})) {
             if (pattern == other) {

@@ -33,7 +33,8 @@ void check_filters(const catalog::SourceConfig& config);
 /// `*` stands for any characters, `?` for one. Case counts.
 bool matches_pattern(std::string_view pattern, std::string_view name) noexcept;
 
-/// A name of at most 63 bytes: itself, or its first 54 bytes (cut at a character), `_`, and 8 hex digits of its SHA-256.
+/// A name of at most 63 bytes: itself, or its first 54 bytes (cut at a character), `_`, and 8 hex digits of its
+/// SHA-256.
 std::string target_identifier(const std::string& name);
 
 }  // namespace pgrepl::replication

@@ -19,8 +19,7 @@ bool takes_heap_route(Relation relation) {
     const TupleConstr* const constraints = relation->rd_att->constr;
     bool const plain_heap = form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
                             !form->relispartition && relation->rd_att->natts == kColumns;
-    bool const checked =
-        constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored);
+    bool const checked = constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored);
     return plain_heap && !checked && !form->relhasindex && !form->relhasrules && !form->relhastriggers &&
            !form->relrowsecurity;
 }
@@ -49,13 +48,12 @@ BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_
         auto* const route = static_cast<HeapRoute*>(palloc0(sizeof(HeapRoute)));
         route->relation = relation;
         route->insert_state = GetBulkInsertState();
-        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator bulk load", 256 * 1024,
-                                               256 * 1024, 8 * 1024 * 1024);
+        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator bulk load", 256 * 1024, 256 * 1024,
+                                               8 * 1024 * 1024);
         return route;
     });
     if (heap_ == nullptr) {
-        pg::QueryResult const name =
-            pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
+        pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
         insert_ = "INSERT INTO " + name.text(0, 0) +
                   " (id, data, _synced_at) SELECT i, d, $3 FROM pg_catalog.unnest($1, $2) AS u(i, d)";
     }
@@ -94,8 +92,7 @@ void BulkLoad::append_to_heap(const EncodedRows& rows) {
                 ExecStoreVirtualTuple(slot);
             }
             MemoryContext const previous = MemoryContextSwitchTo(heap_->scratch);
-            table_multi_insert(heap_->relation, heap_->slots, count, command, 0,
-                               heap_->insert_state);
+            table_multi_insert(heap_->relation, heap_->slots, count, command, 0, heap_->insert_state);
             MemoryContextSwitchTo(previous);
             for (int i = 0; i < count; ++i) {
                 ExecClearTuple(heap_->slots[i]);
@@ -126,8 +123,7 @@ void BulkLoad::append_by_statement(const EncodedRows& rows) {
 }
 
 void BulkLoad::append_set_aside(const std::string& id) {
-    pg::execute("INSERT INTO " +
-                    pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid_)}).text(0, 0) +
+    pg::execute("INSERT INTO " + pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid_)}).text(0, 0) +
                     " (id, data) VALUES ($1, NULL)",
                 {id});
 }

@@ -37,8 +37,7 @@ constexpr const char* kInsert = R"(
 
 MergeCounts merge_table(const TargetName& staging, const TargetName& target) {
     auto const run = [&](const char* statement) {
-        std::string const sql =
-            replaced(replaced(statement, "{target}", target.sql()), "{staging}", staging.sql());
+        std::string const sql = replaced(replaced(statement, "{target}", target.sql()), "{staging}", staging.sql());
         return static_cast<std::int64_t>(pg::execute(sql).processed());
     };
     MergeCounts counts;

@@ -94,9 +94,8 @@ bool run_probe(const Database& database) {
     pg::probe_starts(database.oid);
     pg::WorkerArguments arguments;
     arguments.database = database.oid;
-    std::optional<pg::WorkerHandle> const probe =
-        pg::start_worker("pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + database.name,
-                         arguments, true);
+    std::optional<pg::WorkerHandle> const probe = pg::start_worker(
+        "pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + database.name, arguments, true);
     if (!probe) {
         pg::request_probe(database.oid);
         return false;
@@ -132,8 +131,7 @@ class Launcher {
         bool slot_missing = false;
         for (const Database& database : databases) {
             for (const pg::DatabaseWork& work : pg::database_work()) {
-                if (work.database == database.oid && is_due(work, GetCurrentTimestamp()) &&
-                    is_allowed(database.name)) {
+                if (work.database == database.oid && is_due(work, GetCurrentTimestamp()) && is_allowed(database.name)) {
                     slot_missing = !run_probe(database) || slot_missing;
                 }
             }

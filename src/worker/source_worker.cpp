@@ -165,8 +165,7 @@ class SourceWorker {
             catalog::set_source_version(source_id_, info.server_version);
             transaction.commit();
         }
-        std::unique_ptr<replication::Copy> const copy =
-            replication::Copy::resume_or_begin(context_, config_, *source);
+        std::unique_ptr<replication::Copy> const copy = replication::Copy::resume_or_begin(context_, config_, *source);
         CopyWorkers workers;
         start_copy_workers(*copy, workers);
         Outcome const outcome = supervise(*copy, workers);
@@ -224,16 +223,13 @@ class SourceWorker {
         }
         std::string const message = verdict.error.what();
         std::string const name = config_.name;
-        pg::CallPg([&] {
-            ereport(LOG, (errmsg("pg_replicator source \"%s\": %s", name.c_str(), message.c_str())));
-        });
+        pg::CallPg([&] { ereport(LOG, (errmsg("pg_replicator source \"%s\": %s", name.c_str(), message.c_str()))); });
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         if (state && state->generation == context_.generation) {
-            catalog::record_failure(source_id_, context_.generation, verdict.error,
-                                    verdict.retryable ? "backing_off" : "failed",
-                                    replication::retry_delay_ms(state->retry_count, config_.retry_initial_ms(),
-                                                                config_.retry_max_ms()));
+            catalog::record_failure(
+                source_id_, context_.generation, verdict.error, verdict.retryable ? "backing_off" : "failed",
+                replication::retry_delay_ms(state->retry_count, config_.retry_initial_ms(), config_.retry_max_ms()));
         }
         transaction.commit();
         return false;

@@ -40,9 +40,9 @@ pg::WorkerArguments begin_worker_session() {
 
 Installation installation() {
     pg::Transaction transaction;
-    pg::QueryResult const row =
-        pg::execute("SELECT extversion, current_database() FROM pg_catalog.pg_extension "
-                    "WHERE extname = 'pg_replicator'");
+    pg::QueryResult const row = pg::execute(
+        "SELECT extversion, current_database() FROM pg_catalog.pg_extension "
+        "WHERE extname = 'pg_replicator'");
     transaction.commit();
     if (row.empty()) {
         return Installation::kNone;

@@ -59,8 +59,8 @@ class SqliteChunks : public ::testing::Test {
         throw std::runtime_error("no table " + name);
     }
     /// Reads a chunk with random limits, beginning again at the resume bound now and then.
-    static void read(core::Snapshot& snapshot, const core::TableInfo& info, core::ChunkRange range, std::mt19937& random,
-                     std::map<std::int64_t, int>& seen) {
+    static void read(core::Snapshot& snapshot, const core::TableInfo& info, core::ChunkRange range,
+                     std::mt19937& random, std::map<std::int64_t, int>& seen) {
         core::RowBatch batch(info.layout.columns.size());
         auto reader = snapshot.open_chunk(info, range);
         while (reader->read(batch, {1 + random() % 40, std::size_t{1} << 20})) {
@@ -81,10 +81,12 @@ class SqliteChunks : public ::testing::Test {
 };
 
 TEST_F(SqliteChunks, every_row_is_read_exactly_once_whatever_the_limits_and_restarts) {
-    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE w (a TEXT, b INTEGER, PRIMARY KEY (a, b)) WITHOUT ROWID;");
+    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE w (a TEXT, b INTEGER, PRIMARY KEY (a, b)) WITHOUT "
+        "ROWID;");
     std::mt19937 random(42);
     std::uniform_int_distribution<std::int64_t> any(INT64_MIN, INT64_MAX);
-    run("BEGIN; INSERT INTO t VALUES (0, 'zero'), (-1, 'minus'), (9223372036854775807, 'most'), (-9223372036854775808, 'least')");
+    run("BEGIN; INSERT INTO t VALUES (0, 'zero'), (-1, 'minus'), (9223372036854775807, 'most'), (-9223372036854775808, "
+        "'least')");
     for (int i = 0; i < 2000; ++i) {
         run("INSERT OR IGNORE INTO t VALUES (" + std::to_string(i % 2 == 0 ? i : any(random)) + ", 'x')");
         run("INSERT INTO w VALUES ('k" + std::to_string(random() % 50) + "', " + std::to_string(i) + ")");
@@ -116,7 +118,8 @@ TEST_F(SqliteChunks, every_row_is_read_exactly_once_whatever_the_limits_and_rest
 
 TEST_F(SqliteChunks, a_state_can_be_joined_until_a_writer_commits) {
     for (const char* mode : {"WAL", "DELETE"}) {
-        run(std::string("PRAGMA journal_mode = ") + mode + "; DROP TABLE IF EXISTS t; CREATE TABLE t (v); INSERT INTO t VALUES (1)");
+        run(std::string("PRAGMA journal_mode = ") + mode +
+            "; DROP TABLE IF EXISTS t; CREATE TABLE t (v); INSERT INTO t VALUES (1)");
         auto const holder = open();
         auto const held = holder->open_snapshot({});
         auto const other = open();
@@ -132,7 +135,8 @@ TEST_F(SqliteChunks, a_state_can_be_joined_until_a_writer_commits) {
 }
 
 TEST_F(SqliteChunks, a_rollback_journal_file_that_changes_between_slices_is_noticed) {
-    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i "
+        "+ 1 "
         "FROM n WHERE i < 300000) SELECT i, 'some text of a row ' || i FROM n");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
@@ -187,7 +191,8 @@ TEST_F(SqliteChunks, a_wait_for_a_lock_ends_at_the_timeout_or_at_an_interrupt) {
 }
 
 TEST_F(SqliteChunks, large_values_are_handed_out_whole_one_row_a_batch) {
-    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, zeroblob(20000000)), (2, 'a'), (3, zeroblob(70000))");
+    run("CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, zeroblob(20000000)), (2, 'a'), (3, "
+        "zeroblob(70000))");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
     std::vector<core::TableInfo> const tables = snapshot->discover();

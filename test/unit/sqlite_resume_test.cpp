@@ -68,7 +68,9 @@ class SqliteResume : public SqliteTest, public testing::WithParamInterface<unsig
             for (std::size_t part = 0; part < parts_; ++part) {
                 values += literal() + ", ";
             }
-            program.run("INSERT OR IGNORE INTO " + name + " VALUES(" + values + std::to_string(i) + ")");
+            // Some are refused: a single INTEGER key takes integers only.
+            std::string const sql = "INSERT OR IGNORE INTO " + name + " VALUES(" + values + std::to_string(i) + ")";
+            sqlite3_exec(program.handle(), sql.c_str(), nullptr, nullptr, nullptr);
         }
         program.run("COMMIT");
     }

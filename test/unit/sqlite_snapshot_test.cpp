@@ -166,6 +166,14 @@ TEST_F(SqliteSnapshot, a_durable_snapshot_under_a_busy_writer_is_one_state_and_o
     }
 }
 
+TEST_F(SqliteSnapshot, opening_and_discovery_take_any_state_however_busy_the_writer) {
+    make_bank("delete");
+    auto const bank = start_bank(100);
+    for (int round = 0; round < 30; ++round) {
+        EXPECT_EQ(open(10'000)->discover().size(), 2U);
+    }
+}
+
 TEST_F(SqliteSnapshot, reading_in_slices_leaves_the_file_to_writers_in_between) {
     make_bank("delete");
     auto const source = open();

@@ -33,7 +33,15 @@ class SqliteSource final : public core::Source {
 
     core::SourceInfo describe() override { return info_; }
 
-    std::vector<core::TableInfo> discover() override { return open_snapshot({})->discover(); }
+    std::vector<core::TableInfo> discover() override {
+        std::unique_ptr<FileState> const state = open_state();
+        auto const read = [&] { return read_shapes(state->connection()); };
+        std::vector<core::TableInfo> tables;
+        for (TableShape& shape : within(*state, read, &FileState::enter_anew)) {
+            tables.push_back(std::move(shape.info));
+        }
+        return tables;
+    }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
         if (!request.join.text.empty()) {
@@ -58,7 +66,7 @@ class SqliteSource final : public core::Source {
   private:
     void describe(FileState& state) {
         Connection& connection = state.connection();
-        within(state, [&] {
+        auto const look = [&] {
             std::string const encoding = connection.query_text("PRAGMA encoding", "look at the encoding");
             std::string const page_size = connection.query_text("PRAGMA page_size", "look at the page size");
             std::string const mode =
@@ -67,7 +75,8 @@ class SqliteSource final : public core::Source {
                 state.identity().kind == StateIdentity::Kind::kStill ? ", read without locks" : "";
             info_ = {.server_version = std::string("SQLite ") + sqlite3_libversion(),
                      .description = mode + manner + ", " + encoding + ", page size " + page_size};
-        });
+        };
+        within(state, look, &FileState::enter_anew);
     }
 
     /// Throws kReplaced if the path has come to name another file since the source was opened.
