@@ -83,11 +83,14 @@ std::string sqlstate_text(int sqlstate) { return unpack_sql_state(sqlstate); }
 namespace detail {
 
 void throw_current_error(MemoryContext memory) {
-    MemoryContextSwitchTo(memory);
+    // The copy gets a context of its own: FreeErrorData would leave something behind with each error.
+    MemoryContext const scratch = AllocSetContextCreate(memory, "pg_replicator error", ALLOCSET_SMALL_SIZES);
+    MemoryContextSwitchTo(scratch);
     ErrorData* const data = CopyErrorData();
     FlushErrorState();
+    MemoryContextSwitchTo(memory);
     SqlError::Fields fields = fields_of(*data);
-    FreeErrorData(data);
+    MemoryContextDelete(scratch);
     throw SqlError(std::move(fields));
 }
 
@@ -128,6 +131,10 @@ void raise(std::optional<SqlError>& error) {
         data->assoc_context = CurrentMemoryContext;
     }
     error.reset();
+    // An error that PostgreSQL raised knows its context already; ThrowErrorData would add it once more.
+    if (data->context != nullptr) {
+        ReThrowError(data);
+    }
     ThrowErrorData(data);
     pg_unreachable();
 }

@@ -116,7 +116,7 @@ class SqliteTest : public testing::Test {
     [[nodiscard]] std::string scratch() const { return directory_ + "/scratch"; }
     TestInterrupts& interrupts() { return interrupts_; }
 
-    std::unique_ptr<core::Source> open(int timeout_ms = 2000, std::optional<std::string> other = {}) {
+    std::unique_ptr<core::Source> open(int timeout_ms = 2000, const std::optional<std::string>& other = {}) {
         core::SourceConfig config;
         config.url.kind = config.url.scheme = "sqlite";
         config.url.path = other.value_or(path_);

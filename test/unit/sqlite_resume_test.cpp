@@ -69,7 +69,8 @@ class SqliteResume : public SqliteTest, public testing::WithParamInterface<unsig
                 values += literal() + ", ";
             }
             // Some are refused: a single INTEGER key takes integers only.
-            std::string const sql = "INSERT OR IGNORE INTO " + name + " VALUES(" + values + std::to_string(i) + ")";
+            std::string sql = "INSERT OR IGNORE INTO ";
+            sql.append(name).append(" VALUES(").append(values).append(std::to_string(i)).append(")");
             sqlite3_exec(program.handle(), sql.c_str(), nullptr, nullptr, nullptr);
         }
         program.run("COMMIT");

@@ -186,7 +186,7 @@ std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
     auto connection = std::make_unique<Connection>(access.path, Connection::Access::kLive, access.busy_timeout_ms,
                                                    *access.interrupts);
     if (auto const reason = explain_header(*connection)) {
-        throw *reason;
+        throw SourceError(*reason);
     }
     if (header_says_wal(connection->read_header()) && !may_use_log(access, look)) {
         connection.reset();

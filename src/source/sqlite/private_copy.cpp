@@ -245,7 +245,7 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
 }
 
 std::string find_private_copy(const StateIdentity& identity, const std::string& scratch_directory) {
-    std::string const path = scratch_directory + "/" + identity.copy_name;
+    std::string path = scratch_directory + "/" + identity.copy_name;
     struct stat info = {};
     bool const our_name = identity.copy_name.starts_with(kPrefix) && identity.copy_name.find('/') == std::string::npos;
     if (!our_name || ::stat(path.c_str(), &info) != 0 || info.st_size != identity.copy_bytes) {

@@ -4,6 +4,7 @@
 #include "source/sqlite/row_query.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace pgrepl::sqlite {
 namespace {
@@ -42,7 +43,9 @@ std::vector<std::string> RowQuery::select(const std::string& conditions) const {
         for (std::size_t i = first; i < end; ++i) {
             sql += (i == first ? "" : ", ") + expressions_[i];
         }
-        statements.push_back(sql + from_ + conditions);
+        sql += from_;
+        sql += conditions;
+        statements.push_back(std::move(sql));
     }
     return statements;
 }
