@@ -68,14 +68,6 @@ bool names_a_secret(std::string_view name) {
                        [&](std::string_view word) { return lower.find(word) != std::string::npos; });
 }
 
-/// What stands behind a ? may be the rest of a password that holds one.
-std::string shown_parameter(const std::string& name) {
-    bool const plain = std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    });
-    return plain ? "the parameter " + name : "a parameter";
-}
-
 std::string encode(std::string_view text, std::string_view keep) {
     constexpr char kHex[] = "0123456789ABCDEF";
     std::string out;
@@ -100,15 +92,18 @@ std::map<std::string, std::string> parse_query(std::string_view text) {
         std::size_t const end = std::min(text.find('&'), text.size());
         std::string_view const item = text.substr(0, end);
         std::size_t const equals = item.find('=');
+        // Names are not quoted in errors: what stands behind a ? may be the rest of a password that holds one.
         if (!item.empty()) {
             std::string name = decode(item.substr(0, equals));
             if (name != "password" && names_a_secret(name)) {
-                fail("malformed URL: " + shown_parameter(name) + " would hold a secret",
-                     "Only a password can be kept apart from the URL.", "Leave the parameter out.");
+                fail("malformed URL: a parameter would hold a secret",
+                     "Only the parameter password can be kept apart from the URL, not others that hold a password, a "
+                     "passphrase, a secret or authMechanismProperties.",
+                     "Leave the parameter out.");
             }
             std::string value = equals == std::string_view::npos ? "" : decode(item.substr(equals + 1));
-            if (!query.emplace(name, std::move(value)).second) {
-                fail("malformed URL: " + shown_parameter(name) + " is given twice", "", "Give it once.");
+            if (!query.emplace(std::move(name), std::move(value)).second) {
+                fail("malformed URL: a parameter is given twice", "", "Give each parameter once.");
             }
         }
         text.remove_prefix(std::min(end + 1, text.size()));
