@@ -116,6 +116,7 @@ class SourceWorker {
         context_ = {source_id_, catalog::begin_generation(source_id_, MyProcPid), config_.owner, 0};
         transaction.commit();
         pg::set_application_name("pg_replicator source " + config_.name);
+        limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
         return true;
     }
 

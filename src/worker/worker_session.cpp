@@ -24,18 +24,21 @@ pg::WorkerArguments begin_worker_session() {
     pg::set_up_worker_signals();
     pg::WorkerArguments const arguments = pg::read_worker_arguments();
     pg::connect_worker(arguments.database);
-    int const memory_kb = pg::settings().memory_per_worker_kb;
     set("search_path", "pg_catalog, pg_temp");
     // As native apply: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
     set("session_replication_role", "replica");
-    set("maintenance_work_mem", std::to_string(memory_kb) + "kB");
-    set("work_mem", std::to_string(memory_kb / 4) + "kB");
+    limit_memory(pg::settings().memory_per_worker_kb);
     set("row_security", "off");
     set("statement_timeout", "0");
     set("lock_timeout", "0");
     set("idle_in_transaction_session_timeout", "0");
     set("default_transaction_read_only", "off");
     return arguments;
+}
+
+void limit_memory(int memory_kb) {
+    set("maintenance_work_mem", std::to_string(memory_kb) + "kB");
+    set("work_mem", std::to_string(memory_kb / 4) + "kB");
 }
 
 Installation installation() {

@@ -8,6 +8,9 @@ namespace pgrepl::worker {
 /// Signals, connection, and the settings that our statements rely on.
 pg::WorkerArguments begin_worker_session();
 
+/// Lets index builds and merges use this much memory; a source's option may differ from the setting.
+void limit_memory(int memory_kb);
+
 enum class Installation {
     kNone,          ///< the database does not have the extension (any more)
     kOtherVersion,  ///< it has another version than the loaded library: a restart is due

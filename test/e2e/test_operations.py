@@ -208,3 +208,24 @@ class TestOtherServers:
             assert not server.workers("source worker")
         finally:
             server.destroy()
+
+    def test_in_recovery_nothing_starts_and_promotion_starts_it(self, files, database, many_rows):
+        path = database("rec.db", many_rows(1000))
+        server = PrivateCluster({"pg_replicator.enabled": "off"})
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            server.query("SELECT replicator_init(%s, name => 'rec')", (f"sqlite://{path}",))
+            server.stop()
+            server.configure(**{"pg_replicator.enabled": "on"})
+            signal_file = os.path.join(server.data, "standby.signal")
+            open(signal_file, "w").close()
+            os.chmod(signal_file, 0o666)
+            server.start()
+            assert server.query("SELECT pg_is_in_recovery()") == [(True,)]
+            assert "recovery" in server.status("rec")["hint"]
+            assert not server.workers("launcher") and not server.workers("source worker")
+            server.query("SELECT pg_promote()")
+            server.wait_for_copy("rec")
+            assert server.query("SELECT count(*) FROM rec.t")[0][0] == 1000
+        finally:
+            server.destroy()
