@@ -16,6 +16,8 @@ PGDLLEXPORT void pg_replicator_launcher_main(Datum);
 PGDLLEXPORT void pg_replicator_probe_main(Datum);
 PGDLLEXPORT void pg_replicator_source_worker_main(Datum);
 PGDLLEXPORT void pg_replicator_copy_worker_main(Datum);
+PGDLLEXPORT void pg_replicator_job_worker_main(Datum);
+PGDLLEXPORT void pg_replicator_index_worker_main(Datum);
 
 void _PG_init() {
     pgrepl::pg::GuardedEntry([] {
@@ -34,4 +36,6 @@ void pg_replicator_source_worker_main(Datum /*unused*/) {
     pgrepl::pg::GuardedEntry(pgrepl::worker::source_worker_main);
 }
 void pg_replicator_copy_worker_main(Datum /*unused*/) { pgrepl::pg::GuardedEntry(pgrepl::worker::copy_worker_main); }
+void pg_replicator_job_worker_main(Datum /*unused*/) { pgrepl::pg::GuardedEntry(pgrepl::worker::job_worker_main); }
+void pg_replicator_index_worker_main(Datum /*unused*/) { pgrepl::pg::GuardedEntry(pgrepl::worker::index_worker_main); }
 }

@@ -71,6 +71,27 @@ CREATE FUNCTION replicator_resume_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resume_table';
 COMMENT ON FUNCTION replicator_resume_table(text, text) IS 'Takes a paused table in again, and brings it up to date';
 
+CREATE FUNCTION replicator_verify(name text, tables text[] DEFAULT NULL)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_verify';
+COMMENT ON FUNCTION replicator_verify(text, text[]) IS
+    'Compares tables with the source, all of them if none is named; returns the number of the job, see replicator_jobs';
+
+CREATE FUNCTION replicator_repair(name text, "table" text)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_repair';
+COMMENT ON FUNCTION replicator_repair(text, text) IS
+    'Compares a table with the source and mends what differs; returns the number of the job, see replicator_jobs';
+
+CREATE FUNCTION replicator_cancel_job(job bigint)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_cancel_job';
+COMMENT ON FUNCTION replicator_cancel_job(bigint) IS 'Ends a comparison or a repair; what was repaired stays repaired';
+
+CREATE FUNCTION replicator_replay(
+    name text, "table" text DEFAULT NULL, key text DEFAULT NULL,
+    OUT database text, OUT schema text, OUT table_name text, OUT row_key text, OUT stored boolean, OUT reason text
+) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_replay';
+COMMENT ON FUNCTION replicator_replay(text, text, text) IS
+    'Tries rows again that were set aside: of a source, of one of its tables, or one row; returns what came of each';
+
 CREATE PROCEDURE replicator_wait(name text, timeout interval DEFAULT NULL)
 LANGUAGE C AS 'MODULE_PATHNAME', 'pg_replicator_wait';
 COMMENT ON PROCEDURE replicator_wait(text, interval) IS
@@ -96,3 +117,9 @@ COMMENT ON FUNCTION replicator.request_probe() IS 'Has the launcher look at this
 CREATE FUNCTION replicator.library_version()
 RETURNS text LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_library_version';
 COMMENT ON FUNCTION replicator.library_version() IS 'Version of the loaded library';
+
+CREATE FUNCTION replicator.worker_phases(
+    OUT pid integer, OUT source_id integer, OUT table_id integer, OUT phase text, OUT rows_done bigint,
+    OUT rows_total bigint, OUT since timestamptz
+) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_worker_phases';
+COMMENT ON FUNCTION replicator.worker_phases() IS 'What each worker of this database does now';

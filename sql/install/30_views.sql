@@ -1,9 +1,10 @@
 -- The views. Everything that changes with the clock (lag, rates, whether a worker lives) is computed by the reader.
 
--- What pg_stat_get_activity shows of our workers to anyone who may read the views: pid and type.
-CREATE FUNCTION replicator.live_workers(OUT pid integer, OUT worker_type text)
+-- What pg_stat_get_activity shows of our workers to anyone who may read the views: pid, type, what they wait for.
+CREATE FUNCTION replicator.live_workers(
+    OUT pid integer, OUT worker_type text, OUT wait_event_type text, OUT wait_event text)
 RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT a.pid, a.backend_type FROM pg_catalog.pg_stat_get_activity(NULL) a
+    SELECT a.pid, a.backend_type, a.wait_event_type, a.wait_event FROM pg_catalog.pg_stat_get_activity(NULL) a
     WHERE a.backend_type LIKE 'pg\_replicator%'
 $$;
 COMMENT ON FUNCTION replicator.live_workers() IS 'Processes of pg_replicator that are alive';
@@ -176,7 +177,7 @@ COMMENT ON COLUMN replicator_events.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN replicator_events.message IS 'Text of the error';
 
 CREATE VIEW replicator_quarantine AS
-SELECT s.name AS source, t.database, t.schema, t.name AS "table", q.key, q.reason, q.sqlstate, q.first_seen, q.last_seen, q.tries
+SELECT s.name AS source, t.database, t.schema, t.name AS "table", q.key, q.operation, q.reason, q.detail, q.sqlstate, q.first_seen, q.last_seen, q.tries
 FROM replicator.quarantine q
 JOIN replicator.source_table t ON t.id = q.table_id
 JOIN replicator.source s ON s.id = q.source_id;
@@ -186,8 +187,152 @@ COMMENT ON COLUMN replicator_quarantine.database IS 'Database at the source';
 COMMENT ON COLUMN replicator_quarantine.schema IS 'Schema at the source';
 COMMENT ON COLUMN replicator_quarantine."table" IS 'Table at the source';
 COMMENT ON COLUMN replicator_quarantine.key IS 'The row''s id, as the target table would have it';
+COMMENT ON COLUMN replicator_quarantine.operation IS 'write: the row could not be stored; delete: it could not be deleted';
+COMMENT ON COLUMN replicator_quarantine.detail IS 'Detail of the error';
 COMMENT ON COLUMN replicator_quarantine.reason IS 'Why it could not be stored';
 COMMENT ON COLUMN replicator_quarantine.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN replicator_quarantine.first_seen IS 'When it was first set aside';
 COMMENT ON COLUMN replicator_quarantine.last_seen IS 'When it was last tried';
 COMMENT ON COLUMN replicator_quarantine.tries IS 'How often it was tried';
+
+CREATE VIEW replicator_jobs AS
+SELECT j.id AS job,
+       j.kind,
+       s.name AS source,
+       t.database,
+       t.schema,
+       t.name AS "table",
+       CASE WHEN j.state IN ('failed', 'canceled') AND jt.state IN ('pending', 'running') THEN j.state ELSE jt.state END AS state,
+       CASE WHEN jt.finished_at IS NULL THEN coalesce(w.rows_done, 0) ELSE jt.rows_compared END AS rows_compared,
+       greatest(t.rows_expected, t.rows_copied) AS rows_expected,
+       jt.changed,
+       jt.missing,
+       jt.extra,
+       jt.unconfirmed,
+       jt.quarantined,
+       jt.repaired,
+       coalesce(jt.last_error, j.last_error) AS last_error,
+       coalesce(jt.last_hint, j.last_hint) AS hint,
+       j.requested_by,
+       j.requested_at,
+       jt.started_at,
+       jt.finished_at
+FROM replicator.job j
+JOIN replicator.source s ON s.id = j.source_id
+JOIN replicator.job_table jt ON jt.job_id = j.id
+JOIN replicator.source_table t ON t.id = jt.table_id
+LEFT JOIN replicator.worker_phases() w ON w.pid = j.worker_pid AND w.table_id = t.id AND w.phase = 'comparing'
+     AND j.state = 'running';
+COMMENT ON VIEW replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
+COMMENT ON COLUMN replicator_jobs.job IS 'Number that replicator_verify or replicator_repair returned';
+COMMENT ON COLUMN replicator_jobs.kind IS 'verify or repair';
+COMMENT ON COLUMN replicator_jobs.source IS 'Name of the source';
+COMMENT ON COLUMN replicator_jobs.database IS 'Database at the source';
+COMMENT ON COLUMN replicator_jobs.schema IS 'Schema at the source';
+COMMENT ON COLUMN replicator_jobs."table" IS 'Table at the source';
+COMMENT ON COLUMN replicator_jobs.state IS 'pending, running, done, behind (see unconfirmed), failed, canceled';
+COMMENT ON COLUMN replicator_jobs.rows_compared IS 'Rows of the source that have been compared';
+COMMENT ON COLUMN replicator_jobs.rows_expected IS 'Estimate of the rows to compare';
+COMMENT ON COLUMN replicator_jobs.changed IS 'Rows whose data differs';
+COMMENT ON COLUMN replicator_jobs.missing IS 'Rows that the target does not have';
+COMMENT ON COLUMN replicator_jobs.extra IS 'Rows that only the target has';
+COMMENT ON COLUMN replicator_jobs.unconfirmed IS 'Rows that differed at one look but may be changes that are not copied yet';
+COMMENT ON COLUMN replicator_jobs.quarantined IS 'Rows that differ because they were set aside';
+COMMENT ON COLUMN replicator_jobs.repaired IS 'Rows that were mended';
+COMMENT ON COLUMN replicator_jobs.last_error IS 'Why the table, or the job, could not be done';
+COMMENT ON COLUMN replicator_jobs.hint IS 'What to do';
+COMMENT ON COLUMN replicator_jobs.requested_by IS 'Who asked for it';
+COMMENT ON COLUMN replicator_jobs.requested_at IS 'When';
+COMMENT ON COLUMN replicator_jobs.started_at IS 'When the table was begun';
+COMMENT ON COLUMN replicator_jobs.finished_at IS 'When it was done';
+
+CREATE VIEW replicator_differences AS
+SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", d.key, d.kind AS difference, d.repaired, d.found_at
+FROM replicator.difference d
+JOIN replicator.source_table t ON t.id = d.table_id
+JOIN replicator.source s ON s.id = t.source_id;
+COMMENT ON VIEW replicator_differences IS 'Rows that comparisons found to differ: the first thousand of each table of a job';
+COMMENT ON COLUMN replicator_differences.job IS 'Number of the job';
+COMMENT ON COLUMN replicator_differences.source IS 'Name of the source';
+COMMENT ON COLUMN replicator_differences.database IS 'Database at the source';
+COMMENT ON COLUMN replicator_differences.schema IS 'Schema at the source';
+COMMENT ON COLUMN replicator_differences."table" IS 'Table at the source';
+COMMENT ON COLUMN replicator_differences.key IS 'The row''s id';
+COMMENT ON COLUMN replicator_differences.difference IS 'changed, missing (in the target) or extra (only there)';
+COMMENT ON COLUMN replicator_differences.repaired IS 'Whether it was mended';
+COMMENT ON COLUMN replicator_differences.found_at IS 'When it was found';
+
+CREATE VIEW replicator_indexes AS
+SELECT s.name AS source,
+       t.database,
+       t.schema,
+       t.name AS "table",
+       CASE WHEN t.target_name IS NOT NULL THEN format('%I.%I', t.target_schema, t.target_name) END AS target,
+       i.name AS index,
+       i.method,
+       replace(i.definition, E'\n', '') AS definition,
+       CASE WHEN i.state = 'ready' AND x.indexrelid IS NULL THEN 'missing'
+            WHEN i.state = 'ready' AND NOT x.indisvalid THEN 'invalid' ELSE i.state END AS state,
+       pg_catalog.pg_relation_size(x.indexrelid) AS bytes,
+       i.started_at,
+       i.finished_at,
+       i.last_error,
+       i.last_hint AS hint
+FROM replicator.target_index i
+JOIN replicator.source_table t ON t.id = i.table_id
+JOIN replicator.source s ON s.id = t.source_id
+LEFT JOIN pg_catalog.pg_index x
+     ON x.indexrelid = pg_catalog.to_regclass(format('%I.%I', t.target_schema, i.name));
+COMMENT ON VIEW replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
+COMMENT ON COLUMN replicator_indexes.source IS 'Name of the source';
+COMMENT ON COLUMN replicator_indexes.database IS 'Database at the source';
+COMMENT ON COLUMN replicator_indexes.schema IS 'Schema at the source';
+COMMENT ON COLUMN replicator_indexes."table" IS 'Table at the source';
+COMMENT ON COLUMN replicator_indexes.target IS 'Target table';
+COMMENT ON COLUMN replicator_indexes.index IS 'Name of the index';
+COMMENT ON COLUMN replicator_indexes.method IS 'btree or gin';
+COMMENT ON COLUMN replicator_indexes.definition IS 'What is indexed';
+COMMENT ON COLUMN replicator_indexes.state IS 'pending (until the table has been copied), building, ready, failed; missing or invalid: built again soon';
+COMMENT ON COLUMN replicator_indexes.bytes IS 'Its size';
+COMMENT ON COLUMN replicator_indexes.started_at IS 'When its last build began';
+COMMENT ON COLUMN replicator_indexes.finished_at IS 'When its last build ended';
+COMMENT ON COLUMN replicator_indexes.last_error IS 'Why it could not be built';
+COMMENT ON COLUMN replicator_indexes.hint IS 'What to do about it';
+
+CREATE VIEW replicator_progress AS
+SELECT p.pid,
+       replace(w.worker_type, 'pg_replicator ', '') AS worker,
+       s.name AS source,
+       t.database,
+       t.schema,
+       t.name AS "table",
+       p.phase || coalesce(': ' || c.phase, '') AS phase,
+       coalesce(nullif(c.tuples_done, 0), p.rows_done) AS rows_done,
+       coalesce(nullif(c.tuples_total, 0), p.rows_total) AS rows_total,
+       CASE WHEN coalesce(nullif(c.tuples_total, 0), p.rows_total) > 0
+            THEN round(least(100.0, 100.0 * coalesce(nullif(c.tuples_done, 0), p.rows_done)
+                                    / coalesce(nullif(c.tuples_total, 0), p.rows_total)), 1) END AS percent,
+       round(p.rows_done / greatest(extract(epoch FROM clock_timestamp() - p.since), 0.001)) AS rows_per_second,
+       clock_timestamp() - p.since AS elapsed,
+       w.wait_event_type,
+       w.wait_event
+FROM replicator.worker_phases() p
+JOIN replicator.live_workers() w ON w.pid = p.pid
+LEFT JOIN replicator.source s ON s.id = p.source_id
+LEFT JOIN replicator.source_table t ON t.id = p.table_id
+LEFT JOIN pg_catalog.pg_stat_progress_create_index c ON c.pid = p.pid;
+COMMENT ON VIEW replicator_progress IS 'What each worker does now, and how far it is';
+COMMENT ON COLUMN replicator_progress.pid IS 'Process';
+COMMENT ON COLUMN replicator_progress.worker IS 'source worker, copy worker, job worker or index worker';
+COMMENT ON COLUMN replicator_progress.source IS 'Name of the source';
+COMMENT ON COLUMN replicator_progress.database IS 'Database at the source';
+COMMENT ON COLUMN replicator_progress.schema IS 'Schema at the source';
+COMMENT ON COLUMN replicator_progress."table" IS 'Table at the source, if the phase is about one';
+COMMENT ON COLUMN replicator_progress.phase IS 'opening the source, copying, comparing and staging, merging, comparing, creating an index, …';
+COMMENT ON COLUMN replicator_progress.rows_done IS 'Rows done by this worker since the phase began';
+COMMENT ON COLUMN replicator_progress.rows_total IS 'Estimate of the rows of the phase; null: not known';
+COMMENT ON COLUMN replicator_progress.percent IS 'Part of them that is done';
+COMMENT ON COLUMN replicator_progress.rows_per_second IS 'Rows a second since the phase began';
+COMMENT ON COLUMN replicator_progress.elapsed IS 'Time since the phase began';
+COMMENT ON COLUMN replicator_progress.wait_event_type IS 'What it waits for, as in pg_stat_activity';
+COMMENT ON COLUMN replicator_progress.wait_event IS 'What it waits for, as in pg_stat_activity';

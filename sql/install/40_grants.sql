@@ -14,9 +14,11 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON replicator_status, replicator_tables, replicator_events, replicator_quarantine TO pg_monitor;
+GRANT SELECT ON replicator_status, replicator_tables, replicator_events, replicator_quarantine, replicator_jobs,
+    replicator_differences, replicator_indexes, replicator_progress TO pg_monitor;
 -- Functions in a view are called with the reader's rights.
-GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version(),
+    replicator.worker_phases() TO pg_monitor;
 
 -- Have the launcher notice this database. Without preload this does nothing.
 SELECT replicator.request_probe();

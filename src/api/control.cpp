@@ -3,7 +3,10 @@
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
+#include "api/table_arguments.hpp"
+#include "catalog/jobs.hpp"
 #include "catalog/tables.hpp"
+#include "catalog/target_indexes.hpp"
 #include "core/version.hpp"
 #include "pg/compat.hpp"
 #include "pg/shared_state.hpp"
@@ -34,32 +37,11 @@ Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     PG_RETURN_VOID();
 }
 
-void require_known_tables(const catalog::SourceConfig& config, const std::vector<std::string>& names) {
-    std::vector<catalog::SourceTable> const tables = catalog::list_tables(config.id);
-    for (const std::string& name : names) {
-        bool found = false;
-        for (const catalog::SourceTable& table : tables) {
-            found = found || table.name.table == name || table.name.qualified() == name;
-        }
-        if (!found) {
-            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "source \"" + config.name + "\" has no table \"" + name + "\"",
-                               "It was not there when the source was last read.",
-                               "replicator_tables lists its tables.");
-        }
-    }
-}
-
-void require_running(const catalog::SourceConfig& config) {
-    if (config.paused || !catalog::has_state(config.id)) {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                           "source \"" + config.name + "\" is " + (config.paused ? "paused" : "restored"),
-                           "Nothing is read from it in this state.", "Call replicator_resume first.");
-    }
-}
-
 Datum sync(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_sync", [](const catalog::SourceConfig& config, const Arguments& values) {
-        require_known_tables(config, values.text_array(1, "tables").value_or(std::vector<std::string>{}));
+        for (const std::string& table : values.text_array(1, "tables").value_or(std::vector<std::string>{})) {
+            (void)require_table(config, table);
+        }
         require_running(config);
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
@@ -69,6 +51,7 @@ Datum sync(FunctionCallInfo fcinfo) {
 Datum pause(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_pause", [](const catalog::SourceConfig& config, const Arguments&) {
         catalog::set_paused(config.id, true);
+        interrupt_side_workers(config);
     });
 }
 
@@ -82,11 +65,16 @@ Datum resume(FunctionCallInfo fcinfo) {
         replication::check_source_allowed(config);
         catalog::create_state(config.id);
         catalog::clear_failure(config.id);
+        catalog::retry_failed_indexes(config.id);
         catalog::set_paused(config.id, false);
     });
 }
 
 void drop_target_tables(const catalog::SourceConfig& config) {
+    // A worker that builds an index holds a lock on the table until it ends.
+    for (int const pid : catalog::job_and_index_pids(config.id)) {
+        pg::interrupt_worker(pid);
+    }
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
         target::TargetName const name{table.target_schema, table.target_name};
         if (table.target_created && target::find_table(name)) {
@@ -98,14 +86,15 @@ void drop_target_tables(const catalog::SourceConfig& config) {
 
 Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
+        interrupt_side_workers(config);
         if (values.boolean(1).value_or(false)) {
             drop_target_tables(config);
         }
         for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
-            target::drop_staging(table.id);
+            target::drop_side_tables(table.id);
         }
         catalog::remove_source(config.id);
-        replication::remove_scratch_directory(config.id);
+        replication::remove_scratch_directories(config.id);
     });
 }
 

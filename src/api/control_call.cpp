@@ -2,9 +2,9 @@
 
 #include "api/control_call.hpp"
 
-#include <exception>
-
 #include "catalog/events.hpp"
+#include "catalog/jobs.hpp"
+#include "pg/scoped_setting.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -12,28 +12,6 @@
 namespace pgrepl::api {
 
 namespace {
-
-/// search_path for the scope. When it is left by an exception the transaction's end restores the setting.
-class PinnedSearchPath {
-  public:
-    PinnedSearchPath() : level_(NewGUCNestLevel()), exceptions_(std::uncaught_exceptions()) {
-        pg::CallPg([] {
-            set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-                              0, false);
-        });
-    }
-    ~PinnedSearchPath() {
-        if (std::uncaught_exceptions() == exceptions_) {
-            AtEOXact_GUC(true, level_);
-        }
-    }
-    PinnedSearchPath(const PinnedSearchPath&) = delete;
-    PinnedSearchPath& operator=(const PinnedSearchPath&) = delete;
-
-  private:
-    int level_;
-    int exceptions_;
-};
 
 /// Written without SQL: a failed call's arguments are needed when its transaction is aborted.
 std::string as_json(const RecordedArguments& arguments) {
@@ -82,7 +60,7 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
         pg::require_preload();
         {
             pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-            PinnedSearchPath const pinned;
+            pg::ScopedSetting const pinned("search_path", "pg_catalog, pg_temp");
             body(context);
             catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
         }
@@ -98,7 +76,7 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
 void run_as_catalog(const std::function<void(Oid caller)>& body) {
     Oid const caller = GetUserId();
     pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-    PinnedSearchPath const pinned;
+    pg::ScopedSetting const pinned("search_path", "pg_catalog, pg_temp");
     body(caller);
 }
 
@@ -121,6 +99,20 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller) {
                            "Only members of that role and superusers may control it.");
     }
     return *config;
+}
+
+void require_running(const catalog::SourceConfig& config) {
+    if (config.paused || !catalog::has_state(config.id)) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "source \"" + config.name + "\" is " + (config.paused ? "paused" : "restored"),
+                           "Nothing is read from it in this state.", "Call replicator_resume first.");
+    }
+}
+
+void interrupt_side_workers(const catalog::SourceConfig& config) {
+    for (int const pid : catalog::job_and_index_pids(config.id)) {
+        pg::interrupt_at_commit(pid);
+    }
 }
 
 void hide_statement(const char* action) {

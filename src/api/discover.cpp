@@ -3,6 +3,7 @@
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
+#include "api/result_rows.hpp"
 #include "pg/spi.hpp"
 #include "pg/wait.hpp"
 #include "replication/source_access.hpp"
@@ -10,23 +11,6 @@
 namespace pgrepl::api {
 
 namespace {
-
-constexpr int kColumns = 10;
-
-/// One row of the result as C strings, null for SQL NULL; built by the types' input functions.
-void put_row(ReturnSetInfo* result, const std::vector<std::optional<std::string>>& cells) {
-    const char* values[kColumns];
-    for (int i = 0; i < kColumns; ++i) {
-        const auto& cell = cells[static_cast<std::size_t>(i)];
-        values[i] = cell ? cell->c_str() : nullptr;
-    }
-    pg::CallPg([&] {
-        AttInMetadata* const metadata = TupleDescGetAttInMetadata(result->setDesc);
-        HeapTuple const tuple = BuildTupleFromCStrings(metadata, const_cast<char**>(values));
-        tuplestore_puttuple(result->setResult, tuple);
-        heap_freetuple(tuple);
-    });
-}
 
 std::string array_text(const std::vector<std::string>& elements) {
     return pg::execute("SELECT $1", {elements}).text(0, 0);
@@ -66,14 +50,13 @@ std::vector<core::TableInfo> discover_tables(const std::string& url, Oid caller)
 Datum discover(FunctionCallInfo fcinfo) {
     hide_statement("replicator_discover");
     Arguments const values(fcinfo);
-    pg::CallPg([&] { InitMaterializedSRF(fcinfo, 0); });
-    auto* const result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
+    ResultRows result(fcinfo);
     run_as_catalog([&](Oid caller) {
         for (const core::TableInfo& table : discover_tables(values.required_text(0, "source_url"), caller)) {
             auto const optional = [](const std::string& text) {
                 return text.empty() ? std::nullopt : std::optional(text);
             };
-            put_row(result, {table.name.database, table.name.schema, table.name.table, table.kind, columns_json(table),
+            result.add({table.name.database, table.name.schema, table.name.table, table.kind, columns_json(table),
                              array_text(table.key_names), number_text(table.estimated_rows),
                              number_text(table.estimated_bytes), table.unsupported_reason.empty() ? "t" : "f",
                              optional(table.unsupported_reason.empty() ? table.note : table.unsupported_reason)});

@@ -5,7 +5,9 @@
 #include "api/entry.hpp"
 #include "api/source_arguments.hpp"
 #include "catalog/tables.hpp"
+#include "catalog/target_indexes.hpp"
 #include "pg/spi.hpp"
+#include "replication/index_rules.hpp"
 
 namespace pgrepl::api {
 
@@ -91,9 +93,13 @@ Datum alter(FunctionCallInfo fcinfo) {
                               arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases;
         if (reselect) {
             discover_and_register(config);
+        } else if (arguments.rules) {
+            replication::apply_index_rules(config);
         }
+        interrupt_side_workers(config);
         if (!restored) {
             catalog::clear_failure(config.id);
+            catalog::retry_failed_indexes(config.id);
             if (reselect) {
                 catalog::request_sync(config.id);
             }

@@ -4,6 +4,7 @@
 
 #include "pg/spi.hpp"
 #include "pg/wait.hpp"
+#include "replication/index_rules.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
 
@@ -68,19 +69,6 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
     check_mode(config);
 }
 
-void check_rules(const std::string& rules) {
-    pg::QueryResult const kind = pg::execute("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {rules});
-    if (kind.text(0, 0) != "object") {
-        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "rules must be a JSON object",
-                           "It is of type " + kind.text(0, 0) + ".", "Leave rules out.");
-    }
-    pg::QueryResult const keys = pg::execute("SELECT pg_catalog.jsonb_object_keys($1::jsonb) LIMIT 1", {rules});
-    if (!keys.empty()) {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "unknown rule \"" + keys.text(0, 0) + "\"",
-                           "SQLite sources have no rules: every table has a key.", "Leave rules out.");
-    }
-}
-
 void check_target_schema(const std::string& schema) {
     if (schema.empty()) {
         throw pg::SqlError(ERRCODE_INVALID_SCHEMA_NAME, "target_schema must not be empty",
@@ -143,7 +131,7 @@ void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
     take(arguments.rules, config.rules);
     take(arguments.options, config.options);
     check_target_schema(config.target_schema);
-    check_rules(config.rules);
+    replication::check_rules(config.rules, config.owner);
     config.parsed_options = catalog::parse_source_options(config.options);
     replication::check_filters(config);
 }
@@ -161,6 +149,7 @@ void discover_and_register(const catalog::SourceConfig& config) {
     }
     std::vector<replication::PlannedTable> const planned = replication::select_tables(config, tables);
     replication::check_selection(config, tables, planned);
+    replication::check_tables_of_rules(config.rules, tables);
     replication::check_targets(config, planned);
     replication::register_discovered_tables(config, tables);
 }

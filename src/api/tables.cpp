@@ -3,12 +3,11 @@
 // A source without a change log shows one state in all of its tables: whatever brings one table up to date is a
 // refresh of the whole source.
 
-#include <algorithm>
-
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/source_arguments.hpp"
+#include "api/table_arguments.hpp"
 #include "catalog/tables.hpp"
 
 namespace pgrepl::api {
@@ -29,36 +28,6 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     PG_RETURN_VOID();
 }
 
-catalog::SourceTable require_table(const catalog::SourceConfig& config, const std::string& name) {
-    std::vector<catalog::SourceTable> const tables = catalog::list_tables(config.id);
-    std::vector<catalog::SourceTable> found;
-    std::copy_if(tables.begin(), tables.end(), std::back_inserter(found), [&](const catalog::SourceTable& table) {
-        return table.name.table == name || table.name.qualified() == name;
-    });
-    if (found.empty()) {
-        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "source \"" + config.name + "\" has no table \"" + name + "\"",
-                           "It was not there when the source was last read.", "replicator_tables lists its tables.");
-    }
-    if (found.size() > 1) {
-        throw pg::SqlError(
-            ERRCODE_AMBIGUOUS_ALIAS, "source \"" + config.name + "\" has several tables \"" + name + "\"",
-            "Two of them are \"" + found[0].name.qualified() + "\" and \"" + found[1].name.qualified() + "\".",
-            "Write database.table.");
-    }
-    return found[0];
-}
-
-catalog::SourceTable require_replicated(const catalog::SourceConfig& config, const std::string& name) {
-    catalog::SourceTable table = require_table(config, name);
-    if (table.state == "excluded" || table.state == "unsupported") {
-        throw pg::SqlError(
-            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" is " + table.state + ", not replicated",
-            table.reason + ".",
-            table.state == "excluded" ? "Call replicator_add_table first." : "Nothing can be done about it here.");
-    }
-    return table;
-}
-
 Datum resync(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
         catalog::set_table_state(require_replicated(config, name).id, "pending", "");
@@ -70,6 +39,7 @@ Datum resync(FunctionCallInfo fcinfo) {
 Datum pause_table(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_pause_table", [](const catalog::SourceConfig& config, const std::string& name) {
         catalog::set_table_paused(require_replicated(config, name).id, true);
+        interrupt_side_workers(config);
     });
 }
 
@@ -126,6 +96,7 @@ Datum remove_table(FunctionCallInfo fcinfo) {
         change_list(*config.exclude_tables, name, true);
         catalog::update_source(config);
         catalog::set_table_state(table.id, "excluded", "named by exclude_tables");
+        interrupt_side_workers(config);
     });
 }
 

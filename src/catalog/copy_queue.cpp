@@ -11,7 +11,8 @@ namespace {
 constexpr const char* kCopyTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
            coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
-           (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done')
+           (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done'),
+           coalesce(t.copy_target_file, 0)
     FROM replicator.source_table t
     WHERE t.source_id = $1 AND )";
 
@@ -34,6 +35,8 @@ constexpr const char* kLease = R"(
 constexpr const char* kSaveProgress = R"(
     UPDATE replicator.chunk
     SET lower_bound = $5, rows = rows + $6, state = CASE WHEN $7 THEN 'done' ELSE state END,
+        found_rows = found_rows + $8, found_first = found_first # $9, found_second = found_second # $10,
+        unsure_rows = unsure_rows + $11,
         lease_pid = CASE WHEN $7 THEN NULL ELSE lease_pid END
     WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4)";
 
@@ -52,6 +55,7 @@ std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition
         table.complete = rows.boolean(i, 9);
         table.rows_copied = rows.int64(i, 10);
         table.pending_chunks = rows.int64(i, 11);
+        table.target_file = rows.oid(i, 12);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -86,13 +90,14 @@ std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
     return read_tables(source_id, "t.copy_route IS NOT NULL");
 }
 
-void begin_table_copy(std::int32_t table_id, bool staging, const std::vector<core::ChunkRange>& chunks) {
+void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
+                      const std::vector<core::ChunkRange>& chunks) {
     pg::execute(
         "UPDATE replicator.source_table SET state = 'copying', reason = NULL, copy_route = $2, copy_complete = false, "
         "rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), "
         "copy_finished_at = NULL, consistency = CASE WHEN $2 = 'direct' THEN 'copying' ELSE consistency END, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
-        {table_id, staging ? "staging" : "direct"});
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, copy_target_file = $3 WHERE id = $1",
+        {table_id, staging ? "staging" : "direct", pg::Param::oid(target_file)});
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
     std::int32_t number = 0;
     for (const core::ChunkRange& range : chunks) {
@@ -166,7 +171,8 @@ std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation
 void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress) {
     pg::QueryResult const saved =
         pg::execute(kSaveProgress, {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation,
-                                    progress.resume_bound, progress.rows, progress.done});
+                                    progress.resume_bound, progress.rows, progress.done, progress.found_rows,
+                                    progress.found_first, progress.found_second, progress.unsure_rows});
     if (saved.processed() == 0) {
         throw_lease_lost();
     }
@@ -174,6 +180,19 @@ void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const Chun
         "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
         "tagged_values = tagged_values + $4 WHERE id = $1",
         {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values});
+}
+
+ChunkProgress found_in_target(std::int32_t table_id) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT coalesce(sum(found_rows), 0), coalesce(bit_xor(found_first), 0), coalesce(bit_xor(found_second), 0), "
+        "coalesce(sum(unsure_rows), 0) FROM replicator.chunk WHERE table_id = $1",
+        {table_id});
+    ChunkProgress found;
+    found.found_rows = row.int64(0, 0);
+    found.found_first = row.int64(0, 1);
+    found.found_second = row.int64(0, 2);
+    found.unsure_rows = row.int64(0, 3);
+    return found;
 }
 
 void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string& split) {
@@ -220,21 +239,6 @@ void release_dead_leases(std::int32_t source_id, std::int64_t generation) {
         "OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(c.lease_pid) a "
         "WHERE a.pid = c.lease_pid AND a.backend_type LIKE 'pg\\_replicator%'))",
         {source_id, generation});
-}
-
-void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key, const pg::SqlError& error) {
-    pg::execute(
-        "INSERT INTO replicator.quarantine (source_id, table_id, key, reason, sqlstate) VALUES ($1, $2, $3, $4, $5) "
-        "ON CONFLICT (table_id, key) DO UPDATE SET reason = excluded.reason, sqlstate = excluded.sqlstate, "
-        "last_seen = clock_timestamp(), tries = quarantine.tries + 1",
-        {source_id, table_id, key, error.fields().message, pg::sqlstate_text(error.sqlstate())});
-}
-
-void forget_stale_quarantine(std::int32_t table_id) {
-    pg::execute(
-        "DELETE FROM replicator.quarantine q USING replicator.source_table t "
-        "WHERE t.id = $1 AND q.table_id = t.id AND q.last_seen < t.copy_started_at",
-        {table_id});
 }
 
 }  // namespace pgrepl::catalog

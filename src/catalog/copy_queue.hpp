@@ -21,6 +21,7 @@ struct CopyTable {
     bool target_created = false;
     std::string state;
     bool staging = false;   ///< its route; else direct
+    Oid target_file = InvalidOid;  ///< where its rows were when the copy began
     bool complete = false;  ///< nothing is left to copy; on the direct route the primary key is there, too
     std::int64_t rows_copied = 0;
     std::int64_t pending_chunks = 0;  ///< not done, leased or not
@@ -32,8 +33,9 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
 /// Tables with a route in the copy under way.
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
 
-/// The table begins its copy by `staging` or the direct route, in these chunks.
-void begin_table_copy(std::int32_t table_id, bool staging, const std::vector<core::ChunkRange>& chunks);
+/// The table begins its copy by `staging` or the direct route, in these chunks. `target_file` is the file that the
+/// target's rows are in now.
+void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file, const std::vector<core::ChunkRange>& chunks);
 
 /// Its target has been created by us.
 void set_target_created(std::int32_t table_id);
@@ -69,8 +71,16 @@ struct ChunkProgress {
     std::int64_t rows = 0;
     std::int64_t bytes = 0;
     std::int64_t tagged_values = 0;
+    /// Of a refresh: the ids that the target holds, too (target/seen_ids.hpp), and rows of which that is not known.
+    std::int64_t found_rows = 0;
+    std::int64_t found_first = 0;
+    std::int64_t found_second = 0;
+    std::int64_t unsure_rows = 0;
     bool done = false;
 };
+
+/// What the chunks of a table have found in the target, in the fields found_… and unsure_rows.
+ChunkProgress found_in_target(std::int32_t table_id);
 
 /// Saves progress in the transaction that wrote the rows. Throws if the lease is not ours any more.
 void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress);
@@ -90,11 +100,5 @@ bool has_unfinished_chunks(std::int32_t source_id);
 /// Makes chunks pending again whose reader is gone: leased by another generation, or by a process that is no
 /// worker any more.
 void release_dead_leases(std::int32_t source_id, std::int64_t generation);
-
-/// Sets a row aside; called in the transaction of its chunk.
-void quarantine_row(std::int32_t source_id, std::int32_t table_id, const std::string& key, const pg::SqlError& error);
-
-/// Forgets entries of the table that the copy under way did not meet again.
-void forget_stale_quarantine(std::int32_t table_id);
 
 }  // namespace pgrepl::catalog

@@ -58,6 +58,9 @@ void write_secret(std::int32_t id, const std::optional<std::string>& password) {
 
 }  // namespace
 
+int SourceConfig::max_quarantined() const {
+    return parsed_options.max_quarantined.value_or(pg::settings().max_quarantined);
+}
 int SourceConfig::retry_initial_ms() const {
     return parsed_options.retry_initial_ms.value_or(pg::settings().retry_initial_ms);
 }

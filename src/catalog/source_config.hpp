@@ -36,6 +36,7 @@ struct SourceConfig {
         return parsed_options.copy_workers_per_source.value_or(setting);
     }
     /// From the options, else from the settings.
+    [[nodiscard]] int max_quarantined() const;
     [[nodiscard]] int retry_initial_ms() const;
     [[nodiscard]] int retry_max_ms() const;
     [[nodiscard]] int connect_timeout_ms() const;

@@ -12,6 +12,7 @@ struct SourceOptions {
     std::optional<int> apply_batch_rows;
     std::optional<int> apply_batch_kb;
     std::optional<int> memory_per_worker_kb;
+    std::optional<int> max_quarantined;
     std::optional<int> retry_initial_ms;
     std::optional<int> retry_max_ms;
     std::optional<int> connect_timeout_ms;

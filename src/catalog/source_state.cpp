@@ -76,6 +76,17 @@ void require_generation(std::int32_t source_id, std::int64_t generation) {
     require_changed(row);
 }
 
+void lock_state(std::int32_t source_id, std::int64_t generation) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2 FOR NO KEY UPDATE",
+        {source_id, generation});
+    require_changed(row);
+}
+
+void lock_state(std::int32_t source_id) {
+    pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 FOR NO KEY UPDATE", {source_id});
+}
+
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = $3, state_since = CASE WHEN state = $3 THEN state_since "

@@ -39,6 +39,10 @@ std::int64_t begin_generation(std::int32_t source_id, int worker_pid);
 /// Throws if `generation` is not the source's own any more: a newer worker has taken over, or it was dropped.
 void require_generation(std::int32_t source_id, std::int64_t generation);
 
+/// The same, and keeps other writers of the source's targets (repair, replay) out until the transaction ends.
+void lock_state(std::int32_t source_id, std::int64_t generation);
+void lock_state(std::int32_t source_id);
+
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
 void set_source_version(std::int32_t source_id, const std::string& version);
 

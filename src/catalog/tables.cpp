@@ -29,7 +29,8 @@ constexpr const char* kSave = R"(
 std::vector<SourceTable> list_tables(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, "
-        "paused, key_columns, definition, rows_expected, bytes_expected FROM replicator.source_table "
+        "paused, key_columns, definition, rows_expected, bytes_expected, "
+        "target_created AND consistency <> 'copying' FROM replicator.source_table "
         "WHERE source_id = $1 ORDER BY database, schema, name",
         {source_id});
     std::vector<SourceTable> tables;
@@ -48,6 +49,7 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
         table.definition = rows.text(i, 13);
         table.rows_expected = rows.optional_int64(i, 14);
         table.bytes_expected = rows.optional_int64(i, 15);
+        table.complete = rows.boolean(i, 16);
         tables.push_back(std::move(table));
     }
     return tables;

@@ -21,6 +21,7 @@ struct SourceTable {
     std::string target_schema;  ///< empty: no target
     std::string target_name;
     bool target_created = false;
+    bool complete = false;  ///< the first copy is in: it can be read, and compared
     bool paused = false;
     std::vector<std::string> key_columns;
     std::string definition;

@@ -21,7 +21,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 1;
+constexpr std::uint32_t kAdapterAbiVersion = 2;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -145,6 +145,10 @@ class Source {
     virtual std::vector<TableInfo> discover() = 0;
 
     virtual std::unique_ptr<Snapshot> open_snapshot(const SnapshotRequest& request) = 0;
+
+    /// Whether a target that holds `held` holds everything that the source held at `mark`. A source without a log can
+    /// say so only if both are provably the same state.
+    [[nodiscard]] virtual bool has_reached(const Position& held, const Position& mark) const = 0;
 
     /// Removes what earlier snapshots left in the scratch directory, except what belongs to `keep`.
     virtual void discard_snapshots(const Position& keep) = 0;

@@ -41,6 +41,8 @@ void define_settings() {
     define_int("pg_replicator.memory_per_worker",
                "Memory a worker may use beside a fixed base and three times its largest row.",
                &values.memory_per_worker_kb, 8 * 1024, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB);
+    define_int("pg_replicator.max_quarantined", "Rows of a table that may be set aside before the table fails.",
+               &values.max_quarantined, 0, 1'000'000, PGC_SIGHUP, 0);
     define_int("pg_replicator.retry_initial", "Delay before the first retry after an error.", &values.retry_initial_ms,
                10, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.retry_max", "Longest delay between two retries.", &values.retry_max_ms, 10, 86'400'000,

@@ -10,6 +10,7 @@ struct Settings {
     int apply_batch_rows = 10'000;
     int apply_batch_kb = 8 * 1024;
     int memory_per_worker_kb = 64 * 1024;
+    int max_quarantined = 1'000;  ///< rows of one table
     int retry_initial_ms = 1'000;
     int retry_max_ms = 300'000;
     int connect_timeout_ms = 10'000;

@@ -4,7 +4,10 @@
 #include "pg/shared_state.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
+
+#include "pg/progress.hpp"
 
 namespace pgrepl::pg {
 
@@ -12,6 +15,7 @@ namespace {
 
 constexpr int kMaxDatabases = 256;
 constexpr int kMaxFailedCalls = 64;
+constexpr int kMaxPhases = 256;
 
 /// Fixed-size copies; a longer text is cut at a character.
 template <std::size_t Size>
@@ -39,6 +43,18 @@ struct SharedFailedCall {
     FixedText<512> message;
 };
 
+/// One worker's phase. Written by it alone, `done` without the lock: a reader may see a value a moment old.
+struct PhaseSlot {
+    int pid;
+    Oid database;
+    std::int32_t source_id;
+    std::int32_t table_id;
+    FixedText<48> phase;
+    volatile std::int64_t done;
+    std::int64_t total;
+    TimestampTz since;
+};
+
 struct SharedState {
     LWLock* lock;
     int launcher_pid;
@@ -46,6 +62,7 @@ struct SharedState {
     DatabaseWork databases[kMaxDatabases];
     int failed_call_count;
     SharedFailedCall failed_calls[kMaxFailedCalls];
+    PhaseSlot phases[kMaxPhases];
 };
 
 SharedState* shared = nullptr;
@@ -102,9 +119,30 @@ DatabaseWork* entry_of(Oid database, bool create) {
     return entry;
 }
 
+PhaseSlot* own_phase = nullptr;
+
+void leave_phase(int /*code*/, Datum /*unused*/) {
+    Locked lock(LW_EXCLUSIVE);
+    own_phase->pid = 0;
+}
+
+/// This process's slot; null if all are taken.
+PhaseSlot* take_phase_slot() {
+    Locked lock(LW_EXCLUSIVE);
+    for (PhaseSlot& slot : shared->phases) {
+        if (slot.pid == 0) {
+            slot.pid = MyProcPid;
+            slot.database = MyDatabaseId;
+            return &slot;
+        }
+    }
+    return nullptr;
+}
+
 // What the current transaction asked for. Reset at its end, whichever way it ends.
 bool probe_wanted = false;
 int worker_to_wake = 0;
+std::vector<int> workers_to_interrupt;
 bool callback_registered = false;
 
 void on_transaction_end(XactEvent event, void* /*unused*/) {
@@ -116,11 +154,15 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
         if (worker_to_wake != 0) {
             wake_process(worker_to_wake);
         }
+        for (int const pid : workers_to_interrupt) {
+            interrupt_worker(pid);
+        }
     } else if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PARALLEL_ABORT && event != XACT_EVENT_PREPARE) {
         return;
     }
     probe_wanted = false;
     worker_to_wake = 0;
+    workers_to_interrupt.clear();
 }
 
 }  // namespace
@@ -156,6 +198,23 @@ void wake_at_commit(int worker_pid) {
     probe_wanted = true;
     if (worker_pid != 0) {
         worker_to_wake = worker_pid;
+    }
+}
+
+void interrupt_at_commit(int worker_pid) {
+    wake_at_commit();
+    if (worker_pid != 0) {
+        workers_to_interrupt.push_back(worker_pid);
+    }
+}
+
+void interrupt_worker(int pid) noexcept {
+    // The number may have been given to another process meanwhile: only workers of ours have a phase.
+    Locked lock(LW_SHARED);
+    for (const PhaseSlot& slot : shared->phases) {
+        if (pid != 0 && slot.pid == pid) {
+            kill(pid, SIGINT);
+        }
     }
 }
 
@@ -230,6 +289,57 @@ std::vector<FailedCall> take_failed_calls() {
                          call.sqlstate.bytes, call.message.bytes});
     }
     return calls;
+}
+
+void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                 const std::string& activity) {
+    const char* const text = activity.c_str();
+    CallPg([&] { pgstat_report_activity(STATE_RUNNING, text); });
+    if (!is_preloaded()) {
+        return;
+    }
+    if (own_phase == nullptr) {
+        own_phase = take_phase_slot();
+        if (own_phase == nullptr) {
+            return;
+        }
+        CallPg([] { before_shmem_exit(leave_phase, 0); });
+    }
+    std::string const name = phase;
+    TimestampTz const now = GetCurrentTimestamp();
+    Locked lock(LW_EXCLUSIVE);
+    own_phase->source_id = source_id;
+    own_phase->table_id = table_id;
+    own_phase->phase.assign(name);
+    own_phase->done = 0;
+    own_phase->total = total;
+    own_phase->since = now;
+}
+
+void add_progress(std::int64_t rows) noexcept {
+    if (own_phase != nullptr) {
+        own_phase->done = own_phase->done + rows;
+    }
+}
+
+std::vector<PhaseReport> phase_reports() {
+    std::vector<PhaseSlot> slots(kMaxPhases);
+    std::size_t count = 0;
+    if (is_preloaded()) {
+        Locked lock(LW_SHARED);
+        for (const PhaseSlot& slot : shared->phases) {
+            if (slot.pid != 0 && slot.database == MyDatabaseId) {
+                std::memcpy(static_cast<void*>(&slots[count++]), &slot, sizeof(PhaseSlot));
+            }
+        }
+    }
+    std::vector<PhaseReport> reports;
+    for (std::size_t i = 0; i < count; ++i) {
+        const PhaseSlot& slot = slots[i];
+        reports.push_back(
+            {slot.pid, slot.source_id, slot.table_id, slot.phase.bytes, slot.done, slot.total, slot.since});
+    }
+    return reports;
 }
 
 void set_launcher(int pid) noexcept {

@@ -56,4 +56,36 @@ void run_top_level(const std::string& sql) {
     MemoryContextSwitchTo(caller_memory);
 }
 
+void run_top_level_as(Oid role, const std::string& sql) {
+    struct SessionRole {
+        explicit SessionRole(Oid oid) {
+            CallPg([&] {
+                StartTransactionCommand();
+                SetConfigOption("role", GetUserNameFromId(oid, false), PGC_SUSET, PGC_S_SESSION);
+                CommitTransactionCommand();
+            });
+        }
+        ~SessionRole() {
+            try {
+                CallPg([] {
+                    StartTransactionCommand();
+                    SetConfigOption("role", "none", PGC_SUSET, PGC_S_SESSION);
+                    CommitTransactionCommand();
+                });
+            } catch (const SqlError&) {
+                ereport(FATAL, (errmsg("could not go back to the role of the worker")));
+            }
+        }
+        SessionRole(const SessionRole&) = delete;
+        SessionRole& operator=(const SessionRole&) = delete;
+    };
+    MemoryContext const caller_memory = CurrentMemoryContext;
+    {
+        SessionRole const as_role(role);
+        MemoryContextSwitchTo(caller_memory);
+        run_top_level(sql);
+    }
+    MemoryContextSwitchTo(caller_memory);
+}
+
 }  // namespace pgrepl::pg

@@ -11,4 +11,7 @@ namespace pgrepl::pg {
 /// transaction of its own. Only in a background worker, and not inside a Transaction.
 void run_top_level(const std::string& sql);
 
+/// The same with the rights of `role`, as after SET ROLE.
+void run_top_level_as(Oid role, const std::string& sql);
+
 }  // namespace pgrepl::pg

@@ -13,9 +13,10 @@ constexpr const char* kLibrary = "pg_replicator";
 /// Our own class of advisory locks: user-level advisory locks have 1 or 2 in the last field.
 constexpr std::uint16_t kLockClass = 0x5052;
 
-LOCKTAG source_lock_tag(std::int32_t source_id) {
+LOCKTAG source_lock_tag(std::int32_t source_id, WorkerRole role) {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, static_cast<std::uint32_t>(source_id), kLockClass);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(role), static_cast<std::uint32_t>(source_id),
+                         kLockClass);
     return tag;
 }
 
@@ -83,6 +84,7 @@ WorkerArguments read_worker_arguments() {
 void set_up_worker_signals() {
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     pqsignal(SIGTERM, die);
+    pqsignal(SIGINT, StatementCancelHandler);
     BackgroundWorkerUnblockSignals();
 }
 
@@ -90,13 +92,13 @@ void connect_worker(Oid database) {
     CallPg([&] { BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0); });
 }
 
-bool try_lock_source(std::int32_t source_id) {
-    LOCKTAG const tag = source_lock_tag(source_id);
+bool try_lock_source(std::int32_t source_id, WorkerRole role) {
+    LOCKTAG const tag = source_lock_tag(source_id, role);
     return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
 }
 
-bool is_source_locked(std::int32_t source_id) {
-    LOCKTAG const tag = source_lock_tag(source_id);
+bool is_source_locked(std::int32_t source_id, WorkerRole role) {
+    LOCKTAG const tag = source_lock_tag(source_id, role);
     return CallPg([&] {
         if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
             return true;
@@ -104,11 +106,6 @@ bool is_source_locked(std::int32_t source_id) {
         LockRelease(&tag, ExclusiveLock, true);
         return false;
     });
-}
-
-void report_activity(const std::string& text) {
-    const char* const activity = text.c_str();
-    CallPg([&] { pgstat_report_activity(STATE_RUNNING, activity); });
 }
 
 void set_application_name(const std::string& name) {

@@ -59,14 +59,16 @@ WorkerArguments read_worker_arguments();
 void set_up_worker_signals();
 void connect_worker(Oid database);
 
-/// Takes the lock that makes this process the one worker of `source_id`; false if another holds it. Held until
-/// the process ends.
-bool try_lock_source(std::int32_t source_id);
-/// Whether some process holds it.
-bool is_source_locked(std::int32_t source_id);
+/// What a worker does for a source; there is at most one of each kind.
+enum class WorkerRole : std::uint16_t { kSource = 0, kJob = 1, kIndex = 2 };
 
-/// What pg_stat_activity shows of this process.
-void report_activity(const std::string& text);
+/// Takes the lock that makes this process the one worker of its role for `source_id`; false if another holds it. Held
+/// until the process ends.
+bool try_lock_source(std::int32_t source_id, WorkerRole role);
+/// Whether some process holds it.
+bool is_source_locked(std::int32_t source_id, WorkerRole role);
+
+/// What pg_stat_activity shows as this process's application_name.
 void set_application_name(const std::string& name);
 
 }  // namespace pgrepl::pg

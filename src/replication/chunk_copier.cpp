@@ -6,8 +6,10 @@
 #include <chrono>
 #include <memory>
 
+#include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "pg/failure_point.hpp"
+#include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -15,6 +17,8 @@
 #include "replication/error_policy.hpp"
 #include "target/bulk_load.hpp"
 #include "target/row_encoder.hpp"
+#include "target/seen_ids.hpp"
+#include "target/target_lookup.hpp"
 #include "target/target_table.hpp"
 
 namespace pgrepl::replication {
@@ -57,32 +61,106 @@ class ChunkCopier::ChunkInHand {
     core::RowBatch batch;
     target::EncodedRows encoded;
 
+    [[nodiscard]] target::TargetName target() const { return {table.target_schema, table.target_name}; }
     [[nodiscard]] target::TargetName destination() const {
-        return table.staging ? target::staging_name(table.table_id)
-                             : target::TargetName{table.target_schema, table.target_name};
+        return table.staging ? target::staging_name(table.table_id) : target();
+    }
+};
+
+/// One transaction's writing of a chunk: into the target itself, or, for a refresh, of what differs into staging.
+class ChunkCopier::ChunkWriter {
+  public:
+    /// Call as the role that writes the chunk's destination.
+    ChunkWriter(const CopyContext& context, ChunkInHand& chunk)
+        : context_(context),
+          chunk_(chunk),
+          load_(target::require_table(chunk.destination()), GetCurrentTransactionStartTimestamp()),
+          seen_(target::seen_name(chunk.table.table_id)) {
+        if (chunk.table.staging) {
+            pg::RoleScope const as_owner(context.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            lookup_.emplace(target::require_table(chunk.target()));
+        }
     }
 
-    /// Encodes the batch; rows that cannot be stored are set aside.
-    void encode_batch(const CopyContext& context, target::BulkLoad& load) {
-        encoded.clear();
-        for (std::size_t i = 0; i < batch.row_count(); ++i) {
-            try {
-                encoder.encode(batch.row(i), encoded);
-            } catch (const target::RowError& error) {
-                set_aside(context, load, encoder.id_of(batch.row(i)), error);
-            }
+    /// Encodes the batch in hand and writes it; rows that cannot be stored are set aside.
+    void write_batch() {
+        target::EncodedRows& rows = chunk_.encoded;
+        encode_batch(rows);
+        if (lookup_) {
+            leave_out_unchanged(rows);
+        }
+        load_.append(rows, [&](std::size_t row, const pg::SqlError& error) {
+            set_aside({std::string(rows.id_text(row)), false, rows.data(row)}, error);
+        });
+    }
+
+    /// Writes what is left, and adds to `progress` what was found in the target.
+    void finish(catalog::ChunkProgress& progress) {
+        load_.finish();
+        if (lookup_) {
+            lookup_->finish();
+            seen_.write();
+            progress.found_rows = found_ids_.count;
+            progress.found_first = found_ids_.first;
+            progress.found_second = found_ids_.second;
+            progress.unsure_rows = unsure_rows_;
+        }
+        if (any_set_aside_) {
+            pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+            catalog::require_room_in_quarantine(chunk_.table.table_id, context_.max_quarantined);
         }
     }
 
   private:
-    void set_aside(const CopyContext& context, target::BulkLoad& load, const std::string& id,
-                   const pg::SqlError& error) {
-        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-        catalog::quarantine_row(context.source_id, table.table_id, id, error);
-        if (table.staging) {
-            load.append_set_aside(id);
+    void encode_batch(target::EncodedRows& rows) {
+        const core::RowBatch& batch = chunk_.batch;
+        rows.clear();
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                chunk_.encoder.encode(batch.row(i), rows);
+            } catch (const target::RowError& error) {
+                std::string const id = chunk_.encoder.id_of(batch.row(i));
+                set_aside({id, false, std::nullopt}, error);
+                if (chunk_.table.staging) {
+                    load_.append_set_aside(id);
+                    ++unsure_rows_;
+                }
+            }
         }
     }
+
+    /// What the target holds already needs no staging: it is enough to know that it is still at the source.
+    void leave_out_unchanged(target::EncodedRows& rows) {
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            lookup_->compare(rows, found_);
+        }
+        for (std::size_t row = 0; row < rows.size(); ++row) {
+            if (found_[row] == target::Found::kSame) {
+                seen_.add(rows.id_text(row));
+            }
+            if (found_[row] != target::Found::kMissing) {
+                found_ids_.add(rows.id_text(row));
+            }
+        }
+        rows.remove_rows([&](std::size_t row) { return found_[row] == target::Found::kSame; });
+    }
+
+    void set_aside(const catalog::RefusedRow& row, const pg::SqlError& error) {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+        catalog::quarantine_row(context_.source_id, chunk_.table.table_id, row, error);
+        any_set_aside_ = true;
+    }
+
+    const CopyContext& context_;
+    ChunkInHand& chunk_;
+    target::BulkLoad load_;
+    std::optional<target::TargetLookup> lookup_;
+    std::vector<target::Found> found_;
+    target::SeenIds seen_;
+    target::IdFingerprint found_ids_;
+    std::int64_t unsure_rows_ = 0;
+    bool any_set_aside_ = false;
 };
 
 ChunkCopier::ChunkCopier(CopyContext context, core::Snapshot& snapshot) : context_(context), snapshot_(snapshot) {
@@ -118,7 +196,8 @@ bool ChunkCopier::copy_next_chunk() {
             throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                     "table \"" + table->name.qualified() + "\" is no longer at the source", false);
         }
-        pg::report_activity("copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
+        pg::begin_phase(table->staging ? "comparing and staging" : "copying", context_.source_id, table->table_id, 0,
+                        "copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
         ChunkInHand in_hand(*chunk, *table, *info, snapshot_);
         copy_chunk(in_hand);
     } catch (...) {
@@ -143,16 +222,9 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
         progress = {};
         pg::Transaction transaction;
         {
-            Oid const writer = in_hand.table.staging ? pg::catalog_role() : context_.owner;
-            pg::RoleScope const as_writer(writer, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::TargetName const name = in_hand.destination();
-            std::optional<Oid> const relid = target::find_table(name);
-            if (!relid) {
-                throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " does not exist",
-                                   "It was dropped while rows were being copied into it.",
-                                   "Call replicator_resync to copy it again.");
-            }
-            target::BulkLoad load(*relid, GetCurrentTransactionStartTimestamp());
+            Oid const role = in_hand.table.staging ? pg::catalog_role() : context_.owner;
+            pg::RoleScope const as_writer(role, pg::RoleScope::Restriction::kRestrictedOperation);
+            ChunkWriter writer(context_, in_hand);
             auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
             while (progress.rows < kTransactionRows && progress.bytes < kTransactionBytes &&
                    std::chrono::steady_clock::now() < deadline) {
@@ -161,13 +233,13 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
                     progress.done = true;
                     break;
                 }
-                in_hand.encode_batch(context_, load);
-                load.append(in_hand.encoded);
+                writer.write_batch();
                 progress.rows += static_cast<std::int64_t>(in_hand.batch.row_count());
+                pg::add_progress(static_cast<std::int64_t>(in_hand.batch.row_count()));
                 progress.bytes += static_cast<std::int64_t>(in_hand.encoded.bytes());
                 progress.tagged_values += static_cast<std::int64_t>(in_hand.encoded.tagged_values());
             }
-            load.finish();
+            writer.finish(progress);
         }
         pg::failure_point("chunk_written");
         progress.resume_bound = in_hand.reader->resume_bound();

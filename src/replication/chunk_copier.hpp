@@ -17,7 +17,8 @@ struct CopyContext {
     std::int32_t source_id = 0;
     std::int64_t generation = 0;
     Oid owner = InvalidOid;
-    int supervisor_pid = 0;  ///< woken when a chunk is done; 0: nobody
+    int supervisor_pid = 0;   ///< woken when a chunk is done; 0: nobody
+    int max_quarantined = 0;  ///< rows of a table that may be set aside; more, and the table fails
 };
 
 class ChunkCopier {
@@ -35,6 +36,7 @@ class ChunkCopier {
 
   private:
     class ChunkInHand;
+    class ChunkWriter;
 
     void copy_chunk(ChunkInHand& chunk);
 

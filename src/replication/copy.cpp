@@ -4,13 +4,16 @@
 
 #include <algorithm>
 
+#include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "pg/failure_point.hpp"
+#include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/registration.hpp"
+#include "target/bisection.hpp"
 #include "target/merge.hpp"
 #include "target/target_table.hpp"
 
@@ -139,13 +142,14 @@ void Copy::prepare_tables(TimestampTz read_at) {
         if (copier_->find(tables[i].name) == nullptr) {
             continue;  // registration has said that it is no longer at the source
         }
-        bool staging = false;
-        std::optional<pg::SqlError> const error =
-            pg::run_in_subtransaction([&] { staging = prepare_route(tables[i]); });
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+            bool const staging = prepare_route(tables[i]);
+            std::optional<Oid> const relid = target::find_table(target_of(tables[i]));
+            catalog::begin_table_copy(tables[i].table_id, staging, relid ? target::file_of(*relid) : InvalidOid,
+                                      chunks[i]);
+        });
         if (error) {
             catalog::fail_table(tables[i].table_id, *error);
-        } else {
-            catalog::begin_table_copy(tables[i].table_id, staging, chunks[i]);
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation, snapshot_->position().text, durable_, read_at);
@@ -207,12 +211,15 @@ void Copy::complete_table(const catalog::CopyTable& table) {
     try {
         pg::Transaction transaction;
         if (!table.staging) {
-            pg::report_activity("building the primary key of " + table.name.qualified());
+            pg::begin_phase("building the primary key", context_.source_id, table.table_id, 0,
+                            "building the primary key of " + table.name.qualified());
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::add_primary_key(target_of(table));
         }
         catalog::complete_table_copy(table.table_id, consistency_of(table));
-        catalog::forget_stale_quarantine(table.table_id);
+        if (!table.staging) {
+            catalog::forget_stale_quarantine(table.table_id);
+        }
         transaction.commit();
     } catch (const pg::SqlError&) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
@@ -227,36 +234,77 @@ void Copy::complete_table(const catalog::CopyTable& table) {
 }
 
 void Copy::finish() {
-    pg::report_activity("merging " + config_.name);
     {
         pg::Transaction transaction;
+        // Whoever mends a target by hand of a repair or a replay holds this lock: one writer at a time.
+        catalog::lock_state(context_.source_id, context_.generation);
         std::int64_t changes = 0;
+        bool again = false;
         for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
             if (!table.staging) {
                 continue;
             }
-            target::MergeCounts counts;
-            std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
-                pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-                counts = target::merge_table(target::staging_name(table.table_id), target_of(table));
-            });
-            if (error) {
-                catalog::fail_table(table.table_id, *error);
-            } else {
-                catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated,
-                                      counts.deleted);
-                changes += counts.total();
-            }
+            pg::begin_phase("merging", context_.source_id, table.table_id, 0, "merging " + table.name.qualified());
+            std::optional<Oid> const relid = target::find_table(target_of(table));
+            again = again || (relid && target::file_of(*relid) != table.target_file);
+            changes += merge(table);
             target::drop_staging(table.table_id);
             pg::failure_point("merge_table");
         }
         catalog::forget_copy(context_.source_id);
         catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes);
+        if (again) {
+            // A target was truncated or made anew while it was compared: what was found unchanged may be gone.
+            catalog::request_sync(context_.source_id);
+        }
         transaction.commit();
     }
     copier_.reset();
     snapshot_.reset();
     source_.discard_snapshots({});
+}
+
+/// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
+std::int64_t Copy::merge(const catalog::CopyTable& table) {
+    target::MergeCounts counts;
+    target::analyze_staging(table.table_id);
+    catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
+    std::optional<target::IdFingerprint> fingerprint;
+    if (found.unsure_rows == 0) {
+        fingerprint = {found.found_rows, found.found_first, found.found_second};
+    }
+    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        counts = target::merge_table(table.table_id, target_of(table), fingerprint);
+    });
+    if (error && target::may_concern_row(error->sqlstate())) {
+        error = pg::run_in_subtransaction([&] { counts = merge_what_is_accepted(table); });
+    }
+    if (error) {
+        catalog::fail_table(table.table_id, *error);
+        return 0;
+    }
+    catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated, counts.deleted);
+    catalog::forget_stale_quarantine(table.table_id);
+    return counts.total();
+}
+
+/// Merges what the target accepts, and sets the other rows aside.
+target::MergeCounts Copy::merge_what_is_accepted(const catalog::CopyTable& table) {
+    target::index_staging(table.table_id);
+    std::vector<target::RefusedChange> refused;
+    target::MergeCounts counts;
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        counts = target::merge_in_groups(table.table_id, target_of(table),
+                                         static_cast<std::size_t>(context_.max_quarantined), refused);
+    }
+    std::string const staging = target::staging_name(table.table_id).sql();
+    for (const target::RefusedChange& change : refused) {
+        catalog::quarantine_staged_row(context_.source_id, table.table_id, staging,
+                                       {change.id, change.deletion, std::nullopt}, change.error);
+    }
+    return counts;
 }
 
 core::Consistency Copy::consistency_of(const catalog::CopyTable& table) const {

@@ -16,6 +16,7 @@
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
+#include "target/merge.hpp"
 
 namespace pgrepl::replication {
 
@@ -48,6 +49,8 @@ class Copy {
     void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
     void complete_table(const catalog::CopyTable& table);
+    std::int64_t merge(const catalog::CopyTable& table);
+    target::MergeCounts merge_what_is_accepted(const catalog::CopyTable& table);
     [[nodiscard]] core::Consistency consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;

@@ -7,6 +7,7 @@
 
 #include "catalog/tables.hpp"
 #include "pg/spi.hpp"
+#include "replication/index_rules.hpp"
 
 namespace pgrepl::replication {
 
@@ -91,6 +92,7 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
             catalog::mark_gone(known.id);
         }
     }
+    apply_index_rules(config);
     return planned;
 }
 

@@ -98,24 +98,26 @@ void check_source_allowed(const catalog::SourceConfig& config) {
     check_source_allowed(core::parse_source_url(config.url).url, config.password.has_value(), config.owner);
 }
 
-std::string scratch_directory(std::int32_t source_id) {
+std::string scratch_directory(std::int32_t source_id, ScratchUse use) {
     // Base backups leave out names that begin with pgsql_tmp.
     return std::string(DataDir) + "/pgsql_tmp_pg_replicator/" + std::to_string(MyDatabaseId) + "_" +
-           std::to_string(source_id);
+           std::to_string(source_id) + (use == ScratchUse::kJobs ? "_jobs" : "");
 }
 
-void remove_scratch_directory(std::int32_t source_id) {
+void remove_scratch_directories(std::int32_t source_id) {
     std::error_code ignored;
-    std::filesystem::remove_all(scratch_directory(source_id), ignored);
+    std::filesystem::remove_all(scratch_directory(source_id, ScratchUse::kCopies), ignored);
+    std::filesystem::remove_all(scratch_directory(source_id, ScratchUse::kJobs), ignored);
 }
 
-OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts) {
+OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts,
+                       const std::string& scratch) {
     const core::Adapter& adapter = pg::load_adapter(config.kind);
     core::SourceConfig source;
     source.url = core::parse_source_url(config.url).url;
     source.password = config.password.value_or("");
     source.connect_timeout_ms = config.connect_timeout_ms();
-    source.scratch_directory = scratch_directory(config.id);
+    source.scratch_directory = scratch;
     return adapter.open(source, interrupts);
 }
 

@@ -2,6 +2,7 @@
 // Opening a source, and whether a role may have it opened.
 
 #include <memory>
+#include <string>
 
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
@@ -10,8 +11,10 @@ namespace pgrepl::replication {
 
 using OpenSource = std::unique_ptr<core::Source>;
 
-/// Loads the adapter and opens the source. `interrupts` outlives it. Throws SourceError, SqlError.
-OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts);
+/// Loads the adapter and opens the source. `interrupts` outlives it. `scratch` is the directory for private copies;
+/// without one no durable snapshot can be taken. Throws SourceError, SqlError.
+OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts,
+                       const std::string& scratch = {});
 
 /// Throws SqlError unless `role` may have this URL opened: a SQLite path must lie under
 /// pg_replicator.sqlite_directories, or the role needs pg_read_server_files; a host must be allowed; a role that is
@@ -21,10 +24,13 @@ void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid rol
 /// The same for a registered source and its owner; workers call it whenever they open the source.
 void check_source_allowed(const catalog::SourceConfig& config);
 
-/// The directory of the source's private copies.
-std::string scratch_directory(std::int32_t source_id);
+/// The source worker's copies and those of jobs lie apart: each removes its own when it is done.
+enum class ScratchUse { kCopies, kJobs };
 
-/// Removes it with all that is in it.
-void remove_scratch_directory(std::int32_t source_id);
+/// The directory of the source's private copies.
+std::string scratch_directory(std::int32_t source_id, ScratchUse use);
+
+/// Removes both with all that is in them.
+void remove_scratch_directories(std::int32_t source_id);
 
 }  // namespace pgrepl::replication

@@ -5,6 +5,8 @@
 
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
+#include "target/bisection.hpp"
+#include "target/row_arrays.hpp"
 
 namespace pgrepl::target {
 
@@ -55,21 +57,23 @@ BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_
     if (heap_ == nullptr) {
         pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
         insert_ = "INSERT INTO " + name.text(0, 0) +
-                  " (id, data, _synced_at) SELECT i, d, $3 FROM pg_catalog.unnest($1, $2) AS u(i, d)";
+                  " (id, data, _synced_at) SELECT i, d, $3 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS u(i, d)";
     }
 }
 
 // The route lives in the transaction's memory and its relation belongs to the transaction: both end with it.
 BulkLoad::~BulkLoad() = default;
 
-void BulkLoad::append(const EncodedRows& rows) {
+void BulkLoad::append(const EncodedRows& rows, const std::function<void(std::size_t, const pg::SqlError&)>& refuse) {
     if (rows.size() == 0) {
         return;
     }
     if (heap_ != nullptr) {
-        append_to_heap(rows);
+        append_to_heap(rows);  // nothing there looks at a row
     } else {
-        append_by_statement(rows);
+        write_by_halves(
+            0, rows.size(), [&](std::size_t first, std::size_t count) { append_by_statement(rows, first, count); },
+            refuse);
     }
 }
 
@@ -102,23 +106,12 @@ void BulkLoad::append_to_heap(const EncodedRows& rows) {
     });
 }
 
-void BulkLoad::append_by_statement(const EncodedRows& rows) {
+void BulkLoad::append_by_statement(const EncodedRows& rows, std::size_t first, std::size_t row_count) {
     pg::MemoryScope memory("pg_replicator insert");
     pg::MemorySwitch const in_memory(memory.context());
+    RowArrays const arrays = as_arrays(rows, first, row_count);
     Oid const types[kColumns] = {TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID};
-    std::vector<Datum> ids(rows.size());
-    std::vector<Datum> data(rows.size());
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        ids[i] = rows.id(i);
-        data[i] = rows.data(i);
-    }
-    Datum values[kColumns] = {};
-    pg::CallPg([&] {
-        auto const count = static_cast<int>(rows.size());
-        values[0] = PointerGetDatum(construct_array(ids.data(), count, TEXTOID, -1, false, TYPALIGN_INT));
-        values[1] = PointerGetDatum(construct_array(data.data(), count, JSONBOID, -1, false, TYPALIGN_INT));
-        values[2] = TimestampTzGetDatum(synced_at_);
-    });
+    Datum const values[kColumns] = {arrays.ids, arrays.data, TimestampTzGetDatum(synced_at_)};
     pg::execute_with_datums(insert_.c_str(), types, values);
 }
 

@@ -3,6 +3,7 @@
 // staging tables. Two routes: multi-insert into the heap, for a plain heap table that nobody has changed since
 // we made it, and INSERT through SPI for every other (triggers, indexes, partitions, other access methods).
 
+#include <functional>
 #include <vector>
 
 #include "pg/error.hpp"
@@ -20,7 +21,9 @@ class BulkLoad {
     BulkLoad(const BulkLoad&) = delete;
     BulkLoad& operator=(const BulkLoad&) = delete;
 
-    void append(const EncodedRows& rows);
+    /// `refuse(row, error)` is called for each row that the table's constraints or triggers refuse; the others are
+    /// written. Errors that concern no single row are thrown.
+    void append(const EncodedRows& rows, const std::function<void(std::size_t, const pg::SqlError&)>& refuse);
 
     /// Appends a row of the source that was set aside: its id without data. Staging tables only.
     void append_set_aside(const std::string& id);
@@ -31,7 +34,7 @@ class BulkLoad {
     struct HeapRoute;
 
     void append_to_heap(const EncodedRows& rows);
-    void append_by_statement(const EncodedRows& rows);
+    void append_by_statement(const EncodedRows& rows, std::size_t first, std::size_t count);
 
     Oid relid_;
     TimestampTz synced_at_;

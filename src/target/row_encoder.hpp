@@ -23,10 +23,26 @@ class EncodedRows {
         const char* const at = bytes_.data() + rows_[row].id;
         return {VARDATA(at), VARSIZE(at) - VARHDRSZ};
     }
+    [[nodiscard]] std::string_view data_bytes(std::size_t row) const noexcept {
+        const char* const at = bytes_.data() + rows_[row].data;
+        return {VARDATA(at), VARSIZE(at) - VARHDRSZ};
+    }
     /// Size of all rows, in bytes.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
     /// Values stored in a tagged encoding.
     [[nodiscard]] std::uint64_t tagged_values() const noexcept { return tagged_values_; }
+
+    /// Leaves out the rows for which `unwanted(row)` holds.
+    template <typename Unwanted>
+    void remove_rows(Unwanted&& unwanted) {
+        std::size_t kept = 0;
+        for (std::size_t row = 0; row < rows_.size(); ++row) {
+            if (!unwanted(row)) {
+                rows_[kept++] = rows_[row];
+            }
+        }
+        rows_.resize(kept);
+    }
 
     void clear() noexcept {
         rows_.clear();

@@ -3,6 +3,7 @@
 #include "target/target_table.hpp"
 
 #include "pg/spi.hpp"
+#include "target/seen_ids.hpp"
 
 namespace pgrepl::target {
 
@@ -11,8 +12,6 @@ namespace {
 /// The marker of a staging table: the only row without an id. Rows with an id and without data stand for rows
 /// of the source that were set aside, so that a merge does not delete them.
 constexpr const char* kMarkerRow = " (id, data) VALUES (NULL, NULL)";
-
-std::string staging_table(std::int32_t table_id) { return "staging_" + std::to_string(table_id); }
 
 }  // namespace
 
@@ -24,6 +23,15 @@ std::optional<Oid> find_table(const TargetName& name) {
         "WHERE n.nspname = $1 AND c.relname = $2",
         {name.schema, name.table});
     return found.empty() ? std::nullopt : std::optional(found.oid(0, 0));
+}
+
+Oid require_table(const TargetName& name) {
+    std::optional<Oid> const relid = find_table(name);
+    if (!relid) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " does not exist",
+                           "It has been dropped or renamed.", "Call replicator_resync to copy it again.");
+    }
+    return *relid;
 }
 
 void create_target(const TargetName& name, const std::string& origin) {
@@ -69,18 +77,47 @@ void add_primary_key(const TargetName& name) {
 
 void truncate_target(const TargetName& name) { pg::execute("TRUNCATE TABLE " + name.sql()); }
 
-TargetName staging_name(std::int32_t table_id) { return {"replicator", staging_table(table_id)}; }
+Oid file_of(Oid relid) {
+    pg::QueryResult const file = pg::execute("SELECT pg_catalog.pg_relation_filenode($1)", {pg::Param::oid(relid)});
+    return file.is_null(0, 0) ? InvalidOid : file.oid(0, 0);
+}
 
-void create_staging(std::int32_t table_id, Oid owner) {
-    drop_staging(table_id);
-    std::string const table = staging_name(table_id).sql();
-    pg::execute("CREATE UNLOGGED TABLE " + table +
-                " (id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz)");
-    pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + table);
+void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
+    drop_side_table(name);
+    pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
+    pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + name.sql());
     pg::QueryResult const role =
         pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
-    pg::execute("GRANT SELECT ON " + table + " TO " + pg::quoted(role.text(0, 0)));
-    pg::execute("INSERT INTO " + table + kMarkerRow);
+    pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));
+}
+
+void drop_side_table(const TargetName& name) {
+    if (!find_table(name)) {
+        return;
+    }
+    pg::QueryResult const member = pg::execute(
+        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+        "AND d.objid = $1::regclass AND d.deptype = 'e'",
+        {name.sql()});
+    if (!member.empty()) {
+        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + name.sql());
+    }
+    pg::execute("DROP TABLE " + name.sql());
+}
+
+TargetName staging_name(std::int32_t table_id) { return {"replicator", "staging_" + std::to_string(table_id)}; }
+
+TargetName seen_name(std::int32_t table_id) { return {"replicator", "seen_" + std::to_string(table_id)}; }
+
+TargetName first_pass_name(std::int32_t table_id) { return {"replicator", "first_pass_" + std::to_string(table_id)}; }
+
+TargetName second_pass_name(std::int32_t table_id) { return {"replicator", "second_pass_" + std::to_string(table_id)}; }
+
+void create_staging(std::int32_t table_id, Oid owner) {
+    TargetName const staging = staging_name(table_id);
+    create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
+    create_seen_table(seen_name(table_id), owner);
+    pg::execute("INSERT INTO " + staging.sql() + kMarkerRow);
 }
 
 bool staging_is_intact(std::int32_t table_id) {
@@ -93,18 +130,14 @@ bool staging_is_intact(std::int32_t table_id) {
 }
 
 void drop_staging(std::int32_t table_id) {
-    TargetName const staging = staging_name(table_id);
-    if (!find_table(staging)) {
-        return;
-    }
-    pg::QueryResult const member = pg::execute(
-        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
-        "AND d.objid = $1::regclass AND d.deptype = 'e'",
-        {staging.sql()});
-    if (!member.empty()) {
-        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + staging.sql());
-    }
-    pg::execute("DROP TABLE " + staging.sql());
+    drop_side_table(staging_name(table_id));
+    drop_side_table(seen_name(table_id));
+}
+
+void drop_side_tables(std::int32_t table_id) {
+    drop_staging(table_id);
+    drop_side_table(first_pass_name(table_id));
+    drop_side_table(second_pass_name(table_id));
 }
 
 }  // namespace pgrepl::target

@@ -22,9 +22,15 @@ struct TargetName {
 /// The table's OID, or nothing if there is no such relation.
 std::optional<Oid> find_table(const TargetName& name);
 
+/// The same for a target table that must be there; throws SqlError.
+Oid require_table(const TargetName& name);
+
 /// Creates the schema if it is missing, and the table without any index; `origin` becomes its comment. Call as
 /// the owner.
 void create_target(const TargetName& name, const std::string& origin);
+
+/// The file that holds the table's rows: another one after TRUNCATE, or when the table was made anew. 0: it has none.
+Oid file_of(Oid relid);
 
 /// Whether it has the columns id, data and _synced_at of the right types and a unique index on id: what a merge
 /// needs. Otherwise the text says what is wrong.
@@ -36,17 +42,32 @@ void add_primary_key(const TargetName& name);
 /// Empties a table of ours that was being filled, before its copy starts over. Call as the owner.
 void truncate_target(const TargetName& name);
 
-/// The staging table of a table's refresh.
-TargetName staging_name(std::int32_t table_id);
+/// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
+/// readable by `owner`. Created anew; `columns` as in CREATE TABLE. Call as the catalog role.
+void create_side_table(const TargetName& name, Oid owner, const std::string& columns);
 
-/// Creates it anew, with its marker row: an unlogged table is empty after a crash, and then the marker is gone.
-/// Call as the catalog role; `owner` gets the right to read it.
+/// Drops it if it exists.
+void drop_side_table(const TargetName& name);
+
+/// The staging table of a table's refresh, and the side table of the ids that the refresh found unchanged.
+TargetName staging_name(std::int32_t table_id);
+TargetName seen_name(std::int32_t table_id);
+
+/// Side tables of a comparison: the ids that its first and its second pass met.
+TargetName first_pass_name(std::int32_t table_id);
+TargetName second_pass_name(std::int32_t table_id);
+
+/// Creates both anew, staging with its marker row: an unlogged table is empty after a crash, and then the marker is
+/// gone. Call as the catalog role; `owner` gets the right to read them.
 void create_staging(std::int32_t table_id, Oid owner);
 
 /// Whether the marker is still there.
 bool staging_is_intact(std::int32_t table_id);
 
-/// Drops it if it exists.
+/// Drops both if they exist.
 void drop_staging(std::int32_t table_id);
+
+/// Drops every side table of the table: of a refresh and of a comparison.
+void drop_side_tables(std::int32_t table_id);
 
 }  // namespace pgrepl::target

@@ -6,6 +6,7 @@
 
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -31,8 +32,11 @@ class CopyWorker {
             return;
         }
         pg::set_application_name("pg_replicator copy of " + config_.name);
+        pg::begin_phase("opening the source", arguments_.source_id, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;
-        replication::OpenSource const source = replication::open_source(config_, interrupts);
+        replication::OpenSource const source = replication::open_source(
+            config_, interrupts,
+            replication::scratch_directory(arguments_.source_id, replication::ScratchUse::kCopies));
         try {
             std::unique_ptr<core::Snapshot> const snapshot =
                 source->open_snapshot({{state_.copy_position}, state_.copy_durable});
@@ -64,11 +68,13 @@ class CopyWorker {
 
     void copy_chunks(core::Snapshot& snapshot) {
         replication::ChunkCopier copier(
-            {arguments_.source_id, arguments_.generation, config_.owner, arguments_.supervisor_pid}, snapshot);
+            {arguments_.source_id, arguments_.generation, config_.owner, arguments_.supervisor_pid,
+             config_.max_quarantined()},
+            snapshot);
         do {
             while (copier.copy_next_chunk()) {
             }
-            pg::report_activity("waiting for a chunk");
+            pg::begin_phase("waiting for a chunk", arguments_.source_id, 0, 0, "waiting for a chunk");
             pg::wait_for_latch(kIdleMs, PG_WAIT_EXTENSION);
         } while (chunks_remain());
     }

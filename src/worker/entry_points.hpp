@@ -8,5 +8,7 @@ void launcher_main();
 void probe_main();
 void source_worker_main();
 void copy_worker_main();
+void job_worker_main();
+void index_worker_main();
 
 }  // namespace pgrepl::worker

@@ -20,6 +20,7 @@
 
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
@@ -37,8 +38,6 @@ namespace {
 
 constexpr long kSupervisionMs = 250;
 constexpr int kMostRestartsInARow = 5;
-
-void request_probe_at_exit(int /*code*/, Datum /*unused*/) { pg::request_probe(MyDatabaseId); }
 
 /// The copy workers of one copy; they end with it.
 class CopyWorkers {
@@ -84,16 +83,7 @@ class SourceWorker {
     explicit SourceWorker(std::int32_t source_id) : source_id_(source_id) {}
 
     void run() {
-        {
-            pg::Transaction transaction;
-            bool const ours = pg::try_lock_source(source_id_);
-            transaction.commit();
-            if (!ours) {
-                return;
-            }
-        }
-        before_shmem_exit(request_probe_at_exit, 0);
-        if (!begin()) {
+        if (!become_the_one_worker(source_id_, pg::WorkerRole::kSource) || !begin()) {
             return;
         }
         int restarts = 0;
@@ -113,7 +103,8 @@ class SourceWorker {
             return false;
         }
         config_ = std::move(*config);
-        context_ = {source_id_, catalog::begin_generation(source_id_, MyProcPid), config_.owner, 0};
+        context_ = {source_id_, catalog::begin_generation(source_id_, MyProcPid), config_.owner, 0,
+                    config_.max_quarantined()};
         transaction.commit();
         pg::set_application_name("pg_replicator source " + config_.name);
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
@@ -139,7 +130,7 @@ class SourceWorker {
     }
 
     bool still_wanted() {
-        if (!pg::settings().enabled || pg::is_stopped(MyDatabaseId) || installation() != Installation::kUsable) {
+        if (!workers_may_run()) {
             return false;
         }
         pg::Transaction transaction;
@@ -158,8 +149,10 @@ class SourceWorker {
             replication::check_source_allowed(config_);
             transaction.commit();
         }
+        pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;
-        replication::OpenSource const source = replication::open_source(config_, interrupts);
+        replication::OpenSource const source = replication::open_source(
+            config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
         core::SourceInfo const info = source->describe();
         {
             pg::Transaction transaction;
@@ -200,7 +193,10 @@ class SourceWorker {
                 return Outcome::kDone;
             }
             if (workers.any_alive()) {
-                pg::report_activity("waiting for copy workers");
+                if (!waiting_) {
+                    pg::begin_phase("waiting for copy workers", source_id_, 0, 0, "waiting for copy workers");
+                    waiting_ = true;
+                }
                 pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
                 continue;
             }
@@ -209,6 +205,7 @@ class SourceWorker {
                 catalog::release_dead_leases(source_id_, context_.generation);
                 transaction.commit();
             }
+            waiting_ = false;
             if (!copy.copier().copy_next_chunk()) {
                 pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
             }
@@ -222,9 +219,7 @@ class SourceWorker {
             replication::Copy::abandon(context_, true);
             return true;
         }
-        std::string const message = verdict.error.what();
-        std::string const name = config_.name;
-        pg::CallPg([&] { ereport(LOG, (errmsg("pg_replicator source \"%s\": %s", name.c_str(), message.c_str()))); });
+        log_failure("source", config_.name, verdict.error);
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         if (state && state->generation == context_.generation) {
@@ -240,6 +235,7 @@ class SourceWorker {
     catalog::SourceConfig config_;
     replication::CopyContext context_;
     bool durable_wanted_ = false;
+    bool waiting_ = false;  ///< in the phase of waiting for copy workers
 };
 
 }  // namespace

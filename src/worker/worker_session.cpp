@@ -6,8 +6,10 @@
 
 #include "core/version.hpp"
 #include "pg/settings.hpp"
+#include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "pg/wait.hpp"
 
 namespace pgrepl::worker {
 
@@ -17,6 +19,8 @@ void set(const char* name, const std::string& value) {
     const char* const text = value.c_str();
     pg::CallPg([&] { SetConfigOption(name, text, PGC_SUSET, PGC_S_SESSION); });
 }
+
+void request_probe_at_exit(int /*code*/, Datum /*unused*/) { pg::request_probe(MyDatabaseId); }
 
 }  // namespace
 
@@ -29,6 +33,9 @@ pg::WorkerArguments begin_worker_session() {
     set("session_replication_role", "replica");
     limit_memory(pg::settings().memory_per_worker_kb);
     set("row_security", "off");
+    set("jit", "off");  // costs more than it brings for statements that each run once
+    // What we look up by id was read a moment ago: a few per cent of a table are better fetched by index.
+    set("random_page_cost", "1.1");
     set("statement_timeout", "0");
     set("lock_timeout", "0");
     set("idle_in_transaction_session_timeout", "0");
@@ -39,6 +46,39 @@ pg::WorkerArguments begin_worker_session() {
 void limit_memory(int memory_kb) {
     set("maintenance_work_mem", std::to_string(memory_kb) + "kB");
     set("work_mem", std::to_string(memory_kb / 4) + "kB");
+}
+
+bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
+    pg::Transaction transaction;
+    bool const ours = pg::try_lock_source(source_id, role);
+    transaction.commit();
+    if (ours) {
+        before_shmem_exit(request_probe_at_exit, 0);
+    }
+    return ours;
+}
+
+bool workers_may_run() {
+    return pg::settings().enabled && !pg::is_stopped(MyDatabaseId) && installation() == Installation::kUsable;
+}
+
+bool was_canceled(const pg::SqlError& error) {
+    try {
+        pg::check_interrupts();
+    } catch (const pg::SqlError& interrupt) {
+        if (interrupt.sqlstate() != ERRCODE_QUERY_CANCELED) {
+            throw;
+        }
+        return true;
+    }
+    return error.sqlstate() == ERRCODE_QUERY_CANCELED;
+}
+
+void log_failure(const std::string& what, const std::string& name, const pg::SqlError& error) {
+    const char* const subject = what.c_str();
+    const char* const source = name.c_str();
+    const char* const text = error.what();
+    pg::CallPg([&] { ereport(LOG, (errmsg("pg_replicator %s \"%s\": %s", subject, source, text))); });
 }
 
 Installation installation() {

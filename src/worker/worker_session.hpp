@@ -11,6 +11,20 @@ pg::WorkerArguments begin_worker_session();
 /// Lets index builds and merges use this much memory; a source's option may differ from the setting.
 void limit_memory(int memory_kb);
 
+/// Takes the lock of this role for the source and has the launcher probe the database when this process ends, whatever
+/// the reason. False if another process is at it already.
+bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role);
+
+/// Whether workers may go on here: enabled, not stopped for this database, and the right version.
+bool workers_may_run();
+
+/// Handles pending interrupts after an exception has been caught. True if `error`, or what is pending, is a cancel: what
+/// was done is not wanted, or not in this way; look at the catalog again.
+bool was_canceled(const pg::SqlError& error);
+
+/// One line in the server log: "pg_replicator <what> "<name>": <error>".
+void log_failure(const std::string& what, const std::string& name, const pg::SqlError& error);
+
 enum class Installation {
     kNone,          ///< the database does not have the extension (any more)
     kOtherVersion,  ///< it has another version than the loaded library: a restart is due

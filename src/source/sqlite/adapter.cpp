@@ -63,6 +63,14 @@ class SqliteSource final : public core::Source {
         discard_private_copies(scratch_directory_, name);
     }
 
+    [[nodiscard]] bool has_reached(const core::Position& held, const core::Position& mark) const override {
+        try {
+            return holds_same_rows(StateIdentity::parse(held.text), StateIdentity::parse(mark.text));
+        } catch (const core::SourceError&) {
+            return false;  // a text that cannot be understood proves nothing
+        }
+    }
+
   private:
     void describe(FileState& state) {
         Connection& connection = state.connection();

@@ -237,7 +237,8 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
     unfinished.keep();
     OwnFile(scratch_directory, O_RDONLY | O_DIRECTORY).sync();
 
-    StateIdentity identity;
+    StateIdentity identity = state.identity();
+    identity.copy_of = identity.kind;
     identity.kind = StateIdentity::Kind::kCopy;
     identity.copy_name = name + kComplete;
     identity.copy_bytes = file.bytes();

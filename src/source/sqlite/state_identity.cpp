@@ -22,6 +22,26 @@ constexpr std::array<std::pair<Kind, const char*>, 4> kKindNames = {{
     {Kind::kCopy, "copy"},
 }};
 
+std::string name_of(Kind kind) {
+    for (auto const& [known, name] : kKindNames) {
+        if (known == kind) {
+            return name;
+        }
+    }
+    return "";
+}
+
+Kind kind_named(const std::string& text) {
+    for (auto const& [kind, name] : kKindNames) {
+        if (text == name) {
+            return kind;
+        }
+    }
+    throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
+                            "the saved state of the SQLite file cannot be understood", true,
+                            "It begins with \"" + text + "\".", "The copy starts over.");
+}
+
 std::string hex(std::uint64_t value) {
     std::array<char, 17> text = {};
     std::snprintf(text.data(), text.size(), "%016" PRIx64, value);
@@ -104,22 +124,29 @@ bool is_same_state(const StateIdentity& earlier, const StateIdentity& later) {
     return same_log(earlier, later) || same_file(earlier, later) || same_counter(earlier, later);
 }
 
+bool holds_same_rows(StateIdentity a, StateIdentity b) {
+    for (StateIdentity* const identity : {&a, &b}) {
+        if (identity->kind == Kind::kCopy) {
+            identity->kind = identity->copy_of;
+        }
+    }
+    return is_same_state(a, b) || is_same_state(b, a);
+}
+
 std::string StateIdentity::to_text() const {
-    std::string text;
-    for (auto const& [known, name] : kKindNames) {
-        text += known == kind ? name : "";
-    }
+    std::string text = name_of(kind);
     if (kind == Kind::kCopy) {
-        return text + " name=" + copy_name + " bytes=" + std::to_string(copy_bytes);
+        text += " name=" + copy_name + " copy_bytes=" + std::to_string(copy_bytes) + " of=" + name_of(copy_of);
     }
+    Kind const described = kind == Kind::kCopy ? copy_of : kind;
     text += " inode=" + std::to_string(file.inode) + " bytes=" + std::to_string(file.bytes) +
             " mtime=" + std::to_string(file.mtime_ns) + " ctime=" + std::to_string(file.ctime_ns) +
             " settled=" + (file_settled ? "1" : "0") + " whole=" + (whole_in_file ? "1" : "0");
-    if (kind == Kind::kWal) {
+    if (described == Kind::kWal) {
         text += " salt=" + hex(pair_of(wal.salt)) + " frames=" + std::to_string(wal.frames) +
                 " checksum=" + hex(pair_of(wal.checksum)) + " commits=" + std::to_string(wal.commits) +
                 " pages=" + std::to_string(wal.pages) + " page_size=" + std::to_string(wal.page_size);
-    } else if (kind == Kind::kRollback) {
+    } else if (described == Kind::kRollback) {
         text += " changes=" + std::to_string(changes) + " header=" + hex(header_hash);
     }
     return text;
@@ -128,22 +155,12 @@ std::string StateIdentity::to_text() const {
 StateIdentity StateIdentity::parse(const std::string& text) {
     Fields const fields(text);
     StateIdentity identity;
-    bool known_kind = false;
-    for (auto const& [kind, name] : kKindNames) {
-        if (fields.kind() == name) {
-            identity.kind = kind;
-            known_kind = true;
-        }
-    }
-    if (!known_kind) {
-        throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
-                                "the saved state of the SQLite file cannot be understood", true,
-                                "It begins with \"" + fields.kind() + "\".", "The copy starts over.");
-    }
+    identity.kind = kind_named(fields.kind());
+    Kind described = identity.kind;
     if (identity.kind == Kind::kCopy) {
         identity.copy_name = fields.text("name");
-        identity.copy_bytes = fields.number("bytes");
-        return identity;
+        identity.copy_bytes = fields.number("copy_bytes");
+        described = identity.copy_of = kind_named(fields.text("of"));
     }
     identity.file.inode = static_cast<std::uint64_t>(std::strtoull(fields.text("inode").c_str(), nullptr, 10));
     identity.file.bytes = fields.number("bytes");
@@ -151,14 +168,14 @@ StateIdentity StateIdentity::parse(const std::string& text) {
     identity.file.ctime_ns = fields.number("ctime");
     identity.file_settled = fields.number("settled") != 0;
     identity.whole_in_file = fields.number("whole") != 0;
-    if (identity.kind == Kind::kWal) {
+    if (described == Kind::kWal) {
         identity.wal.salt = words_of(fields.hexadecimal("salt"));
         identity.wal.frames = static_cast<std::uint32_t>(fields.number("frames"));
         identity.wal.checksum = words_of(fields.hexadecimal("checksum"));
         identity.wal.commits = static_cast<std::uint32_t>(fields.number("commits"));
         identity.wal.pages = static_cast<std::uint32_t>(fields.number("pages"));
         identity.wal.page_size = static_cast<std::uint32_t>(fields.number("page_size"));
-    } else if (identity.kind == Kind::kRollback) {
+    } else if (described == Kind::kRollback) {
         identity.changes = static_cast<std::uint32_t>(fields.number("changes"));
         identity.header_hash = fields.hexadecimal("header");
     }

@@ -2,9 +2,11 @@
 // What identifies one state of a SQLite file, and when two identities are proof of the same state.
 //
 // Text form (core::Position), one line of words, read by this file only:
-//   wal      inode=… bytes=… mtime=… ctime=… settled=0|1 whole=0|1 salt=… frames=… checksum=… commits=…
-//   pages=… page_size=… rollback inode=… bytes=… mtime=… ctime=… settled=0|1 whole=1 changes=… header=… still
-//   inode=… bytes=… mtime=… ctime=… settled=1 whole=1 copy     name=snapshot-….sqlite bytes=…
+//   wal      inode=… bytes=… mtime=… ctime=… settled=0|1 whole=0|1 salt=… frames=… checksum=… commits=… pages=…
+//            page_size=…
+//   rollback inode=… bytes=… mtime=… ctime=… settled=0|1 whole=1 changes=… header=…
+//   still    inode=… bytes=… mtime=… ctime=… settled=1 whole=1
+//   copy     name=snapshot-….sqlite copy_bytes=… of=wal|rollback|still, then the words of the state that was copied
 //
 // Proofs that A, taken first, and B, taken later or by another process, are the same state, also where the
 // process that took A has died meanwhile:
@@ -17,8 +19,7 @@
 //   2. The file. Both states are wholly in the database file (nothing in the log that is not there), and the
 //      file was not written in between: same inode, size, mtime and ctime, where A's mark was settled.
 //   3. The change counter (rollback journal). SQLite raises it in every transaction that writes. The rest of
-//   the
-//      header and the time of the last write must agree too, for files that others overwrite in place.
+//      the header and the time of the last write must agree too, for files that others overwrite in place.
 // The device is left out: its number may differ after a restart of the machine.
 
 #include <cstdint>
@@ -47,14 +48,20 @@ struct StateIdentity {
     std::uint64_t header_hash = 0;
     std::string copy_name;
     std::int64_t copy_bytes = 0;
+    Kind copy_of = Kind::kWal;  ///< of a copy: the kind of the state that was copied, which the other fields describe
 
     [[nodiscard]] std::string to_text() const;
     /// Throws kStateLost for text that is no identity: it cannot be joined.
     static StateIdentity parse(const std::string& text);
 };
 
-/// Whether `later` is provably the state `earlier` (see above).
+/// Whether `later` is provably the state `earlier` (see above), readable in the same way: a copy is the same as
+/// itself only.
 bool is_same_state(const StateIdentity& earlier, const StateIdentity& later);
+
+/// Whether both provably hold the same rows: as is_same_state, in either order, and a copy stands for the state that
+/// was copied.
+bool holds_same_rows(StateIdentity a, StateIdentity b);
 
 /// The fields of the header that SQLite changes with every transaction.
 std::uint32_t change_counter(const FileHeader& header);

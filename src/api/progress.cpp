@@ -1,0 +1,29 @@
+// replicator.worker_phases(): what the workers of this database do now, for replicator_progress.
+
+#include "api/entry.hpp"
+#include "api/result_rows.hpp"
+#include "pg/progress.hpp"
+#include "pg/spi.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+Datum worker_phases(FunctionCallInfo fcinfo) {
+    ResultRows result(fcinfo);
+    for (const pg::PhaseReport& report : pg::phase_reports()) {
+        const char* const since = pg::CallPg([&] { return timestamptz_to_str(report.since); });
+        result.add({std::to_string(report.pid), std::to_string(report.source_id),
+                    report.table_id == 0 ? std::nullopt : std::optional(std::to_string(report.table_id)), report.phase,
+                    std::to_string(report.done),
+                    report.total == 0 ? std::nullopt : std::optional(std::to_string(report.total)),
+                    std::string(since)});
+    }
+    return Datum{0};
+}
+
+}  // namespace
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_worker_phases, pgrepl::api::worker_phases)

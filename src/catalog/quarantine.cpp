@@ -1,0 +1,125 @@
+// Statements on replicator.quarantine.
+
+#include "catalog/quarantine.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kOnConflict = R"(
+    ON CONFLICT (table_id, key) DO UPDATE
+    SET operation = excluded.operation, data = excluded.data, reason = excluded.reason, detail = excluded.detail,
+        sqlstate = excluded.sqlstate, last_seen = clock_timestamp(), tries = quarantine.tries + 1)";
+
+constexpr const char* kColumns =
+    "INSERT INTO replicator.quarantine (source_id, table_id, key, operation, reason, detail, sqlstate, data) ";
+
+const char* operation_text(bool deletion) { return deletion ? "delete" : "write"; }
+
+std::vector<std::string> first_column(const pg::QueryResult& rows) {
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        result.push_back(rows.text(i, 0));
+    }
+    return result;
+}
+
+}  // namespace
+
+void quarantine_row(std::int32_t source_id, std::int32_t table_id, const RefusedRow& row, const pg::SqlError& error) {
+    std::string const values = row.data ? "VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8)"
+                                        : "VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, NULL)";
+    std::vector<pg::Param> params = {source_id,
+                                     table_id,
+                                     row.key,
+                                     operation_text(row.deletion),
+                                     error.fields().message,
+                                     error.fields().detail,
+                                     pg::sqlstate_text(error.sqlstate())};
+    if (row.data) {
+        params.push_back(pg::Param::datum(JSONBOID, *row.data));
+    }
+    pg::execute(std::string(kColumns) + values + kOnConflict, params);
+}
+
+void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const std::string& staging,
+                           const RefusedRow& row, const pg::SqlError& error) {
+    pg::execute(std::string(kColumns) + "SELECT $1, $2, $3, $4, $5, nullif($6, ''), $7, (SELECT s.data FROM " +
+                    staging + " s WHERE s.id = $3)" + kOnConflict,
+                {source_id, table_id, row.key, operation_text(row.deletion), error.fields().message,
+                 error.fields().detail, pg::sqlstate_text(error.sqlstate())});
+}
+
+void require_room_in_quarantine(std::int32_t table_id, int most) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT count(*), (pg_catalog.array_agg(reason ORDER BY last_seen DESC))[1] FROM replicator.quarantine "
+        "WHERE table_id = $1",
+        {table_id});
+    if (row.int64(0, 0) > most) {
+        throw pg::SqlError(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                           "more than " + std::to_string(most) + " rows cannot be stored",
+                           "The last one: " + row.text(0, 1),
+                           "replicator_quarantine says why. Correct it, or raise pg_replicator.max_quarantined.");
+    }
+}
+
+void forget_stale_quarantine(std::int32_t table_id) {
+    pg::execute(
+        "DELETE FROM replicator.quarantine q USING replicator.source_table t "
+        "WHERE t.id = $1 AND q.table_id = t.id AND q.last_seen < t.copy_started_at",
+        {table_id});
+}
+
+std::vector<QuarantinedRow> lock_quarantined_rows(std::int32_t source_id, const std::optional<std::int32_t>& table_id,
+                                                  const std::optional<std::string>& key) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT q.id, q.table_id, t.database, t.schema, t.name, t.target_schema, t.target_name, q.key, "
+        "q.operation = 'delete', q.data IS NOT NULL, q.reason "
+        "FROM replicator.quarantine q JOIN replicator.source_table t ON t.id = q.table_id "
+        "WHERE q.source_id = $1 AND ($2::bigint IS NULL OR q.table_id = $2) AND ($3 IS NULL OR q.key = $3) "
+        "ORDER BY q.id FOR UPDATE OF q",
+        {source_id, table_id ? std::optional<std::int64_t>(*table_id) : std::nullopt, key});
+    std::vector<QuarantinedRow> result;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        QuarantinedRow row;
+        row.id = rows.int64(i, 0);
+        row.table_id = static_cast<std::int32_t>(rows.int64(i, 1));
+        row.table = {rows.text(i, 2), rows.text(i, 3), rows.text(i, 4)};
+        row.target_schema = rows.text(i, 5);
+        row.target_name = rows.text(i, 6);
+        row.key = rows.text(i, 7);
+        row.deletion = rows.boolean(i, 8);
+        row.has_data = rows.boolean(i, 9);
+        row.reason = rows.text(i, 10);
+        result.push_back(std::move(row));
+    }
+    return result;
+}
+
+void release_row(std::int64_t id) { pg::execute("DELETE FROM replicator.quarantine WHERE id = $1", {id}); }
+
+void record_vain_try(std::int64_t id, const pg::SqlError& error) {
+    pg::execute(
+        "UPDATE replicator.quarantine SET reason = $2, detail = nullif($3, ''), sqlstate = $4, "
+        "last_seen = clock_timestamp(), tries = tries + 1 WHERE id = $1",
+        {id, error.fields().message, error.fields().detail, pg::sqlstate_text(error.sqlstate())});
+}
+
+std::vector<std::string> refused_deletions(std::int32_t table_id) {
+    return first_column(pg::execute(
+        "SELECT key FROM replicator.quarantine WHERE table_id = $1 AND operation = 'delete'", {table_id}));
+}
+
+std::string quarantined_data(std::int64_t id) {
+    pg::QueryResult const row = pg::execute("SELECT data FROM replicator.quarantine WHERE id = $1", {id});
+    return row.empty() ? "" : row.text(0, 0);
+}
+
+std::vector<std::string> quarantined_keys(std::int32_t table_id, const std::vector<std::string>& keys) {
+    return first_column(pg::execute("SELECT key FROM replicator.quarantine WHERE table_id = $1 AND key = ANY ($2)",
+                                    {table_id, keys}));
+}
+
+}  // namespace pgrepl::catalog

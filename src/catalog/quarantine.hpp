@@ -1,0 +1,67 @@
+#pragma once
+// Rows set aside: replicator.quarantine. An entry is the latest that is known of its key: a later copy or change that
+// can be stored removes it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/table_name.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+/// A change that could not be made.
+struct RefusedRow {
+    std::string key;
+    bool deletion = false;
+    std::optional<Datum> data;  ///< jsonb; none for a deletion, and for a row that cannot be jsonb
+};
+
+/// Sets a row aside, in the transaction of its batch.
+void quarantine_row(std::int32_t source_id, std::int32_t table_id, const RefusedRow& row, const pg::SqlError& error);
+
+/// The same for a row of a staging table, whose data is taken from there. `staging` is quoted for SQL.
+void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const std::string& staging,
+                           const RefusedRow& row, const pg::SqlError& error);
+
+/// Throws SqlError if more rows of the table are set aside than `most`.
+void require_room_in_quarantine(std::int32_t table_id, int most);
+
+/// Forgets entries of the table that the copy under way did not meet again.
+void forget_stale_quarantine(std::int32_t table_id);
+
+/// An entry that can be tried again.
+struct QuarantinedRow {
+    std::int64_t id = 0;
+    std::int32_t table_id = 0;
+    core::TableName table;
+    std::string target_schema;
+    std::string target_name;
+    std::string key;
+    bool deletion = false;
+    bool has_data = false;
+    std::string reason;
+};
+
+/// Entries of a source, of one table and key if they are given, oldest first; locked until the transaction ends.
+std::vector<QuarantinedRow> lock_quarantined_rows(std::int32_t source_id, const std::optional<std::int32_t>& table_id,
+                                                  const std::optional<std::string>& key);
+
+/// It has been stored.
+void release_row(std::int64_t id);
+
+/// It was tried again, in vain.
+void record_vain_try(std::int64_t id, const pg::SqlError& error);
+
+/// Keys of rows of the table that could not be deleted.
+std::vector<std::string> refused_deletions(std::int32_t table_id);
+
+/// The row of an entry, as the text of its jsonb.
+std::string quarantined_data(std::int64_t id);
+
+/// Which of these keys are set aside.
+std::vector<std::string> quarantined_keys(std::int32_t table_id, const std::vector<std::string>& keys);
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,117 @@
+// Statements on replicator.target_index.
+
+#include "catalog/target_indexes.hpp"
+
+#include <algorithm>
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+/// Of an index `i` of a table `t`: it is to be built, and its table can be read in full.
+constexpr const char* kBuildable = R"(
+    i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
+    AND t.consistency <> 'copying')";
+
+}  // namespace
+
+void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& wanted) {
+    std::vector<std::string> names;
+    for (const WantedIndex& index : wanted) {
+        names.push_back(index.name);
+        pg::execute(
+            "INSERT INTO replicator.target_index (table_id, name, method, definition) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (table_id, name) DO NOTHING",
+            {table_id, index.name, index.method, index.definition});
+    }
+    pg::execute("DELETE FROM replicator.target_index WHERE table_id = $1 AND name <> ALL ($2)", {table_id, names});
+}
+
+std::optional<TargetIndex> next_index(std::int32_t source_id) {
+    pg::QueryResult const row =
+        pg::execute(std::string("SELECT i.id, i.attempts, t.database, t.schema, t.name, t.id, t.target_schema, "
+                                "t.target_name, i.name, i.method, i.definition "
+                                "FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+                                "JOIN replicator.source s ON s.id = t.source_id "
+                                "WHERE s.id = $1 AND NOT s.paused AND "
+                                "(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()) AND ") +
+                        kBuildable + " ORDER BY i.id LIMIT 1",
+                    {source_id});
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    TargetIndex index;
+    index.id = static_cast<std::int32_t>(row.int64(0, 0));
+    index.attempts = static_cast<std::int32_t>(row.int64(0, 1));
+    index.table = {row.text(0, 2), row.text(0, 3), row.text(0, 4)};
+    index.source_id = source_id;
+    index.table_id = static_cast<std::int32_t>(row.int64(0, 5));
+    index.target_schema = row.text(0, 6);
+    index.target_name = row.text(0, 7);
+    index.index = {row.text(0, 8), row.text(0, 9), row.text(0, 10)};
+    return index;
+}
+
+bool begin_index(std::int32_t index_id, int worker_pid) {
+    return pg::execute(
+               "UPDATE replicator.target_index SET state = 'building', worker_pid = $2, attempts = attempts + 1, "
+               "next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL WHERE id = $1",
+               {index_id, worker_pid})
+               .processed() > 0;
+}
+
+void finish_index(std::int32_t index_id) {
+    pg::execute(
+        "UPDATE replicator.target_index SET state = 'ready', finished_at = clock_timestamp(), attempts = 0, "
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        {index_id});
+}
+
+void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
+    const pg::SqlError::Fields& fields = error.fields();
+    pg::execute(
+        "UPDATE replicator.target_index SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
+        "last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), finished_at = clock_timestamp(), "
+        "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond' WHERE id = $1",
+        {index_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint, retry_ms});
+}
+
+void retry_failed_indexes(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.target_index i SET state = 'pending', attempts = 0, next_attempt_at = NULL "
+        "FROM replicator.source_table t WHERE t.id = i.table_id AND t.source_id = $1 "
+        "AND (i.state = 'failed' OR i.next_attempt_at IS NOT NULL)",
+        {source_id});
+}
+
+void notice_lost_indexes() {
+    pg::execute(R"(
+        UPDATE replicator.target_index i SET state = 'pending', finished_at = NULL
+        FROM replicator.source_table t
+        WHERE t.id = i.table_id AND i.state = 'ready' AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
+            WHERE n.nspname = t.target_schema AND c.relname = i.name AND x.indisvalid))");
+}
+
+std::vector<SideWork> list_index_work() {
+    pg::QueryResult const rows =
+        pg::execute(std::string("SELECT s.id, s.name, "
+                                "bool_or(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()), "
+                                "coalesce((extract(epoch FROM min(i.next_attempt_at) "
+                                "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0) "
+                                "FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+                                "JOIN replicator.source s ON s.id = t.source_id "
+                                "JOIN replicator.source_state st ON st.source_id = s.id WHERE NOT s.paused AND ") +
+                    kBuildable + " GROUP BY s.id, s.name ORDER BY s.id");
+    std::vector<SideWork> work;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        work.push_back(
+            {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
+    }
+    return work;
+}
+
+}  // namespace pgrepl::catalog

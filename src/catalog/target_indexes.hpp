@@ -1,0 +1,58 @@
+#pragma once
+// Indexes that a source's rules ask for on its target tables: replicator.target_index.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/jobs.hpp"
+#include "core/table_name.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+/// An index that rules ask for.
+struct WantedIndex {
+    std::string name;
+    std::string method;      ///< btree or gin
+    std::string definition;  ///< within the parentheses of CREATE INDEX
+
+    bool operator==(const WantedIndex&) const = default;
+};
+
+/// Makes the list of a table's indexes what the rules say: new ones are pending, those no longer asked for are
+/// forgotten (the index itself stays).
+void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& wanted);
+
+struct TargetIndex {
+    std::int32_t id = 0;
+    std::int32_t attempts = 0;
+    std::int32_t source_id = 0;
+    std::int32_t table_id = 0;
+    core::TableName table;
+    std::string target_schema;
+    std::string target_name;
+    WantedIndex index;
+};
+
+/// The next index of the source that can be built now: its table is complete and not paused.
+std::optional<TargetIndex> next_index(std::int32_t source_id);
+
+/// False if it is not wanted any more.
+bool begin_index(std::int32_t index_id, int worker_pid);
+void finish_index(std::int32_t index_id);
+
+/// It is built again after `retry_ms`; failed if there is none.
+void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms);
+
+/// Failed ones are tried again.
+void retry_failed_indexes(std::int32_t source_id);
+
+/// Those that were ready but whose index is gone or invalid (the target was made anew, somebody dropped it) are pending
+/// again.
+void notice_lost_indexes();
+
+std::vector<SideWork> list_index_work();
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,242 @@
+// Reading, checking and carrying out the rules on indexes.
+
+#include "replication/index_rules.hpp"
+
+#include <algorithm>
+
+#include "catalog/tables.hpp"
+#include "pg/index_expression.hpp"
+#include "pg/progress.hpp"
+#include "pg/spi.hpp"
+#include "pg/top_level.hpp"
+#include "pg/transaction.hpp"
+#include "replication/table_selection.hpp"
+#include "target/sha256.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+struct IndexRule {
+    std::string table;  ///< pattern
+    std::string method;
+    std::string definition;
+};
+
+constexpr const char* kExample =
+    R"(Write rules => '{"gin": "jsonb_path_ops", "indexes": {"orders": ["data->>''customer''"]}}'.)";
+
+[[noreturn]] void throw_wrong_form(const std::string& what, const std::string& detail) {
+    throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, what, detail, kExample);
+}
+
+std::string type_of(const std::string& json) {
+    return pg::execute("SELECT pg_catalog.jsonb_typeof($1::jsonb)", {json}).text(0, 0);
+}
+
+std::vector<std::pair<std::string, std::string>> members(const std::string& json) {
+    pg::QueryResult const rows =
+        pg::execute("SELECT key, value::text FROM pg_catalog.jsonb_each($1::jsonb) ORDER BY key", {json});
+    std::vector<std::pair<std::string, std::string>> result;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        result.emplace_back(rows.text(i, 0), rows.text(i, 1));
+    }
+    return result;
+}
+
+std::string string_value(const std::string& json, const std::string& rule) {
+    if (type_of(json) != "string") {
+        throw_wrong_form("rule \"" + rule + "\" must hold texts", "It holds " + json + ".");
+    }
+    return pg::execute("SELECT $1::jsonb #>> '{}'", {json}).text(0, 0);
+}
+
+IndexRule gin_rule(const std::string& table, const std::string& value) {
+    std::string const opclass = string_value(value, "gin");
+    if (opclass != "jsonb_path_ops" && opclass != "jsonb_ops") {
+        throw_wrong_form("unknown operator class \"" + opclass + "\" in rule \"gin\"",
+                         "There are jsonb_path_ops (smaller, for @>, @? and @@) and jsonb_ops (for the key operators, "
+                         "too).");
+    }
+    return {table, "gin", "data " + opclass};
+}
+
+void read_gin(const std::string& value, std::vector<IndexRule>& rules) {
+    if (type_of(value) == "string") {
+        rules.push_back(gin_rule("*", value));
+        return;
+    }
+    if (type_of(value) != "object") {
+        throw_wrong_form("rule \"gin\" must be a text, or an object of tables", "It is " + value + ".");
+    }
+    for (auto const& [table, opclass] : members(value)) {
+        rules.push_back(gin_rule(table, opclass));
+    }
+}
+
+void read_indexes(const std::string& value, std::vector<IndexRule>& rules) {
+    if (type_of(value) != "object") {
+        throw_wrong_form("rule \"indexes\" must be an object of tables", "It is " + value + ".");
+    }
+    for (auto const& [table, expressions] : members(value)) {
+        if (type_of(expressions) != "array") {
+            throw_wrong_form("rule \"indexes\" must give each table an array of expressions",
+                             "Table \"" + table + "\" has " + expressions + ".");
+        }
+        pg::QueryResult const rows =
+            pg::execute("SELECT value::text FROM pg_catalog.jsonb_array_elements($1::jsonb)", {expressions});
+        for (std::size_t i = 0; i < rows.rows(); ++i) {
+            // The line break ends a comment that the expression may end in.
+            rules.push_back({table, "btree", "(" + string_value(rows.text(i, 0), "indexes") + "\n)"});
+        }
+    }
+}
+
+std::vector<IndexRule> read_rules(const std::string& rules) {
+    if (type_of(rules) != "object") {
+        throw_wrong_form("rules must be a JSON object", "It is of type " + type_of(rules) + ".");
+    }
+    std::vector<IndexRule> result;
+    for (auto const& [name, value] : members(rules)) {
+        if (name == "gin") {
+            read_gin(value, result);
+        } else if (name == "indexes") {
+            read_indexes(value, result);
+        } else {
+            throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "unknown rule \"" + name + "\"",
+                               "Known rules: gin, indexes. Every table of a SQLite source has a key, so there is no "
+                               "rule for keys.",
+                               kExample);
+        }
+    }
+    return result;
+}
+
+/// Thrown to leave a subtransaction that is not to stay.
+struct RollBack {};
+
+/// Tries the definition on an empty table of the owner's, which is gone again afterwards: only CREATE INDEX knows what
+/// it takes. The index is made with our rights on a table that is the owner's, so that PostgreSQL evaluates the
+/// expression with the owner's.
+std::optional<pg::SqlError> try_definition(const IndexRule& rule, Oid owner) {
+    try {
+        return pg::run_in_subtransaction([&] {
+            std::string const table = "replicator.index_check_" + std::to_string(MyProcPid);
+            pg::QueryResult const role =
+                pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
+            pg::execute("CREATE TABLE " + table +
+                        " (id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz)");
+            pg::execute("ALTER TABLE " + table + " OWNER TO " + pg::quoted(role.text(0, 0)));
+            pg::execute("CREATE INDEX ON " + table + " USING " + rule.method + " (" + rule.definition + ")");
+            throw RollBack{};
+        });
+    } catch (const RollBack&) {
+        return std::nullopt;
+    }
+}
+
+bool names_table(const IndexRule& rule, const core::TableName& name) {
+    return matches_pattern(rule.table, name.table) || matches_pattern(rule.table, name.qualified());
+}
+
+std::string index_name(const std::string& target_name, const IndexRule& rule) {
+    constexpr std::size_t kKept = 48;
+    std::size_t cut = std::min(kKept, target_name.size());
+    while (cut > 0 && cut < target_name.size() && (static_cast<unsigned char>(target_name[cut]) & 0xC0) == 0x80) {
+        --cut;
+    }
+    return target_name.substr(0, cut) + "_" + target::sha256_hex(rule.method + rule.definition).substr(0, 8) + "_idx";
+}
+
+/// What is there under an index's name.
+enum class Existing { kNothing, kValid, kInvalid };
+
+Existing look_for_index(const catalog::TargetIndex& index) {
+    pg::Transaction transaction;
+    Oid const target = target::find_table({index.target_schema, index.target_name}).value_or(InvalidOid);
+    pg::QueryResult const row = pg::execute(
+        "SELECT x.indrelid = $3, x.indisvalid FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = "
+        "c.oid WHERE n.nspname = $1 AND c.relname = $2",
+        {index.target_schema, index.index.name, pg::Param::oid(target)});
+    transaction.commit();
+    if (row.empty()) {
+        return Existing::kNothing;
+    }
+    if (!row.boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "relation \"" + index.target_schema + "\".\"" + index.index.name + "\" exists already",
+                           "It is not an index of the target table.", "Rename it.");
+    }
+    return row.boolean(0, 1) ? Existing::kValid : Existing::kInvalid;
+}
+
+}  // namespace
+
+void check_rules(const std::string& rules, Oid owner) {
+    for (const IndexRule& rule : read_rules(rules)) {
+        std::optional<pg::SqlError> error =
+            pg::run_in_subtransaction([&] { pg::require_one_index_element(rule.definition); });
+        if (!error) {
+            error = try_definition(rule, owner);
+        }
+        if (error) {
+            throw pg::SqlError(error->sqlstate(),
+                               "index expression of table \"" + rule.table + "\" is not valid: " + error->what(),
+                               "The expression is " + rule.definition.substr(0, rule.definition.find('\n')) +
+                                   (rule.method == "btree" ? ")." : "."),
+                               "Write an immutable expression over data, such as data->>'name'; functions that are not "
+                               "in pg_catalog need their schema.");
+        }
+    }
+}
+
+void check_tables_of_rules(const std::string& rules, const std::vector<core::TableInfo>& discovered) {
+    for (const IndexRule& rule : read_rules(rules)) {
+        bool const found = std::any_of(discovered.begin(), discovered.end(), [&](const core::TableInfo& table) {
+            return names_table(rule, table.name);
+        });
+        if (!found && rule.table != "*") {
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "rules name a table that matches nothing: \"" + rule.table + "\"",
+                               "The source has no such table.",
+                               "Correct the name; replicator_discover lists the tables, * stands for any characters.");
+        }
+    }
+}
+
+void apply_index_rules(const catalog::SourceConfig& config) {
+    std::vector<IndexRule> const rules = read_rules(config.rules);
+    for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        std::vector<catalog::WantedIndex> wanted;
+        for (const IndexRule& rule : rules) {
+            if (!table.target_name.empty() && names_table(rule, table.name)) {
+                wanted.push_back({index_name(table.target_name, rule), rule.method, rule.definition});
+            }
+        }
+        catalog::set_wanted_indexes(table.id, wanted);
+    }
+}
+
+void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {
+    if (look_for_index(index) != Existing::kInvalid) {
+        return;
+    }
+    std::string const name = pg::quoted(index.target_schema, index.index.name);
+    pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0, "dropping the invalid index " + name);
+    pg::run_top_level_as(owner, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
+}
+
+void build_index(const catalog::TargetIndex& index, Oid owner) {
+    std::string const name = pg::quoted(index.target_schema, index.index.name);
+    drop_invalid_index(index, owner);
+    if (look_for_index(index) == Existing::kValid) {
+        return;
+    }
+    target::TargetName const target{index.target_schema, index.target_name};
+    pg::begin_phase("creating an index", index.source_id, index.table_id, 0, "creating index " + name);
+    pg::run_top_level_as(owner, "CREATE INDEX CONCURRENTLY " + pg::quoted(index.index.name) + " ON " + target.sql() +
+                                    " USING " + index.index.method + " (" + index.index.definition + ")");
+}
+
+}  // namespace pgrepl::replication

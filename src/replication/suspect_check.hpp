@@ -1,0 +1,26 @@
+#pragma once
+// Whether rows that differed at one look are wrong. See verification.hpp for the rule.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "catalog/jobs.hpp"
+#include "core/source.hpp"
+#include "replication/verification.hpp"
+#include "target/row_encoder.hpp"
+#include "target/seen_ids.hpp"
+
+namespace pgrepl::replication {
+
+/// Suspects between two bounds of the source's key order.
+struct SuspectBlock {
+    core::ChunkRange range;
+    std::vector<std::string> ids;
+};
+
+/// Judges the blocks, mends what is wrong if the job is a repair, lists it, and adds it to `findings`.
+void check_suspects(const VerificationContext& context, core::Source& source, const catalog::JobTable& table,
+                    const std::vector<SuspectBlock>& blocks, catalog::Findings& findings);
+
+}  // namespace pgrepl::replication

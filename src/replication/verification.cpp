@@ -1,0 +1,378 @@
+// The passes of a comparison.
+
+#include "replication/verification.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "catalog/quarantine.hpp"
+#include "catalog/source_state.hpp"
+#include "pg/progress.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "replication/suspect_check.hpp"
+#include "target/bisection.hpp"
+#include "target/row_error.hpp"
+#include "target/row_repair.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// Transactions of a pass are short: nothing is written but the ids seen.
+constexpr std::chrono::seconds kTransactionTime{3};
+constexpr std::int64_t kTransactionRows = 200'000;
+
+/// Suspects kept before they are judged.
+constexpr std::size_t kMostSuspects = 10'000;
+
+/// How long the target may take to reach a position while its source worker is at work.
+constexpr std::chrono::seconds kReachPatience{60};
+constexpr long kReachPollMs = 100;
+
+constexpr std::int64_t kGroup = 1'000;
+
+class TableVerification {
+  public:
+    TableVerification(const VerificationContext& context, core::Source& source, const catalog::JobTable& table)
+        : context_(context),
+          source_(source),
+          table_(table),
+          target_{table.target_schema, table.target_name},
+          started_at_(GetCurrentTimestamp()) {}
+
+    catalog::Findings run() {
+        in_transaction([&] {
+            catalog::begin_job_table(context_.job.id, table_.table_id);
+            target::create_seen_table(target::first_pass_name(table_.table_id), context_.owner);
+        });
+        core::Position const mark = first_pass();
+        in_transaction([&] {
+            findings_.quarantined +=
+                static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
+        });
+        if (holds_other_ids()) {
+            look_for_extra_rows(mark);
+        }
+        in_transaction([&] {
+            target::drop_side_table(target::first_pass_name(table_.table_id));
+            target::drop_side_table(target::second_pass_name(table_.table_id));
+        });
+        return findings_;
+    }
+
+  private:
+    template <typename Body>
+    void in_transaction(Body&& body) {
+        pg::Transaction transaction;
+        context_.require_wanted();
+        body();
+        transaction.commit();
+    }
+
+    core::Position first_pass() {
+        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
+        core::TableInfo const info = find_table_info(*snapshot);
+        pg::begin_phase("comparing", context_.job.source_id, table_.table_id,
+                        info.estimated_rows.value_or(table_.rows_expected), "comparing " + table_.name.qualified());
+        target::SeenIds seen(target::first_pass_name(table_.table_id));
+        target::RowEncoder encoder(info.layout);
+        core::RowBatch batch(info.layout.columns.size());
+        for (const core::ChunkRange& range : snapshot->plan_chunks(info, 1)) {
+            std::unique_ptr<core::ChunkReader> const reader = snapshot->open_chunk(info, range);
+            std::string bound = range.lower;
+            while (compare_batches(*reader, encoder, batch, range.upper, bound, seen)) {
+                check_collected();
+                pg::begin_phase("comparing", context_.job.source_id, table_.table_id,
+                                info.estimated_rows.value_or(table_.rows_expected),
+                                "comparing " + table_.name.qualified());
+                pg::add_progress(findings_.rows_compared);
+            }
+            check_collected();
+        }
+        return snapshot->position();
+    }
+
+    core::TableInfo find_table_info(core::Snapshot& snapshot) const {
+        for (core::TableInfo& table : snapshot.discover()) {
+            if (table.name == table_.name) {
+                return std::move(table);
+            }
+        }
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                           "table \"" + table_.name.qualified() + "\" is no longer at the source",
+                           "Its target keeps the rows of the last copy.",
+                           "Call replicator_remove_table to stop replicating it.");
+    }
+
+    /// One transaction of the first pass. False when the chunk has no more rows.
+    bool compare_batches(core::ChunkReader& reader, target::RowEncoder& encoder, core::RowBatch& batch,
+                         const std::string& upper, std::string& bound, target::SeenIds& seen) {
+        pg::Transaction transaction;
+        context_.require_wanted();
+        bool more = true;
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            target::TargetLookup lookup(target::require_table(target_));
+            auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
+            for (std::int64_t rows = 0; rows < kTransactionRows && suspects_ < kMostSuspects &&
+                                        std::chrono::steady_clock::now() < deadline;) {
+                pg::check_interrupts();
+                more = reader.read(batch, core::BatchLimits{});
+                // A bound at the end of a chunk need not be one that a chunk can end at: then the chunk's own is.
+                close_block(more ? bound : upper);
+                if (!more) {
+                    break;
+                }
+                encode(encoder, batch, seen);
+                lookup.compare(encoded_, found_);
+                open_block_.range.lower = std::move(bound);
+                bound = reader.resume_bound();
+                collect_suspects(seen);
+                rows += static_cast<std::int64_t>(batch.row_count());
+                pg::add_progress(static_cast<std::int64_t>(batch.row_count()));
+            }
+            findings_.rows_compared = rows_read_;
+            lookup.finish();
+        }
+        seen.write();
+        transaction.commit();
+        return more;
+    }
+
+    void encode(target::RowEncoder& encoder, const core::RowBatch& batch, target::SeenIds& seen) {
+        encoded_.clear();
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                encoder.encode(batch.row(i), encoded_);
+            } catch (const target::RowError&) {
+                seen.add(encoder.id_of(batch.row(i)));
+                ++findings_.quarantined;
+            }
+        }
+        rows_read_ += static_cast<std::int64_t>(batch.row_count());
+    }
+
+    /// Of the batch in hand, into the block that is open.
+    void collect_suspects(target::SeenIds& seen) {
+        for (std::size_t row = 0; row < encoded_.size(); ++row) {
+            seen.add(encoded_.id_text(row));
+            if (found_[row] != target::Found::kMissing) {
+                found_ids_.add(encoded_.id_text(row));
+            }
+            if (found_[row] != target::Found::kSame) {
+                open_block_.ids.emplace_back(encoded_.id_text(row));
+            }
+        }
+    }
+
+    void close_block(const std::string& upper) {
+        if (!open_block_.ids.empty()) {
+            open_block_.range.upper = upper;
+            suspects_ += open_block_.ids.size();
+            blocks_.push_back(std::move(open_block_));
+            open_block_ = {};
+        }
+    }
+
+    void check_collected() {
+        if (!blocks_.empty()) {
+            check_suspects(context_, source_, table_, blocks_, findings_);
+            blocks_.clear();
+            suspects_ = 0;
+        }
+    }
+
+    /// Whether the target may hold rows that the first pass has not met.
+    bool holds_other_ids() {
+        bool others = false;
+        in_transaction([&] {
+            pg::begin_phase("looking for extra rows", context_.job.source_id, table_.table_id, 0,
+                            "looking for rows of " + target_.sql() + " that are not at the source");
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            others = findings_.quarantined > 0 || target::fingerprint_of(target_) != found_ids_;
+        });
+        return others;
+    }
+
+    std::int64_t count(const std::string& condition) {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        return target::count_rows(target_, condition);
+    }
+
+    /// Rows whose deletion was refused are extra for a reason that is known.
+    [[nodiscard]] std::string extra_row_condition(bool second_pass) const {
+        return target::extra_row_condition(table_.table_id, started_at_, second_pass,
+                                           catalog::refused_deletions(table_.table_id));
+    }
+
+    void look_for_extra_rows(const core::Position& mark) {
+        bool const reached = target_has_reached(context_, source_, table_.table_id, mark);
+        std::int64_t suspects = 0;
+        in_transaction([&] { suspects = count(extra_row_condition(false)); });
+        if (suspects == 0) {
+            return;
+        }
+        if (!reached) {
+            findings_.unconfirmed += suspects;
+            return;
+        }
+        core::Position const second_mark = second_pass();
+        bool const still_reached = target_has_reached(context_, source_, table_.table_id, second_mark);
+        in_transaction([&] {
+            if (context_.job.repair) {
+                catalog::lock_state(context_.job.source_id);
+            }
+            std::string const condition = extra_row_condition(true);
+            std::int64_t const extra = count(condition);
+            findings_.unconfirmed += still_reached ? suspects - extra : suspects;
+            if (still_reached && extra > 0) {
+                findings_.extra = extra;
+                report_extra_rows(condition);
+            }
+        });
+    }
+
+    core::Position second_pass() {
+        in_transaction(
+            [&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
+        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
+        core::TableInfo const info = find_table_info(*snapshot);
+        pg::begin_phase("second pass", context_.job.source_id, table_.table_id, rows_read_,
+                        "reading the keys of " + table_.name.qualified() + " again");
+        target::SeenIds seen(target::second_pass_name(table_.table_id));
+        target::RowEncoder encoder(info.layout);
+        core::RowBatch batch(info.layout.columns.size());
+        for (const core::ChunkRange& range : snapshot->plan_chunks(info, 1)) {
+            std::unique_ptr<core::ChunkReader> const reader = snapshot->open_chunk(info, range);
+            bool more = true;
+            while (more) {
+                // Read first, and write in a transaction that waits for nobody.
+                for (std::int64_t rows = 0; rows < kTransactionRows;) {
+                    pg::check_interrupts();
+                    more = reader->read(batch, core::BatchLimits{});
+                    if (!more) {
+                        break;
+                    }
+                    for (std::size_t i = 0; i < batch.row_count(); ++i) {
+                        seen.add(encoder.id_of(batch.row(i)));
+                    }
+                    rows += static_cast<std::int64_t>(batch.row_count());
+                    pg::add_progress(static_cast<std::int64_t>(batch.row_count()));
+                }
+                in_transaction([&] { seen.write(); });
+            }
+        }
+        return snapshot->position();
+    }
+
+    void report_extra_rows(const std::string& condition) {
+        std::vector<std::string> listed;
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            listed = target::list_ids(target_, condition, std::nullopt, catalog::kListedDifferences);
+        }
+        std::set<std::string> refused;
+        if (context_.job.repair) {
+            refused = delete_extra_rows(condition);
+        }
+        std::vector<catalog::Difference> differences;
+        for (const std::string& id : listed) {
+            differences.push_back({id, "extra", context_.job.repair && !refused.contains(id)});
+        }
+        catalog::list_differences(context_.job.id, table_.table_id, differences);
+    }
+
+    /// Returns the ids of rows that the target refused to delete; they are set aside.
+    std::set<std::string> delete_extra_rows(const std::string& condition) {
+        std::int64_t deleted = 0;
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            deleted = target::delete_where(target_, condition);
+        });
+        std::set<std::string> refused;
+        if (!error) {
+            findings_.repaired += deleted;
+            return refused;
+        }
+        if (!target::may_concern_row(error->sqlstate())) {
+            throw pg::SqlError(*error);
+        }
+        std::optional<std::string> last;
+        while (delete_group(condition, last, refused)) {
+        }
+        findings_.repaired += findings_.extra - static_cast<std::int64_t>(refused.size());
+        return refused;
+    }
+
+    bool delete_group(const std::string& condition, std::optional<std::string>& last, std::set<std::string>& refused) {
+        std::vector<std::pair<std::string, pg::SqlError>> errors;
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            std::vector<std::string> const ids = target::list_ids(target_, condition, last, kGroup);
+            if (ids.empty()) {
+                return false;
+            }
+            last = ids.back();
+            target::delete_rows(target_, ids,
+                                [&](std::size_t row, const pg::SqlError& error) { errors.emplace_back(ids[row], error); });
+        }
+        for (auto const& [id, error] : errors) {
+            catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
+            refused.insert(id);
+        }
+        return true;
+    }
+
+    const VerificationContext& context_;
+    core::Source& source_;
+    const catalog::JobTable& table_;
+    target::TargetName target_;
+    TimestampTz started_at_;
+    catalog::Findings findings_;
+    std::int64_t rows_read_ = 0;
+    target::EncodedRows encoded_;
+    std::vector<target::Found> found_;
+    target::IdFingerprint found_ids_;
+    SuspectBlock open_block_;  ///< of the last batch; its upper bound is known when the next one has been read
+    std::vector<SuspectBlock> blocks_;
+    std::size_t suspects_ = 0;
+};
+
+}  // namespace
+
+bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
+                        const core::Position& mark) {
+    auto const deadline = std::chrono::steady_clock::now() + kReachPatience;
+    while (true) {
+        bool up_to_date = false;
+        bool moving = false;
+        std::string held;
+        {
+            pg::Transaction transaction;
+            context.require_wanted();
+            std::optional<catalog::JobTable> const table = catalog::table_of_job(context.job.id, table_id);
+            up_to_date = table && table->up_to_date;
+            moving = catalog::is_source_moving(context.job.source_id);
+            held = catalog::target_position(context.job.source_id);
+            transaction.commit();
+        }
+        if (up_to_date && source.has_reached({held}, mark)) {
+            return true;
+        }
+        if (!moving || std::chrono::steady_clock::now() > deadline) {
+            return false;
+        }
+        pg::wait_for_latch(kReachPollMs, PG_WAIT_EXTENSION);
+    }
+}
+
+catalog::Findings verify_table(const VerificationContext& context, core::Source& source,
+                               const catalog::JobTable& table) {
+    return TableVerification(context, source, table).run();
+}
+
+}  // namespace pgrepl::replication

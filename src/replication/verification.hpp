@@ -1,0 +1,46 @@
+#pragma once
+// Comparing a target table with its source, and mending what differs.
+//
+// Pass. The source is read in key order from one snapshot, encoded by the encoder that fills the target, and each
+// batch is looked up in the target by its ids. A row that is missing there or whose bytes differ is a suspect.
+// Confirmation (suspect_check.hpp). A suspect is reported only if two further reads of the source gave the same value,
+// and between them the target, having reached the position of the first, still differed: what changes meanwhile, or
+// has not been copied yet, is no difference.
+// Extra rows. The pass keeps the ids that it met. If the target holds others, a second pass collects ids from a new
+// snapshot; what neither has met, and was not written since the first began, is extra, under the same condition.
+// Rows that differ because they were set aside are counted apart.
+//
+// Repair is the same, and writes, with the rights of the source's owner and while no other writer of the source is at
+// work.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "catalog/jobs.hpp"
+#include "core/source.hpp"
+#include "target/row_encoder.hpp"
+#include "target/seen_ids.hpp"
+#include "target/target_lookup.hpp"
+
+namespace pgrepl::replication {
+
+struct VerificationContext {
+    catalog::Job job;
+    Oid owner = InvalidOid;
+    bool durable = false;  ///< take snapshots that no writer can end
+    /// Throws if the job was canceled or its source paused. Called within a transaction.
+    std::function<void()> require_wanted;
+};
+
+/// Whether the target holds what the source held at `mark`; waits for it while the source is being copied or streams.
+bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
+                        const core::Position& mark);
+
+/// Compares one table, and mends it if the job is a repair. Throws SourceError and SqlError; what was repaired until
+/// then stays repaired.
+catalog::Findings verify_table(const VerificationContext& context, core::Source& source,
+                               const catalog::JobTable& table);
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,89 @@
+// Statements of repairs. Set-based; halved where a row is refused.
+
+#include "target/row_repair.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/spi.hpp"
+#include "target/bisection.hpp"
+#include "target/row_arrays.hpp"
+#include "target/seen_ids.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+constexpr const char* kOnConflict =
+    " ON CONFLICT (id) DO UPDATE SET data = excluded.data, _synced_at = excluded._synced_at";
+
+void put_range(const TargetName& target, const EncodedRows& rows, std::size_t first, std::size_t count) {
+    std::string const statement = "INSERT INTO " + target.sql() +
+                                  " (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS u(i, d)" +
+                                  kOnConflict;
+    pg::MemoryScope memory("pg_replicator repair");
+    pg::MemorySwitch const in_memory(memory.context());
+    RowArrays const arrays = as_arrays(rows, first, count);
+    Oid const types[2] = {TEXTARRAYOID, JSONBARRAYOID};
+    Datum const values[2] = {arrays.ids, arrays.data};
+    pg::execute_with_datums(statement.c_str(), types, values);
+}
+
+}  // namespace
+
+void put_rows(const TargetName& target, const EncodedRows& rows, const Refuse& refuse) {
+    write_by_halves(
+        0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(target, rows, first, count); }, refuse);
+}
+
+void put_row(const TargetName& target, const std::string& id, const std::string& data) {
+    pg::execute("INSERT INTO " + target.sql() + " (id, data, _synced_at) VALUES ($1, $2::jsonb, now())" + kOnConflict,
+                {id, data});
+}
+
+void delete_rows(const TargetName& target, const std::vector<std::string>& ids, const Refuse& refuse) {
+    write_by_halves(
+        0, ids.size(),
+        [&](std::size_t first, std::size_t count) {
+            auto const begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
+            pg::execute("DELETE FROM " + target.sql() + " WHERE id = ANY ($1)",
+                        {std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count))});
+        },
+        refuse);
+}
+
+std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
+                                const std::vector<std::string>& known) {
+    pg::QueryResult const moment = pg::execute("SELECT pg_catalog.quote_literal($1), pg_catalog.quote_literal($2::text)",
+                                               {pg::Param::timestamp(since), known});
+    std::string condition = SeenIds::not_seen(first_pass_name(table_id)) + " AND t._synced_at NOT BETWEEN " +
+                            moment.text(0, 0) + "::timestamptz AND clock_timestamp()";
+    if (!known.empty()) {
+        condition += " AND t.id <> ALL (" + moment.text(0, 1) + "::text[])";
+    }
+    if (second_pass) {
+        condition += " AND " + SeenIds::not_seen(second_pass_name(table_id));
+    }
+    return condition;
+}
+
+std::int64_t count_rows(const TargetName& target, const std::string& condition) {
+    return pg::execute("SELECT count(*) FROM " + target.sql() + " t WHERE " + condition).int64(0, 0);
+}
+
+std::vector<std::string> list_ids(const TargetName& target, const std::string& condition,
+                                  const std::optional<std::string>& after, std::int64_t limit) {
+    pg::QueryResult const rows = pg::execute("SELECT t.id FROM " + target.sql() + " t WHERE " + condition +
+                                                 " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT $2",
+                                             {after, limit});
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        ids.push_back(rows.text(i, 0));
+    }
+    return ids;
+}
+
+std::int64_t delete_where(const TargetName& target, const std::string& condition) {
+    return static_cast<std::int64_t>(
+        pg::execute("DELETE FROM " + target.sql() + " t WHERE " + condition).processed());
+}
+
+}  // namespace pgrepl::target

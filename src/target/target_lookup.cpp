@@ -1,0 +1,165 @@
+// Lookups by id. The index route is what an index scan of the executor does, without the executor: one scan per
+// call, a new key for each row.
+
+#include "target/target_lookup.hpp"
+
+#include "pg/memory.hpp"
+#include "pg/spi.hpp"
+#include "target/row_arrays.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+/// The index that finds a row by its id, or InvalidOid: unique, valid, immediate, B-tree, on id alone.
+Oid find_id_index(Relation table, AttrNumber id_column) {
+    Oid result = InvalidOid;
+    List* const indexes = RelationGetIndexList(table);
+    ListCell* cell = nullptr;
+    foreach (cell, indexes) {
+        Relation const index = index_open(lfirst_oid(cell), AccessShareLock);
+        const FormData_pg_index* const form = index->rd_index;
+        bool const usable = form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
+                            form->indkey.values[0] == id_column && index->rd_rel->relam == BTREE_AM_OID &&
+                            RelationGetIndexPredicate(index) == NIL &&
+                            index->rd_indcollation[0] == table->rd_att->attrs[id_column - 1].attcollation;
+        index_close(index, usable ? NoLock : AccessShareLock);
+        if (usable) {
+            result = lfirst_oid(cell);
+            break;
+        }
+    }
+    list_free(indexes);
+    return result;
+}
+
+bool takes_index_route(Relation table) {
+    const FormData_pg_class* const form = table->rd_rel;
+    return form->relkind == RELKIND_RELATION && !form->relrowsecurity;
+}
+
+/// Whether two jsonb values are the same bytes.
+bool same_bytes(Datum stored, Datum wanted, MemoryContext scratch) {
+    MemoryContext const previous = MemoryContextSwitchTo(scratch);
+    auto* const original = reinterpret_cast<struct varlena*>(DatumGetPointer(stored));
+    struct varlena* const plain = pg_detoast_datum_packed(original);
+    auto* const other = reinterpret_cast<struct varlena*>(DatumGetPointer(wanted));
+    std::size_t const size = VARSIZE_ANY_EXHDR(plain);
+    bool const same = size == VARSIZE_ANY_EXHDR(other) && memcmp(VARDATA_ANY(plain), VARDATA_ANY(other), size) == 0;
+    if (plain != original) {
+        pfree(plain);
+    }
+    MemoryContextSwitchTo(previous);
+    return same;
+}
+
+}  // namespace
+
+struct TargetLookup::IndexRoute {
+    Relation table;
+    Relation index;
+    TupleTableSlot* slot;
+    MemoryContext scratch;
+    AttrNumber data_column;
+    FmgrInfo text_equal;
+};
+
+TargetLookup::TargetLookup(Oid relid) {
+    index_ = pg::CallPg([&]() -> IndexRoute* {
+        Relation const table = table_open(relid, AccessShareLock);
+        AclResult const allowed = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+        if (allowed != ACLCHECK_OK) {
+            aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
+        }
+        AttrNumber const id_column = get_attnum(relid, "id");
+        AttrNumber const data_column = get_attnum(relid, "data");
+        Oid const index = takes_index_route(table) && id_column != InvalidAttrNumber &&
+                                  data_column != InvalidAttrNumber
+                              ? find_id_index(table, id_column)
+                              : InvalidOid;
+        if (index == InvalidOid) {
+            table_close(table, NoLock);
+            return nullptr;
+        }
+        auto* const route = static_cast<IndexRoute*>(palloc0(sizeof(IndexRoute)));
+        route->table = table;
+        route->index = index_open(index, NoLock);
+        route->slot = table_slot_create(table, nullptr);
+        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator lookup", ALLOCSET_DEFAULT_SIZES);
+        route->data_column = data_column;
+        fmgr_info(F_TEXTEQ, &route->text_equal);
+        return route;
+    });
+    if (index_ == nullptr) {
+        pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
+        // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
+        statement_ =
+            "SELECT CASE WHEN t.id IS NULL THEN 'm' "
+            "WHEN ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(u.d)::record THEN 'd' ELSE 's' END "
+            "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(i, d, n) LEFT JOIN " +
+            name.text(0, 0) + " t ON t.id = u.i ORDER BY u.n";
+    }
+}
+
+void TargetLookup::compare(const EncodedRows& rows, std::vector<Found>& found) {
+    found.assign(rows.size(), Found::kMissing);
+    if (rows.size() == 0) {
+        return;
+    }
+    if (index_ != nullptr) {
+        compare_by_index(rows, found);
+    } else {
+        compare_by_statement(rows, found);
+    }
+}
+
+void TargetLookup::compare_by_index(const EncodedRows& rows, std::vector<Found>& found) {
+    pg::CallPg([&] {
+        Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
+        IndexScanDesc const scan = index_beginscan(index_->table, index_->index, snapshot, 1, 0);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            ScanKeyData key;
+            ScanKeyEntryInitializeWithInfo(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,
+                                           index_->index->rd_indcollation[0], &index_->text_equal, rows.id(i));
+            index_rescan(scan, &key, 1, nullptr, 0);
+            if (!index_getnext_slot(scan, ForwardScanDirection, index_->slot)) {
+                continue;
+            }
+            bool is_null = false;
+            Datum const stored = slot_getattr(index_->slot, index_->data_column, &is_null);
+            found[i] = !is_null && same_bytes(stored, rows.data(i), index_->scratch) ? Found::kSame : Found::kDifferent;
+        }
+        ExecClearTuple(index_->slot);
+        index_endscan(scan);
+        UnregisterSnapshot(snapshot);
+        MemoryContextReset(index_->scratch);
+    });
+}
+
+void TargetLookup::compare_by_statement(const EncodedRows& rows, std::vector<Found>& found) {
+    pg::MemoryScope memory("pg_replicator lookup");
+    pg::MemorySwitch const in_memory(memory.context());
+    RowArrays const arrays = as_arrays(rows, 0, rows.size());
+    pg::QueryResult const result =
+        pg::execute(statement_, {pg::Param::datum(TEXTARRAYOID, arrays.ids), pg::Param::datum(JSONBARRAYOID, arrays.data)});
+    for (std::size_t i = 0; i < result.rows() && i < found.size(); ++i) {
+        char const outcome = result.text(i, 0).at(0);
+        found[i] = outcome == 's' ? Found::kSame : outcome == 'd' ? Found::kDifferent : Found::kMissing;
+    }
+}
+
+void TargetLookup::finish() {
+    if (index_ == nullptr) {
+        return;
+    }
+    pg::CallPg([&] {
+        ExecDropSingleTupleTableSlot(index_->slot);
+        index_close(index_->index, NoLock);
+        table_close(index_->table, NoLock);
+        MemoryContextDelete(index_->scratch);
+        pfree(index_);
+    });
+    index_ = nullptr;
+}
+
+}  // namespace pgrepl::target

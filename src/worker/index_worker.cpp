@@ -1,0 +1,106 @@
+// An index worker: builds the indexes that a source's rules ask for, one after another, and ends.
+//
+//   pending ──► building ──► ready
+//      ▲           │  └────► failed            an error that needs a person: ended by resume or alter
+//      └───────────┘ an error that may pass, a crash, a termination: what is left of the index is INVALID; the next
+//                    worker drops it and builds again
+//
+// An index is built when its table has been copied in full, by CREATE INDEX CONCURRENTLY: nobody who reads or writes the
+// table waits for it. The statement cannot look at the catalog: pause, drop and the like cancel it; then what is left of
+// the index is dropped, and the catalog says what is still wanted.
+
+#include <optional>
+
+#include "catalog/source_config.hpp"
+#include "catalog/target_indexes.hpp"
+#include "pg/progress.hpp"
+#include "pg/settings.hpp"
+#include "pg/transaction.hpp"
+#include "pg/worker.hpp"
+#include "replication/error_policy.hpp"
+#include "replication/index_rules.hpp"
+#include "worker/entry_points.hpp"
+#include "worker/worker_session.hpp"
+
+namespace pgrepl::worker {
+
+namespace {
+
+constexpr std::int32_t kMostAttempts = 5;
+
+class IndexWorker {
+  public:
+    explicit IndexWorker(std::int32_t source_id) : source_id_(source_id) {}
+
+    void run() {
+        if (!become_the_one_worker(source_id_, pg::WorkerRole::kIndex)) {
+            return;
+        }
+        pg::begin_phase("looking for work", source_id_, 0, 0, "looking for indexes to build");
+        while (std::optional<catalog::TargetIndex> const index = take_index()) {
+            try {
+                replication::build_index(*index, config_.owner);
+                pg::Transaction transaction;
+                catalog::finish_index(index->id);
+                transaction.commit();
+            } catch (...) {
+                replication::Verdict const verdict = replication::judge_current_exception();
+                if (was_canceled(verdict.error)) {
+                    replication::drop_invalid_index(*index, config_.owner);
+                } else {
+                    record_error(*index, verdict.error);
+                }
+            }
+        }
+    }
+
+  private:
+    std::optional<catalog::TargetIndex> take_index() {
+        if (!workers_may_run()) {
+            return std::nullopt;
+        }
+        pg::Transaction transaction;
+        std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
+        std::optional<catalog::TargetIndex> index = catalog::next_index(source_id_);
+        if (!config || !index || !catalog::begin_index(index->id, MyProcPid)) {
+            return std::nullopt;
+        }
+        config_ = std::move(*config);
+        transaction.commit();
+        pg::set_application_name("pg_replicator indexes of " + config_.name);
+        limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
+        return index;
+    }
+
+    /// An error of the expression or of the rows stays; others may pass.
+    void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
+        bool const stays = ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+                           ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_DATA_EXCEPTION ||
+                           ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+        bool const again = !stays && index.attempts + 1 < kMostAttempts;
+        std::int64_t const delay_ms =
+            replication::retry_delay_ms(index.attempts, config_.retry_initial_ms(), config_.retry_max_ms());
+        log_failure("index \"" + index.index.name + "\" of source", config_.name, error);
+        pg::SqlError::Fields fields = error.fields();
+        if (fields.hint.empty()) {
+            fields.hint = "Correct the rows or the rule, then call replicator_resume or replicator_alter to try again.";
+        }
+        pg::Transaction transaction;
+        catalog::record_index_error(index.id, pg::SqlError(fields), again ? std::optional(delay_ms) : std::nullopt);
+        transaction.commit();
+    }
+
+    std::int32_t source_id_;
+    catalog::SourceConfig config_;
+};
+
+}  // namespace
+
+void index_worker_main() {
+    pg::WorkerArguments const arguments = begin_worker_session();
+    if (installation() == Installation::kUsable) {
+        IndexWorker(arguments.source_id).run();
+    }
+}
+
+}  // namespace pgrepl::worker

@@ -1,0 +1,99 @@
+"""What the benches share: the rows, a meter of wall and CPU seconds, and what a cluster under test is set to."""
+import os
+import pathlib
+import random
+import resource
+import sqlite3
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "test/servers"))
+
+SETTINGS = {"shared_buffers": "128MB", "listen_addresses": "127.0.0.1", "max_wal_size": "4GB"}
+ROWS = int(os.environ.get("BENCH_ROWS", 2_000_000))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", 3))
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def generate(path, rows=None):
+    """The shape of our measurements: 11 columns, about 190 bytes a row."""
+    rows = rows or ROWS
+    rng = random.Random(7)
+    store = sqlite3.connect(path)
+    store.execute("CREATE TABLE src (id INTEGER PRIMARY KEY, a INT, b INT, v1 VARCHAR(40), v2 VARCHAR(40), d DECIMAL(12,2), "
+                  "ts DATETIME, x DOUBLE, note TEXT, j TEXT, bin BLOB)")
+    store.executemany("INSERT INTO src VALUES (?,?,?,?,?,?,?,?,?,?,?)", (
+        (i, rng.randrange(1 << 31), rng.randrange(1000), f"customer name {rng.randrange(10**9)}",
+         f"street {rng.randrange(10**6)} city {rng.randrange(10**5)}", rng.randrange(10**9) / 100,
+         f"2024-{rng.randrange(1, 13):02}-{rng.randrange(1, 29):02} 10:20:{rng.randrange(60):02}.{rng.randrange(10**6):06}",
+         rng.random() * 1e6, None if i % 3 else f"some longer note text number {i} with words in it",
+         f'{{"k": {rng.randrange(10**6)}, "tags": ["a", "b"], "ok": true}}', rng.randbytes(16))
+        for i in range(1, rows + 1)))
+    store.commit()
+    store.close()
+    os.chmod(path, 0o644)
+
+
+class Meter:
+    """Wall and CPU seconds of a piece of work: the server's processes and our own children."""
+
+    def __init__(self, cluster):
+        self.postmaster = cluster.postmaster_pid()
+
+    def cpu(self):
+        used = 0
+        with open(f"/proc/{self.postmaster}/stat") as f:
+            used += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:15]))
+        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.postmaster)], capture_output=True, text=True)
+        for pid in children.stdout.split():
+            try:
+                with open(f"/proc/{pid}/stat") as f:
+                    used += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
+            except FileNotFoundError:
+                pass
+        own = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used / TICKS + own.ru_utime + own.ru_stime
+
+    def measure(self, work):
+        began, cpu = time.monotonic(), self.cpu()
+        work()
+        return time.monotonic() - began, self.cpu() - cpu
+
+
+def peak_kb(pids, peaks):
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/status") as status:
+                for line in status:
+                    if line.startswith("VmHWM"):
+                        peaks.append(int(line.split()[1]))
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+
+
+def run_and_watch(cluster, statement, done, peaks):
+    """Runs `statement`, then looks until `done` (SQL) is true; notes the peak memory of our workers meanwhile."""
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        while True:
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'pg_replicator%'")
+            peak_kb([row[0] for row in cursor.fetchall()], peaks)
+            cursor.execute(done)
+            if cursor.fetchone()[0]:
+                break
+            time.sleep(0.05)  # the interval of looking; part of the measured time
+    connection.close()
+
+
+SERVED = "SELECT state = 'idle' AND sync_done >= sync_requested FROM replicator.source_state"
+
+
+def copy_once(cluster, peaks=None):
+    run_and_watch(cluster, "SELECT 1", SERVED, [] if peaks is None else peaks)
+
+
+def refresh_once(cluster, peaks=None):
+    run_and_watch(cluster, "SELECT replicator_sync('bench')", SERVED, [] if peaks is None else peaks)
