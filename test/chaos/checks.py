@@ -62,13 +62,13 @@ def undo_standing_conditions(world, source):
         at_source = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if world.status(source)["paused"]:
         world.call("SELECT replicator_resume(%s)", source.name)
-    for table, state, reason in world.call('SELECT "table", state, reason FROM replicator_tables WHERE source = %s',
-                                           source.name):
+    for (table,) in world.call("SELECT unnest(exclude_tables) FROM replicator.source WHERE name = %s", source.name):
+        if table in at_source:
+            world.call("SELECT replicator_add_table(%s, %s)", source.name, table)
+    for table, state in world.call('SELECT "table", state FROM replicator_tables WHERE source = %s', source.name):
         if state == "paused":
             world.call("SELECT replicator_resume_table(%s, %s)", source.name, table)
-        if state == "excluded" and table in at_source:
-            world.call("SELECT replicator_add_table(%s, %s)", source.name, table)
-        if table not in at_source and state != "excluded":
+        if state != "excluded" and table not in at_source:
             world.call("SELECT replicator_remove_table(%s, %s)", source.name, table, allowed={"42P01"})
 
 

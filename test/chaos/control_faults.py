@@ -5,19 +5,17 @@ import os
 import sqlite3
 import time
 
-from faults import LONGEST_DELAY_S, PATIENCE_S, fault, find_worker
+from faults import PATIENCE_S, fault, source_at_work
 from sources import SOURCES, TABLES, make_accessible
 
 PAUSED_OR_EXCLUDED = {"55000", "42P01", "53100"}
 
 
 def in_a_copy(world, rng):
-    """A source and a table of it, in the middle of a copy if there is one to be had."""
-    source, table, delay = rng.choice(SOURCES), rng.choice(TABLES), rng.uniform(0, LONGEST_DELAY_S)
-    world.request(source)
-    at_work = find_worker(world, "source worker", source)
-    time.sleep(delay)
-    return source, table, bool(at_work)
+    """A source and a table of it, and whether the source is in the middle of a copy."""
+    table = rng.choice(TABLES)
+    source, at_work = source_at_work(world, rng)
+    return source, table, at_work
 
 
 def control_call(kind, weight, *statements):

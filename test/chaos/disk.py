@@ -32,7 +32,8 @@ class SmallDisk:
         self.filler = os.path.join(directory, "filler")
 
     def fill(self):
-        with open(self.filler, "wb", buffering=0) as filler:
+        """To the last page; once more, if others have freed some meanwhile."""
+        with open(self.filler, "ab", buffering=0) as filler:
             for size in (1 << 20, 4096):
                 with contextlib.suppress(OSError):
                     while filler.write(bytes(size)) == size:

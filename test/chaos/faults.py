@@ -11,9 +11,11 @@ import time
 
 from private_cluster import wait_until
 from sources import SOURCES
+from world import Polling
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_S = 2  # for something to hit
+NO_SPACE = re.compile("pg_replicator .*No space left on device")
 LONGEST_DELAY_S = 0.4  # of the moment of a fault, once there is something to hit
 FAULTS = {}  # kind → (weight, function)
 
@@ -41,108 +43,84 @@ def failure_points():
 FIND_WORKERS = """
     SELECT pid, application_name FROM pg_stat_activity WHERE backend_type = 'pg_replicator ' || %s
     ORDER BY application_name <> ALL (ARRAY['pg_replicator source ' || %s, 'pg_replicator copy of ' || %s]), pid"""
+TERMINATE = "SELECT pg_terminate_backend(%s) FROM pg_stat_activity WHERE pid = %s AND backend_type LIKE 'pg\\_repl%%'"
 
 
-def find_worker(world, kind, source):
-    """(pid, text) of a worker of that kind, of that source if there is one; None after some patience."""
-    with contextlib.closing(Polling(world)) as polling:
-        rows = world.wait_for(lambda: polling.query(FIND_WORKERS, kind, source.name, source.name), PATIENCE_S)
-    return (rows[0][0], f"{kind} {rows[0][0]} ({rows[0][1]})") if rows else None
-
-
-class Polling:
-    """One connection for many looks: a probe lives for a few milliseconds."""
-
-    def __init__(self, world):
-        self.world, self.connection = world, None
-
-    def query(self, sql, *parameters):
-        import psycopg2
-        try:
-            self.connection = self.connection or self.world.cluster.connect("chaos")
-            with self.connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
-                return cursor.fetchall()
-        except psycopg2.OperationalError:
-            self.close()
-            return []
-
-    def close(self):
-        if self.connection:
-            self.connection.close()
-        self.connection = None
-
-
-def provoke(world, kind, source):
-    """Has such a worker started, if there is something for it to do."""
+def hit_worker(world, rng, kind, hit, longest_delay_s=LONGEST_DELAY_S):
+    """Looks for a worker of that kind, of a source of our choice if there is one, and hits it at a random moment of its
+    life: hit(polling, pid) says whether it did. Gives what was hit."""
+    source, delay = rng.choice(SOURCES), rng.uniform(0, longest_delay_s)
     world.request(source)
-    if kind == "probe":
-        world.call("SELECT replicator.request_probe()")
+    with contextlib.closing(Polling(world)) as polling:
+        if kind == "probe":  # it lives for milliseconds, and comes when it is asked for
+            polling.query("SELECT replicator.request_probe()")
+            delay = 0
 
-
-def kill_worker(kind):
-    def run(world, rng):
-        source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
-        provoke(world, kind, source)
-        if kind != "probe" and find_worker(world, kind, source):
+        def look():
+            return polling.query(FIND_WORKERS, kind, source.name, source.name)
+        found = world.wait_for(look, PATIENCE_S, interval=0.001)
+        if found and delay:
             time.sleep(delay)
-        found = find_worker(world, kind, source)
+            found = look() or world.wait_for(look, PATIENCE_S)  # the next one, if that one has ended
         if not found:
             return None
+        pid, name = found[0]
         with contextlib.suppress(ProcessLookupError):
-            world.cluster.kill(found[0])
-            return found[1]
-        return None
-    return run
+            if hit(polling, pid):
+                return f"{kind} {pid} ({name})"
+    return None
 
 
-def terminate_worker(kind):
-    def run(world, rng):
-        source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
-        provoke(world, kind, source)
-        if kind != "probe" and find_worker(world, kind, source):
-            time.sleep(delay)
-        found = find_worker(world, kind, source)
-        ended = found and world.call("SELECT pg_terminate_backend(%s) FROM pg_stat_activity WHERE pid = %s "
-                                     "AND backend_type LIKE 'pg\\_replicator%%'", found[0], found[0])
-        return found[1] if ended and ended[0][0] else None
-    return run
+def kill(world):
+    def hit(_polling, pid):
+        world.cluster.kill(pid)
+        return True
+    return hit
 
 
-def stop_worker_for_a_moment(kind):
-    def run(world, rng):
-        source, moment = rng.choice(SOURCES), rng.uniform(0.1, 1.2)
-        provoke(world, kind, source)
-        found = find_worker(world, kind, source)
-        if not found:
-            return None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(found[0], signal.SIGSTOP)
-            try:
-                time.sleep(moment)
-            finally:
-                os.kill(found[0], signal.SIGCONT)
-            return f"{found[1]} for {moment:.1f} s"
-        return None
-    return run
+def stop_for(moment):
+    def hit(_polling, pid):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(moment)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        return True
+    return hit
+
+
+def terminate(polling, pid):
+    return polling.query(TERMINATE, pid, pid) == [(True,)]
+
+
+def worker_faults(kind, weight):
+    fault(f"kill {kind}", weight)(lambda world, rng: hit_worker(world, rng, kind, kill(world)))
+    fault(f"terminate {kind}", weight)(lambda world, rng: hit_worker(world, rng, kind, terminate))
+    fault(f"stop {kind} for a moment", max(weight // 2, 1))(
+        lambda world, rng: hit_worker(world, rng, kind, stop_for(rng.uniform(0.1, 1.2))))
 
 
 for each in worker_kinds():
-    often = 5 if each in ("source worker", "copy worker") else 2
-    fault(f"kill {each}", often)(kill_worker(each))
-    fault(f"terminate {each}", often)(terminate_worker(each))
-    fault(f"stop {each} for a moment", max(often // 2, 1))(stop_worker_for_a_moment(each))
+    worker_faults(each, 5 if each in ("source worker", "copy worker") else 2)
+
+
+def source_at_work(world, rng):
+    """A source in the middle of a copy, if one can be had; and whether it is."""
+    source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
+    world.request(source)
+    with contextlib.closing(Polling(world)) as polling:
+        at_work = world.wait_for(lambda: [row for row in polling.query(FIND_WORKERS, "source worker", "", "")
+                                          if row[1].endswith(" " + source.name)], PATIENCE_S)
+    time.sleep(delay)
+    return source, bool(at_work)
 
 
 def server_fault(kind, weight, act):
     @fault(kind, weight)
     def run(world, rng):
-        source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
-        world.request(source)
-        at_work = find_worker(world, "source worker", source)
-        time.sleep(delay)
+        source, at_work = source_at_work(world, rng)
         act(world.cluster)
-        return at_work[1] if at_work else None
+        return f"{source.name} at work" if at_work else None
 
 
 server_fault("crash of the server", 4, lambda cluster: cluster.crash())
@@ -170,24 +148,22 @@ for each in failure_points():
 
 @fault("full disk", 4)
 def full_disk(world, rng):
-    source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
+    source, _ = source_at_work(world, rng)
     if not world.disk:
         return None
-    world.request(source)
-    find_worker(world, "source worker", source)
-    time.sleep(delay)
-    logged = len(world.cluster.log_text())
+    logged = world.log_length()
     world.disk.fill()
     try:
-        before = world.status(source)
         world.request(source)
+        request = world.status(source)["sync_requested"]
 
         def felt():
+            world.disk.fill()
             now = world.status(source)
-            return (now["last_sqlstate"] == "53100" or "No space left on device" in world.cluster.log_text()[logged:] or
-                    now["sync_done"] > before["sync_done"])
+            return now["last_sqlstate"] == "53100" or NO_SPACE.search(world.log_since(logged)) or (
+                now["sync_done"] >= request)
         wait_until(felt, 30, lambda: f"the full disk to be noticed: {world.status(source)}")
-        hit = "No space left on device" in world.cluster.log_text()[logged:]
-        return f"{source.name}: {world.status(source)['last_error']}" if hit else None
+        found = NO_SPACE.search(world.log_since(logged))
+        return f"{source.name}: {found.group()}" if found else None
     finally:
         world.disk.free()

@@ -59,10 +59,10 @@ class Source:
 
 
 SOURCES = (
-    Source("wal", wal=True, rows=40_000, long_rows=230_000),
-    Source("rollback", wal=False, rows=60_000),
-    Source("periodic", wal=True, rows=25_000, periodic=True),
-    Source("alone", wal=False, rows=40_000, copy_workers=0),
+    Source("wal", wal=True, rows=80_000, long_rows=230_000),
+    Source("rollback", wal=False, rows=120_000),
+    Source("periodic", wal=True, rows=50_000, periodic=True),
+    Source("alone", wal=False, rows=80_000, copy_workers=0),
 )
 
 

@@ -97,14 +97,25 @@ class World:
         return self.call(sql, *parameters, allowed={"42P01", "3F000", "40P01", "53100"})
 
     def request(self, source):
-        """Gives the source something to do."""
-        self.call("SELECT replicator_sync(%s)", source.name, allowed={"55000", "53100"})
+        """Gives the source something to do, even if an earlier fault has left it paused."""
+        if self.call("SELECT replicator_sync(%s)", source.name, allowed={"55000", "53100"}) is None:
+            self.call("SELECT replicator_resume(%s)", source.name, allowed={"53100"})
+            self.call("SELECT replicator_sync(%s)", source.name, allowed={"53100"})
 
-    def wait_for(self, condition, seconds):
+    @staticmethod
+    def wait_for(condition, seconds, interval=0.02):
         """What the condition gives within that time; None if it stays false."""
         with contextlib.suppress(AssertionError):
-            return wait_until(condition, seconds)
+            return wait_until(condition, seconds, interval=interval)
         return None
+
+    def log_length(self):
+        return os.stat(self.cluster.log).st_size
+
+    def log_since(self, length):
+        with open(self.cluster.log, errors="replace") as log:
+            log.seek(length)
+            return log.read()
 
     def status(self, source):
         rows = self.call("SELECT to_jsonb(st) || jsonb_build_object('paused', s.paused, 'mode', s.mode) "
@@ -133,6 +144,28 @@ class World:
                 self.cluster.stop("fast" if keep else "immediate")
             self.disk.unmount(keep)
         self.cluster.destroy(check=False, keep=keep)
+
+
+class Polling:
+    """One connection for many looks in quick succession; no rows while the server is down."""
+
+    def __init__(self, world):
+        self.world, self.connection = world, None
+
+    def query(self, sql, *parameters):
+        try:
+            self.connection = self.connection or self.world.cluster.connect(DATABASE)
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql, parameters or None)
+                return cursor.fetchall()
+        except psycopg2.OperationalError:
+            self.close()
+            return []
+
+    def close(self):
+        if self.connection:
+            self.connection.close()
+        self.connection = None
 
 
 class MemoryWatch:

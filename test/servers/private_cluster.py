@@ -33,7 +33,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(condition, timeout=60, what="the condition"):
+def wait_until(condition, timeout=60, what="the condition", interval=0.02):
     """Polls until condition() is true; fails with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -42,7 +42,7 @@ def wait_until(condition, timeout=60, what="the condition"):
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
+        time.sleep(interval)
 
 
 # Ends the server whose data directory is $1 when its standard input closes, which it does when we end, however we end.
