@@ -113,9 +113,13 @@ def run(faults, seed, block=20):
     return passed, failed, 1 if world.disk_obstacle else 0
 
 
+def seed_of_this_run():
+    return os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10 ** 9))
+
+
 def main():
-    seed = os.environ.get("CHAOS_SEED") or str(random.SystemRandom().randrange(10 ** 9))
-    failed = run(int(os.environ.get("CHAOS_FAULTS", 20)), seed, int(os.environ.get("CHAOS_BLOCK", 20)))[1]
+    faults, block = int(os.environ.get("CHAOS_FAULTS", 20)), int(os.environ.get("CHAOS_BLOCK", 20))
+    failed = run(faults, seed_of_this_run(), block)[1]
     sys.exit(1 if failed else 0)
 
 

@@ -154,7 +154,8 @@ def full_disk(world, rng):
     logged = world.log_length()
     world.disk.fill()
     try:
-        world.request(source)
+        if not world.request(source):
+            return f"{source.name}: the call itself found no space"
         request = world.status(source)["sync_requested"]
 
         def felt():

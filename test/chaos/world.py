@@ -97,10 +97,12 @@ class World:
         return self.call(sql, *parameters, allowed={"42P01", "3F000", "40P01", "53100"})
 
     def request(self, source):
-        """Gives the source something to do, even if an earlier fault has left it paused."""
-        if self.call("SELECT replicator_sync(%s)", source.name, allowed={"55000", "53100"}) is None:
-            self.call("SELECT replicator_resume(%s)", source.name, allowed={"53100"})
-            self.call("SELECT replicator_sync(%s)", source.name, allowed={"53100"})
+        """Gives the source something to do, even if an earlier fault has left it paused. False on a full disk."""
+        sync = "SELECT replicator_sync(%s)"
+        if self.call(sync, source.name, allowed={"55000", "53100"}) is not None:
+            return True
+        self.call("SELECT replicator_resume(%s)", source.name, allowed={"53100"})
+        return self.call(sync, source.name, allowed={"53100"}) is not None
 
     @staticmethod
     def wait_for(condition, seconds, interval=0.02):
