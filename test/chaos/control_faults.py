@@ -46,9 +46,9 @@ def later_function(name, weight, statement):
     """For functions that not every version has."""
     @fault(name.replace("replicator_", ""), weight)
     def run(world, rng):
-        source, table, at_work = in_a_copy(world, rng)
         if name not in world.functions:
             return None
+        source, table, at_work = in_a_copy(world, rng)
         parameters = (source.name, table.name)[:statement.count("%s")]
         done = world.call(statement, *parameters, allowed=PAUSED_OR_EXCLUDED)
         return f"{source.name}.{table.name}" if at_work and done is not None else None
