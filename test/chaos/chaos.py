@@ -7,8 +7,8 @@ Which faults come, with what they aim at, and which transactions the writer make
 they happen beside each other is not. A block is CHAOS_FAULTS' next CHAOS_BLOCK faults; at its end the writer pauses,
 standing conditions are undone, and everything is compared (checks.py). The first block that differs ends the run.
 
-Around a known defect: CHAOS_WITHOUT=pause,full leaves out the kinds of faults that begin so, CHAOS_KNOWN="staging table"
-lets differences that begin so pass.
+To look past a known defect: CHAOS_WITHOUT=pause,full leaves out the kinds of faults that begin so, and
+CHAOS_KNOWN="staging table" lets differences that begin so pass.
 CHAOS_SABOTAGE=flip|delete|double makes one target row wrong before the last comparison, which must then fail."""
 import collections
 import os
@@ -26,6 +26,7 @@ from faults import FAULTS  # noqa: E402
 from world import World  # noqa: E402
 
 SHOWN_FAULTS = 30
+SHOWN_LOG_BYTES = 3000
 
 
 def listed(variable):
@@ -78,7 +79,8 @@ class Run:
             faults_done = world.seconds()
             found = settle(world)
         except Exception:  # an error that no fault explains, a hang, the writer's end
-            return [f"in fault {self.number} or after it:\n{traceback.format_exc()}"]
+            log = world.log_since(max(world.log_length() - SHOWN_LOG_BYTES, 0))
+            return [f"in fault {self.number} or after it:\n{traceback.format_exc()}", f"the server's log ends:\n{log}"]
         settled = world.seconds()
         if number == self.blocks and os.environ.get("CHAOS_SABOTAGE"):
             sabotage(world, os.environ["CHAOS_SABOTAGE"])

@@ -83,8 +83,9 @@ QUERIES = {
     "table not idle": "SELECT source, \"table\", state, reason FROM replicator_tables "
                       "WHERE state NOT IN ('idle', 'excluded')",
     "invalid index": "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready",
-    "target without a primary key": "SELECT source, target FROM replicator_tables WHERE state <> 'excluded' AND NOT EXISTS "
-                                    "(SELECT FROM pg_index WHERE indrelid = to_regclass(target) AND indisprimary)",
+    "target without a primary key": "SELECT source, target FROM replicator_tables WHERE state <> 'excluded' "
+                                    "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(target) "
+                                    "AND indisprimary)",
     "row set aside": "SELECT * FROM replicator_quarantine",
 }
 

@@ -1,5 +1,5 @@
-"""A small disk for the target tables, which a fault fills: a tmpfs in a mount namespace of our own, so that it goes when
-the last of our processes does, however that comes about."""
+"""A small disk for the target tables, which a fault fills: a tmpfs in a mount namespace of our own, so that it goes
+when the last of our processes does, however that comes about."""
 import contextlib
 import ctypes
 import os

@@ -1,4 +1,4 @@
-"""The faults of a chaos run that hit processes, the server and the disk. control_faults.py has those that a user causes.
+"""The faults of a chaos run that hit processes, the server and the disk. control_faults.py has those of users.
 
 A fault is a function of the world and of a random generator of its own; it returns what it hit, or None if there was
 nothing to hit. It makes every draw before it looks at the world, so that what it wants is a function of the seed."""

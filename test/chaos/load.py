@@ -48,8 +48,8 @@ class Transactions:
         return table.key(self.rng.randint(1, int(source.count(table) * 1.1) + 1))
 
     def value(self):
-        return self.rng.choice((None, 0, -1, 1.0, 1, 2 ** 63 - 1, 0.1, 1e300, "1.0", "été \U0001f4be", "", b"\x00\xff",
-                                self.rng.randrange(10 ** 9)))
+        return self.rng.choice((None, 0, -1, 1.0, 1, 2 ** 63 - 1, 0.1, 1e300, "1.0", "été \U0001f4be", "",
+                                b"\x00\xff", self.rng.randrange(10 ** 9)))
 
     def body(self, table):
         if table.name != "wide" and self.rng.random() < 0.02:
