@@ -10,6 +10,7 @@ from sources import SOURCES
 
 WAIT = "120 s"
 MOST_ATTEMPTS = 8
+LONGEST_JOB_S = 60
 # memory_per_worker (64 MB), the base of a backend, shared buffers that it has touched (32 MB), three rows of 27 KB.
 MEMORY_LIMIT_KB = (64 + 60 + 32) * 1024
 GONE = "is no longer at the source"
@@ -95,7 +96,7 @@ def problems(world):
     found = []
     left = "SELECT backend_type, application_name, state, query FROM pg_stat_activity " \
            "WHERE backend_type LIKE 'pg\\_replicator%' AND backend_type <> 'pg_replicator launcher'"
-    if world.wait_for(lambda: world.call(left) == [], 20) is None:
+    if world.wait_for(lambda: world.call(left) == [], LONGEST_JOB_S) is None:
         found.append(f"worker left: {world.call(left)}")
     for what, sql in QUERIES.items():
         found += [f"{what}: {row}" for row in world.call(sql)[:5]]

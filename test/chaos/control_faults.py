@@ -9,6 +9,7 @@ from faults import PATIENCE_S, fault, source_at_work
 from sources import SOURCES, TABLES, make_accessible
 
 PAUSED_OR_EXCLUDED = {"55000", "42P01", "53100"}
+NOTHING_TO_DO = {"P0002"}
 
 
 def in_a_copy(world, rng):
@@ -50,7 +51,7 @@ def later_function(name, weight, statement):
             return None
         source, table, at_work = in_a_copy(world, rng)
         parameters = (source.name, table.name)[:statement.count("%s")]
-        done = world.call(statement, *parameters, allowed=PAUSED_OR_EXCLUDED)
+        done = world.call(statement, *parameters, allowed=PAUSED_OR_EXCLUDED | NOTHING_TO_DO)
         return f"{source.name}.{table.name}" if at_work and done is not None else None
 
 
