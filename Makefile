@@ -5,6 +5,7 @@
 #   make setup      install what is missing on a Debian machine; says what
 #   make demo       set up, build, install, and watch a SQLite database being copied
 #   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
+#   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
 #   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
@@ -74,7 +75,7 @@ $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/v
 # What follows runs as root or as an ordinary user, who needs sudo for set-up and installation only.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 JOBS = $(shell nproc)
-.PHONY: setup test-programs check-symbols build-and-install test demo bench lint format
+.PHONY: setup test-programs check-symbols build-and-install test demo chaos bench lint format
 
 setup:
 	./setup.sh
@@ -91,6 +92,8 @@ test: build-and-install
 	/usr/bin/python3 test/run.py $(SUITE)
 demo: build-and-install
 	/usr/bin/python3 demo/demo.py
+chaos: build-and-install
+	/usr/bin/python3 test/chaos/chaos.py
 bench: build-and-install
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)

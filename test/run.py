@@ -147,7 +147,15 @@ def e2e():
         return junit_counts(report) if os.path.exists(report) else (0, 1, 0)
 
 
-SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap, "e2e": e2e}
+def chaos():
+    """A few faults at random under load; `make chaos` runs many."""
+    sys.path.insert(0, str(ROOT / "test/chaos"))
+    import chaos as harness
+    return harness.run(25, harness.seed_of_this_run(), block=25)
+
+
+SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap, "e2e": e2e,
+          "chaos": chaos}
 
 
 def main():

@@ -33,7 +33,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_until(condition, timeout=60, what="the condition"):
+def wait_until(condition, timeout=60, what="the condition", interval=0.02):
     """Polls until condition() is true; fails with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -42,7 +42,11 @@ def wait_until(condition, timeout=60, what="the condition"):
             return result
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
-        time.sleep(0.02)
+        time.sleep(interval)
+
+
+# Ends the server whose data directory is $1 when its standard input closes, which it does when we end, however we end.
+WATCHER = 'read -r unused; kill -QUIT "$(head -n 1 "$1/postmaster.pid")"'
 
 
 class PrivateCluster:
@@ -53,9 +57,9 @@ class PrivateCluster:
         self.log = os.path.join(self.directory, "log")
         self.port = free_port()
         self.expected_crash = False
-        if os.getuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.data], stdin=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+        self.give_to_server(self.directory)
         self._run([f"{BINDIR}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                    "--locale=C.UTF-8", "-N"])
         conf = {"listen_addresses": "", "unix_socket_directories": self.directory, "port": self.port,
@@ -67,6 +71,13 @@ class PrivateCluster:
         conf.update(settings or {})
         self.configure(**conf)
         self.start()
+
+    @staticmethod
+    def give_to_server(path):
+        """Makes a file or directory the server's, which runs as another user if we are root."""
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(path, user.pw_uid, user.pw_gid)
 
     def _run(self, command, **options):
         options.setdefault("check", True)
@@ -125,9 +136,7 @@ class PrivateCluster:
             self.expected_crash = True
         with open(self.failure_file(), "w") as f:
             f.write(point)
-        if os.getuid() == 0:
-            user = pwd.getpwnam("postgres")
-            os.chown(self.failure_file(), user.pw_uid, user.pw_gid)
+        self.give_to_server(self.failure_file())
 
     def failure_file(self):
         return os.path.join(self.data, "pg_replicator.failure_point")
@@ -200,11 +209,15 @@ class PrivateCluster:
                 continue
             assert not DEFECTS.search(line), f"in the server log: {line}"
 
-    def destroy(self, check=True):
+    def destroy(self, check=True, keep=False):
+        """Stops the server and removes its directory, or leaves the directory to be looked at."""
         try:
             with contextlib.suppress(subprocess.CalledProcessError):
-                self.stop("immediate")
+                self.stop("fast" if keep else "immediate")
             if check:
                 self.check_log()
         finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
+            self.watcher.stdin.close()
+            self.watcher.wait()
+            if not keep:
+                shutil.rmtree(self.directory, ignore_errors=True)
