@@ -5,6 +5,7 @@
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
 #include "catalog/jobs.hpp"
+#include "catalog/source_state.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "core/version.hpp"
@@ -87,6 +88,7 @@ void drop_target_tables(const catalog::SourceConfig& config) {
 Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
         interrupt_side_workers(config);
+        catalog::lock_state(config.id);  // a merge that is at work comes to its end first
         if (values.boolean(1).value_or(false)) {
             drop_target_tables(config);
         }

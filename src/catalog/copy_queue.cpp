@@ -12,7 +12,7 @@ constexpr const char* kCopyTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
            coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
            (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done'),
-           coalesce(t.copy_target_file, 0)
+           coalesce(t.copy_target_file, 0), t.consistency <> 'copying'
     FROM replicator.source_table t
     WHERE t.source_id = $1 AND )";
 
@@ -56,9 +56,18 @@ std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition
         table.rows_copied = rows.int64(i, 10);
         table.pending_chunks = rows.int64(i, 11);
         table.target_file = rows.oid(i, 12);
+        table.filled = rows.boolean(i, 13);
         tables.push_back(std::move(table));
     }
     return tables;
+}
+
+std::vector<std::int32_t> read_ids(const pg::QueryResult& rows) {
+    std::vector<std::int32_t> ids;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        ids.push_back(static_cast<std::int32_t>(rows.int64(i, 0)));
+    }
+    return ids;
 }
 
 const char* consistency_text(core::Consistency consistency) {
@@ -88,6 +97,15 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id) {
 
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
     return read_tables(source_id, "t.copy_route IS NOT NULL");
+}
+
+std::vector<std::int32_t> staged_tables(std::int32_t source_id) {
+    return read_ids(pg::execute(
+        "SELECT id FROM replicator.source_table WHERE source_id = $1 AND copy_route = 'staging'", {source_id}));
+}
+
+std::vector<std::int32_t> tables_of_other_sources(std::int32_t source_id) {
+    return read_ids(pg::execute("SELECT id FROM replicator.source_table WHERE source_id <> $1", {source_id}));
 }
 
 void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,

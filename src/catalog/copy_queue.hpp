@@ -19,6 +19,7 @@ struct CopyTable {
     std::string target_schema;
     std::string target_name;
     bool target_created = false;
+    bool filled = false;  ///< a copy of it has been completed: readers rely on its rows
     std::string state;
     bool staging = false;   ///< its route; else direct
     Oid target_file = InvalidOid;  ///< where its rows were when the copy began
@@ -32,6 +33,10 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
 
 /// Tables with a route in the copy under way.
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
+
+/// Ids of the source's tables that have a staging table in the copy under way, and of all tables of other sources.
+std::vector<std::int32_t> staged_tables(std::int32_t source_id);
+std::vector<std::int32_t> tables_of_other_sources(std::int32_t source_id);
 
 /// The table begins its copy by `staging` or the direct route, in these chunks. `target_file` is the file that the
 /// target's rows are in now.

@@ -73,6 +73,15 @@ std::optional<SourceConfig> find_source(std::int32_t id) {
     return read(pg::execute(std::string(kSelect) + "s.id = $1", {id}));
 }
 
+std::optional<SourceConfig> lock_source(std::int32_t id) {
+    pg::execute("SELECT 1 FROM replicator.source WHERE id = $1 FOR SHARE", {id});
+    return find_source(id);
+}
+
+bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
+    return a.url == b.url && a.password == b.password && a.target_schema == b.target_schema && a.owner == b.owner;
+}
+
 std::optional<SourceConfig> find_source(const std::string& name) {
     return read(pg::execute(std::string(kSelect) + "s.name = $1", {name}));
 }

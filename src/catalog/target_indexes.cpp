@@ -13,7 +13,8 @@ namespace {
 /// Of an index `i` of a table `t`: it is to be built, and its table can be read in full.
 constexpr const char* kBuildable = R"(
     i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
-    AND t.consistency <> 'copying')";
+    AND t.consistency <> 'copying'
+    AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL)";
 
 }  // namespace
 

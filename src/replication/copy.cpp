@@ -53,6 +53,7 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
         pg::Transaction transaction;
         state = require_state(context.source_id);
         catalog::release_dead_leases(context.source_id, context.generation);
+        copy->drop_forgotten_staging();
         transaction.commit();
     }
     copy->durable_ = state->copy_durable;
@@ -102,6 +103,8 @@ void Copy::begin(bool durable) {
     {
         pg::Transaction transaction;
         catalog::take_requests(context_.source_id, context_.generation);
+        // A change that was made before a request that we are going to serve must be seen.
+        config_ = require_same_source();
         transaction.commit();
     }
     TimestampTz const read_at = GetCurrentTimestamp();
@@ -113,10 +116,26 @@ void Copy::begin(bool durable) {
         for (const auto& [name, info] : copier_->tables()) {
             discovered.push_back(info);
         }
+        // Locked, so that filters that are being changed are seen either here or by whoever changes them.
+        config_ = require_same_source();
         register_discovered_tables(config_, discovered);
         transaction.commit();
     }
     prepare_tables(read_at);
+}
+
+/// The configuration as it is now, locked.
+catalog::SourceConfig Copy::require_same_source() {
+    std::optional<catalog::SourceConfig> now = catalog::lock_source(context_.source_id);
+    if (!now || !catalog::copies_alike(config_, *now)) {
+        throw ConfigurationChanged{};
+    }
+    return std::move(*now);
+}
+
+void Copy::drop_forgotten_staging() const {
+    target::drop_forgotten_staging(catalog::staged_tables(context_.source_id),
+                                   catalog::tables_of_other_sources(context_.source_id));
 }
 
 void Copy::prepare_tables(TimestampTz read_at) {
@@ -165,9 +184,16 @@ bool Copy::prepare_route(const catalog::CopyTable& table) {
                            "It would have become the target of \"" + table.name.qualified() + "\".",
                            "Rename or drop it, or choose another target_schema.");
     }
-    if (existing && !target::merge_obstacle(*existing)) {
+    std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt;
+    if (existing && !obstacle) {
         target::create_staging(table.table_id, context_.owner);
         return true;
+    }
+    if (existing && table.filled) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "target table " + name.sql() + " cannot be brought up to date: " + *obstacle,
+                           "It has been changed since it was copied; its rows are left as they are.",
+                           "Undo the change, or drop the table and call replicator_resync to copy it anew.");
     }
     pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
     if (existing) {
@@ -252,6 +278,7 @@ void Copy::finish() {
             pg::failure_point("merge_table");
         }
         catalog::forget_copy(context_.source_id);
+        drop_forgotten_staging();
         catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes);
         if (again) {
             // A target was truncated or made anew while it was compared: what was found unchanged may be gone.
@@ -277,6 +304,13 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         counts = target::merge_table(table.table_id, target_of(table), fingerprint);
     });
+    if (error &&
+        (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION)) {
+        error = pg::run_in_subtransaction([&] {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            counts = target::merge_by_replacing(table.table_id, target_of(table));
+        });
+    }
     if (error && target::may_concern_row(error->sqlstate())) {
         error = pg::run_in_subtransaction([&] { counts = merge_what_is_accepted(table); });
     }

@@ -20,9 +20,13 @@
 
 namespace pgrepl::replication {
 
+/// Thrown when the configuration was changed so that the copy under way, or about to begin, is of no use.
+struct ConfigurationChanged {};
+
 class Copy {
   public:
-    /// Goes on with the copy under way, or begins one. `source` outlives it. Throws SourceError, SqlError.
+    /// Goes on with the copy under way, or begins one. `source` outlives it. Throws SourceError, SqlError,
+    /// ConfigurationChanged.
     static std::unique_ptr<Copy> resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
                                                  core::Source& source);
 
@@ -46,6 +50,8 @@ class Copy {
 
     bool resume(const core::Position& position);
     void begin(bool durable);
+    void drop_forgotten_staging() const;
+    catalog::SourceConfig require_same_source();
     void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
     void complete_table(const catalog::CopyTable& table);
@@ -54,7 +60,7 @@ class Copy {
     [[nodiscard]] core::Consistency consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;
-    const catalog::SourceConfig& config_;
+    catalog::SourceConfig config_;  ///< as it was when the copy began: filters may have changed since
     core::Source& source_;
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<ChunkCopier> copier_;

@@ -153,6 +153,17 @@ MergeCounts merge_table(std::int32_t table_id, const TargetName& target, const s
     return counts;
 }
 
+MergeCounts merge_by_replacing(std::int32_t table_id, const TargetName& target) {
+    Merge const merge(table_id, target);
+    MergeCounts counts;
+    counts.deleted = merge.run("DELETE FROM {target} t WHERE {gone}");
+    counts.updated = merge.run(
+        "DELETE FROM {target} t USING {staging} s WHERE s.id = t.id AND s.data IS NOT NULL "
+        "AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record");
+    counts.inserted = merge.run(kInsert) - counts.updated;
+    return counts;
+}
+
 void analyze_staging(std::int32_t table_id) {
     pg::execute("ANALYZE " + staging_name(table_id).sql());
     pg::execute("ANALYZE " + seen_name(table_id).sql());

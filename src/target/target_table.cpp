@@ -3,6 +3,7 @@
 #include "target/target_table.hpp"
 
 #include "pg/spi.hpp"
+#include "pg/unlogged_table.hpp"
 #include "target/seen_ids.hpp"
 
 namespace pgrepl::target {
@@ -84,6 +85,7 @@ Oid file_of(Oid relid) {
 
 void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
     drop_side_table(name);
+    pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
     pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + name.sql());
     pg::QueryResult const role =
@@ -132,6 +134,23 @@ bool staging_is_intact(std::int32_t table_id) {
 void drop_staging(std::int32_t table_id) {
     drop_side_table(staging_name(table_id));
     drop_side_table(seen_name(table_id));
+}
+
+void drop_forgotten_staging(const std::vector<std::int32_t>& in_use, const std::vector<std::int32_t>& others) {
+    std::vector<std::string> kept;
+    for (const std::vector<std::int32_t>* const ids : {&in_use, &others}) {
+        for (std::int32_t const id : *ids) {
+            kept.push_back(std::to_string(id));
+        }
+    }
+    pg::QueryResult const forgotten = pg::execute(
+        "SELECT DISTINCT pg_catalog.split_part(relname::text, '_', 2) FROM pg_catalog.pg_class "
+        "WHERE relnamespace = 'replicator'::regnamespace AND relkind = 'r' AND relname ~ '^(staging|seen)_[0-9]+$' "
+        "AND pg_catalog.split_part(relname::text, '_', 2) <> ALL ($1)",
+        {kept});
+    for (std::size_t i = 0; i < forgotten.rows(); ++i) {
+        drop_staging(static_cast<std::int32_t>(forgotten.int64(i, 0)));
+    }
 }
 
 void drop_side_tables(std::int32_t table_id) {

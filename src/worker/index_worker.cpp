@@ -74,9 +74,11 @@ class IndexWorker {
 
     /// An error of the expression or of the rows stays; others may pass.
     void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
-        bool const stays = ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
-                           ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_DATA_EXCEPTION ||
-                           ERRCODE_TO_CATEGORY(error.sqlstate()) == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+        int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
+        bool const stays =
+            error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
+            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION || category == ERRCODE_DATA_EXCEPTION ||
+             category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
         bool const again = !stays && index.attempts + 1 < kMostAttempts;
         std::int64_t const delay_ms =
             replication::retry_delay_ms(index.attempts, config_.retry_initial_ms(), config_.retry_max_ms());

@@ -122,6 +122,9 @@ class SourceWorker {
             }
             restarts = 0;
             return true;
+        } catch (const replication::ConfigurationChanged&) {
+            replication::Copy::abandon(context_, durable_wanted_);
+            return true;
         } catch (...) {
             replication::Verdict const verdict = replication::judge_current_exception();
             pg::check_interrupts();
@@ -135,11 +138,19 @@ class SourceWorker {
         }
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
+        std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
         transaction.commit();
-        if (!state || state->paused || state->generation != context_.generation || !state->has_work()) {
+        if (!state || !config || state->paused || state->generation != context_.generation || !state->has_work()) {
             return false;
         }
         durable_wanted_ = state->copy_durable;
+        bool const same = catalog::copies_alike(config_, *config);
+        config_ = std::move(*config);
+        context_.owner = config_.owner;
+        context_.max_quarantined = config_.max_quarantined();
+        if (!same) {
+            throw replication::ConfigurationChanged{};
+        }
         return true;
     }
 
@@ -192,6 +203,12 @@ class SourceWorker {
                 copy.finish();
                 return Outcome::kDone;
             }
+            {
+                // One that died must not keep the others waiting for its chunk.
+                pg::Transaction transaction;
+                catalog::release_dead_leases(source_id_, context_.generation);
+                transaction.commit();
+            }
             if (workers.any_alive()) {
                 if (!waiting_) {
                     pg::begin_phase("waiting for copy workers", source_id_, 0, 0, "waiting for copy workers");
@@ -199,11 +216,6 @@ class SourceWorker {
                 }
                 pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
                 continue;
-            }
-            {
-                pg::Transaction transaction;
-                catalog::release_dead_leases(source_id_, context_.generation);
-                transaction.commit();
             }
             waiting_ = false;
             if (!copy.copier().copy_next_chunk()) {

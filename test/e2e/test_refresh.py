@@ -90,15 +90,15 @@ def test_one_table_that_fails_stops_no_other(cluster, database, source):
                             "INSERT INTO bad VALUES (1, 1); INSERT INTO good VALUES (1, 1);")
     source(path, "onebad")
     cluster.wait_for_copy("onebad")
-    cluster.query("ALTER TABLE onebad.bad ADD CONSTRAINT small CHECK ((data->>'v')::int < 10)")
+    cluster.query("ALTER TABLE onebad.bad RENAME COLUMN data TO something")
     change(path, "UPDATE bad SET v = 100; UPDATE good SET v = 100;")
     cluster.query("SELECT replicator_sync('onebad')")
     cluster.wait_for_copy("onebad")
     assert cluster.query("SELECT data->>'v' FROM onebad.good") == [("100",)]
-    assert cluster.query("SELECT data->>'v' FROM onebad.bad") == [("1",)]
+    assert cluster.query("SELECT something->>'v' FROM onebad.bad") == [("1",)]
     status = cluster.status("onebad")
-    assert "violates check constraint" in status["last_error"] and status["tables"] == {"idle": 1, "failed": 1}
-    cluster.query("ALTER TABLE onebad.bad DROP CONSTRAINT small")
+    assert "columns id text, data jsonb" in status["last_error"] and status["tables"] == {"idle": 1, "failed": 1}
+    cluster.query("ALTER TABLE onebad.bad RENAME COLUMN something TO data")
     cluster.query("CALL replicator_wait('onebad', '60 s')")
     assert cluster.query("SELECT data->>'v' FROM onebad.bad") == [("100",)]
 

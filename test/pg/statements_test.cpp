@@ -5,6 +5,7 @@
 #include "api/entry.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "target/target_table.hpp"
 
 namespace pgrepl::test {
 
@@ -53,6 +54,11 @@ Datum test_role_scope(FunctionCallInfo) {
     PG_RETURN_BOOL(right);
 }
 
+Datum test_side_table(FunctionCallInfo) {
+    target::create_side_table({"replicator", "seen_1"}, GetUserId(), "id text");
+    PG_RETURN_VOID();
+}
+
 }  // namespace
 
 }  // namespace pgrepl::test
@@ -61,3 +67,4 @@ PGREPL_SQL_FUNCTION(test_subtransaction, pgrepl::test::test_subtransaction)
 PGREPL_SQL_FUNCTION(test_statement, pgrepl::test::test_statement)
 PGREPL_SQL_FUNCTION(test_quoted, pgrepl::test::test_quoted)
 PGREPL_SQL_FUNCTION(test_role_scope, pgrepl::test::test_role_scope)
+PGREPL_SQL_FUNCTION(test_side_table, pgrepl::test::test_side_table)

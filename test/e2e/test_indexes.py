@@ -1,0 +1,165 @@
+"""Indexes that the rules ask for: built beside the running tables, shown, repaired."""
+import psycopg2
+import pytest
+
+from private_cluster import wait_until
+
+RULES = '{"gin": "jsonb_path_ops", "indexes": {"t": ["data->>\'b\'", "(data->>\'a\')::int"]}}'
+
+
+def states(cluster, name):
+    return [row[0] for row in cluster.query_when_up("SELECT state FROM replicator_indexes WHERE source = %s ORDER BY index", (name,))]
+
+
+def wait_ready(cluster, name, count, timeout=60):
+    wait_until(lambda: states(cluster, name) == ["ready"] * count, timeout,
+               lambda: f"indexes to be ready: {cluster.query('SELECT index, state, last_error FROM replicator_indexes')}")
+
+
+def valid_indexes(cluster, schema):
+    return cluster.query("SELECT count(*) FROM pg_index WHERE indrelid = %s::regclass AND indisvalid AND NOT indisprimary",
+                         (schema + ".t",))[0][0]
+
+
+def invalid_indexes(cluster):
+    return cluster.query("SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid")
+
+
+def test_indexes_are_built_after_the_copy_and_used(cluster, database, source, many_rows, assert_equal):
+    path = database("indexed.db", many_rows(50_000), "CREATE TABLE other (id INTEGER PRIMARY KEY, v); INSERT INTO other VALUES (1, 2);")
+    source(path, "indexed", rules=RULES)
+    cluster.wait_for_copy("indexed")
+    wait_ready(cluster, "indexed", 4)
+    assert valid_indexes(cluster, "indexed") == 3
+    plan = cluster.query("EXPLAIN SELECT * FROM indexed.t WHERE data->>'b' = 'row number 777'")
+    assert any("Index" in row[0] for row in plan)
+    assert cluster.query("SELECT method, definition, bytes > 0 FROM replicator_indexes WHERE \"table\" = 'other'") == [
+        ("gin", "data jsonb_path_ops", True)]
+    owner = cluster.query("SELECT DISTINCT pg_get_userbyid(relowner) FROM pg_class WHERE relname LIKE '%\\_idx'")
+    assert owner == [("postgres",)]
+    cluster.query("CALL replicator_wait('indexed', '60 s')")
+    assert_equal(path, "indexed")
+
+
+def test_rules_may_change_later(cluster, database, source, many_rows):
+    path = database("later.db", many_rows(1000))
+    source(path, "later")
+    cluster.wait_for_copy("later")
+    cluster.query("SELECT replicator_alter('later', rules => '{\"indexes\": {\"t\": [\"data->>''b''\"]}}')")
+    wait_ready(cluster, "later", 1)
+    cluster.query("SELECT replicator_alter('later', rules => '{}')")
+    assert states(cluster, "later") == []
+    assert valid_indexes(cluster, "later") == 1, "an index that is no longer asked for stays"
+
+
+def test_a_lost_index_is_built_again(cluster, database, source, many_rows):
+    path = database("lost.db", many_rows(1000))
+    source(path, "lost", rules='{"gin": {"t": "jsonb_ops"}}')
+    wait_ready(cluster, "lost", 1)
+    name = cluster.query("SELECT index FROM replicator_indexes WHERE source = 'lost'")[0][0]
+    cluster.query(f'DROP INDEX lost."{name}"')
+    assert states(cluster, "lost") == ["missing"]
+    cluster.query("DROP TABLE lost.t")
+    cluster.query("CALL replicator_wait('lost', '60 s')")
+    wait_ready(cluster, "lost", 1)
+    assert valid_indexes(cluster, "lost") == 1
+
+
+@pytest.fixture
+def held_up(cluster):
+    """Old transactions keep CREATE INDEX CONCURRENTLY waiting until they are released."""
+    connections = []
+
+    def hold():
+        connection = cluster.connect()
+        connection.set_session(isolation_level="REPEATABLE READ", autocommit=False)
+        connection.cursor().execute("SELECT 1 FROM replicator.source")
+        connections.append(connection)
+        return connection
+    yield hold
+    for connection in connections:
+        try:
+            connection.rollback()
+            connection.close()
+        except psycopg2.Error:
+            pass  # the server was restarted under it
+
+
+def building(cluster, source):
+    return wait_until(lambda: cluster.query(
+        "SELECT pid FROM replicator_progress WHERE source = %s AND phase LIKE 'creating an index: waiting%%'", (source,)),
+        20, "a build that waits")[0][0]
+
+
+def test_a_build_that_is_killed_leaves_nothing_invalid(cluster, database, source, many_rows, held_up):
+    path = database("dead.db", many_rows(1000))
+    source(path, "dead")
+    cluster.wait_for_copy("dead")
+    for end in ("kill", "terminate"):
+        holder = held_up()
+        cluster.query("SELECT replicator_alter('dead', rules => %s)", ('{"gin": "jsonb_ops"}' if end == "kill" else RULES,))
+        pid = building(cluster, "dead")
+        assert invalid_indexes(cluster)
+        if end == "kill":
+            cluster.kill(pid)
+        else:
+            cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+            holder.rollback()
+        wait_ready(cluster, "dead", 1 if end == "kill" else 3)
+        assert invalid_indexes(cluster) == []
+
+
+def test_pause_and_drop_cancel_a_build(cluster, database, source, many_rows, held_up):
+    path = database("canceled.db", many_rows(1000))
+    source(path, "canceled")
+    cluster.wait_for_copy("canceled")
+    holder = held_up()
+    cluster.query("SELECT replicator_alter('canceled', rules => '{\"gin\": \"jsonb_ops\"}')")
+    building(cluster, "canceled")
+    cluster.query("SELECT replicator_pause('canceled')")
+    wait_until(lambda: not cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'canceled' AND phase LIKE 'creating%'"),
+               5, "the build to be canceled")
+    holder.rollback()
+    wait_until(lambda: not cluster.workers("index worker"), 20, "the worker to end")
+    assert invalid_indexes(cluster) == [] and states(cluster, "canceled") != ["ready"]
+    holder = held_up()
+    cluster.query("SELECT replicator_resume('canceled')")
+    building(cluster, "canceled")
+    cluster.query("SELECT replicator_drop('canceled', drop_tables => true)")
+    assert cluster.query("SELECT to_regclass('canceled.t')") == [(None,)]
+    wait_until(lambda: not cluster.workers("index worker"), 20, "the worker to end")
+
+
+def test_an_expression_that_fails_on_a_row_says_so_and_can_be_tried_again(cluster, database, source):
+    path = database("rows.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'five'), (2, 5);")
+    source(path, "rows", rules='{"indexes": {"t": ["(data->>\'v\')::int"]}}')
+    wait_until(lambda: states(cluster, "rows") == ["failed"], 30, "the build to fail")
+    error, hint = cluster.query("SELECT last_error, hint FROM replicator_indexes WHERE source = 'rows'")[0]
+    assert 'invalid input syntax for type integer: "five"' in error and "replicator_resume" in hint
+    cluster.query("UPDATE rows.t SET data = '{\"v\": 5}'")
+    cluster.query("SELECT replicator_resume('rows')")
+    wait_ready(cluster, "rows", 1)
+    assert invalid_indexes(cluster) == []
+
+
+def test_the_expression_runs_with_the_owners_rights(cluster, database, many_rows):
+    """A function of the owner's in an index expression must not get hold of our worker's rights."""
+    path = database("rightly.db", many_rows(10))
+    cluster.query("CREATE ROLE mallory; GRANT CREATE ON DATABASE postgres TO mallory; GRANT pg_read_server_files TO mallory; "
+                  "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO mallory; CREATE SCHEMA mallory AUTHORIZATION mallory")
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE mallory")
+        cursor.execute("""CREATE FUNCTION mallory.whoami(jsonb) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+            IF current_user <> 'mallory' THEN RAISE EXCEPTION 'run as %', current_user; END IF;
+            BEGIN EXECUTE 'SET ROLE postgres'; EXCEPTION WHEN OTHERS THEN RETURN 'kept'; END; RETURN 'escaped'; END $$""")
+        cursor.execute("SELECT replicator_init(%s, name => 'rightly', rules => '{\"indexes\": {\"t\": [\"mallory.whoami(data)\"]}}')",
+                       (f"sqlite://{path}",))
+    cluster.wait_for_copy("rightly")
+    wait_ready(cluster, "rightly", 1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("SELECT count(*) FROM rightly.t WHERE mallory.whoami(data) = 'kept'")
+        assert cursor.fetchall() == [(10,)]
+    connection.close()
+    cluster.query("SELECT replicator_drop('rightly', drop_tables => true); DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
