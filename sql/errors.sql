@@ -30,6 +30,25 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '{"memory_per_worker": "1kB"}')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '[]')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"keys": {"t": ["a"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', options => '{"max_quarantined": -1}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '[]')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"gin": 5}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"gin": "jsonb"}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"gin": {"nothing": "jsonb_ops"}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": ["x"]}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": "x"}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": [7]}}')$$);
+-- expressions of indexes: the grammar, the names, what an index may hold, and no way out of the parentheses
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["data->>"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["nothing->>1"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["now()"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["count(*)"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["(SELECT 1)"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["data), (id"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["id)) WHERE ((true"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["id)); DROP TABLE files; SELECT ((1"]}}')$$);
+SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', rules => '{"indexes": {"orders": ["id /*"]}}')$$);
+SELECT count(*) FROM pg_class WHERE relname LIKE 'index_check%';
 -- filters
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_tables => '{orders}', exclude_tables => '{orders}')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', include_tables => '{nothing}')$$);
@@ -63,6 +82,18 @@ SELECT * FROM attempt($$SELECT replicator_resync('first', 'v')$$);
 SELECT * FROM attempt($$SELECT replicator_add_table('first', 'v')$$);
 SELECT * FROM attempt($$SELECT replicator_add_table('first', 'unknown')$$);
 SELECT * FROM attempt($$SELECT replicator_alter('first', source_url => 'mysql://host/db')$$);
+-- comparing, replaying
+SELECT * FROM attempt($$SELECT replicator_verify('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_verify('first', '{unknown}')$$);
+SELECT * FROM attempt($$SELECT replicator_verify('first', '{v}')$$);
+SELECT * FROM attempt($$SELECT replicator_verify('first', '{}')$$);
+SELECT * FROM attempt($$SELECT replicator_repair('first', NULL)$$);
+SELECT * FROM attempt($$SELECT replicator_cancel_job(4711)$$);
+SELECT * FROM attempt($$SELECT replicator_cancel_job(NULL)$$);
+SELECT * FROM attempt($$SELECT replicator_replay('unknown')$$);
+SELECT * FROM attempt($$SELECT replicator_replay('first')$$);
+SELECT * FROM attempt($$SELECT replicator_replay('first', 'orders', 'no such key')$$);
+SELECT * FROM attempt($$SELECT replicator_replay('first', NULL, '1')$$);
 -- a target schema cannot move once there are tables
 CALL replicator_wait('first', '1 minute');
 SELECT * FROM attempt($$SELECT replicator_alter('first', target_schema => 'elsewhere')$$);
@@ -74,10 +105,15 @@ ROLLBACK;
 SELECT replicator_pause('first');
 CALL replicator_wait('first');
 SELECT * FROM attempt($$SELECT replicator_sync('first')$$);
+SELECT * FROM attempt($$SELECT replicator_verify('first')$$);
+SELECT * FROM attempt($$SELECT replicator_repair('first', 'orders')$$);
 -- callers without rights
 SET ROLE regress_other;
 SELECT * FROM attempt($$SELECT replicator_pause('first')$$);
 SELECT * FROM attempt($$SELECT replicator_drop('first')$$);
+SELECT * FROM attempt($$SELECT replicator_verify('first')$$);
+SELECT * FROM attempt($$SELECT replicator_repair('first', 'orders')$$);
+SELECT * FROM attempt($$SELECT replicator_replay('first')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name => 'theirs')$$);
 SELECT * FROM attempt($$SELECT replicator_discover('sqlite://FILES/shop.db')$$);
 SELECT * FROM attempt($$SELECT replicator_stop_workers()$$);

@@ -126,7 +126,7 @@ Datum stop_workers(FunctionCallInfo) {
                 throw pg::SqlError(ERRCODE_OBJECT_IN_USE, "workers are still running",
                                    std::to_string(left) + " have not ended within 10 s.", "Try again.");
             }
-            pg::wait_for_latch(kStopPollMs, PG_WAIT_EXTENSION);
+            pg::wait_for_latch(kStopPollMs, pg::WaitFor::kWorkersToEnd);
             pg::CallPg([] { pgstat_clear_snapshot(); });
             left = terminate_workers();
         }

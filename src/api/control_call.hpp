@@ -45,8 +45,8 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller);
 /// Throws SqlError if nothing is read from the source: it is paused, or restored from a dump.
 void require_running(const catalog::SourceConfig& config);
 
-/// When the call commits: interrupts the workers that are busy with jobs and indexes of the source; what is still wanted
-/// they begin again.
+/// When the call commits: interrupts the workers that are busy with jobs and indexes of the source; what is still
+/// wanted they begin again.
 void interrupt_side_workers(const catalog::SourceConfig& config);
 
 /// Hides the text of the running statement from pg_stat_activity: it may hold a password.

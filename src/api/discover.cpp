@@ -57,9 +57,9 @@ Datum discover(FunctionCallInfo fcinfo) {
                 return text.empty() ? std::nullopt : std::optional(text);
             };
             result.add({table.name.database, table.name.schema, table.name.table, table.kind, columns_json(table),
-                             array_text(table.key_names), number_text(table.estimated_rows),
-                             number_text(table.estimated_bytes), table.unsupported_reason.empty() ? "t" : "f",
-                             optional(table.unsupported_reason.empty() ? table.note : table.unsupported_reason)});
+                        array_text(table.key_names), number_text(table.estimated_rows),
+                        number_text(table.estimated_bytes), table.unsupported_reason.empty() ? "t" : "f",
+                        optional(table.unsupported_reason.empty() ? table.note : table.unsupported_reason)});
         }
     });
     return Datum{0};

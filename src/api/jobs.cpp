@@ -1,10 +1,10 @@
 // replicator_verify, replicator_repair, replicator_cancel_job. They ask for the work; a job worker does it.
 
+#include "catalog/jobs.hpp"
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
-#include "catalog/jobs.hpp"
 #include "pg/shared_state.hpp"
 
 namespace pgrepl::api {
@@ -82,9 +82,12 @@ Datum cancel_job(FunctionCallInfo fcinfo) {
     ControlCall call{"replicator_cancel_job", "", {}};
     record(call.arguments, "job", std::optional(std::to_string(number)));
     run_control_call(call, [&](CallContext& context) {
+        if (values.is_null(0)) {
+            throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "job must be given", "The argument job is null.",
+                               "Pass the number that replicator_verify or replicator_repair returned.");
+        }
         std::optional<catalog::Job> const job = catalog::find_job(number);
-        std::optional<catalog::SourceConfig> const config =
-            job ? catalog::find_source(job->source_id) : std::nullopt;
+        std::optional<catalog::SourceConfig> const config = job ? catalog::find_source(job->source_id) : std::nullopt;
         if (!config) {
             throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "job " + std::to_string(number) + " does not exist",
                                "Jobs are forgotten pg_replicator.event_retention after their end.",

@@ -1,8 +1,8 @@
 // replicator.worker_phases(): what the workers of this database do now, for replicator_progress.
 
+#include "pg/progress.hpp"
 #include "api/entry.hpp"
 #include "api/result_rows.hpp"
-#include "pg/progress.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::api {

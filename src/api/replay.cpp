@@ -19,12 +19,12 @@ namespace {
 
 void throw_nothing_set_aside(const std::string& source, const std::optional<std::string>& table,
                              const std::optional<std::string>& key) {
-    throw pg::SqlError(ERRCODE_NO_DATA_FOUND,
-                       key ? "row \"" + *key + "\" of table \"" + table.value_or("") + "\" is not set aside"
-                           : "no row of " + (table ? "table \"" + *table + "\"" : "source \"" + source + "\"") +
-                                 " is set aside",
-                       "It may have been stored by a later copy, or be gone at the source.",
-                       "replicator_quarantine lists the rows that are set aside.");
+    throw pg::SqlError(
+        ERRCODE_NO_DATA_FOUND,
+        key ? "row \"" + *key + "\" of table \"" + table.value_or("") + "\" is not set aside"
+            : "no row of " + (table ? "table \"" + *table + "\"" : "source \"" + source + "\"") + " is set aside",
+        "It may have been stored by a later copy, or be gone at the source.",
+        "replicator_quarantine lists the rows that are set aside.");
 }
 
 /// Writes the row, or deletes it, as it was to be when it was set aside.

@@ -3,12 +3,12 @@
 // A source without a change log shows one state in all of its tables: whatever brings one table up to date is a
 // refresh of the whole source.
 
+#include "catalog/tables.hpp"
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/source_arguments.hpp"
 #include "api/table_arguments.hpp"
-#include "catalog/tables.hpp"
 
 namespace pgrepl::api {
 

@@ -115,7 +115,7 @@ Datum wait(FunctionCallInfo fcinfo) {
                                last_error.empty() ? "It is being read." : "Its last error: " + last_error,
                                "See replicator_status; the work goes on.");
         }
-        pg::wait_for_latch(kPollMs, PG_WAIT_EXTENSION);
+        pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
     }
     require_no_failed_table(request_made, name);
     pg::CallPg([] { SPI_finish(); });

@@ -99,14 +99,13 @@ std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
     return read_tables(source_id, "t.copy_route IS NOT NULL");
 }
 
-std::vector<std::int32_t> staged_tables(std::int32_t source_id) {
+std::vector<std::int32_t> unstaged_tables(std::int32_t source_id) {
     return read_ids(pg::execute(
-        "SELECT id FROM replicator.source_table WHERE source_id = $1 AND copy_route = 'staging'", {source_id}));
+        "SELECT id FROM replicator.source_table WHERE source_id = $1 AND copy_route IS DISTINCT FROM 'staging'",
+        {source_id}));
 }
 
-std::vector<std::int32_t> tables_of_other_sources(std::int32_t source_id) {
-    return read_ids(pg::execute("SELECT id FROM replicator.source_table WHERE source_id <> $1", {source_id}));
-}
+std::vector<std::int32_t> all_tables() { return read_ids(pg::execute("SELECT id FROM replicator.source_table")); }
 
 void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
                       const std::vector<core::ChunkRange>& chunks) {

@@ -21,9 +21,9 @@ struct CopyTable {
     bool target_created = false;
     bool filled = false;  ///< a copy of it has been completed: readers rely on its rows
     std::string state;
-    bool staging = false;   ///< its route; else direct
+    bool staging = false;          ///< its route; else direct
     Oid target_file = InvalidOid;  ///< where its rows were when the copy began
-    bool complete = false;  ///< nothing is left to copy; on the direct route the primary key is there, too
+    bool complete = false;         ///< nothing is left to copy; on the direct route the primary key is there, too
     std::int64_t rows_copied = 0;
     std::int64_t pending_chunks = 0;  ///< not done, leased or not
 };
@@ -34,13 +34,16 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
 /// Tables with a route in the copy under way.
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
 
-/// Ids of the source's tables that have a staging table in the copy under way, and of all tables of other sources.
-std::vector<std::int32_t> staged_tables(std::int32_t source_id);
-std::vector<std::int32_t> tables_of_other_sources(std::int32_t source_id);
+/// Ids of the source's tables that are not staged in the copy under way.
+std::vector<std::int32_t> unstaged_tables(std::int32_t source_id);
+
+/// Ids of all tables of all sources.
+std::vector<std::int32_t> all_tables();
 
 /// The table begins its copy by `staging` or the direct route, in these chunks. `target_file` is the file that the
 /// target's rows are in now.
-void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file, const std::vector<core::ChunkRange>& chunks);
+void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
+                      const std::vector<core::ChunkRange>& chunks);
 
 /// Its target has been created by us.
 void set_target_created(std::int32_t table_id);

@@ -55,12 +55,11 @@ std::vector<JobTable> read_tables(const pg::QueryResult& rows) {
 }  // namespace
 
 std::int64_t request_job(std::int32_t source_id, bool repair, Oid caller, const std::vector<std::int32_t>& tables) {
-    std::int64_t const id =
-        pg::execute(
-            "INSERT INTO replicator.job (source_id, kind, requested_by) "
-            "VALUES ($1, $2, pg_catalog.pg_get_userbyid($3)) RETURNING id",
-            {source_id, repair ? "repair" : "verify", pg::Param::oid(caller)})
-            .int64(0, 0);
+    std::int64_t const id = pg::execute(
+                                "INSERT INTO replicator.job (source_id, kind, requested_by) "
+                                "VALUES ($1, $2, pg_catalog.pg_get_userbyid($3)) RETURNING id",
+                                {source_id, repair ? "repair" : "verify", pg::Param::oid(caller)})
+                                .int64(0, 0);
     for (std::int32_t const table : tables) {
         pg::execute("INSERT INTO replicator.job_table (job_id, table_id) VALUES ($1, $2)", {id, table});
     }
@@ -115,10 +114,9 @@ void begin_job_table(std::int64_t job_id, std::int32_t table_id) {
 }
 
 void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vector<Difference>& differences) {
-    std::int64_t listed =
-        pg::execute("SELECT count(*) FROM replicator.difference WHERE job_id = $1 AND table_id = $2",
-                    {job_id, table_id})
-            .int64(0, 0);
+    std::int64_t listed = pg::execute("SELECT count(*) FROM replicator.difference WHERE job_id = $1 AND table_id = $2",
+                                      {job_id, table_id})
+                              .int64(0, 0);
     for (const Difference& difference : differences) {
         if (listed++ >= kListedDifferences) {
             return;

@@ -108,8 +108,8 @@ void record_vain_try(std::int64_t id, const pg::SqlError& error) {
 }
 
 std::vector<std::string> refused_deletions(std::int32_t table_id) {
-    return first_column(pg::execute(
-        "SELECT key FROM replicator.quarantine WHERE table_id = $1 AND operation = 'delete'", {table_id}));
+    return first_column(
+        pg::execute("SELECT key FROM replicator.quarantine WHERE table_id = $1 AND operation = 'delete'", {table_id}));
 }
 
 std::string quarantined_data(std::int64_t id) {
@@ -118,8 +118,8 @@ std::string quarantined_data(std::int64_t id) {
 }
 
 std::vector<std::string> quarantined_keys(std::int32_t table_id, const std::vector<std::string>& keys) {
-    return first_column(pg::execute("SELECT key FROM replicator.quarantine WHERE table_id = $1 AND key = ANY ($2)",
-                                    {table_id, keys}));
+    return first_column(
+        pg::execute("SELECT key FROM replicator.quarantine WHERE table_id = $1 AND key = ANY ($2)", {table_id, keys}));
 }
 
 }  // namespace pgrepl::catalog

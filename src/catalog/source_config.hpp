@@ -48,7 +48,8 @@ std::optional<SourceConfig> find_source(const std::string& name);
 /// The same, and nobody changes it until the transaction ends.
 std::optional<SourceConfig> lock_source(std::int32_t id);
 
-/// Whether a copy that began with `a` may go on under `b`: both read the same place, into the same schema, as the same owner.
+/// Whether a copy that began with `a` may go on under `b`: both read the same place, into the same schema, as the same
+/// owner.
 bool copies_alike(const SourceConfig& a, const SourceConfig& b);
 
 /// Names of the sources that a role may control, in order.

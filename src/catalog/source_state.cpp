@@ -77,9 +77,9 @@ void require_generation(std::int32_t source_id, std::int64_t generation) {
 }
 
 void lock_state(std::int32_t source_id, std::int64_t generation) {
-    pg::QueryResult const row = pg::execute(
-        "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2 FOR NO KEY UPDATE",
-        {source_id, generation});
+    pg::QueryResult const row =
+        pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2 FOR NO KEY UPDATE",
+                    {source_id, generation});
     require_changed(row);
 }
 

@@ -16,3 +16,10 @@
 #else
 #define PGREPL_OWNS_DATABASE(database, role) pg_database_ownercheck(database, role)
 #endif
+
+// Extensions name their own wait events from 17 on.
+#if PG_VERSION_NUM >= 170000
+#define PGREPL_WAIT_EVENT(name) WaitEventExtensionNew(name)
+#else
+#define PGREPL_WAIT_EVENT(name) ((void)(name), PG_WAIT_EXTENSION)
+#endif

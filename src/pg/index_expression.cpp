@@ -17,8 +17,7 @@ void require_one_index_element(const std::string& definition) {
                index->whereClause == nullptr && index->tableSpace == nullptr;
     });
     if (!one_element) {
-        throw SqlError(ERRCODE_SYNTAX_ERROR, "not one expression: " + definition,
-                       "It would become part of CREATE INDEX … (" + definition + ").",
+        throw SqlError(ERRCODE_SYNTAX_ERROR, "it is more than one expression", "It would become part of CREATE INDEX.",
                        "Write one expression over data, such as data->>'name'.");
     }
 }

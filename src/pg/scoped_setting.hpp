@@ -13,9 +13,7 @@ class ScopedSetting {
   public:
     ScopedSetting(const char* name, const char* value)
         : level_(NewGUCNestLevel()), exceptions_(std::uncaught_exceptions()) {
-        CallPg([&] {
-            set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-        });
+        CallPg([&] { set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
     }
     ~ScopedSetting() {
         if (std::uncaught_exceptions() == exceptions_) {

@@ -28,8 +28,8 @@ void wake_at_commit(int worker_pid = 0);
 /// When this transaction commits: interrupt a worker (0: none), and have the launcher probe the database.
 void interrupt_at_commit(int worker_pid);
 
-/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any process
-/// that has not entered a phase (progress.hpp) is left alone.
+/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any
+/// process that has not entered a phase (progress.hpp) is left alone.
 void interrupt_worker(int pid) noexcept;
 
 /// Have the launcher probe a database now.

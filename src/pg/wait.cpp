@@ -2,7 +2,27 @@
 
 #include "pg/wait.hpp"
 
+#include <iterator>
+
+#include "pg/compat.hpp"
+
 namespace pgrepl::pg {
+
+namespace {
+
+std::uint32_t wait_event(WaitFor reason) {
+    static constexpr const char* kNames[] = {"PgReplicatorWork",  "PgReplicatorProbe",  "PgReplicatorCopyWorkers",
+                                             "PgReplicatorChunk", "PgReplicatorTarget", "PgReplicatorWorkersToEnd",
+                                             "PgReplicatorSource"};
+    static std::uint32_t events[std::size(kNames)] = {};
+    auto const index = static_cast<std::size_t>(reason);
+    if (events[index] == 0) {
+        events[index] = PGREPL_WAIT_EVENT(kNames[index]);
+    }
+    return events[index];
+}
+
+}  // namespace
 
 void check_interrupts() {
     CallPg([] {
@@ -15,10 +35,10 @@ void check_interrupts() {
     });
 }
 
-bool wait_for_latch(long timeout_ms, std::uint32_t wait_event) {
+bool wait_for_latch(long timeout_ms, WaitFor reason) {
     check_interrupts();
     int const events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout_ms >= 0 ? WL_TIMEOUT : 0);
-    int const happened = CallPg([&] { return WaitLatch(MyLatch, events, timeout_ms, wait_event); });
+    int const happened = CallPg([&] { return WaitLatch(MyLatch, events, timeout_ms, wait_event(reason)); });
     if ((happened & WL_LATCH_SET) != 0) {
         ResetLatch(MyLatch);
     }
@@ -41,8 +61,8 @@ bool BackendInterrupts::wait(int fd, WaitFor what, int timeout_ms) noexcept {
         events |= what == WaitFor::kReadable ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
     }
     try {
-        int const happened =
-            CallPg([&] { return WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, PG_WAIT_EXTENSION); });
+        int const happened = CallPg(
+            [&] { return WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, wait_event(pg::WaitFor::kSource)); });
         if ((happened & WL_LATCH_SET) != 0) {
             // Whoever set it is served when the adapter returns: all our loops look at the catalog first.
             ResetLatch(MyLatch);

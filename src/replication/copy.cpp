@@ -133,9 +133,11 @@ catalog::SourceConfig Copy::require_same_source() {
     return std::move(*now);
 }
 
+/// Of copies that were given up, and of tables that went out of a copy.
 void Copy::drop_forgotten_staging() const {
-    target::drop_forgotten_staging(catalog::staged_tables(context_.source_id),
-                                   catalog::tables_of_other_sources(context_.source_id));
+    for (std::int32_t const table_id : catalog::unstaged_tables(context_.source_id)) {
+        target::drop_staging(table_id);
+    }
 }
 
 void Copy::prepare_tables(TimestampTz read_at) {
@@ -304,8 +306,7 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         counts = target::merge_table(table.table_id, target_of(table), fingerprint);
     });
-    if (error &&
-        (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION)) {
+    if (error && (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION)) {
         error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             counts = target::merge_by_replacing(table.table_id, target_of(table));

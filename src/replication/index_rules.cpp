@@ -113,6 +113,12 @@ std::vector<IndexRule> read_rules(const std::string& rules) {
     return result;
 }
 
+/// As the user wrote it.
+std::string expression_of(const IndexRule& rule) {
+    constexpr std::size_t kAround = 3;  // "(" and "\n)"
+    return rule.method == "btree" ? rule.definition.substr(1, rule.definition.size() - kAround) : rule.definition;
+}
+
 /// Thrown to leave a subtransaction that is not to stay.
 struct RollBack {};
 
@@ -184,8 +190,7 @@ void check_rules(const std::string& rules, Oid owner) {
         if (error) {
             throw pg::SqlError(error->sqlstate(),
                                "index expression of table \"" + rule.table + "\" is not valid: " + error->what(),
-                               "The expression is " + rule.definition.substr(0, rule.definition.find('\n')) +
-                                   (rule.method == "btree" ? ")." : "."),
+                               "The expression is " + expression_of(rule) + ".",
                                "Write an immutable expression over data, such as data->>'name'; functions that are not "
                                "in pg_catalog need their schema.");
         }
@@ -194,11 +199,11 @@ void check_rules(const std::string& rules, Oid owner) {
 
 void check_tables_of_rules(const std::string& rules, const std::vector<core::TableInfo>& discovered) {
     for (const IndexRule& rule : read_rules(rules)) {
-        bool const found = std::any_of(discovered.begin(), discovered.end(), [&](const core::TableInfo& table) {
-            return names_table(rule, table.name);
-        });
+        bool const found = std::any_of(discovered.begin(), discovered.end(),
+                                       [&](const core::TableInfo& table) { return names_table(rule, table.name); });
         if (!found && rule.table != "*") {
-            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "rules name a table that matches nothing: \"" + rule.table + "\"",
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                               "rules name a table that matches nothing: \"" + rule.table + "\"",
                                "The source has no such table.",
                                "Correct the name; replicator_discover lists the tables, * stands for any characters.");
         }
@@ -223,7 +228,8 @@ void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {
         return;
     }
     std::string const name = pg::quoted(index.target_schema, index.index.name);
-    pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0, "dropping the invalid index " + name);
+    pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0,
+                    "dropping the invalid index " + name);
     pg::run_top_level_as(owner, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
 }
 

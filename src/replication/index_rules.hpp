@@ -1,7 +1,8 @@
 #pragma once
 // Indexes on target tables, as the rules of a source ask for them:
 //
-//   {"gin": "jsonb_path_ops"}                     a GIN index on data of every table; or {"gin": {"orders": "jsonb_ops"}}
+//   {"gin": "jsonb_path_ops"}                     a GIN index on data of every table; or {"gin": {"orders":
+//   "jsonb_ops"}}
 //   {"indexes": {"orders": ["data->>'customer'"]}} a B-tree index on an expression over data, for each that is listed
 //
 // Tables are named as in include_tables, patterns included.

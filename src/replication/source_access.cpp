@@ -110,8 +110,7 @@ void remove_scratch_directories(std::int32_t source_id) {
     std::filesystem::remove_all(scratch_directory(source_id, ScratchUse::kJobs), ignored);
 }
 
-OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts,
-                       const std::string& scratch) {
+OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts, const std::string& scratch) {
     const core::Adapter& adapter = pg::load_adapter(config.kind);
     core::SourceConfig source;
     source.url = core::parse_source_url(config.url).url;

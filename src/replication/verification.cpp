@@ -51,8 +51,7 @@ class TableVerification {
         });
         core::Position const mark = first_pass();
         in_transaction([&] {
-            findings_.quarantined +=
-                static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
+            findings_.quarantined += static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
         });
         if (holds_other_ids()) {
             look_for_extra_rows(mark);
@@ -102,10 +101,9 @@ class TableVerification {
                 return std::move(table);
             }
         }
-        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
-                           "table \"" + table_.name.qualified() + "\" is no longer at the source",
-                           "Its target keeps the rows of the last copy.",
-                           "Call replicator_remove_table to stop replicating it.");
+        throw pg::SqlError(
+            ERRCODE_UNDEFINED_TABLE, "table \"" + table_.name.qualified() + "\" is no longer at the source",
+            "Its target keeps the rows of the last copy.", "Call replicator_remove_table to stop replicating it.");
     }
 
     /// One transaction of the first pass. False when the chunk has no more rows.
@@ -118,8 +116,8 @@ class TableVerification {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::TargetLookup lookup(target::require_table(target_));
             auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
-            for (std::int64_t rows = 0; rows < kTransactionRows && suspects_ < kMostSuspects &&
-                                        std::chrono::steady_clock::now() < deadline;) {
+            for (std::int64_t rows = 0;
+                 rows < kTransactionRows && suspects_ < kMostSuspects && std::chrono::steady_clock::now() < deadline;) {
                 pg::check_interrupts();
                 more = reader.read(batch, core::BatchLimits{});
                 // A bound at the end of a chunk need not be one that a chunk can end at: then the chunk's own is.
@@ -237,8 +235,7 @@ class TableVerification {
     }
 
     core::Position second_pass() {
-        in_transaction(
-            [&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
+        in_transaction([&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
         std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
         core::TableInfo const info = find_table_info(*snapshot);
         pg::begin_phase("second pass", context_.job.source_id, table_.table_id, rows_read_,
@@ -317,8 +314,9 @@ class TableVerification {
                 return false;
             }
             last = ids.back();
-            target::delete_rows(target_, ids,
-                                [&](std::size_t row, const pg::SqlError& error) { errors.emplace_back(ids[row], error); });
+            target::delete_rows(target_, ids, [&](std::size_t row, const pg::SqlError& error) {
+                errors.emplace_back(ids[row], error);
+            });
         }
         for (auto const& [id, error] : errors) {
             catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
@@ -366,7 +364,7 @@ bool target_has_reached(const VerificationContext& context, const core::Source& 
         if (!moving || std::chrono::steady_clock::now() > deadline) {
             return false;
         }
-        pg::wait_for_latch(kReachPollMs, PG_WAIT_EXTENSION);
+        pg::wait_for_latch(kReachPollMs, pg::WaitFor::kTarget);
     }
 }
 

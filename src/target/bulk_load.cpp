@@ -57,7 +57,8 @@ BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_
     if (heap_ == nullptr) {
         pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
         insert_ = "INSERT INTO " + name.text(0, 0) +
-                  " (id, data, _synced_at) SELECT i, d, $3 FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS u(i, d)";
+                  " (id, data, _synced_at) SELECT i, d, $3 FROM ROWS FROM (pg_catalog.unnest($1), "
+                  "pg_catalog.unnest($2)) AS u(i, d)";
     }
 }
 

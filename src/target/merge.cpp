@@ -75,7 +75,8 @@ class GroupedMerge {
 
     MergeCounts run() {
         change_all("SELECT t.id FROM {target} t WHERE {gone} AND ($1 IS NULL OR t.id > $1) ORDER BY t.id", true);
-        change_all("SELECT s.id FROM {staging} s WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id", false);
+        change_all("SELECT s.id FROM {staging} s WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id",
+                   false);
         while (retry_refused()) {
         }
         return counts_;
@@ -169,9 +170,7 @@ void analyze_staging(std::int32_t table_id) {
     pg::execute("ANALYZE " + seen_name(table_id).sql());
 }
 
-void index_staging(std::int32_t table_id) {
-    pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)");
-}
+void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
 
 MergeCounts merge_in_groups(std::int32_t table_id, const TargetName& target, std::size_t most_refused,
                             std::vector<RefusedChange>& refused) {

@@ -26,8 +26,8 @@ struct MergeCounts {
 /// target holds exactly these there is nothing to delete.
 MergeCounts merge_table(std::int32_t table_id, const TargetName& target, const std::optional<IdFingerprint>& found);
 
-/// As merge_table, but removes every row that changes before it writes the new ones: for a unique index of the user's, under
-/// which values move from row to row. Call as the owner.
+/// As merge_table, but removes every row that changes before it writes the new ones: for a unique index of the user's,
+/// under which values move from row to row. Call as the owner.
 MergeCounts merge_by_replacing(std::int32_t table_id, const TargetName& target);
 
 /// A change that the target refused.

@@ -17,7 +17,8 @@ constexpr const char* kOnConflict =
 
 void put_range(const TargetName& target, const EncodedRows& rows, std::size_t first, std::size_t count) {
     std::string const statement = "INSERT INTO " + target.sql() +
-                                  " (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) AS u(i, d)" +
+                                  " (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), "
+                                  "pg_catalog.unnest($2)) AS u(i, d)" +
                                   kOnConflict;
     pg::MemoryScope memory("pg_replicator repair");
     pg::MemorySwitch const in_memory(memory.context());
@@ -52,8 +53,9 @@ void delete_rows(const TargetName& target, const std::vector<std::string>& ids, 
 
 std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
                                 const std::vector<std::string>& known) {
-    pg::QueryResult const moment = pg::execute("SELECT pg_catalog.quote_literal($1), pg_catalog.quote_literal($2::text)",
-                                               {pg::Param::timestamp(since), known});
+    pg::QueryResult const moment =
+        pg::execute("SELECT pg_catalog.quote_literal($1), pg_catalog.quote_literal($2::text)",
+                    {pg::Param::timestamp(since), known});
     std::string condition = SeenIds::not_seen(first_pass_name(table_id)) + " AND t._synced_at NOT BETWEEN " +
                             moment.text(0, 0) + "::timestamptz AND clock_timestamp()";
     if (!known.empty()) {
@@ -82,8 +84,7 @@ std::vector<std::string> list_ids(const TargetName& target, const std::string& c
 }
 
 std::int64_t delete_where(const TargetName& target, const std::string& condition) {
-    return static_cast<std::int64_t>(
-        pg::execute("DELETE FROM " + target.sql() + " t WHERE " + condition).processed());
+    return static_cast<std::int64_t>(pg::execute("DELETE FROM " + target.sql() + " t WHERE " + condition).processed());
 }
 
 }  // namespace pgrepl::target

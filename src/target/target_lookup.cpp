@@ -73,8 +73,7 @@ TargetLookup::TargetLookup(Oid relid) {
         }
         AttrNumber const id_column = get_attnum(relid, "id");
         AttrNumber const data_column = get_attnum(relid, "data");
-        Oid const index = takes_index_route(table) && id_column != InvalidAttrNumber &&
-                                  data_column != InvalidAttrNumber
+        Oid const index = takes_index_route(table) && id_column != InvalidAttrNumber && data_column != InvalidAttrNumber
                               ? find_id_index(table, id_column)
                               : InvalidOid;
         if (index == InvalidOid) {
@@ -140,8 +139,8 @@ void TargetLookup::compare_by_statement(const EncodedRows& rows, std::vector<Fou
     pg::MemoryScope memory("pg_replicator lookup");
     pg::MemorySwitch const in_memory(memory.context());
     RowArrays const arrays = as_arrays(rows, 0, rows.size());
-    pg::QueryResult const result =
-        pg::execute(statement_, {pg::Param::datum(TEXTARRAYOID, arrays.ids), pg::Param::datum(JSONBARRAYOID, arrays.data)});
+    pg::QueryResult const result = pg::execute(
+        statement_, {pg::Param::datum(TEXTARRAYOID, arrays.ids), pg::Param::datum(JSONBARRAYOID, arrays.data)});
     for (std::size_t i = 0; i < result.rows() && i < found.size(); ++i) {
         char const outcome = result.text(i, 0).at(0);
         found[i] = outcome == 's' ? Found::kSame : outcome == 'd' ? Found::kDifferent : Found::kMissing;

@@ -136,20 +136,18 @@ void drop_staging(std::int32_t table_id) {
     drop_side_table(seen_name(table_id));
 }
 
-void drop_forgotten_staging(const std::vector<std::int32_t>& in_use, const std::vector<std::int32_t>& others) {
+void drop_orphaned_side_tables(const std::vector<std::int32_t>& known) {
     std::vector<std::string> kept;
-    for (const std::vector<std::int32_t>* const ids : {&in_use, &others}) {
-        for (std::int32_t const id : *ids) {
-            kept.push_back(std::to_string(id));
-        }
+    for (std::int32_t const id : known) {
+        kept.push_back(std::to_string(id));
     }
-    pg::QueryResult const forgotten = pg::execute(
-        "SELECT DISTINCT pg_catalog.split_part(relname::text, '_', 2) FROM pg_catalog.pg_class "
-        "WHERE relnamespace = 'replicator'::regnamespace AND relkind = 'r' AND relname ~ '^(staging|seen)_[0-9]+$' "
-        "AND pg_catalog.split_part(relname::text, '_', 2) <> ALL ($1)",
+    pg::QueryResult const orphans = pg::execute(
+        "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = 'replicator'::regnamespace "
+        "AND c.relkind = 'r' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]+$' "
+        "AND pg_catalog.substring(c.relname::text, '[0-9]+$') <> ALL ($1)",
         {kept});
-    for (std::size_t i = 0; i < forgotten.rows(); ++i) {
-        drop_staging(static_cast<std::int32_t>(forgotten.int64(i, 0)));
+    for (std::size_t i = 0; i < orphans.rows(); ++i) {
+        drop_side_table({"replicator", orphans.text(i, 0)});
     }
 }
 

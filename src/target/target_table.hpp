@@ -68,9 +68,8 @@ bool staging_is_intact(std::int32_t table_id);
 /// Drops both if they exist.
 void drop_staging(std::int32_t table_id);
 
-/// Drops the staging tables that a copy left when it was given up, or when their table went out of it: all but those of
-/// tables `in_use` by a copy and those of `others`, which another source may be dropping just now.
-void drop_forgotten_staging(const std::vector<std::int32_t>& in_use, const std::vector<std::int32_t>& others);
+/// Drops side tables whose table is not among `known`: left by a worker that was at work when its source was dropped.
+void drop_orphaned_side_tables(const std::vector<std::int32_t>& known);
 
 /// Drops every side table of the table: of a refresh and of a comparison.
 void drop_side_tables(std::int32_t table_id);

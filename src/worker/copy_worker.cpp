@@ -67,15 +67,14 @@ class CopyWorker {
     }
 
     void copy_chunks(core::Snapshot& snapshot) {
-        replication::ChunkCopier copier(
-            {arguments_.source_id, arguments_.generation, config_.owner, arguments_.supervisor_pid,
-             config_.max_quarantined()},
-            snapshot);
+        replication::ChunkCopier copier({arguments_.source_id, arguments_.generation, config_.owner,
+                                         arguments_.supervisor_pid, config_.max_quarantined()},
+                                        snapshot);
         do {
             while (copier.copy_next_chunk()) {
             }
             pg::begin_phase("waiting for a chunk", arguments_.source_id, 0, 0, "waiting for a chunk");
-            pg::wait_for_latch(kIdleMs, PG_WAIT_EXTENSION);
+            pg::wait_for_latch(kIdleMs, pg::WaitFor::kChunk);
         } while (chunks_remain());
     }
 

@@ -5,9 +5,9 @@
 //      └───────────┘ an error that may pass, a crash, a termination: what is left of the index is INVALID; the next
 //                    worker drops it and builds again
 //
-// An index is built when its table has been copied in full, by CREATE INDEX CONCURRENTLY: nobody who reads or writes the
-// table waits for it. The statement cannot look at the catalog: pause, drop and the like cancel it; then what is left of
-// the index is dropped, and the catalog says what is still wanted.
+// An index is built when its table has been copied in full, by CREATE INDEX CONCURRENTLY: nobody who reads or writes
+// the table waits for it. The statement cannot look at the catalog: pause, drop and the like cancel it; then what is
+// left of the index is dropped, and the catalog says what is still wanted.
 
 #include <optional>
 
@@ -45,11 +45,10 @@ class IndexWorker {
                 transaction.commit();
             } catch (...) {
                 replication::Verdict const verdict = replication::judge_current_exception();
-                if (was_canceled(verdict.error)) {
-                    replication::drop_invalid_index(*index, config_.owner);
-                } else {
+                if (!was_canceled(verdict.error)) {
                     record_error(*index, verdict.error);
                 }
+                clean_up(*index);
             }
         }
     }
@@ -72,13 +71,23 @@ class IndexWorker {
         return index;
     }
 
+    /// An INVALID index would be maintained, and could refuse rows.
+    void clean_up(const catalog::TargetIndex& index) const {
+        try {
+            replication::drop_invalid_index(index, config_.owner);
+        } catch (...) {
+            // The next attempt begins with the same.
+            replication::Verdict const verdict = replication::judge_current_exception();
+            (void)was_canceled(verdict.error);
+        }
+    }
+
     /// An error of the expression or of the rows stays; others may pass.
     void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
         int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
-        bool const stays =
-            error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
-            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION || category == ERRCODE_DATA_EXCEPTION ||
-             category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
+        bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
+                           (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+                            category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
         bool const again = !stays && index.attempts + 1 < kMostAttempts;
         std::int64_t const delay_ms =
             replication::retry_delay_ms(index.attempts, config_.retry_initial_ms(), config_.retry_max_ms());

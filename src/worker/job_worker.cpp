@@ -1,6 +1,7 @@
 // A job worker: takes the jobs of one source (comparisons and repairs) one after another, and ends.
 //
-//   pending ──► running ──► done | failed       by its own tables; one that fails does not keep the others from being done
+//   pending ──► running ──► done | failed       by its own tables; one that fails does not keep the others from being
+//   done
 //      ▲           │
 //      └───────────┘ an error that may pass, a crash, a termination: begun again, the tables that are done stay done
 //

@@ -102,7 +102,7 @@ bool run_probe(const Database& database) {
     }
     TimestampTz const deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kProbePatienceMs);
     while (probe->alive() && GetCurrentTimestamp() < deadline) {
-        pg::wait_for_latch(1'000, PG_WAIT_EXTENSION);
+        pg::wait_for_latch(1'000, pg::WaitFor::kProbe);
     }
     if (probe->alive()) {
         probe->terminate();
@@ -116,9 +116,9 @@ class Launcher {
         while (true) {
             TimestampTz const round_began = GetCurrentTimestamp();
             long const wait_ms = pg::settings().enabled ? serve() : kRescanMs;
-            pg::wait_for_latch(wait_ms, PG_WAIT_EXTENSION);
+            pg::wait_for_latch(wait_ms, pg::WaitFor::kWork);
             while (TimestampDifferenceMilliseconds(round_began, GetCurrentTimestamp()) < kLeastPauseMs) {
-                pg::wait_for_latch(kLeastPauseMs, PG_WAIT_EXTENSION);
+                pg::wait_for_latch(kLeastPauseMs, pg::WaitFor::kWork);
             }
         }
     }

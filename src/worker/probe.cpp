@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
@@ -11,6 +12,7 @@
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
+#include "target/target_table.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 
@@ -117,6 +119,7 @@ TimestampTz serve_database() {
     {
         pg::Transaction transaction;
         catalog::notice_lost_indexes();
+        target::drop_orphaned_side_tables(catalog::all_tables());
         transaction.commit();
     }
     serve_side_work(kJobWorker, catalog::list_job_work, next);

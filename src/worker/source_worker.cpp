@@ -214,12 +214,12 @@ class SourceWorker {
                     pg::begin_phase("waiting for copy workers", source_id_, 0, 0, "waiting for copy workers");
                     waiting_ = true;
                 }
-                pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
+                pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
                 continue;
             }
             waiting_ = false;
             if (!copy.copier().copy_next_chunk()) {
-                pg::wait_for_latch(kSupervisionMs, PG_WAIT_EXTENSION);
+                pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
             }
         }
     }

@@ -6,6 +6,7 @@ import sqlite3
 import psycopg2
 
 import compare
+from control_faults import lift_refusals
 from sources import SOURCES
 
 WAIT = "120 s"
@@ -24,6 +25,7 @@ def settle(world):
     with contextlib.suppress(FileNotFoundError):
         os.unlink(world.cluster.failure_file())
     found = []
+    lift_refusals(world)
     for source in SOURCES:
         world.put_file_back(source)
         if source.periodic:  # no refresh is to begin by itself while we compare
@@ -75,7 +77,7 @@ def undo_standing_conditions(world, source):
 
 QUERIES = {
     "staging table left": "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                          "WHERE n.nspname = 'replicator' AND c.relname LIKE 'staging%'",
+                          "WHERE n.nspname = 'replicator' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]'",
     "chunks left": "SELECT s.name, t.name, c.number, c.state FROM replicator.chunk c "
                    "JOIN replicator.source_table t ON t.id = c.table_id JOIN replicator.source s ON s.id = t.source_id",
     "copy left open": "SELECT s.name, st.state, st.copy_position FROM replicator.source_state st "
@@ -88,6 +90,9 @@ QUERIES = {
                                     "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(target) "
                                     "AND indisprimary)",
     "row set aside": "SELECT * FROM replicator_quarantine",
+    "index not ready": "SELECT source, \"table\", index, state, last_error FROM replicator_indexes WHERE state <> 'ready'",
+    "job not ended": "SELECT job, source, \"table\", state, last_error FROM replicator_jobs "
+                     "WHERE state IN ('pending', 'running')",
 }
 
 
@@ -109,6 +114,7 @@ def problems(world):
             except (AssertionError, psycopg2.Error) as error:  # an id twice; a target that is not there
                 differences = [str(error)]
             found += [f"{source.name}.{difference[:400]}" for difference in differences]
+    found += own_verdict(world)
     try:
         world.cluster.check_log()
     except AssertionError as error:
@@ -116,6 +122,20 @@ def problems(world):
     if world.memory.highest_kb > MEMORY_LIMIT_KB:
         found.append(f"{world.memory.highest_name} had {world.memory.highest_kb} kB of memory, "
                      f"more than {MEMORY_LIMIT_KB} kB")
+    return found
+
+
+def own_verdict(world):
+    """What replicator_verify says of every source, where that is not: equal. The writer pauses, so it has no excuse."""
+    found = []
+    for source in SOURCES:
+        job = world.call("SELECT replicator_verify(%s)", source.name)[0][0]
+        rows = 'SELECT "table", state, changed, missing, extra, unconfirmed, quarantined, last_error FROM replicator_jobs ' \
+               "WHERE job = %s AND (state <> 'done' OR changed + missing + extra + unconfirmed + quarantined > 0)"
+        open_rows = "SELECT 1 FROM replicator_jobs WHERE job = %s AND state IN ('pending', 'running')"
+        if world.wait_for(lambda: world.call(open_rows, job) == [], LONGEST_JOB_S) is None:
+            found.append(f"the verification of {source.name} does not end: {world.call(rows, job)}")
+        found += [f"replicator_verify of {source.name}: {row}" for row in world.call(rows, job)[:5]]
     return found
 
 

@@ -55,8 +55,8 @@ def later_function(name, weight, statement):
         return f"{source.name}.{table.name}" if at_work and done is not None else None
 
 
-later_function("replicator_verify", 1, "SELECT replicator_verify(%s)")
-later_function("replicator_repair", 1, "SELECT replicator_repair(%s, %s)")
+later_function("replicator_verify", 3, "SELECT replicator_verify(%s)")
+later_function("replicator_repair", 3, "SELECT replicator_repair(%s, %s)")
 later_function("replicator_replay", 1, "SELECT replicator_replay(%s)")
 
 
@@ -67,6 +67,38 @@ def alter_copy_workers(world, rng):
     world.call("SELECT replicator_alter(%s, options => %s)", source.name, '{"copy_workers_per_source": %d}' % count,
                allowed={"53100"})
     return f"{source.name}: {count}" if at_work else None
+
+
+RULES = ('{}', '{"gin": {"item": "jsonb_path_ops"}}', '{"indexes": {"*": ["data->>\'n\'"]}}',
+         '{"gin": "jsonb_ops", "indexes": {"long": ["data->>\'n\'", "data->>\'body\'"]}}')
+
+
+@fault("rules for indexes", 4)
+def alter_rules(world, rng):
+    """Index workers get work, or lose it in the middle."""
+    rules = rng.choice(RULES)
+    source, _, _ = in_a_copy(world, rng)
+    done = world.call("SELECT replicator_alter(%s, rules => %s)", source.name, rules, allowed={"53100"})
+    return source.name if done is not None else None
+
+
+REFUSING = "chaos_refusal"
+
+
+@fault("constraint that refuses rows", 3)
+def refuse_rows(world, rng):
+    """Some of what changes is set aside; lift_refusals() lets it in again."""
+    remainder = rng.randrange(300)
+    source, table, _ = in_a_copy(world, rng)
+    done = world.call(f'ALTER TABLE "{source.name}"."{table.name}" ADD CONSTRAINT {REFUSING} '
+                      f"CHECK (hashtext(id) % 300 <> {remainder}) NOT VALID",
+                      allowed={"42P01", "3F000", "40P01", "53100", "42710"})
+    return f"{source.name}.{table.name}" if done is not None else None
+
+
+def lift_refusals(world):
+    for (target,) in world.call("SELECT conrelid::regclass::text FROM pg_constraint WHERE conname = %s", REFUSING):
+        world.call_on_target(f"ALTER TABLE {target} DROP CONSTRAINT {REFUSING}")
 
 
 @fault("drop with tables, init again", 2)

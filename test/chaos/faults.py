@@ -11,7 +11,7 @@ import time
 
 from private_cluster import wait_until
 from sources import SOURCES
-from world import Polling
+from world import NoRoomToConnect, Polling
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_S = 2  # for something to hit
@@ -46,11 +46,28 @@ FIND_WORKERS = """
 TERMINATE = "SELECT pg_terminate_backend(%s) FROM pg_stat_activity WHERE pid = %s AND backend_type LIKE 'pg\\_repl%%'"
 
 
+OUR_INDEXES = "SELECT format('%%I.%%I', schemaname, indexname) FROM pg_indexes WHERE schemaname = %s AND indexname LIKE '%%\\_idx'"
+
+
+def give_work(world, rng, kind, source):
+    """Comparisons and index builds are asked for; all else begins with the copy that a request begins."""
+    refused = {"55000", "42P01", "53100", "40P01"}
+    if kind == "job worker":
+        call, table = rng.choice((("SELECT replicator_verify(%s)", ()), ("SELECT replicator_repair(%s, %s)", ("long",))))
+        world.call(call, source.name, *table, allowed=refused)
+    elif kind == "index worker":
+        for (index,) in world.call(OUR_INDEXES, source.name, allowed=refused) or []:
+            world.call(f"DROP INDEX IF EXISTS {index}", allowed=refused)
+        world.call("SELECT replicator_alter(%s, rules => %s)", source.name,
+                   '{"indexes": {"*": ["data->>\'n\'", "left(data->>\'body\', 20)"]}}', allowed=refused)
+
+
 def hit_worker(world, rng, kind, hit, longest_delay_s=LONGEST_DELAY_S):
     """Looks for a worker of that kind, of a source of our choice if there is one, and hits it at a random moment of its
     life: hit(polling, pid) says whether it did. Gives what was hit."""
     source, delay = rng.choice(SOURCES), rng.uniform(0, longest_delay_s)
     world.request(source)
+    give_work(world, rng, kind, source)
     with contextlib.closing(Polling(world)) as polling:
         if kind == "probe":  # it lives for milliseconds, and comes when it is asked for
             polling.query("SELECT replicator.request_probe()")
@@ -166,5 +183,7 @@ def full_disk(world, rng):
         wait_until(felt, 30, lambda: f"the full disk to be noticed: {world.status(source)}")
         found = NO_SPACE.search(world.log_since(logged))
         return f"{source.name}: {found.group()}" if found else None
+    except NoRoomToConnect:
+        return f"{source.name}: not even a connection found space"
     finally:
         world.disk.free()

@@ -22,6 +22,10 @@ CALL_TIMEOUT_S = 90
 SERVER_IS_DOWN = {None, "57P01", "57P02", "57P03", "08006", "08001", "08003"}
 
 
+class NoRoomToConnect(Exception):
+    """On a full disk PostgreSQL itself may refuse connections: it cannot write its cache of the catalog."""
+
+
 class World:
     def __init__(self, seed):
         self.began = time.monotonic()
@@ -87,6 +91,8 @@ class World:
             except psycopg2.Error as error:
                 if error.pgcode in allowed:
                     return None
+                if "could not write init file" in str(error):
+                    raise NoRoomToConnect(str(error)) from error
                 if error.pgcode not in SERVER_IS_DOWN or time.monotonic() > deadline:
                     error.args = (f"{sql} {parameters}: {error}",)
                     raise

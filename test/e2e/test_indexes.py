@@ -136,6 +136,7 @@ def test_an_expression_that_fails_on_a_row_says_so_and_can_be_tried_again(cluste
     wait_until(lambda: states(cluster, "rows") == ["failed"], 30, "the build to fail")
     error, hint = cluster.query("SELECT last_error, hint FROM replicator_indexes WHERE source = 'rows'")[0]
     assert 'invalid input syntax for type integer: "five"' in error and "replicator_resume" in hint
+    wait_until(lambda: invalid_indexes(cluster) == [], 10, "what is left of it to be dropped")
     cluster.query("UPDATE rows.t SET data = '{\"v\": 5}'")
     cluster.query("SELECT replicator_resume('rows')")
     wait_ready(cluster, "rows", 1)

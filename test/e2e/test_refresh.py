@@ -145,3 +145,29 @@ def test_a_dropped_target_is_made_again(cluster, database, source, assert_equal)
     cluster.query("DROP TABLE dropped.t")
     cluster.query("CALL replicator_wait('dropped', '60 s')")
     assert_equal(path, "dropped")
+
+
+@pytest.mark.parametrize("special", ["row security", "another index", "partitions"])
+def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, source, assert_equal, special):
+    """Where rows cannot be looked up straight through the index, or there is more than one."""
+    path = database("shapes.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v);"
+                    "INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT i, i FROM n;")
+    name = special.replace(" ", "_")
+    source(path, name)
+    cluster.wait_for_copy(name)
+    if special == "row security":
+        cluster.query(f"ALTER TABLE {name}.t ENABLE ROW LEVEL SECURITY")
+    elif special == "another index":
+        cluster.query(f"CREATE UNIQUE INDEX a_partial ON {name}.t (id) WHERE id > '5'; CREATE INDEX a_plain ON {name}.t (id, _synced_at)")
+    else:
+        cluster.query(f"""ALTER TABLE {name}.t RENAME TO old;
+            CREATE TABLE {name}.t (LIKE {name}.old, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+            CREATE TABLE {name}.low PARTITION OF {name}.t FOR VALUES FROM (MINVALUE) TO ('2');
+            CREATE TABLE {name}.high PARTITION OF {name}.t FOR VALUES FROM ('2') TO (MAXVALUE);
+            INSERT INTO {name}.t SELECT * FROM {name}.old; DROP TABLE {name}.old""")
+    xmin = cluster.query(f"SELECT xmin FROM {name}.t WHERE id = '1000'")
+    change(path, "UPDATE t SET v = -v WHERE id % 100 = 1; DELETE FROM t WHERE id % 100 = 2; INSERT INTO t VALUES (5000, 1);")
+    cluster.query("CALL replicator_wait(%s, '60 s')", (name,))
+    assert_equal(path, name)
+    assert cluster.query(f"SELECT xmin FROM {name}.t WHERE id = '1000'") == xmin, "an equal row was written"
+    assert cluster.query("SELECT rows_inserted, rows_updated, rows_deleted FROM replicator_tables WHERE source = %s", (name,)) == [(1, 30, 30)]

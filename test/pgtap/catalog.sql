@@ -9,16 +9,16 @@ CREATE VIEW members AS
 SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
 
-SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'event', 'position', 'quarantine', 'secret', 'source',
-          'source_state', 'source_table'], 'the catalog has the tables that the documentation names')
+SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'difference', 'event', 'job', 'job_table', 'position', 'quarantine',
+          'secret', 'source', 'source_state', 'source_table', 'target_index'], 'the catalog has the tables that the documentation names')
 FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
-SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_events', 'replicator_quarantine', 'replicator_status',
-          'replicator_tables'], 'the views are there')
+SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_differences', 'replicator_events', 'replicator_indexes',
+          'replicator_jobs', 'replicator_progress', 'replicator_quarantine', 'replicator_status', 'replicator_tables'], 'the views are there')
 FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind = 'v';
-SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_discover',
-          'replicator_drop', 'replicator_init', 'replicator_pause', 'replicator_pause_table', 'replicator_remove_table',
-          'replicator_resume', 'replicator_resume_table', 'replicator_resync', 'replicator_stop_workers', 'replicator_sync',
-          'replicator_wait'], 'the functions are there')
+SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_cancel_job',
+          'replicator_discover', 'replicator_drop', 'replicator_init', 'replicator_pause', 'replicator_pause_table',
+          'replicator_remove_table', 'replicator_repair', 'replicator_replay', 'replicator_resume', 'replicator_resume_table',
+          'replicator_resync', 'replicator_stop_workers', 'replicator_sync', 'replicator_verify', 'replicator_wait'], 'the functions are there')
 FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
 WHERE p.proname LIKE 'replicator\_%';
 
@@ -43,6 +43,10 @@ SELECT is((SELECT count(*) FROM replicator_status), 0::bigint, 'pg_monitor reads
 SELECT is((SELECT count(*) FROM replicator_tables), 0::bigint, 'pg_monitor reads replicator_tables');
 SELECT is((SELECT count(*) FROM replicator_events), 0::bigint, 'pg_monitor reads replicator_events');
 SELECT is((SELECT count(*) FROM replicator_quarantine), 0::bigint, 'pg_monitor reads replicator_quarantine');
+SELECT is((SELECT count(*) FROM replicator_jobs), 0::bigint, 'pg_monitor reads replicator_jobs');
+SELECT is((SELECT count(*) FROM replicator_differences), 0::bigint, 'pg_monitor reads replicator_differences');
+SELECT is((SELECT count(*) FROM replicator_indexes), 0::bigint, 'pg_monitor reads replicator_indexes');
+SELECT is((SELECT count(*) FROM replicator_progress), 0::bigint, 'pg_monitor reads replicator_progress');
 SELECT throws_ok('SELECT * FROM replicator.source', '42501', NULL, 'pg_monitor does not read the catalog itself');
 RESET ROLE;
 
