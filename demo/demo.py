@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "test/servers"))
 
 import compare  # noqa: E402
-from private_cluster import PrivateCluster  # noqa: E402
+from private_cluster import PrivateCluster, wait_until  # noqa: E402
 
 CUSTOMERS, PRODUCTS, ORDERS = 40_000, 2_000, 120_000
 
@@ -79,6 +79,18 @@ def watch(cluster):
         time.sleep(0.2)  # how often a person wants a line
 
 
+def run_job(cluster, call):
+    """Asks for a job and shows what it does, then what it found."""
+    job = cluster.query(call)[0][0]
+    print(f"  => {call}")
+    while cluster.query("SELECT count(*) FROM replicator_jobs WHERE job = %s AND state IN ('pending', 'running')", (job,))[0][0]:
+        for phase, table, percent, bar in cluster.query(
+                "SELECT phase, \"table\", percent, bar FROM replicator_progress WHERE worker = 'job worker' AND bar IS NOT NULL"):
+            print(f"     {bar} {percent:>5} %  {phase} {table}", flush=True)
+        time.sleep(0.2)  # how often a person wants a line
+    show(cluster, f'SELECT "table", state, rows_compared, changed, missing, extra, repaired FROM replicator_jobs WHERE job = {job} ORDER BY 1')
+
+
 def main():
     directory = tempfile.mkdtemp(prefix="pgrepldemo")
     os.chmod(directory, 0o755)
@@ -116,6 +128,19 @@ def main():
         print("  => CALL replicator_wait('store', interval '1 minute')")
         show(cluster, "SELECT \"table\", rows_inserted, rows_updated, rows_deleted FROM replicator_tables "
                       "WHERE state = 'idle' ORDER BY 1")
+
+        say("One wrong value in the target: replicator_verify finds it, replicator_repair mends it")
+        cluster.query("UPDATE store.orders SET data = jsonb_set(data, '{customer}', '-1') WHERE id = '4711'")
+        print("  => UPDATE store.orders SET data = jsonb_set(data, '{customer}', '-1') WHERE id = '4711'")
+        run_job(cluster, "SELECT replicator_verify('store')")
+        show(cluster, 'SELECT job, "table", key, difference FROM replicator_differences')
+        run_job(cluster, "SELECT replicator_repair('store', 'orders')")
+
+        say("Indexes that rules ask for, built beside the running tables")
+        show(cluster, """SELECT replicator_alter('store', rules => '{"gin": {"customers": "jsonb_path_ops"},
+                         "indexes": {"order_lines": ["data->>''sku''"]}}')""")
+        wait_until(lambda: cluster.query("SELECT bool_and(state = 'ready') FROM replicator_indexes")[0][0], 120, "the indexes")
+        show(cluster, 'SELECT "table", index, method, definition, state, bytes FROM replicator_indexes ORDER BY 1')
 
         say("Comparing both sides, row by row, with a script that shares no code with pg_replicator")
         connection = cluster.connect()

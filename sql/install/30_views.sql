@@ -307,11 +307,10 @@ SELECT p.pid,
        t.schema,
        t.name AS "table",
        p.phase || coalesce(': ' || c.phase, '') AS phase,
-       coalesce(nullif(c.tuples_done, 0), p.rows_done) AS rows_done,
-       coalesce(nullif(c.tuples_total, 0), p.rows_total) AS rows_total,
-       CASE WHEN coalesce(nullif(c.tuples_total, 0), p.rows_total) > 0
-            THEN round(least(100.0, 100.0 * coalesce(nullif(c.tuples_done, 0), p.rows_done)
-                                    / coalesce(nullif(c.tuples_total, 0), p.rows_total)), 1) END AS percent,
+       d.done AS rows_done,
+       d.total AS rows_total,
+       d.percent,
+       repeat('█', (d.percent / 5)::integer) || repeat('·', 20 - (d.percent / 5)::integer) AS bar,
        round(p.rows_done / greatest(extract(epoch FROM clock_timestamp() - p.since), 0.001)) AS rows_per_second,
        clock_timestamp() - p.since AS elapsed,
        w.wait_event_type,
@@ -320,7 +319,16 @@ FROM replicator.worker_phases() p
 JOIN replicator.live_workers() w ON w.pid = p.pid
 LEFT JOIN replicator.source s ON s.id = p.source_id
 LEFT JOIN replicator.source_table t ON t.id = p.table_id
-LEFT JOIN pg_catalog.pg_stat_progress_create_index c ON c.pid = p.pid;
+LEFT JOIN pg_catalog.pg_stat_progress_create_index c ON c.pid = p.pid
+CROSS JOIN LATERAL (
+    SELECT n.done, n.total,
+           CASE WHEN n.total > 0 THEN round(least(100.0, 100.0 * n.done / n.total), 1) END AS percent
+    FROM (SELECT CASE WHEN c.tuples_total > 0 THEN c.tuples_done WHEN c.blocks_total > 0 THEN c.blocks_done
+                      WHEN p.phase IN ('copying', 'comparing and staging') THEN t.rows_copied ELSE p.rows_done END AS done,
+                 CASE WHEN c.tuples_total > 0 THEN c.tuples_total WHEN c.blocks_total > 0 THEN c.blocks_total
+                      WHEN p.phase IN ('copying', 'comparing and staging') THEN greatest(t.rows_expected, t.rows_copied)
+                      ELSE p.rows_total END AS total) n
+) d;
 COMMENT ON VIEW replicator_progress IS 'What each worker does now, and how far it is';
 COMMENT ON COLUMN replicator_progress.pid IS 'Process';
 COMMENT ON COLUMN replicator_progress.worker IS 'source worker, copy worker, job worker or index worker';
@@ -329,10 +337,11 @@ COMMENT ON COLUMN replicator_progress.database IS 'Database at the source';
 COMMENT ON COLUMN replicator_progress.schema IS 'Schema at the source';
 COMMENT ON COLUMN replicator_progress."table" IS 'Table at the source, if the phase is about one';
 COMMENT ON COLUMN replicator_progress.phase IS 'opening the source, copying, comparing and staging, merging, comparing, creating an index, …';
-COMMENT ON COLUMN replicator_progress.rows_done IS 'Rows done by this worker since the phase began';
-COMMENT ON COLUMN replicator_progress.rows_total IS 'Estimate of the rows of the phase; null: not known';
-COMMENT ON COLUMN replicator_progress.percent IS 'Part of them that is done';
-COMMENT ON COLUMN replicator_progress.rows_per_second IS 'Rows a second since the phase began';
+COMMENT ON COLUMN replicator_progress.rows_done IS 'Rows done: of a copy all workers together, up to their last commit; of an index rows or blocks; else of this phase';
+COMMENT ON COLUMN replicator_progress.rows_total IS 'Estimate of what there is to do; null: not known';
+COMMENT ON COLUMN replicator_progress.percent IS 'Part of it that is done';
+COMMENT ON COLUMN replicator_progress.bar IS 'The same to look at';
+COMMENT ON COLUMN replicator_progress.rows_per_second IS 'Rows a second by this worker since the phase began';
 COMMENT ON COLUMN replicator_progress.elapsed IS 'Time since the phase began';
 COMMENT ON COLUMN replicator_progress.wait_event_type IS 'What it waits for, as in pg_stat_activity';
 COMMENT ON COLUMN replicator_progress.wait_event IS 'What it waits for, as in pg_stat_activity';

@@ -4,6 +4,7 @@ import random
 import shutil
 import sqlite3
 
+import psycopg2
 import pytest
 
 from conftest import make_readable
@@ -146,3 +147,31 @@ def test_uncommitted_and_wal_only_changes_are_told_apart(cluster, database, sour
     cluster.query("CALL replicator_wait('waltold', '30 s')")
     assert_equal(path, "waltold")
     writer.close()
+
+
+def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database, source, assert_equal):
+    path = database("walonly.db", ROWS)
+    program = sqlite3.connect(path, isolation_level=None)
+    program.execute("PRAGMA journal_mode = WAL")
+    program.execute("INSERT INTO t VALUES (1001, 1)")
+    for suffix in ("", "-wal", "-shm"):
+        os.chmod(str(path) + suffix, 0o666)
+    source(path, "walonly")
+    cluster.wait_for_copy("walonly")
+    before = cluster.query("SELECT count(*) FROM walonly.t")
+    os.rename(path, str(path) + ".away")
+    cluster.query("SELECT replicator_sync('walonly')")
+    status = cluster.wait_for_state("walonly", "backing_off")
+    assert "does not exist" in status["last_error"] and "Put the database file back" in status["hint"]
+    job = cluster.query("SELECT replicator_verify('walonly')")[0][0]
+    wait_until(lambda: cluster.query("SELECT last_error FROM replicator_jobs WHERE job = %s", (job,))[0][0], 20, "the job's error")
+    assert cluster.query("SELECT count(*) FROM walonly.t") == before
+    os.rename(str(path) + ".away", path)
+    cluster.query("SELECT replicator_resume('walonly')")
+    cluster.wait_for_copy("walonly")
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 30, "the job")
+    assert_equal(path, "walonly")
+    with pytest.raises(psycopg2.Error) as refused:
+        cluster.query("SELECT replicator_init(%s, name => 'log')", (f"sqlite://{path}-wal",))
+    assert "is the write-ahead log" in str(refused.value) and "without -wal" in str(refused.value)
+    program.close()

@@ -68,6 +68,14 @@ SourceError foreign_file(const Connection& connection, const FileHeader& header,
                 "",
                 "Convert it: sqlite OLD .dump | sqlite3 NEW."};
     }
+    if (start.starts_with("\x37\x7f\x06\x82") || start.starts_with("\x37\x7f\x06\x83")) {
+        return {SourceErrorKind::kNotADatabase,
+                SQLITE_NOTADB,
+                "\"" + path + "\" is the write-ahead log of a SQLite database, not the database",
+                false,
+                "It holds only the latest changes.",
+                "Give the path of the database: the same without -wal."};
+    }
     if (bytes % 512 == 0 && looks_like_noise(connection, bytes)) {
         return {SourceErrorKind::kEncrypted,
                 SQLITE_NOTADB,
