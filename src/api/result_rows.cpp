@@ -10,6 +10,7 @@ ResultRows::ResultRows(FunctionCallInfo call) : result_(reinterpret_cast<ReturnS
 
 void ResultRows::add(const std::vector<std::optional<std::string>>& cells) {
     std::vector<const char*> values;
+    values.reserve(cells.size());
     for (const auto& cell : cells) {
         values.push_back(cell ? cell->c_str() : nullptr);
     }

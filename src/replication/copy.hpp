@@ -12,6 +12,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
@@ -45,8 +46,8 @@ class Copy {
     [[nodiscard]] bool worth_copy_workers() const noexcept { return worth_copy_workers_; }
 
   private:
-    Copy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source)
-        : context_(context), config_(config), source_(source) {}
+    Copy(const CopyContext& context, catalog::SourceConfig config, core::Source& source)
+        : context_(context), config_(std::move(config)), source_(source) {}
 
     bool resume(const core::Position& position);
     void begin(bool durable);

@@ -55,7 +55,7 @@ std::string string_value(const std::string& json, const std::string& rule) {
 IndexRule gin_rule(const std::string& table, const std::string& value) {
     std::string const opclass = string_value(value, "gin");
     if (opclass != "jsonb_path_ops" && opclass != "jsonb_ops") {
-        throw_wrong_form("unknown operator class \"" + opclass + "\" in rule \"gin\"",
+        throw_wrong_form("rule \"gin\" names an unknown operator class: " + opclass,
                          "There are jsonb_path_ops (smaller, for @>, @? and @@) and jsonb_ops (for the key operators, "
                          "too).");
     }
@@ -81,8 +81,8 @@ void read_indexes(const std::string& value, std::vector<IndexRule>& rules) {
     }
     for (auto const& [table, expressions] : members(value)) {
         if (type_of(expressions) != "array") {
-            throw_wrong_form("rule \"indexes\" must give each table an array of expressions",
-                             "Table \"" + table + "\" has " + expressions + ".");
+            throw_wrong_form(R"(rule "indexes" must give each table an array of expressions)",
+                             "That of table " + table + " is " + expressions + ".");
         }
         pg::QueryResult const rows =
             pg::execute("SELECT value::text FROM pg_catalog.jsonb_array_elements($1::jsonb)", {expressions});

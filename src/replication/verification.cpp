@@ -277,6 +277,7 @@ class TableVerification {
             refused = delete_extra_rows(condition);
         }
         std::vector<catalog::Difference> differences;
+        differences.reserve(listed.size());
         for (const std::string& id : listed) {
             differences.push_back({id, "extra", context_.job.repair && !refused.contains(id)});
         }

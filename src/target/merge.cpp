@@ -3,6 +3,8 @@
 
 #include "target/merge.hpp"
 
+#include <utility>
+
 #include "pg/spi.hpp"
 #include "target/bisection.hpp"
 
@@ -38,8 +40,8 @@ constexpr std::size_t kGroup = 1000;
 /// Statements on one pair of tables.
 class Merge {
   public:
-    Merge(std::int32_t table_id, const TargetName& target)
-        : staging_(staging_name(table_id)), seen_(seen_name(table_id)), target_(target) {}
+    Merge(std::int32_t table_id, TargetName target)
+        : staging_(staging_name(table_id)), seen_(seen_name(table_id)), target_(std::move(target)) {}
 
     std::int64_t run(const std::string& statement, std::initializer_list<pg::Param> params = {}) const {
         return static_cast<std::int64_t>(pg::execute(filled(statement), params).processed());
