@@ -338,7 +338,7 @@ CREATE TABLE replicator.target_index (
     name          text COLLATE "C" NOT NULL,
     method        text NOT NULL CHECK (method IN ('btree', 'gin')),
     definition    text NOT NULL,
-    state         text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'building', 'ready', 'failed')),
+    state         text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'building', 'ready', 'failed', 'unwanted')),
     worker_pid    integer,
     attempts      integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
@@ -355,7 +355,7 @@ COMMENT ON COLUMN replicator.target_index.table_id IS 'The table';
 COMMENT ON COLUMN replicator.target_index.name IS 'Name of the index, in the schema of the target';
 COMMENT ON COLUMN replicator.target_index.method IS 'btree or gin';
 COMMENT ON COLUMN replicator.target_index.definition IS 'What is indexed, as it stands within the parentheses of CREATE INDEX';
-COMMENT ON COLUMN replicator.target_index.state IS 'pending, building, ready or failed';
+COMMENT ON COLUMN replicator.target_index.state IS 'pending, building, ready or failed; unwanted: what an interrupted build has left is to be dropped';
 COMMENT ON COLUMN replicator.target_index.worker_pid IS 'Process that builds it, or did last';
 COMMENT ON COLUMN replicator.target_index.attempts IS 'How often its build was begun';
 COMMENT ON COLUMN replicator.target_index.next_attempt_at IS 'When its build is begun again after an error';

@@ -282,7 +282,8 @@ FROM replicator.target_index i
 JOIN replicator.source_table t ON t.id = i.table_id
 JOIN replicator.source s ON s.id = t.source_id
 LEFT JOIN pg_catalog.pg_index x
-     ON x.indexrelid = pg_catalog.to_regclass(format('%I.%I', t.target_schema, i.name));
+     ON x.indexrelid = pg_catalog.to_regclass(format('%I.%I', t.target_schema, i.name))
+WHERE i.state <> 'unwanted';
 COMMENT ON VIEW replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
 COMMENT ON COLUMN replicator_indexes.source IS 'Name of the source';
 COMMENT ON COLUMN replicator_indexes.database IS 'Database at the source';

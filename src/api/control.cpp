@@ -71,11 +71,19 @@ Datum resume(FunctionCallInfo fcinfo) {
     });
 }
 
-void drop_target_tables(const catalog::SourceConfig& config) {
-    // A worker that builds an index holds a lock on the table until it ends.
+/// A worker that builds an index holds a lock on the table until it is interrupted; what it leaves INVALID must not
+/// stay.
+void end_index_builds(const catalog::SourceConfig& config) {
     for (int const pid : catalog::job_and_index_pids(config.id)) {
         pg::interrupt_worker(pid);
     }
+    for (const std::string& index : catalog::invalid_indexes(config.id)) {
+        pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        pg::execute("DROP INDEX IF EXISTS " + index);
+    }
+}
+
+void drop_target_tables(const catalog::SourceConfig& config) {
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
         target::TargetName const name{table.target_schema, table.target_name};
         if (table.target_created && target::find_table(name)) {
@@ -89,6 +97,7 @@ Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
         interrupt_side_workers(config);
         catalog::lock_state(config.id);  // a merge that is at work comes to its end first
+        end_index_builds(config);
         if (values.boolean(1).value_or(false)) {
             drop_target_tables(config);
         }

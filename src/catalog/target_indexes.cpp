@@ -12,9 +12,15 @@ namespace {
 
 /// Of an index `i` of a table `t`: it is to be built, and its table can be read in full.
 constexpr const char* kBuildable = R"(
-    i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
+    coalesce(i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
     AND t.consistency <> 'copying'
-    AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL)";
+    AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL,
+    false))";
+
+/// It is not to be built now, but a build of it was begun.
+constexpr const char* kToCleanUp = "(i.state = 'unwanted' OR i.state = 'building' AND NOT ";
+
+std::string has_work() { return std::string("(") + kBuildable + " OR " + kToCleanUp + kBuildable + "))"; }
 
 }  // namespace
 
@@ -24,21 +30,28 @@ void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& w
         names.push_back(index.name);
         pg::execute(
             "INSERT INTO replicator.target_index (table_id, name, method, definition) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (table_id, name) DO NOTHING",
+            "ON CONFLICT (table_id, name) DO UPDATE SET state = 'pending', attempts = 0 "
+            "WHERE target_index.state = 'unwanted'",
             {table_id, index.name, index.method, index.definition});
     }
-    pg::execute("DELETE FROM replicator.target_index WHERE table_id = $1 AND name <> ALL ($2)", {table_id, names});
+    pg::execute(
+        "DELETE FROM replicator.target_index WHERE table_id = $1 AND name <> ALL ($2) "
+        "AND (state = 'ready' OR attempts = 0)",
+        {table_id, names});
+    pg::execute("UPDATE replicator.target_index SET state = 'unwanted' WHERE table_id = $1 AND name <> ALL ($2)",
+                {table_id, names});
 }
 
 std::optional<TargetIndex> next_index(std::int32_t source_id) {
     pg::QueryResult const row =
         pg::execute(std::string("SELECT i.id, i.attempts, t.database, t.schema, t.name, t.id, t.target_schema, "
-                                "t.target_name, i.name, i.method, i.definition "
-                                "FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-                                "JOIN replicator.source s ON s.id = t.source_id "
-                                "WHERE s.id = $1 AND NOT s.paused AND "
-                                "(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()) AND ") +
-                        kBuildable + " ORDER BY i.id LIMIT 1",
+                                "t.target_name, i.name, i.method, i.definition, NOT ") +
+                        kBuildable +
+                        " FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+                        "JOIN replicator.source s ON s.id = t.source_id "
+                        "WHERE s.id = $1 AND NOT s.paused AND "
+                        "(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()) AND " +
+                        has_work() + " ORDER BY i.id LIMIT 1",
                     {source_id});
     if (row.empty()) {
         return std::nullopt;
@@ -52,7 +65,29 @@ std::optional<TargetIndex> next_index(std::int32_t source_id) {
     index.target_schema = row.text(0, 6);
     index.target_name = row.text(0, 7);
     index.index = {row.text(0, 8), row.text(0, 9), row.text(0, 10)};
+    index.clean_up = row.boolean(0, 11);
     return index;
+}
+
+void finish_clean_up(std::int32_t index_id) {
+    pg::execute("DELETE FROM replicator.target_index WHERE id = $1 AND state = 'unwanted'", {index_id});
+    pg::execute("UPDATE replicator.target_index SET state = 'pending' WHERE id = $1 AND state = 'building'",
+                {index_id});
+}
+
+std::vector<std::string> invalid_indexes(std::int32_t source_id) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT c.oid::regclass::text FROM replicator.target_index i "
+        "JOIN replicator.source_table t ON t.id = i.table_id "
+        "JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema "
+        "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = i.name "
+        "JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid WHERE t.source_id = $1 AND NOT x.indisvalid",
+        {source_id});
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        names.push_back(rows.text(i, 0));
+    }
+    return names;
 }
 
 bool begin_index(std::int32_t index_id, int worker_pid) {
@@ -106,7 +141,7 @@ std::vector<SideWork> list_index_work() {
                                 "FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
                                 "JOIN replicator.source s ON s.id = t.source_id "
                                 "JOIN replicator.source_state st ON st.source_id = s.id WHERE NOT s.paused AND ") +
-                    kBuildable + " GROUP BY s.id, s.name ORDER BY s.id");
+                    has_work() + " GROUP BY s.id, s.name ORDER BY s.id");
     std::vector<SideWork> work;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         work.push_back(

@@ -22,7 +22,7 @@ struct WantedIndex {
 };
 
 /// Makes the list of a table's indexes what the rules say: new ones are pending, those no longer asked for are
-/// forgotten (the index itself stays).
+/// forgotten (the index itself stays), but for those whose build was begun and not finished: they are unwanted.
 void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& wanted);
 
 struct TargetIndex {
@@ -34,14 +34,21 @@ struct TargetIndex {
     std::string target_schema;
     std::string target_name;
     WantedIndex index;
+    bool clean_up = false;  ///< it is not to be built (now): what an interrupted build has left is to be dropped
 };
 
-/// The next index of the source that can be built now: its table is complete and not paused.
+/// The next index of the source that can be built now (its table is complete and not paused) or is to be cleaned up.
 std::optional<TargetIndex> next_index(std::int32_t source_id);
 
 /// False if it is not wanted any more.
 bool begin_index(std::int32_t index_id, int worker_pid);
 void finish_index(std::int32_t index_id);
+
+/// Nothing is left of a build: forgotten if it is unwanted, else pending until its table can be read again.
+void finish_clean_up(std::int32_t index_id);
+
+/// INVALID indexes that builds for the source have left, quoted for SQL.
+std::vector<std::string> invalid_indexes(std::int32_t source_id);
 
 /// It is built again after `retry_ms`; failed if there is none.
 void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms);

@@ -39,10 +39,7 @@ class IndexWorker {
         pg::begin_phase("looking for work", source_id_, 0, 0, "looking for indexes to build");
         while (std::optional<catalog::TargetIndex> const index = take_index()) {
             try {
-                replication::build_index(*index, config_.owner);
-                pg::Transaction transaction;
-                catalog::finish_index(index->id);
-                transaction.commit();
+                work_on(*index);
             } catch (...) {
                 replication::Verdict const verdict = replication::judge_current_exception();
                 if (!was_canceled(verdict.error)) {
@@ -61,7 +58,7 @@ class IndexWorker {
         pg::Transaction transaction;
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
         std::optional<catalog::TargetIndex> index = catalog::next_index(source_id_);
-        if (!config || !index || !catalog::begin_index(index->id, MyProcPid)) {
+        if (!config || !index || (!index->clean_up && !catalog::begin_index(index->id, MyProcPid))) {
             return std::nullopt;
         }
         config_ = std::move(*config);
@@ -69,6 +66,21 @@ class IndexWorker {
         pg::set_application_name("pg_replicator indexes of " + config_.name);
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
         return index;
+    }
+
+    void work_on(const catalog::TargetIndex& index) const {
+        if (index.clean_up) {
+            replication::drop_invalid_index(index, config_.owner);
+        } else {
+            replication::build_index(index, config_.owner);
+        }
+        pg::Transaction transaction;
+        if (index.clean_up) {
+            catalog::finish_clean_up(index.id);
+        } else {
+            catalog::finish_index(index.id);
+        }
+        transaction.commit();
     }
 
     /// An INVALID index would be maintained, and could refuse rows.
@@ -97,7 +109,11 @@ class IndexWorker {
             fields.hint = "Correct the rows or the rule, then call replicator_resume or replicator_alter to try again.";
         }
         pg::Transaction transaction;
-        catalog::record_index_error(index.id, pg::SqlError(fields), again ? std::optional(delay_ms) : std::nullopt);
+        if (index.clean_up) {
+            catalog::finish_clean_up(index.id);  // the log says what is left
+        } else {
+            catalog::record_index_error(index.id, pg::SqlError(fields), again ? std::optional(delay_ms) : std::nullopt);
+        }
         transaction.commit();
     }
 

@@ -103,6 +103,8 @@ def problems(world):
            "WHERE backend_type LIKE 'pg\\_replicator%' AND backend_type <> 'pg_replicator launcher'"
     if world.wait_for(lambda: world.call(left) == [], LONGEST_JOB_S) is None:
         found.append(f"worker left: {world.call(left)}")
+    # A probe may be about to start the next worker.
+    world.wait_for(lambda: world.call(QUERIES["index not ready"]) == [], LONGEST_JOB_S)
     for what, sql in QUERIES.items():
         found += [f"{what}: {row}" for row in world.call(sql)[:5]]
     for root, _, files in os.walk(os.path.join(world.cluster.data, "pgsql_tmp_pg_replicator")):

@@ -164,3 +164,26 @@ def test_the_expression_runs_with_the_owners_rights(cluster, database, many_rows
         assert cursor.fetchall() == [(10,)]
     connection.close()
     cluster.query("SELECT replicator_drop('rightly', drop_tables => true); DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
+
+
+@pytest.mark.parametrize("end", ["forgotten", "dropped", "removed"])
+def test_a_killed_build_that_is_not_wanted_any_more_leaves_nothing_invalid(cluster, database, source, many_rows, held_up, end):
+    path = database(f"{end}.db", many_rows(1000))
+    source(path, end)
+    cluster.wait_for_copy(end)
+    held_up()
+    cluster.query("SELECT replicator_alter(%s, rules => '{\"gin\": \"jsonb_ops\"}')", (end,))
+    pid = building(cluster, end)
+    cluster.configure(**{"pg_replicator.enabled": "off"})
+    cluster.reload()
+    cluster.kill(pid)
+    assert cluster.query_when_up("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(1,)]
+    cluster.query({"forgotten": "SELECT replicator_alter(%s, rules => '{}')", "dropped": "SELECT replicator_drop(%s)",
+                   "removed": "SELECT replicator_remove_table(%s, 't')"}[end], (end,))
+    cluster.configure(**{"pg_replicator.enabled": "on"})
+    cluster.reload()
+    cluster.query("SELECT replicator.request_probe()")
+    wait_until(lambda: invalid_indexes(cluster) == [], 20, "what is left of the index to be dropped")
+    wait_until(lambda: states(cluster, end) in ([], ["pending"]), 20, lambda: f"the list to be right: {states(cluster, end)}")
+    if end == "dropped":
+        cluster.query("DROP SCHEMA dropped CASCADE")
