@@ -69,6 +69,15 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name =>
 -- nothing half registered
 SELECT count(*) FROM replicator_status;
 SELECT count(*) FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id WHERE s.name <> 'first';
+-- replicator_validate reports every step instead of stopping at the first that fails
+SELECT "check", ok, severity, regexp_replace(replace(detail, directory, 'FILES'), '[0-9]+ bytes; [0-9]+|SQLite [0-9.]+', 'N', 'g'), hint
+FROM files, replicator_validate('sqlite://' || directory || '/shop.db');
+SELECT "check", ok, severity, replace(detail, directory, 'FILES'), hint FROM files, replicator_validate('sqlite://' || directory || '/missing.db');
+SELECT "check", ok, detail, hint FROM files, replicator_validate('sqlite://' || directory || '/shop.db', include_tables => '{nothing}') WHERE NOT ok;
+SELECT "check", ok, detail, hint FROM files, replicator_validate('sqlite://' || directory || '/shop.db', mode => 'continuous') WHERE NOT ok;
+SELECT "check", ok, detail, hint FROM files, replicator_validate('sqlite://' || directory || '/shop.db', target_schema => 'pg_catalog') WHERE NOT ok;
+SELECT "check", ok, detail, hint FROM replicator_validate(NULL) WHERE NOT ok;
+SELECT count(*) FROM replicator_status;
 -- unknown sources and tables
 SELECT * FROM attempt($$SELECT replicator_pause('unknown')$$);
 SELECT * FROM attempt($$SELECT replicator_resume('unknown')$$);

@@ -105,6 +105,23 @@ CREATE FUNCTION replicator_discover(
 COMMENT ON FUNCTION replicator_discover(text) IS
     'Lists what a source has: tables, columns, keys, estimated sizes, and why a table cannot be replicated';
 
+CREATE FUNCTION replicator_validate(
+    source_url        text,
+    name              text DEFAULT NULL,
+    target_schema     text DEFAULT NULL,
+    include_tables    text[] DEFAULT NULL,
+    exclude_tables    text[] DEFAULT NULL,
+    include_databases text[] DEFAULT NULL,
+    exclude_databases text[] DEFAULT NULL,
+    mode              text DEFAULT NULL,
+    refresh_interval  interval DEFAULT NULL,
+    rules             jsonb DEFAULT NULL,
+    options           jsonb DEFAULT NULL,
+    OUT "check" text, OUT ok boolean, OUT severity text, OUT detail text, OUT hint text
+) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_validate';
+COMMENT ON FUNCTION replicator_validate(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+    'Checks all that replicator_init with these arguments needs, one row each; registers nothing';
+
 CREATE FUNCTION replicator_stop_workers()
 RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stop_workers';
 COMMENT ON FUNCTION replicator_stop_workers() IS

@@ -1,8 +1,7 @@
 // replicator_init and replicator_alter.
 
-#include <filesystem>
-
 #include "api/entry.hpp"
+#include "api/preflight.hpp"
 #include "api/source_arguments.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
@@ -12,12 +11,6 @@
 namespace pgrepl::api {
 
 namespace {
-
-/// The database's name, or the file's without its ending.
-std::string default_name(const core::SourceUrl& url) {
-    std::string const name = url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
-    return name.empty() ? url.kind : name;
-}
 
 void check_name(const std::string& name) {
     if (name.empty() || name.size() >= NAMEDATALEN) {
@@ -31,32 +24,24 @@ void check_name(const std::string& name) {
     }
 }
 
-void check_database_encoding() {
-    if (GetDatabaseEncoding() != PG_UTF8) {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "pg_replicator needs a database with encoding UTF8",
-                           std::string("This database has encoding ") + GetDatabaseEncodingName() + ".",
-                           "Create a database with ENCODING 'UTF8' and install the extension there.");
-    }
-}
-
 Datum init(FunctionCallInfo fcinfo) {
     hide_statement("replicator_init");
     Arguments const values(fcinfo);
     SourceArguments const arguments = read_source_arguments(values, 0, 1);
     std::string name;
     run_control_call({"replicator_init", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
-        check_database_encoding();
-        (void)values.required_text(0, "source_url");
         catalog::SourceConfig config;
-        config.name = arguments.name.value_or(default_name(core::parse_source_url(*arguments.url).url));
-        context.source = config.name;
-        check_name(config.name);
+        config.name = arguments.name.value_or("");
+        if (arguments.name) {
+            check_name(config.name);
+        }
         config.owner = context.caller;
         config.owner_name =
             pg::execute("SELECT pg_catalog.pg_get_userbyid($1)", {pg::Param::oid(context.caller)}).text(0, 0);
-        bool const file = core::parse_source_url(*arguments.url).url.kind == "sqlite";
-        config.target_schema = file ? config.name : "{database}";
-        apply_arguments(arguments, context.caller, config);
+        Preflight preflight;
+        check_arguments(arguments, context.caller, config, preflight);
+        context.source = config.name;
+        check_name(config.name);
         config.id = catalog::insert_source(config);
         discover_and_register(config);
         name = config.name;

@@ -2,8 +2,10 @@
 
 #include "api/source_arguments.hpp"
 
+#include <filesystem>
+
+#include "api/preflight.hpp"
 #include "pg/spi.hpp"
-#include "pg/wait.hpp"
 #include "replication/index_rules.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
@@ -136,22 +138,14 @@ void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
     replication::check_filters(config);
 }
 
+std::string default_name(const core::SourceUrl& url) {
+    std::string const name = url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
+    return name.empty() ? url.kind : name;
+}
+
 void discover_and_register(const catalog::SourceConfig& config) {
-    pg::BackendInterrupts interrupts;
-    std::vector<core::TableInfo> tables;
-    try {
-        tables = replication::open_source(config, interrupts)->discover();
-    } catch (const core::SourceError& error) {
-        if (error.kind() == core::SourceErrorKind::kInterrupted) {
-            pg::check_interrupts();
-        }
-        throw;
-    }
-    std::vector<replication::PlannedTable> const planned = replication::select_tables(config, tables);
-    replication::check_selection(config, tables, planned);
-    replication::check_tables_of_rules(config.rules, tables);
-    replication::check_targets(config, planned);
-    replication::register_discovered_tables(config, tables);
+    Preflight preflight;
+    replication::register_discovered_tables(config, check_source(config, preflight));
 }
 
 }  // namespace pgrepl::api

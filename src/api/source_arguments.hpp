@@ -36,6 +36,9 @@ RecordedArguments recorded(const SourceArguments& arguments);
 /// rules, options, filters.
 void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::SourceConfig& config);
 
+/// The database's name, or the file's without its ending.
+std::string default_name(const core::SourceUrl& url);
+
 /// Opens the source, discovers its tables, checks the selection and the targets, and registers the tables.
 void discover_and_register(const catalog::SourceConfig& config);
 

@@ -16,13 +16,15 @@ constexpr const char* kCopyTable = R"(
     FROM replicator.source_table t
     WHERE t.source_id = $1 AND )";
 
-// The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
+// One snapshot shows the generation and the chunks: whoever is of an older generation sees none of a newer copy's
+// chunks. The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
 constexpr const char* kLease = R"(
     WITH next AS MATERIALIZED (
         SELECT q.table_id, q.number
         FROM replicator.chunk q
         JOIN replicator.source_table t ON t.id = q.table_id
         WHERE t.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
+          AND EXISTS (SELECT FROM replicator.source_state s WHERE s.source_id = $1 AND s.generation = $2)
         ORDER BY t.rows_expected DESC NULLS FIRST, q.table_id, q.number
         LIMIT 1
         FOR UPDATE OF q SKIP LOCKED)

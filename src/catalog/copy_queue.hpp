@@ -70,7 +70,7 @@ struct Chunk {
     core::ChunkRange range;
 };
 
-/// Leases the next pending chunk for this process; nothing if none is pending.
+/// Leases the next pending chunk for this process; nothing if none is pending, or `generation` is not the source's own.
 std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation);
 
 /// What was read from a chunk since the last call.

@@ -70,10 +70,10 @@ std::int64_t begin_generation(std::int32_t source_id, int worker_pid) {
     return row.int64(0, 0);
 }
 
-void require_generation(std::int32_t source_id, std::int64_t generation) {
-    pg::QueryResult const row = pg::execute(
-        "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2", {source_id, generation});
-    require_changed(row);
+bool is_generation(std::int32_t source_id, std::int64_t generation) {
+    return !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2",
+                        {source_id, generation})
+                .empty();
 }
 
 void lock_state(std::int32_t source_id, std::int64_t generation) {

@@ -33,11 +33,11 @@ struct SourceState {
 /// The state of a source, or nothing if the source or its run-time state is gone.
 std::optional<SourceState> load_source_state(std::int32_t source_id);
 
-/// A source worker starts: takes the next generation and returns it; leases of older ones become void.
+/// A source worker begins a copy: takes the next generation and returns it; leases of older ones become void.
 std::int64_t begin_generation(std::int32_t source_id, int worker_pid);
 
-/// Throws if `generation` is not the source's own any more: a newer worker has taken over, or it was dropped.
-void require_generation(std::int32_t source_id, std::int64_t generation);
+/// Whether `generation` is the source's own: no newer worker and no newer copy has taken over, and it was not dropped.
+bool is_generation(std::int32_t source_id, std::int64_t generation);
 
 /// The same, and keeps other writers of the source's targets (repair, replay) out until the transaction ends.
 void lock_state(std::int32_t source_id, std::int64_t generation);

@@ -21,7 +21,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 2;
+constexpr std::uint32_t kAdapterAbiVersion = 3;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -125,6 +125,21 @@ class Snapshot {
     virtual std::unique_ptr<ChunkReader> open_chunk(const TableInfo& table, const ChunkRange& range) = 0;
 };
 
+/// What a source was asked whether it has, for instance a setting that a mode needs.
+struct Check {
+    enum class Severity : std::uint8_t {
+        kError,    ///< without it the source cannot be replicated as asked
+        kWarning,  ///< without it something will be missing or slow
+        kNote,     ///< worth knowing
+    };
+
+    std::string name;  ///< "binlog_format"
+    bool ok = true;
+    Severity severity = Severity::kError;
+    std::string detail;  ///< what was found
+    std::string hint;    ///< what to do if it is not ok: the statement that does it
+};
+
 /// How to open a snapshot.
 struct SnapshotRequest {
     /// Join (or, after a crash, resume) exactly this state; empty: take a new one. Throws kStateLost if it is gone.
@@ -140,6 +155,10 @@ class Source {
     virtual ~Source() = default;
 
     virtual SourceInfo describe() = 0;
+
+    /// Looks at everything that replication needs of the source, beyond that it can be opened. `continuous`: its
+    /// changes are to be followed, too.
+    virtual std::vector<Check> check_prerequisites(bool continuous) = 0;
 
     /// Every table, also those that cannot be copied (with the reason).
     virtual std::vector<TableInfo> discover() = 0;

@@ -180,7 +180,6 @@ bool ChunkCopier::copy_next_chunk() {
     std::optional<catalog::CopyTable> table;
     {
         pg::Transaction transaction;
-        catalog::require_generation(context_.source_id, context_.generation);
         chunk = catalog::lease_chunk(context_.source_id, context_.generation);
         if (chunk) {
             table = table_of_chunk(context_, chunk->table_id);

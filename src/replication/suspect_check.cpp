@@ -18,6 +18,10 @@ namespace pgrepl::replication {
 
 namespace {
 
+/// A block is one batch of the first pass. Rows that were inserted meanwhile may have moved some of it into the next
+/// ones.
+constexpr int kMostBatches = 4;
+
 /// Values of rows by id, as one snapshot shows them.
 class Reading {
   public:
@@ -34,16 +38,19 @@ class Reading {
 
     [[nodiscard]] core::Position position() const { return snapshot_->position(); }
 
-    /// Reads the rows of the block that are among its suspects. Rows that cannot be encoded are left out.
+    /// Reads the suspects of the block. Those that cannot be encoded, or are not where they were, are left out.
     void read(const SuspectBlock& block, target::EncodedRows& rows) {
-        std::set<std::string, std::less<>> const wanted(block.ids.begin(), block.ids.end());
+        std::set<std::string, std::less<>> wanted(block.ids.begin(), block.ids.end());
         target::RowEncoder encoder(info_.layout);
         core::RowBatch batch(info_.layout.columns.size());
-        std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, block.range);
+        std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {block.lower, block.upper});
         rows.clear();
-        while (reader->read(batch, core::BatchLimits{})) {
+        for (int batches = 0; batches < kMostBatches && !wanted.empty(); ++batches) {
+            if (!reader->read(batch, core::BatchLimits{})) {
+                return;
+            }
             for (std::size_t i = 0; i < batch.row_count(); ++i) {
-                if (wanted.contains(encoder.id_of(batch.row(i)))) {
+                if (wanted.erase(encoder.id_of(batch.row(i))) > 0) {
                     encode(encoder, batch.row(i), rows);
                 }
             }

@@ -13,9 +13,10 @@
 
 namespace pgrepl::replication {
 
-/// Suspects between two bounds of the source's key order.
+/// Suspects of one batch, which begins above `lower` in the source's key order; `upper` is the end of its chunk.
 struct SuspectBlock {
-    core::ChunkRange range;
+    std::string lower;
+    std::string upper;
     std::vector<std::string> ids;
 };
 

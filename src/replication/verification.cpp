@@ -120,16 +120,13 @@ class TableVerification {
                  rows < kTransactionRows && suspects_ < kMostSuspects && std::chrono::steady_clock::now() < deadline;) {
                 pg::check_interrupts();
                 more = reader.read(batch, core::BatchLimits{});
-                // A bound at the end of a chunk need not be one that a chunk can end at: then the chunk's own is.
-                close_block(more ? bound : upper);
                 if (!more) {
                     break;
                 }
                 encode(encoder, batch, seen);
                 lookup.compare(encoded_, found_);
-                open_block_.range.lower = std::move(bound);
+                collect_suspects({bound, upper, {}}, seen);
                 bound = reader.resume_bound();
-                collect_suspects(seen);
                 rows += static_cast<std::int64_t>(batch.row_count());
                 pg::add_progress(static_cast<std::int64_t>(batch.row_count()));
             }
@@ -154,25 +151,19 @@ class TableVerification {
         rows_read_ += static_cast<std::int64_t>(batch.row_count());
     }
 
-    /// Of the batch in hand, into the block that is open.
-    void collect_suspects(target::SeenIds& seen) {
+    void collect_suspects(SuspectBlock block, target::SeenIds& seen) {
         for (std::size_t row = 0; row < encoded_.size(); ++row) {
             seen.add(encoded_.id_text(row));
             if (found_[row] != target::Found::kMissing) {
                 found_ids_.add(encoded_.id_text(row));
             }
             if (found_[row] != target::Found::kSame) {
-                open_block_.ids.emplace_back(encoded_.id_text(row));
+                block.ids.emplace_back(encoded_.id_text(row));
             }
         }
-    }
-
-    void close_block(const std::string& upper) {
-        if (!open_block_.ids.empty()) {
-            open_block_.range.upper = upper;
-            suspects_ += open_block_.ids.size();
-            blocks_.push_back(std::move(open_block_));
-            open_block_ = {};
+        if (!block.ids.empty()) {
+            suspects_ += block.ids.size();
+            blocks_.push_back(std::move(block));
         }
     }
 
@@ -336,7 +327,6 @@ class TableVerification {
     target::EncodedRows encoded_;
     std::vector<target::Found> found_;
     target::IdFingerprint found_ids_;
-    SuspectBlock open_block_;  ///< of the last batch; its upper bound is known when the next one has been read
     std::vector<SuspectBlock> blocks_;
     std::size_t suspects_ = 0;
 };

@@ -80,7 +80,8 @@ class CopyWorker {
 
     bool chunks_remain() {
         pg::Transaction transaction;
-        bool const remain = catalog::has_unfinished_chunks(arguments_.source_id);
+        bool const remain = catalog::is_generation(arguments_.source_id, arguments_.generation) &&
+                            catalog::has_unfinished_chunks(arguments_.source_id);
         transaction.commit();
         return remain;
     }

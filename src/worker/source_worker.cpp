@@ -111,12 +111,21 @@ class SourceWorker {
         return true;
     }
 
+    /// Each copy has a generation of its own: a copy worker that lingers from the one before, and reads another state
+    /// of the source, must find nothing to do in it.
+    void begin_generation() {
+        pg::Transaction transaction;
+        context_.generation = catalog::begin_generation(source_id_, MyProcPid);
+        transaction.commit();
+    }
+
     /// One copy. False when this worker should end.
     bool serve(int& restarts) {
         try {
             if (!still_wanted()) {
                 return false;
             }
+            begin_generation();
             if (work() == Outcome::kNotWanted) {
                 return false;
             }

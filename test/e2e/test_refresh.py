@@ -1,4 +1,6 @@
 """A refresh changes what differs, all at once, and nothing else."""
+import os
+import signal
 import sqlite3
 import threading
 
@@ -171,3 +173,24 @@ def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, s
     assert_equal(path, name)
     assert cluster.query(f"SELECT xmin FROM {name}.t WHERE id = '1000'") == xmin, "an equal row was written"
     assert cluster.query("SELECT rows_inserted, rows_updated, rows_deleted FROM replicator_tables WHERE source = %s", (name,)) == [(1, 30, 30)]
+
+
+def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, database, source, many_rows, assert_equal):
+    """It would read the chunk from the state that the last copy had."""
+    tables = [f"t{number}" for number in range(40)]  # many chunks, so that some are pending for a while
+    path = database("late.db", many_rows(150_000), "CREATE TABLE whole (id INT PRIMARY KEY, a, b, c, d) WITHOUT ROWID; INSERT INTO whole SELECT * FROM t",
+                    *(f"CREATE TABLE {table} AS SELECT * FROM t LIMIT 500" for table in tables), wal=True)
+    source(path, "late")
+    requests = "SELECT copy_sync_number FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'late'"
+    first = cluster.query(requests)[0][0]
+    idle = wait_until(lambda: cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'"), 30, "an idle copy worker")
+    os.kill(idle[0][0], signal.SIGSTOP)
+    try:
+        change(path, ";".join(f"UPDATE {table} SET a = -1" for table in tables))
+        cluster.query("SELECT replicator_sync('late')")  # the source worker goes on from one copy to the next
+        wait_until(lambda: cluster.query(requests)[0][0] > first and cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'pending'"),
+                   30, "the next copy")
+    finally:
+        os.kill(idle[0][0], signal.SIGCONT)
+    cluster.wait_for_copy("late")
+    assert_equal(path, "late")

@@ -185,6 +185,21 @@ def test_tables_of_every_kind_of_key_are_compared(cluster, database, source, ass
     assert_equal(path, "keys")
 
 
+def test_differences_deep_in_tables_that_are_read_along_their_key(cluster, database, source, assert_equal):
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) SELECT i % 7, 'k' || i, i FROM n"
+    path = database("deep.db", f"CREATE TABLE pairs (a INT, b TEXT, v, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO pairs {rows};"
+                    f"CREATE TABLE texts (a, b TEXT PRIMARY KEY, v); INSERT INTO texts {rows};")
+    source(path, "deep")
+    cluster.wait_for_copy("deep")
+    cluster.query("UPDATE deep.pairs SET data = '{}' WHERE id LIKE '%77%'; DELETE FROM deep.texts WHERE id LIKE '%99'")
+    rows = verify(cluster, "deep")
+    assert rows["pairs"]["changed"] == cluster.query("SELECT count(*) FROM deep.pairs WHERE data = '{}'")[0][0] > 100
+    assert rows["texts"]["missing"] == 100
+    assert repair(cluster, "deep", "pairs")["repaired"] == rows["pairs"]["changed"]
+    assert repair(cluster, "deep", "texts")["repaired"] == 100
+    assert_equal(path, "deep")
+
+
 def test_a_row_that_the_target_refuses_is_set_aside_by_a_repair(cluster, copied, assert_equal):
     path = copied("refusing")
     cluster.query("DELETE FROM refusing.t WHERE id IN ('5', '6', '7')")

@@ -18,7 +18,8 @@ FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::re
 SELECT is(array_agg(p.proname::text ORDER BY p.proname), ARRAY['replicator_add_table', 'replicator_alter', 'replicator_cancel_job',
           'replicator_discover', 'replicator_drop', 'replicator_init', 'replicator_pause', 'replicator_pause_table',
           'replicator_remove_table', 'replicator_repair', 'replicator_replay', 'replicator_resume', 'replicator_resume_table',
-          'replicator_resync', 'replicator_stop_workers', 'replicator_sync', 'replicator_verify', 'replicator_wait'], 'the functions are there')
+          'replicator_resync', 'replicator_stop_workers', 'replicator_sync', 'replicator_validate', 'replicator_verify',
+          'replicator_wait'], 'the functions are there')
 FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
 WHERE p.proname LIKE 'replicator\_%';
 

@@ -6,6 +6,7 @@
 
 #include <sqlite3.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "source/sqlite/file_look.hpp"
@@ -32,6 +33,25 @@ class SqliteSource final : public core::Source {
     }
 
     core::SourceInfo describe() override { return info_; }
+
+    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override {
+        using Severity = core::Check::Severity;
+        bool const rollback = info_.description.starts_with("rollback");
+        std::vector<core::Check> checks;
+        checks.push_back({"journal_mode", !rollback, Severity::kNote, info_.description,
+                          rollback ? "In WAL mode writers never wait for a copy: PRAGMA journal_mode = WAL." : ""});
+        std::error_code error;
+        auto const file = std::filesystem::file_size(access_.path, error);
+        auto const space =
+            std::filesystem::space(std::filesystem::path(scratch_directory_).parent_path().parent_path(), error);
+        if (!error) {
+            checks.push_back({"disk_space", space.available > file, Severity::kWarning,
+                              "The file has " + std::to_string(file) + " bytes; " + std::to_string(space.available) +
+                                  " are free in the data directory.",
+                              "Under a busy writer a private copy of the file is needed: make room for it."});
+        }
+        return checks;
+    }
 
     std::vector<core::TableInfo> discover() override {
         std::unique_ptr<FileState> const state = open_state();

@@ -1,0 +1,194 @@
+// The steps, and replicator_validate.
+
+#include "api/preflight.hpp"
+
+#include "api/arguments.hpp"
+#include "api/control_call.hpp"
+#include "api/entry.hpp"
+#include "api/result_rows.hpp"
+#include "pg/shared_state.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "replication/index_rules.hpp"
+#include "replication/registration.hpp"
+#include "replication/source_access.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+const char* severity_text(core::Check::Severity severity) {
+    switch (severity) {
+        case core::Check::Severity::kError:
+            return "error";
+        case core::Check::Severity::kWarning:
+            return "warning";
+        case core::Check::Severity::kNote:
+            return "note";
+    }
+    return "error";
+}
+
+void require_utf8() {
+    if (GetDatabaseEncoding() != PG_UTF8) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "pg_replicator needs a database with encoding UTF8",
+                           std::string("This database has encoding ") + GetDatabaseEncodingName() + ".",
+                           "Create a database with ENCODING 'UTF8' and install the extension there.");
+    }
+}
+
+std::string describe_tables(const std::vector<replication::PlannedTable>& planned) {
+    std::size_t replicated = 0;
+    std::string others;
+    for (const replication::PlannedTable& table : planned) {
+        if (table.state == "pending") {
+            ++replicated;
+        } else if (table.state == "unsupported") {
+            others += (others.empty() ? " Not replicated: " : "; ") + table.info.name.table + " (" + table.reason + ")";
+        }
+    }
+    return std::to_string(replicated) + " of " + std::to_string(planned.size()) + " tables are replicated." +
+           (others.empty() ? "" : others + ".");
+}
+
+/// Calls of an adapter, which may be interrupted.
+template <typename Body>
+void ask_source(Body&& body) {
+    try {
+        body();
+    } catch (const core::SourceError& error) {
+        if (error.kind() == core::SourceErrorKind::kInterrupted) {
+            pg::check_interrupts();
+        }
+        throw;
+    }
+}
+
+Datum validate(FunctionCallInfo fcinfo) {
+    hide_statement("replicator_validate");
+    Arguments const values(fcinfo);
+    SourceArguments const arguments = read_source_arguments(values, 0, 1);
+    ResultRows result(fcinfo);
+    run_as_catalog([&](Oid caller) {
+        Preflight preflight([&](const core::Check& check) {
+            auto const optional = [](const std::string& text) {
+                return text.empty() ? std::nullopt : std::optional(text);
+            };
+            result.add({check.name, check.ok ? "t" : "f", severity_text(check.severity), optional(check.detail),
+                        check.ok ? std::nullopt : optional(check.hint)});
+        });
+        catalog::SourceConfig config;
+        config.owner = caller;
+        config.name = arguments.name.value_or("");
+        if (check_arguments(arguments, caller, config, preflight)) {
+            (void)check_source(config, preflight);
+        }
+    });
+    return Datum{0};
+}
+
+}  // namespace
+
+bool Preflight::step(const char* name, const std::function<std::string()>& body) {
+    core::Check check;
+    check.name = name;
+    if (!report_) {
+        (void)body();
+        return true;
+    }
+    auto const fail = [&](const pg::SqlError& error) {
+        check.ok = false;
+        check.detail = error.what() + (error.fields().detail.empty() ? "" : ": " + error.fields().detail);
+        check.hint = error.fields().hint;
+    };
+    try {
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { check.detail = body(); });
+        if (error) {
+            fail(*error);
+        }
+    } catch (const core::SourceError& error) {
+        fail(pg::to_sql_error(error));
+    }
+    report_(check);
+    return check.ok;
+}
+
+void Preflight::add(const core::Check& check) {
+    if (report_) {
+        report_(check);
+    } else if (!check.ok && check.severity == core::Check::Severity::kError) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the source is not ready: " + check.name,
+                           check.detail, check.hint);
+    }
+}
+
+bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::SourceConfig& config,
+                     Preflight& preflight) {
+    bool ok = preflight.step("preload", [] {
+        pg::require_preload();
+        return "The library is loaded by shared_preload_libraries.";
+    });
+    ok = preflight.step("encoding", [] {
+        require_utf8();
+        return "The database has encoding UTF8.";
+    }) && ok;
+    // What follows depends on the one before.
+    return preflight.step("arguments", [&] {
+        if (!arguments.url || arguments.url->empty()) {
+            throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "source_url must be given",
+                               std::string("The argument source_url is ") + (arguments.url ? "empty." : "null."),
+                               "Pass source_url => '…'.");
+        }
+        core::SourceUrl const url = core::parse_source_url(*arguments.url).url;
+        if (config.name.empty()) {
+            config.name = default_name(url);
+        }
+        config.target_schema = url.kind == "sqlite" ? config.name : "{database}";
+        apply_arguments(arguments, caller, config);
+        return "Mode " + config.mode + ", target schema " + config.target_schema + ".";
+    }) && ok;
+}
+
+std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, Preflight& preflight) {
+    pg::BackendInterrupts interrupts;
+    replication::OpenSource source;
+    std::vector<core::TableInfo> tables;
+    std::vector<replication::PlannedTable> planned;
+    bool const open = preflight.step("connection", [&] {
+        ask_source([&] {
+            source = replication::open_source(
+                config, interrupts, replication::scratch_directory(config.id, replication::ScratchUse::kCopies));
+        });
+        return source->describe().server_version + ": " + source->describe().description + ".";
+    });
+    if (!open) {
+        return tables;
+    }
+    ask_source([&] {
+        for (const core::Check& check : source->check_prerequisites(config.mode == "continuous")) {
+            preflight.add(check);
+        }
+    });
+    bool const selected = preflight.step("tables", [&] {
+        ask_source([&] { tables = source->discover(); });
+        planned = replication::select_tables(config, tables);
+        replication::check_selection(config, tables, planned);
+        return describe_tables(planned);
+    });
+    if (selected) {
+        preflight.step("rules", [&] {
+            replication::check_tables_of_rules(config.rules, tables);
+            return config.rules == "{}" ? "There are none." : "They name tables that the source has.";
+        });
+        preflight.step("targets", [&] {
+            replication::check_targets(config, planned);
+            return "All target tables can be created.";
+        });
+    }
+    return tables;
+}
+
+}  // namespace pgrepl::api
+
+PGREPL_SQL_FUNCTION(pg_replicator_validate, pgrepl::api::validate)
