@@ -188,6 +188,11 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
         parsed.has_password = true;
         parsed.url.query.erase(secret);
     }
+    if (parsed.password.starts_with("env:") || parsed.password.starts_with("file:")) {
+        parsed.url.password_reference = std::move(parsed.password);
+        parsed.password.clear();
+        parsed.has_password = false;
+    }
     return parsed;
 }
 
@@ -230,8 +235,9 @@ std::string SourceUrl::without_secret() const {
         return (path.starts_with('/') ? "sqlite://" : "sqlite:") + encode(path, "/");
     }
     std::string text = scheme + "://";
-    if (!user.empty()) {
-        text += encode(user, "") + "@";
+    if (!user.empty() || !password_reference.empty()) {
+        text += encode(user, "");
+        text += password_reference.empty() ? "@" : ":" + encode(password_reference, ":/") + "@";
     }
     text += hosts;
     if (!path.empty() || !query.empty()) {

@@ -15,6 +15,9 @@ struct SourceUrl {
     std::string kind;    ///< "sqlite", "mysql", "mongodb", "postgresql"
     std::string scheme;  ///< as written: "mariadb", "mongodb+srv", …; "sqlite" for a bare path
     std::string user;
+    /// Where the password is, instead of the password itself: `env:NAME` or `file:/path`, as written in its place. Not
+    /// a secret. A third way is the parameter `passfile`, a file in the format of .pgpass.
+    std::string password_reference;
     std::string hosts;                         ///< `host[:port][,host[:port]…]` as written; empty for a file
     std::string path;                          ///< a file's path for SQLite; else the database, without the slash
     std::map<std::string, std::string> query;  ///< parameters behind the question mark

@@ -8,6 +8,7 @@
 #include "pg/adapter.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
+#include "replication/password.hpp"
 
 namespace pgrepl::replication {
 
@@ -87,6 +88,14 @@ void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid rol
         return;
     }
     check_hosts(url);
+    if (has_password_reference(url)) {
+        if (!reads_server_files(role)) {
+            throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to refer to a password",
+                               "env:, file: and passfile read what the database server can read.",
+                               "Have a superuser grant pg_read_server_files to the role, or give the password itself.");
+        }
+        return;
+    }
     if (!has_password && !superuser_arg(role)) {
         throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED, "a password is required",
                            "A role that is not superuser must give a password of its own in the URL.",
@@ -114,7 +123,9 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
     const core::Adapter& adapter = pg::load_adapter(config.kind);
     core::SourceConfig source;
     source.url = core::parse_source_url(config.url).url;
-    source.password = config.password.value_or("");
+    source.password =
+        has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
+    source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();
     source.scratch_directory = scratch;
     return adapter.open(source, interrupts);

@@ -51,6 +51,21 @@ TEST(SourceUrl, a_password_is_never_quoted_in_an_error) {
     }
 }
 
+TEST(SourceUrl, a_reference_to_a_password_is_no_secret_and_is_kept) {
+    for (const char* const text :
+         {"mysql://user:env:MY_PASSWORD@host:3306/db", "mysql://user:file:/etc/secret/pw@host/db"}) {
+        core::ParsedUrl const parsed = core::parse_source_url(text);
+        EXPECT_FALSE(parsed.has_password);
+        EXPECT_EQ(parsed.password, "");
+        EXPECT_EQ(parsed.url.without_secret(), text);
+        EXPECT_EQ(core::parse_source_url(parsed.url.without_secret()).url.password_reference,
+                  parsed.url.password_reference);
+    }
+    EXPECT_EQ(core::parse_source_url("mysql://user@host/db?passfile=/etc/pgpass").url.query.at("passfile"),
+              "/etc/pgpass");
+    EXPECT_EQ(core::parse_source_url("mysql://user:environment@host/db").password, "environment");
+}
+
 TEST(SourceUrl, parameters_and_passwords_are_given_once_and_as_utf8) {
     (void)error_text("mysql://h/db?a=1&a=2");
     (void)error_text("mysql://u:a@h/db?password=b");
