@@ -4,7 +4,6 @@
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
-#include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
@@ -71,12 +70,8 @@ Datum resume(FunctionCallInfo fcinfo) {
     });
 }
 
-/// A worker that builds an index holds a lock on the table until it is interrupted; what it leaves INVALID must not
-/// stay.
-void end_index_builds(const catalog::SourceConfig& config) {
-    for (int const pid : catalog::job_and_index_pids(config.id)) {
-        pg::interrupt_worker(pid);
-    }
+/// What an index build that was ended has left INVALID must not stay.
+void drop_invalid_indexes(const catalog::SourceConfig& config) {
     for (const std::string& index : catalog::invalid_indexes(config.id)) {
         pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         pg::execute("DROP INDEX IF EXISTS " + index);
@@ -95,9 +90,11 @@ void drop_target_tables(const catalog::SourceConfig& config) {
 
 Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
-        interrupt_side_workers(config);
-        catalog::lock_state(config.id);  // a merge that is at work comes to its end first
-        end_index_builds(config);
+        // Whatever they are at is not wanted any more, and their locks would be in the way. The lock on the state keeps
+        // those that a probe may start meanwhile from beginning.
+        pg::end_workers_of(config.id);
+        catalog::lock_state(config.id);
+        drop_invalid_indexes(config);
         if (values.boolean(1).value_or(false)) {
             drop_target_tables(config);
         }

@@ -208,6 +208,15 @@ void interrupt_at_commit(int worker_pid) {
     }
 }
 
+void end_workers_of(std::int32_t source_id) noexcept {
+    Locked lock(LW_SHARED);
+    for (const PhaseSlot& slot : shared->phases) {
+        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id) {
+            kill(slot.pid, SIGTERM);
+        }
+    }
+}
+
 void interrupt_worker(int pid) noexcept {
     // The number may have been given to another process meanwhile: only workers of ours have a phase.
     Locked lock(LW_SHARED);

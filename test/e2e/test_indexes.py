@@ -1,4 +1,6 @@
 """Indexes that the rules ask for: built beside the running tables, shown, repaired."""
+import os
+
 import psycopg2
 import pytest
 
@@ -176,14 +178,21 @@ def test_a_killed_build_that_is_not_wanted_any_more_leaves_nothing_invalid(clust
     pid = building(cluster, end)
     cluster.configure(**{"pg_replicator.enabled": "off"})
     cluster.reload()
-    cluster.kill(pid)
-    assert cluster.query_when_up("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(1,)]
-    cluster.query({"forgotten": "SELECT replicator_alter(%s, rules => '{}')", "dropped": "SELECT replicator_drop(%s)",
-                   "removed": "SELECT replicator_remove_table(%s, 't')"}[end], (end,))
-    cluster.configure(**{"pg_replicator.enabled": "on"})
-    cluster.reload()
-    cluster.query("SELECT replicator.request_probe()")
+    try:
+        cluster.kill(pid)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 20, "the worker's end")
+        assert cluster.query_when_up("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(1,)]
+        unwant(cluster, end)
+    finally:
+        cluster.configure(**{"pg_replicator.enabled": "on"})
+        cluster.reload()
+    cluster.query_when_up("SELECT replicator.request_probe()")
     wait_until(lambda: invalid_indexes(cluster) == [], 20, "what is left of the index to be dropped")
     wait_until(lambda: states(cluster, end) in ([], ["pending"]), 20, lambda: f"the list to be right: {states(cluster, end)}")
     if end == "dropped":
         cluster.query("DROP SCHEMA dropped CASCADE")
+
+
+def unwant(cluster, end):
+    cluster.query_when_up({"forgotten": "SELECT replicator_alter(%s, rules => '{}')", "dropped": "SELECT replicator_drop(%s)",
+                   "removed": "SELECT replicator_remove_table(%s, 't')"}[end], (end,))

@@ -117,6 +117,7 @@ class PrivateCluster:
         """The whole server dies at once, and is started again."""
         self.expected_crash = True
         postmaster = self.postmaster_pid()
+        os.kill(postmaster, signal.SIGSTOP)  # no child may be born between the list and the end
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(postmaster)], capture_output=True, text=True)
         for pid in [postmaster] + [int(p) for p in children.stdout.split()]:
             with contextlib.suppress(ProcessLookupError):
