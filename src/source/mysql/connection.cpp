@@ -303,6 +303,15 @@ std::string to_hex(std::string_view bytes) {
     return hex;
 }
 
-std::string quote_text(std::string_view text) { return text.empty() ? "''" : "_utf8mb4 x'" + to_hex(text) + "'"; }
+std::string quote_text(std::string_view text) {
+    std::string quoted = "'";
+    for (char const letter : text) {
+        if (letter == '\'' || letter == '\\') {
+            quoted += '\\';
+        }
+        quoted += letter;
+    }
+    return quoted + "'";
+}
 
 }  // namespace pgrepl::mysql

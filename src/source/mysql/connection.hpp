@@ -97,7 +97,7 @@ class Connection {
 /// `name` as an SQL identifier.
 std::string quote_identifier(std::string_view name);
 
-/// `text`, in UTF-8, as an SQL literal that no sql_mode reads differently.
+/// `text`, in UTF-8, as an SQL literal for the session that Connection has set up (backslashes escape).
 std::string quote_text(std::string_view text);
 
 /// Upper-case hex digits.

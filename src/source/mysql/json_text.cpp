@@ -312,7 +312,7 @@ class Parser {
     core::DocumentWriter& writer_;
     std::bitset<core::kMaxDocumentDepth> is_object_;  ///< of each open container
     std::size_t depth_ = 0;
-    bool first_ = false;      ///< nothing yet in the innermost container
+    bool first_ = false;  ///< nothing yet in the innermost container
 };
 
 }  // namespace
