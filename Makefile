@@ -75,6 +75,8 @@ $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS)
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
 	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3
+$(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
+	$(CXX) -rdynamic -o $@ $^ -ldl
 
 $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp
 	@mkdir -p $(@D)
@@ -91,7 +93,7 @@ JOBS = $(shell nproc)
 
 setup:
 	./setup.sh
-test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so
+test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so $(BUILD)/adapter_driver
 check-symbols: all
 	test/lint/symbols.sh $(PG_CONFIG)
 
