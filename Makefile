@@ -15,7 +15,7 @@ EXTENSION   = pg_replicator
 EXTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).control)
 BUILD       = build
 SCRIPT      = $(BUILD)/$(EXTENSION)--$(EXTVERSION).sql
-MODULES     = $(BUILD)/pg_replicator $(BUILD)/pg_replicator_sqlite
+MODULES     = $(BUILD)/pg_replicator $(BUILD)/pg_replicator_sqlite $(BUILD)/pg_replicator_mysql
 DATA        = $(wildcard $(EXTENSION)--*--*.sql)
 DATA_built  = $(SCRIPT)
 
@@ -25,6 +25,10 @@ adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(wildcard $(1)))
 SERVER_OBJECTS  = $(call server_objects,src/extension.cpp $(addprefix src/,core/*.cpp pg/*.cpp target/*.cpp \
                     catalog/*.cpp replication/*.cpp worker/*.cpp api/*.cpp))
 SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
+MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp)
+# Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
+UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,charset.cpp connect_options.cpp json_text.cpp \
+                    key_bound.cpp multi_byte_differences.cpp single_byte_charsets.cpp state_identity.cpp))
 UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
 PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
 
@@ -43,6 +47,12 @@ endif
 OUR_FLAGS     = -std=c++20 -O2 -g -fPIC -Isrc -I. -Wall -Wextra -Wshadow -Werror -MMD -MP
 SERVER_FLAGS  = $(CXXFLAGS) $(OUR_FLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) -D_GNU_SOURCE
 ADAPTER_FLAGS = $(OUR_FLAGS) -DPGREPL_ADAPTER
+# MariaDB Connector/C, which also talks to MySQL. src/source/mysql/driver.hpp says why it must be this one.
+MYSQL_CONFIG := $(shell command -v mariadb_config || command -v mysql_config)
+ifneq ($(MYSQL_CONFIG),)
+MYSQL_FLAGS  := $(patsubst -I%,-isystem %,$(shell $(MYSQL_CONFIG) --include))
+MYSQL_LIBS   := $(shell $(MYSQL_CONFIG) --libs)
+endif
 LINK_LIBRARY  = $(CXX) -shared -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
@@ -52,7 +62,7 @@ $(BUILD)/server/%.o: %.cpp Makefile
 	$(CXX) $(SERVER_FLAGS) -c $< -o $@
 $(BUILD)/adapter/%.o: %.cpp Makefile
 	@mkdir -p $(@D)
-	$(CXX) $(ADAPTER_FLAGS) -c $< -o $@
+	$(CXX) $(ADAPTER_FLAGS) $(if $(findstring mysql,$<),$(MYSQL_FLAGS)) -c $< -o $@
 
 # src/module.map keeps C++ names within each library: several of them live in one process and share code of src/core.
 $(BUILD)/pg_replicator.so: $(SERVER_OBJECTS) src/module.map
@@ -61,8 +71,12 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 	$(LINK_LIBRARY) -Wl,--version-script=src/module.map -o $@ $(filter %.o,$^)
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
-$(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS)
+$(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS)
+$(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
 	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3
+$(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
+	$(CXX) -rdynamic -o $@ $^ -ldl
 
 $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp
 	@mkdir -p $(@D)
@@ -79,7 +93,7 @@ JOBS = $(shell nproc)
 
 setup:
 	./setup.sh
-test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so
+test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so $(BUILD)/adapter_driver
 check-symbols: all
 	test/lint/symbols.sh $(PG_CONFIG)
 
@@ -100,7 +114,7 @@ bench: build-and-install
 
 lint: check-symbols
 	test/lint/layers.sh
-	test/lint/style.sh "$(SERVER_FLAGS)" "$(ADAPTER_FLAGS)"
+	test/lint/style.sh "$(SERVER_FLAGS)" "$(ADAPTER_FLAGS) $(MYSQL_FLAGS)"
 format:
 	git ls-files -co --exclude-standard 'src/*.[ch]pp' 'test/*.[ch]pp' | xargs -r clang-format -i
 

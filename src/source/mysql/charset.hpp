@@ -1,0 +1,63 @@
+#pragma once
+// From the bytes of a text column, as they are stored, to UTF-8, by the column's charset and as the servers themselves
+// read it. Snapshot and change stream share this, so that both see the same text in the same bytes.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/arena.hpp"
+#include "core/value.hpp"
+
+namespace pgrepl::mysql {
+
+struct SingleByteCharset;
+
+/// The code points of a charset with characters of two bytes or more: built once, of iconv and the known differences.
+class MultiByteTable;
+
+class Charset {
+  public:
+    ~Charset();
+
+    [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    [[nodiscard]] bool is_utf8() const noexcept { return form_ == Form::kUtf8; }
+
+    /// The text in UTF-8, in the arena; kBytes of `raw` if it is not valid in this charset. What is stored as UTF-8
+    /// already is not checked: the encoder does.
+    [[nodiscard]] core::Value to_value(std::string_view raw, core::Arena& arena) const;
+
+    /// Appends the text in UTF-8. False, and nothing appended, if it is not valid in this charset.
+    bool append_utf8(std::string_view raw, std::string& out) const;
+
+  private:
+    friend class Charsets;
+
+    enum class Form : std::uint8_t { kUtf8, kAscii, kSingleByte, kSwe7, kUcs2, kUtf16, kUtf16le, kUtf32, kMultiByte };
+
+    Charset(std::string name, Form form);
+
+    /// Where at most max_bytes(raw) may be written. Returns the end, or nothing if `raw` is not valid.
+    char* convert(std::string_view raw, char* out) const;
+    [[nodiscard]] std::size_t max_bytes(std::size_t raw_bytes) const noexcept;
+
+    std::string name_;
+    Form form_;
+    const SingleByteCharset* single_ = nullptr;
+    std::unique_ptr<MultiByteTable> multi_;
+};
+
+/// The charsets that have been asked for. One per source.
+class Charsets {
+  public:
+    /// By MySQL's name. Null if we do not know it.
+    [[nodiscard]] const Charset* find(const std::string& name);
+
+  private:
+    std::map<std::string, std::unique_ptr<Charset>> known_;
+};
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,317 @@
+// Connecting so that nothing at the server can make us hand out files or passwords, and waiting only as long as the
+// caller allows. All waits but name resolution and the handshake go through on_wait().
+
+#include "source/mysql/connection.hpp"
+
+#include <errmsg.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "source/mysql/mysql_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+
+/// How long an answer may take. A dead peer is noticed by keepalives long before; this ends a wait for a server that
+/// is alive and silent.
+constexpr int kAnswerTimeoutMs = 15 * 60 * 1000;
+constexpr int kLongestWaitMs = 1000;
+constexpr int kKeepaliveIdleSeconds = 60;
+constexpr int kKeepaliveIntervalSeconds = 10;
+constexpr int kKeepaliveCount = 6;
+constexpr unsigned long kMostPacketBytes = 1UL << 30;
+
+/// No plugin that shows the password itself to the server without protection (mysql_clear_password, dialog).
+constexpr const char* kAllowedPlugins =
+    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
+
+/// Everything that the server's configuration or init_connect may have changed and that we depend on.
+/// character_set_results = NULL: text arrives as the bytes that are stored, and we transcode it by the column's
+/// charset; the server would silently replace what it cannot convert by question marks.
+constexpr const char* kSession = R"(
+    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, autocommit = 1,
+        transaction_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600,
+        wait_timeout = 86400, sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0)";
+constexpr const char* kMariaDbSession = R"(
+    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, autocommit = 1,
+        tx_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600, wait_timeout = 86400,
+        sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0, max_statement_time = 0,
+        idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
+        system_versioning_asof = DEFAULT, character_set_client = utf8mb4)";
+constexpr const char* kMySql8Session = R"(
+    SET SESSION information_schema_stats_expiry = 0, max_execution_time = 0)";
+constexpr const char* kMySql8GipkSession = R"(
+    SET SESSION show_gipk_in_create_table_and_information_schema = ON)";
+
+void set_socket_option(int socket, int level, int name, int value) {
+    (void)::setsockopt(socket, level, name, &value, sizeof value);  // a socket without it still works
+}
+
+void keep_alive(int socket) {
+    set_socket_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
+    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveCount);
+    set_socket_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT,
+                      1000 * (kKeepaliveIdleSeconds + kKeepaliveIntervalSeconds * kKeepaliveCount));
+}
+
+/// A server that asks for a local file gets none: belt and braces beside MYSQL_OPT_LOCAL_INFILE.
+void refuse_local_files(MYSQL* handle) {
+    mysql_set_local_infile_handler(
+        handle, [](void** /*state*/, const char* /*name*/, void* /*data*/) { return 1; },
+        [](void* /*state*/, char* /*buffer*/, unsigned /*size*/) { return -1; }, [](void* /*state*/) {},
+        [](void* /*state*/, char* message, unsigned size) {
+            if (size != 0) {
+                message[0] = '\0';
+            }
+            return CR_UNKNOWN_ERROR;
+        },
+        nullptr);
+}
+
+}  // namespace
+
+thread_local Connection* Connection::current_ = nullptr;
+
+Connection::Connection(const ConnectOptions& options, const std::string& password, int connect_timeout_ms,
+                       core::Interrupts& interrupts)
+    : interrupts_(interrupts),
+      connect_timeout_ms_(std::max(connect_timeout_ms, 1000)),
+      answer_timeout_ms_(connect_timeout_ms_),
+      user_(options.user) {
+    for (std::size_t i = 0; i < options.hosts.size(); ++i) {
+        throw_if_interrupted();
+        try {
+            connect(options.hosts[i], options, password);
+            break;
+        } catch (const SourceError& error) {
+            bool const try_next = error.kind() == SourceErrorKind::kUnreachable ||
+                                  error.kind() == SourceErrorKind::kNotFound || error.kind() == SourceErrorKind::kBusy;
+            if (!try_next || i + 1 == options.hosts.size()) {
+                throw;
+            }
+        }
+    }
+}
+
+void Connection::connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password) {
+    constexpr std::string_view kDoing = "connect to";
+    server_ = host.text();
+    handle_.reset(mysql_init(nullptr));
+    if (!handle_) {
+        throw SourceError(SourceErrorKind::kResource, 0, "out of memory", true);
+    }
+    set_options(options);
+    Turn const turn(*this);
+    if (mysql_real_connect(handle_.get(), host.host.c_str(), options.user.c_str(), password.c_str(), nullptr, host.port,
+                           nullptr, 0) == nullptr) {
+        fail(kDoing);
+    }
+    auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
+    // Else the driver reads TLS records in a blocking way, past the callback.
+    ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
+    keep_alive(socket);
+    check_tls(options.tls);
+    const char* const version = mysql_get_server_info(handle_.get());
+    version_text_ = version == nullptr ? "" : version;
+    flavour_ = version_text_.find("MariaDB") != std::string::npos ? Flavour::kMariaDb : Flavour::kMySql;
+    version_ = mysql_get_server_version(handle_.get());
+    set_session();
+    answer_timeout_ms_ = kAnswerTimeoutMs;
+}
+
+void Connection::set_options(const ConnectOptions& options) {
+    MYSQL* const handle = handle_.get();
+    auto const seconds = static_cast<unsigned>((connect_timeout_ms_ + 999) / 1000);
+    auto const tcp = static_cast<unsigned>(MYSQL_PROTOCOL_TCP);
+    unsigned const off = 0;
+    my_bool const no = 0;
+    my_bool const yes = 1;
+    mysql_options(handle, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    mysql_options(handle, MYSQL_OPT_PROTOCOL, &tcp);  // "localhost" is no socket file
+    mysql_options(handle, MYSQL_OPT_LOCAL_INFILE, &off);
+    mysql_options(handle, MYSQL_OPT_RECONNECT, &no);
+    mysql_options(handle, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(handle, MYSQL_OPT_MAX_ALLOWED_PACKET, &kMostPacketBytes);
+    mysql_optionsv(handle, MARIADB_OPT_RESTRICTED_AUTH, kAllowedPlugins);
+    mysql_optionsv(handle, MARIADB_OPT_IO_WAIT, reinterpret_cast<void*>(&Connection::on_wait));
+    mysql_options4(handle, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "pg_replicator");
+    bool const verify = options.tls == TlsMode::kVerifyFull;
+    my_bool const tls = options.tls == TlsMode::kDisable ? no : yes;
+    mysql_options(handle, MYSQL_OPT_SSL_ENFORCE, &tls);
+    mysql_options(handle, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verify ? &yes : &no);
+    if (!options.root_certificate.empty()) {
+        mysql_options(handle, MYSQL_OPT_SSL_CA, options.root_certificate.c_str());
+    }
+    if (!options.fingerprint.empty()) {
+        mysql_optionsv(handle, MARIADB_OPT_TLS_PEER_FP, options.fingerprint.c_str());
+    }
+    refuse_local_files(handle);
+}
+
+/// The driver goes on in plain text if the server has no TLS, whatever it was told.
+void Connection::check_tls(TlsMode mode) {
+    const char* const cipher = mysql_get_ssl_cipher(handle_.get());
+    cipher_ = cipher == nullptr ? "" : cipher;
+    if (cipher_.empty() && mode != TlsMode::kDisable && mode != TlsMode::kPrefer) {
+        throw SourceError(SourceErrorKind::kPermissionDenied, 0, "MySQL server " + server_ + " does not offer TLS",
+                          false, "The URL asks for an encrypted connection.",
+                          "Give the server a certificate (ssl_cert, ssl_key), or write sslmode=disable if the network "
+                          "is to be trusted.");
+    }
+}
+
+void Connection::set_session() {
+    constexpr std::string_view kDoing = "set up a session at";
+    // Metadata locks of others are waited for as long as a connection is, not a day as servers do.
+    std::string const lock_wait =
+        "SET SESSION lock_wait_timeout = " + std::to_string(std::max(connect_timeout_ms_ / 1000, 1));
+    execute(is_mariadb() ? kMariaDbSession : kSession, kDoing);
+    execute(lock_wait, kDoing);
+    if (!is_mariadb() && version_ >= 80000) {
+        execute(kMySql8Session, kDoing);
+    }
+    if (!is_mariadb() && version_ >= 80030) {
+        execute(kMySql8GipkSession, kDoing);
+    }
+}
+
+void Connection::execute(std::string_view sql, std::string_view doing) { (void)query(sql, doing); }
+
+TextRows Connection::query(std::string_view sql, std::string_view doing) {
+    throw_if_interrupted();
+    Turn const turn(*this);
+    MYSQL* const handle = handle_.get();
+    if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
+        fail(doing);
+    }
+    Result const result(mysql_store_result(handle));
+    TextRows rows;
+    if (!result) {
+        if (mysql_errno(handle) != 0) {
+            fail(doing);
+        }
+        return rows;
+    }
+    unsigned const columns = mysql_num_fields(result.get());
+    while (MYSQL_ROW const row = mysql_fetch_row(result.get())) {
+        const unsigned long* const lengths = mysql_fetch_lengths(result.get());
+        TextRow& values = rows.emplace_back(columns);
+        for (unsigned i = 0; i < columns; ++i) {
+            if (row[i] != nullptr) {
+                values[i].emplace(row[i], lengths[i]);
+            }
+        }
+    }
+    return rows;
+}
+
+std::optional<std::string> Connection::query_value(std::string_view sql, std::string_view doing) {
+    TextRows rows = query(sql, doing);
+    return rows.empty() || rows[0].empty() ? std::nullopt : std::move(rows[0][0]);
+}
+
+/// Called by the driver whenever it would block. `timeout` is not to be trusted: seconds with TLS, milliseconds
+/// without (3.3).
+int Connection::on_wait(my_socket socket, my_bool is_read, int /*timeout*/) {
+    if (current_ == nullptr) {
+        errno = EINTR;  // a handle that is being closed: nothing of it is worth a wait
+        return -1;
+    }
+    return current_->wait(socket, is_read != 0);
+}
+
+int Connection::wait(my_socket socket, bool for_reading) noexcept {
+    auto const what = for_reading ? core::Interrupts::WaitFor::kReadable : core::Interrupts::WaitFor::kWritable;
+    begin_wait();
+    for (;;) {
+        if (interrupted_ || interrupts_.pending()) {
+            interrupted_ = true;
+            errno = EINTR;
+            return -1;
+        }
+        auto const waited =
+            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - wait_began_);
+        auto const left = static_cast<long>(answer_timeout_ms_) - static_cast<long>(waited.count());
+        if (left <= 0) {
+            timed_out_ = true;
+            errno = ETIMEDOUT;
+            return 0;
+        }
+        if (interrupts_.wait(static_cast<int>(socket), what, static_cast<int>(std::min<long>(left, kLongestWaitMs)))) {
+            return 1;
+        }
+    }
+}
+
+void Connection::fail(unsigned number, std::string message, std::string_view doing) {
+    if (interrupted_ || interrupts_.pending()) {
+        interrupted_ = true;
+        throw interrupted_error();
+    }
+    if (timed_out_) {
+        message = "no answer within " + std::to_string(answer_timeout_ms_ / 1000) + " s";
+        number = CR_SERVER_LOST;
+    }
+    throw translate_error({.number = number,
+                           .message = std::move(message),
+                           .server = server_,
+                           .user = user_,
+                           .doing = std::string(doing)});
+}
+
+void Connection::fail(std::string_view doing) {
+    const char* const message = mysql_error(handle_.get());
+    fail(mysql_errno(handle_.get()), message == nullptr ? "" : message, doing);
+}
+
+void Connection::throw_if_interrupted() {
+    if (interrupted_ || interrupts_.pending()) {
+        throw interrupted_error();
+    }
+}
+
+std::string quote_identifier(std::string_view name) {
+    std::string quoted = "`";
+    for (char const letter : name) {
+        quoted += letter;
+        if (letter == '`') {
+            quoted += '`';
+        }
+    }
+    return quoted + '`';
+}
+
+std::string to_hex(std::string_view bytes) {
+    static constexpr char kDigits[] = "0123456789ABCDEF";
+    std::string hex;
+    hex.reserve(bytes.size() * 2);
+    for (char const letter : bytes) {
+        auto const byte = static_cast<unsigned char>(letter);
+        hex += kDigits[byte >> 4];
+        hex += kDigits[byte & 15];
+    }
+    return hex;
+}
+
+std::string quote_text(std::string_view text) {
+    std::string quoted = "'";
+    for (char const letter : text) {
+        if (letter == '\'' || letter == '\\') {
+            quoted += '\\';
+        }
+        quoted += letter;
+    }
+    return quoted + "'";
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,106 @@
+#pragma once
+// One connection to a MySQL or MariaDB server, locked down, whose every wait can be interrupted. It knows nothing of
+// snapshots or tables.
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/source.hpp"
+#include "source/mysql/connect_options.hpp"
+#include "source/mysql/driver.hpp"
+
+namespace pgrepl::mysql {
+
+enum class Flavour : std::uint8_t { kMySql, kMariaDb };
+
+/// A text result in memory: for questions about the server and its tables, never for rows of tables.
+using TextRow = std::vector<std::optional<std::string>>;
+using TextRows = std::vector<TextRow>;
+
+class Connection {
+  public:
+    /// Tries the hosts in order. Throws what the last one answered.
+    Connection(const ConnectOptions& options, const std::string& password, int connect_timeout_ms,
+               core::Interrupts& interrupts);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    [[nodiscard]] Flavour flavour() const noexcept { return flavour_; }
+    [[nodiscard]] bool is_mariadb() const noexcept { return flavour_ == Flavour::kMariaDb; }
+    /// major * 10000 + minor * 100 + patch
+    [[nodiscard]] unsigned long version() const noexcept { return version_; }
+    [[nodiscard]] const std::string& version_text() const noexcept { return version_text_; }
+    /// host:port, for messages.
+    [[nodiscard]] const std::string& server() const noexcept { return server_; }
+    [[nodiscard]] const std::string& cipher() const noexcept { return cipher_; }
+
+    /// `doing` completes "cannot … MySQL server": it names the work in errors, with its preposition.
+    void execute(std::string_view sql, std::string_view doing);
+    [[nodiscard]] TextRows query(std::string_view sql, std::string_view doing);
+    /// The first column of the first row; nothing for NULL or without a row.
+    [[nodiscard]] std::optional<std::string> query_value(std::string_view sql, std::string_view doing);
+
+    /// The driver's handle, for statements. Calls that may wait are made within a Turn.
+    [[nodiscard]] MYSQL* handle() const noexcept { return handle_.get(); }
+
+    /// Makes this connection the one that the driver's wait callback serves: the callback has no user data.
+    class Turn {
+      public:
+        explicit Turn(Connection& connection) noexcept : before_(current_) {
+            current_ = &connection;
+            connection.begin_wait();
+        }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn() { current_ = before_; }
+
+      private:
+        Connection* before_;
+    };
+
+    /// Throws the error that a call of the driver has left, and gives the connection up if it was interrupted.
+    [[noreturn]] void fail(unsigned number, std::string message, std::string_view doing);
+    [[noreturn]] void fail(std::string_view doing);
+    void throw_if_interrupted();
+
+  private:
+    void connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password);
+    void set_options(const ConnectOptions& options);
+    void check_tls(TlsMode mode);
+    void set_session();
+    void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
+    int wait(my_socket socket, bool for_reading) noexcept;
+    static int on_wait(my_socket socket, my_bool is_read, int timeout);
+
+    static thread_local Connection* current_;
+
+    core::Interrupts& interrupts_;
+    int connect_timeout_ms_;
+    int answer_timeout_ms_;
+    bool interrupted_ = false;
+    bool timed_out_ = false;
+    std::chrono::steady_clock::time_point wait_began_;
+    std::string server_;
+    std::string user_;
+    std::string version_text_;
+    std::string cipher_;
+    Flavour flavour_ = Flavour::kMySql;
+    unsigned long version_ = 0;
+    Handle handle_;
+};
+
+/// `name` as an SQL identifier.
+std::string quote_identifier(std::string_view name);
+
+/// `text`, in UTF-8, as an SQL literal for the session that Connection has set up (backslashes escape).
+std::string quote_text(std::string_view text);
+
+/// Upper-case hex digits.
+std::string to_hex(std::string_view bytes);
+
+}  // namespace pgrepl::mysql

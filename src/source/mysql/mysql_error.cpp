@@ -1,0 +1,117 @@
+// Error numbers in the words of SourceError (mysqld_error.h, errmsg.h).
+
+#include "source/mysql/mysql_error.hpp"
+
+#include <mysql.h>
+#include <mysqld_error.h>
+
+#include <errmsg.h>
+
+#include <algorithm>
+#include <array>
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+using Kind = SourceErrorKind;
+
+struct Meaning {
+    unsigned number;
+    Kind kind;
+    bool retryable;
+    const char* hint;
+};
+
+constexpr unsigned kTableDefinitionChanged = 1412;
+constexpr unsigned kStatementTimeout = 1969;        // MariaDB: max_statement_time
+constexpr unsigned kExecutionTimeout = 3024;        // MySQL: max_execution_time
+constexpr unsigned kIdleTransactionTimeout = 4031;  // MySQL: disconnected by the server because of inactivity
+
+constexpr const char* kGrantHint =
+    "Grant what is missing: GRANT SELECT, REPLICATION SLAVE ON *.* TO the user (or SELECT on the databases to be "
+    "read).";
+constexpr const char* kRepairHint = "Run CHECK TABLE and REPAIR TABLE at the source.";
+constexpr const char* kLockHint =
+    "SHOW PROCESSLIST at the source shows who holds the lock: an ALTER TABLE, LOCK TABLES or a backup.";
+constexpr const char* kTlsHint =
+    "Check sslmode, sslrootcert and sslfingerprint in the URL, and the server's certificate and its expiry.";
+
+constexpr Meaning kMeanings[] = {
+    {CR_CONN_HOST_ERROR, Kind::kUnreachable, true,
+     "Check host and port in the URL, that the server runs and listens on that address (bind_address), and firewalls."},
+    {CR_CONNECTION_ERROR, Kind::kUnreachable, true, "Check that the server runs."},
+    {CR_UNKNOWN_HOST, Kind::kNotFound, true, "Check the host in the URL, and this server's DNS."},
+    {CR_SERVER_GONE_ERROR, Kind::kUnreachable, true,
+     "The server was restarted, killed the connection or cut it off. See its error log if this comes again."},
+    {CR_SERVER_LOST, Kind::kUnreachable, true,
+     "The server was restarted, killed the connection or cut it off. See its error log if this comes again."},
+    {CR_SERVER_HANDSHAKE_ERR, Kind::kNotADatabase, true, "Check that a MySQL or MariaDB server listens on that port."},
+    {CR_VERSION_ERROR, Kind::kNotADatabase, false, "Check that a MySQL or MariaDB server listens on that port."},
+    {CR_SSL_CONNECTION_ERROR, Kind::kUnreachable, false, kTlsHint},
+    {CR_NET_PACKET_TOO_LARGE, Kind::kUnsupported, false, "A row is larger than 1 GB, the most that the protocol has."},
+    {CR_AUTH_PLUGIN_CANNOT_LOAD, Kind::kAuthentication, false,
+     "The account uses an authentication plugin that this server does not have or that we do not allow; use "
+     "caching_sha2_password, mysql_native_password or ed25519."},
+    {ER_ACCESS_DENIED_ERROR, Kind::kAuthentication, false,
+     "Check user and password in the URL, and that the account is allowed from this server's address."},
+    {ER_DBACCESS_DENIED_ERROR, Kind::kPermissionDenied, false, kGrantHint},
+    {ER_TABLEACCESS_DENIED_ERROR, Kind::kPermissionDenied, false, kGrantHint},
+    {ER_COLUMNACCESS_DENIED_ERROR, Kind::kPermissionDenied, false, kGrantHint},
+    {ER_SPECIFIC_ACCESS_DENIED_ERROR, Kind::kPermissionDenied, false, kGrantHint},
+    {ER_MUST_CHANGE_PASSWORD, Kind::kAuthentication, false, "The account's password has expired: change it."},
+    {ER_MUST_CHANGE_PASSWORD_LOGIN, Kind::kAuthentication, false, "The account's password has expired: change it."},
+    {ER_BAD_DB_ERROR, Kind::kNotFound, false, "Check the database in the URL."},
+    {ER_HOST_NOT_PRIVILEGED, Kind::kAuthentication, false,
+     "No account is allowed from this server's address: create one, or change the account's host part."},
+    {ER_HOST_IS_BLOCKED, Kind::kUnreachable, true,
+     "The server counted too many failed connections from here: run FLUSH HOSTS (mysqladmin flush-hosts) there."},
+    {ER_CON_COUNT_ERROR, Kind::kBusy, true,
+     "Raise max_connections at the source, or lower "
+     "pg_replicator.copy_workers_per_source."},
+    {ER_TOO_MANY_USER_CONNECTIONS, Kind::kBusy, true,
+     "Raise max_user_connections of the account, or lower pg_replicator.copy_workers_per_source."},
+    {ER_USER_LIMIT_REACHED, Kind::kBusy, true, "Raise the account's resource limits at the source."},
+    {ER_NO_SUCH_TABLE, Kind::kTableChanged, true, ""},
+    {ER_BAD_FIELD_ERROR, Kind::kTableChanged, true, ""},
+    {ER_KEY_DOES_NOT_EXISTS, Kind::kTableChanged, true, "An index that was there is gone; the table is copied anew."},
+    {kTableDefinitionChanged, Kind::kTableChanged, true, "The table is copied anew."},
+    {ER_NOT_KEYFILE, Kind::kCorrupt, false, kRepairHint},
+    {ER_CRASHED_ON_USAGE, Kind::kCorrupt, false, kRepairHint},
+    {ER_CRASHED_ON_REPAIR, Kind::kCorrupt, false, kRepairHint},
+    {ER_OLD_KEYFILE, Kind::kCorrupt, false, kRepairHint},
+    {ER_LOCK_WAIT_TIMEOUT, Kind::kBusy, true, kLockHint},
+    {ER_LOCK_DEADLOCK, Kind::kBusy, true, ""},
+    {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},
+    {ER_SERVER_SHUTDOWN, Kind::kUnreachable, true, ""},
+    {ER_NORMAL_SHUTDOWN, Kind::kUnreachable, true, ""},
+    {kStatementTimeout, Kind::kBusy, true, "Raise the account's MAX_STATEMENT_TIME at the source."},
+    {kExecutionTimeout, Kind::kBusy, true, "Raise max_execution_time at the source."},
+    {kIdleTransactionTimeout, Kind::kUnreachable, true, ""},
+    {ER_OUT_OF_RESOURCES, Kind::kBusy, true, "The source is out of memory: see its error log."},
+    {ER_OUTOFMEMORY, Kind::kBusy, true, "The source is out of memory: see its error log."},
+    {ER_DISK_FULL, Kind::kBusy, true, "The source's disk is full."},
+    {CR_OUT_OF_MEMORY, Kind::kResource, true, ""},
+};
+
+}  // namespace
+
+SourceError interrupted_error() { return {Kind::kInterrupted, 0, "reading a MySQL source was interrupted", true}; }
+
+SourceError translate_error(const FailedCall& call) {
+    std::string const text = "cannot " + call.doing + " MySQL server " + call.server + ": " + call.message;
+    auto const code = static_cast<int>(call.number);
+    auto const* const known = std::find_if(std::begin(kMeanings), std::end(kMeanings),
+                                           [&](const Meaning& meaning) { return meaning.number == call.number; });
+    if (known == std::end(kMeanings)) {
+        return {Kind::kInternal, code, text, false};
+    }
+    std::string detail;
+    if (known->kind == Kind::kAuthentication) {
+        detail = call.user.empty() ? "The URL names no user." : "The user is \"" + call.user + "\".";
+    }
+    return {known->kind, code, text, known->retryable, detail, known->hint};
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,23 @@
+#pragma once
+// Error numbers of servers and of the driver in the words of SourceError: what failed, where, and what to do about it.
+
+#include <string>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+
+/// The driver's text is copied before its handle is closed.
+struct FailedCall {
+    unsigned number = 0;
+    std::string message;
+    std::string server;  ///< host:port
+    std::string user;
+    std::string doing;  ///< completes "cannot …"
+};
+
+core::SourceError translate_error(const FailedCall& call);
+
+core::SourceError interrupted_error();
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,215 @@
+// core::Snapshot for MySQL and MariaDB.
+
+#include "source/mysql/snapshot.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "source/mysql/chunk_plan.hpp"
+#include "source/mysql/chunk_reader.hpp"
+#include "source/mysql/state_identity.hpp"
+#include "source/mysql/table_shape.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+
+constexpr std::string_view kDoing = "ask for the position of";
+
+/// How often a moment without a commit is looked for.
+constexpr int kQuietAttempts = 20;
+
+std::string random_moment() {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    std::random_device device;
+    std::string text;
+    for (int i = 0; i < 4; ++i) {
+        unsigned const bits = device();
+        for (int shift = 28; shift >= 0; shift -= 4) {
+            text += kDigits[bits >> shift & 15];
+        }
+    }
+    return text;
+}
+
+std::string without_space(std::string text) {
+    std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
+    return text;
+}
+
+std::string value_or_empty(Connection& connection, std::string_view sql) {
+    return connection.query_value(sql, kDoing).value_or("");
+}
+
+/// Takes the snapshot and finds out which state it is.
+class StateTaker {
+  public:
+    explicit StateTaker(ReadSession& session) : session_(session), connection_(session.take(nullptr)) {
+        identity_.is_mariadb = connection_.is_mariadb();
+        identity_.server = server_identity();
+    }
+
+    StateIdentity take() {
+        if (connection_.is_mariadb()) {
+            take_mariadb();
+        } else if (has_gtids()) {
+            take_mysql();
+        } else {
+            session_.begin();
+            identity_.moment = random_moment();
+        }
+        return identity_;
+    }
+
+  private:
+    std::string server_identity() {
+        if (!connection_.is_mariadb()) {
+            return value_or_empty(connection_, "SELECT @@server_uuid");
+        }
+        TextRows const rows = connection_.query("SHOW GLOBAL VARIABLES LIKE 'server_uid'", kDoing);
+        if (!rows.empty() && rows[0][1] && !rows[0][1]->empty()) {
+            return *rows[0][1];
+        }
+        return without_space(value_or_empty(connection_, "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)"));
+    }
+
+    bool has_gtids() {
+        return value_or_empty(connection_, "SELECT @@global.gtid_mode") == "ON" &&
+               value_or_empty(connection_, "SELECT @@global.log_bin") == "1";
+    }
+
+    void take_mysql() {
+        for (int attempt = 1;; ++attempt) {
+            std::string const before = executed();
+            session_.begin();
+            // In this order: a transaction goes from the one set to the other.
+            bool const quiet = value_or_empty(connection_, "SELECT @@global.gtid_owned").empty();
+            identity_.gtid = before;
+            if (quiet && executed() == before) {
+                return;
+            }
+            if (attempt == kQuietAttempts) {
+                identity_.moment = random_moment();
+                return;
+            }
+        }
+    }
+
+    std::string executed() { return without_space(value_or_empty(connection_, "SELECT @@global.gtid_executed")); }
+
+    void take_mariadb() {
+        session_.begin();
+        std::string file;
+        std::string offset;
+        for (const TextRow& row : connection_.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
+            std::string const name = row[0].value_or("");
+            if (name == "Binlog_snapshot_file") {
+                file = row[1].value_or("");
+            } else if (name == "Binlog_snapshot_position") {
+                offset = row[1].value_or("");
+            }
+        }
+        if (file.empty()) {
+            identity_.moment = random_moment();
+            return;
+        }
+        identity_.binlog = without_space(file) + ":" + offset;
+        identity_.gtid = without_space(
+            value_or_empty(connection_, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
+    }
+
+    ReadSession& session_;
+    Connection& connection_;
+    StateIdentity identity_;
+};
+
+class MysqlSnapshot final : public core::Snapshot {
+  public:
+    MysqlSnapshot(std::unique_ptr<Connection> connection, std::vector<std::string> databases, ReadSession::Reads reads)
+        : server_(connection->server()), databases_(std::move(databases)), session_(std::move(connection), reads) {}
+
+    /// Throws kStateLost if another state than `join` can be had only.
+    void begin(const core::Position& join) {
+        StateIdentity const taken = StateTaker(session_).take();
+        if (join.text.empty()) {
+            position_.text = taken.to_text();
+            return;
+        }
+        if (!is_same_state(StateIdentity::parse(join.text), taken)) {
+            throw SourceError(SourceErrorKind::kStateLost, 0,
+                              "the state of MySQL server " + server_ + " that was being read cannot be joined", true,
+                              "Wanted: " + join.text + "\nFound: " + taken.to_text(),
+                              "It is read anew, by one reader alone.");
+        }
+        position_ = join;
+    }
+
+    [[nodiscard]] core::Position position() const override { return position_; }
+
+    std::vector<core::TableInfo> discover() override {
+        std::vector<core::TableInfo> tables;
+        for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_)) {
+            tables.push_back(std::move(shape.info));
+        }
+        return tables;
+    }
+
+    std::vector<core::ChunkRange> plan_chunks(const core::TableInfo& table, int wanted) override {
+        TableShape const shape = shape_of(table);
+        std::vector<core::ChunkRange> ranges = plan_ranges(session_.take(nullptr), shape, wanted);
+        session_.release_definitions();
+        return ranges;
+    }
+
+    std::optional<std::string> split_point(const core::TableInfo& table, const core::ChunkRange& range) override {
+        TableShape const shape = shape_of(table);
+        return split_range(session_.take(nullptr), shape, range);
+    }
+
+    std::unique_ptr<core::ChunkReader> open_chunk(const core::TableInfo& table,
+                                                  const core::ChunkRange& range) override {
+        return open_chunk_reader(session_, shape_of(table), range);
+    }
+
+  private:
+    /// The table's shape as it is now, if the table is still the one that was discovered.
+    TableShape shape_of(const core::TableInfo& table) {
+        std::string const name = quote_identifier(table.name.database) + "." + quote_identifier(table.name.table);
+        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, table.name);
+        if (!shape) {
+            throw SourceError(SourceErrorKind::kTableChanged, 0,
+                              "table " + name + " is no longer at MySQL server " + server_, true);
+        }
+        if (shape->info.definition != table.definition) {
+            throw SourceError(SourceErrorKind::kTableChanged, 0,
+                              "the structure of table " + name + " at MySQL server " + server_ + " has changed", true,
+                              "It is now:\n" + shape->info.definition, "The table is copied anew.");
+        }
+        if (!shape->info.unsupported_reason.empty()) {
+            throw SourceError(SourceErrorKind::kUnsupported, 0,
+                              "table " + name + " cannot be copied: " + shape->info.unsupported_reason, false);
+        }
+        return std::move(*shape);
+    }
+
+    std::string server_;
+    std::vector<std::string> databases_;
+    core::Position position_;
+    Charsets charsets_;
+    ReadSession session_;
+};
+
+}  // namespace
+
+std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
+                                              const std::vector<std::string>& databases, ReadSession::Reads reads,
+                                              const core::Position& join) {
+    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), databases, reads);
+    snapshot->begin(join);
+    return snapshot;
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,180 @@
+// Identities as text, and what can be concluded from two of them.
+
+#include "source/mysql/state_identity.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+/// Calls `take` for each part of `text` between separators.
+template <typename Take>
+void for_each_part(std::string_view text, char separator, Take take) {
+    while (!text.empty()) {
+        std::size_t const end = std::min(text.find(separator), text.size());
+        take(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+}
+
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    std::uint64_t number = 0;
+    auto const [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+        return std::nullopt;
+    }
+    return number;
+}
+
+using Interval = std::pair<std::uint64_t, std::uint64_t>;  // both inclusive
+/// By uuid, or uuid:tag.
+using GtidSet = std::map<std::string, std::vector<Interval>>;
+
+/// uuid:1-5:7,uuid:tag:1-3 — in order and without overlaps, as servers print it.
+std::optional<GtidSet> parse_gtid_set(std::string_view text) {
+    GtidSet set;
+    bool valid = true;
+    for_each_part(text, ',', [&](std::string_view member) {
+        std::string uuid;
+        std::string name;
+        for_each_part(member, ':', [&](std::string_view part) {
+            if (uuid.empty()) {
+                uuid = name = part;
+                return;
+            }
+            std::size_t const dash = part.find('-');
+            auto const first = parse_number(part.substr(0, dash));
+            auto const last = dash == std::string_view::npos ? first : parse_number(part.substr(dash + 1));
+            if (first && last) {
+                set[name].emplace_back(*first, *last);
+            } else if (!part.empty() && (part[0] < '0' || part[0] > '9')) {
+                name = uuid + ":" + std::string(part);
+            } else {
+                valid = false;
+            }
+        });
+    });
+    return valid ? std::optional(std::move(set)) : std::nullopt;
+}
+
+bool includes(const GtidSet& whole, const GtidSet& part) {
+    return std::all_of(part.begin(), part.end(), [&](const auto& member) {
+        auto const found = whole.find(member.first);
+        return found != whole.end() &&
+               std::all_of(member.second.begin(), member.second.end(), [&](const Interval& interval) {
+                   return std::any_of(found->second.begin(), found->second.end(), [&](const Interval& other) {
+                       return other.first <= interval.first && interval.second <= other.second;
+                   });
+               });
+    });
+}
+
+/// domain-server-sequence,… as the last sequence number of each domain.
+std::optional<std::map<std::uint64_t, std::uint64_t>> parse_gtid_position(std::string_view text) {
+    std::map<std::uint64_t, std::uint64_t> position;
+    bool valid = true;
+    for_each_part(text, ',', [&](std::string_view gtid) {
+        std::size_t const first = gtid.find('-');
+        std::size_t const last = gtid.rfind('-');
+        auto const domain = parse_number(gtid.substr(0, first));
+        auto const sequence = last == std::string_view::npos ? std::nullopt : parse_number(gtid.substr(last + 1));
+        valid = valid && domain && sequence && first != last;
+        if (valid) {
+            std::uint64_t& known = position[*domain];
+            known = std::max(known, *sequence);
+        }
+    });
+    return valid ? std::optional(std::move(position)) : std::nullopt;
+}
+
+}  // namespace
+
+std::string StateIdentity::to_text() const {
+    std::string text = std::string(is_mariadb ? "mariadb" : "mysql") + " server=" + server;
+    if (!gtid.empty()) {
+        text += " gtid=" + gtid;
+    }
+    if (!binlog.empty()) {
+        text += " binlog=" + binlog;
+    }
+    if (!moment.empty()) {
+        text += " moment=" + moment;
+    }
+    return text;
+}
+
+StateIdentity StateIdentity::parse(const std::string& text) {
+    StateIdentity identity;
+    bool first = true;
+    bool valid = true;
+    for_each_part(text, ' ', [&](std::string_view word) {
+        std::size_t const equals = word.find('=');
+        std::string_view const name = word.substr(0, equals);
+        std::string value(equals == std::string_view::npos ? "" : word.substr(equals + 1));
+        if (first) {
+            identity.is_mariadb = word == "mariadb";
+            valid = word == "mariadb" || word == "mysql";
+            first = false;
+        } else if (name == "server") {
+            identity.server = std::move(value);
+        } else if (name == "gtid") {
+            identity.gtid = std::move(value);
+        } else if (name == "binlog") {
+            identity.binlog = std::move(value);
+        } else if (name == "moment") {
+            identity.moment = std::move(value);
+        } else {
+            valid = false;
+        }
+    });
+    if (!valid || identity.server.empty()) {
+        throw core::SourceError(core::SourceErrorKind::kInternal, 0,
+                                "\"" + text.substr(0, 100) + "\" is no position of a MySQL source", false);
+    }
+    return identity;
+}
+
+bool is_same_state(const StateIdentity& a, const StateIdentity& b) {
+    if (a.is_mariadb != b.is_mariadb || a.server != b.server || !a.moment.empty() || !b.moment.empty()) {
+        return false;
+    }
+    if (a.is_mariadb) {
+        return (!a.binlog.empty() && a.binlog == b.binlog) || (!a.gtid.empty() && a.gtid == b.gtid);
+    }
+    return a.gtid == b.gtid;
+}
+
+bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
+    if (held.to_text() == mark.to_text() || is_same_state(held, mark)) {
+        return true;
+    }
+    // A mark that is no exact state may hold more than its GTIDs say; what is held holds these at least.
+    if (held.is_mariadb != mark.is_mariadb || !mark.moment.empty() || held.gtid.empty()) {
+        return false;
+    }
+    if (!held.is_mariadb) {
+        auto const held_set = parse_gtid_set(held.gtid);
+        auto const mark_set = parse_gtid_set(mark.gtid);
+        return held_set && mark_set && includes(*held_set, *mark_set);
+    }
+    auto const held_position = parse_gtid_position(held.gtid);
+    auto const mark_position = parse_gtid_position(mark.gtid);
+    if (held.server != mark.server || !held_position || !mark_position || mark_position->empty()) {
+        return false;
+    }
+    return std::all_of(mark_position->begin(), mark_position->end(), [&](const auto& domain) {
+        auto const found = held_position->find(domain.first);
+        return found != held_position->end() && found->second >= domain.second;
+    });
+}
+
+}  // namespace pgrepl::mysql

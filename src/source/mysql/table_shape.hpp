@@ -1,0 +1,83 @@
+#pragma once
+// Discovery: which tables there are, what their columns hold, and by which index they can be read in ranges.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/source.hpp"
+#include "source/mysql/charset.hpp"
+#include "source/mysql/connection.hpp"
+
+namespace pgrepl::mysql {
+
+enum class ColumnKind : std::uint8_t {
+    kInt8,
+    kInt16,
+    kInt32,  ///< MEDIUMINT too: the protocol sends four bytes
+    kInt64,
+    kYear,
+    kBit,
+    kFloat,
+    kDouble,
+    kDecimal,
+    kDate,
+    kDateTime,
+    kTimestamp,
+    kTime,
+    kText,  ///< ENUM too: its label; and MariaDB's UUID, INET4, INET6
+    kJson,
+    kSet,        ///< labels with commas between them
+    kSetNumber,  ///< a SET with an empty label, whose text would be ambiguous: the bits
+    kBytes,
+    kGeometry,
+};
+
+struct ColumnShape {
+    std::string name;
+    std::string expression;  ///< what is selected
+    ColumnKind kind = ColumnKind::kBytes;
+    bool is_unsigned = false;
+    std::uint8_t fraction = 0;         ///< digits of a second
+    const Charset* charset = nullptr;  ///< of text
+    std::vector<std::string> labels;   ///< kSetNumber: in definition order
+};
+
+/// How a value of a key's column is written down as a bound, and as a literal in a condition.
+enum class BoundForm : std::uint8_t {
+    kNumber,  ///< digits: integers, decimals, bits, years, and the numbers of ENUM and SET, which sort by them
+    kReal,    ///< FLOAT and DOUBLE
+    kText,    ///< bytes in the column's charset
+    kBytes,
+    kQuoted,  ///< dates, times, UUIDs, addresses: what the server prints
+};
+
+struct KeyPart {
+    std::uint32_t column = 0;  ///< index into columns
+    BoundForm form = BoundForm::kNumber;
+    bool descending = false;
+    bool is_integer = false;    ///< its values can be reckoned with
+    bool needs_number = false;  ///< ENUM and SET: the number is selected beside the label
+    std::string charset;        ///< kText
+};
+
+struct TableShape {
+    core::TableInfo info;
+    std::vector<ColumnShape> columns;  ///< in layout order
+    std::vector<KeyPart> key;          ///< empty: it cannot be copied
+    std::string index;
+    /// The index gives the key's order and finds its place. Else the table is sorted once, and read in one go.
+    bool is_ordered = true;
+    std::uint64_t row_bytes = 0;  ///< estimated average; 0: unknown
+};
+
+/// All tables and views of the databases (all but the servers' own where none are named), by name. Throws kNotFound for
+/// a database that does not exist.
+std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
+                                    const std::vector<std::string>& databases);
+
+/// The table of that name, if there is one.
+std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name);
+
+}  // namespace pgrepl::mysql

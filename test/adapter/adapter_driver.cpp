@@ -1,0 +1,327 @@
+// Opens an adapter as the extension does, and prints what it finds, for tests that compare it with the server's own
+// words:
+//
+//   adapter_driver LIBRARY URL tables                          a line of JSON for each table
+//   adapter_driver LIBRARY URL rows DATABASE TABLE             a line of JSON for each row
+//   adapter_driver LIBRARY URL chunks DATABASE TABLE WANTED SEED   the same, by chunks that are split and resumed
+//   adapter_driver LIBRARY URL time DATABASE TABLE             reads everything, prints the rows and seconds
+//   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     the same, interrupted after MS milliseconds
+//   adapter_driver LIBRARY URL position                        position of a new snapshot
+//   adapter_driver LIBRARY URL hold                            the same; then each line of input is a position to join,
+//                                                              or `reached HELD<tab>MARK`; answers are lines
+//
+// Values: null, true, text as strings, {"n": "digits"}, {"d": "double"}, {"f": "float"}, {"x": "hex"}, {"o": [[key,
+// value]…]}, {"a": […]}. An error is one line, {"error": kind, …}, and exit code 3.
+
+#include <dlfcn.h>
+#include <poll.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "core/source.hpp"
+#include "core/utf8.hpp"
+
+namespace {
+
+using namespace pgrepl;
+using core::Value;
+using core::ValueKind;
+
+class DriverInterrupts final : public core::Interrupts {
+  public:
+    bool pending() noexcept override { return raised.load(); }
+    bool wait(int fd, WaitFor what, int timeout_ms) noexcept override {
+        pollfd descriptor = {.fd = what == WaitFor::kTime ? -1 : fd,
+                             .events = static_cast<short>(what == WaitFor::kReadable ? POLLIN : POLLOUT),
+                             .revents = 0};
+        for (int waited = 0; waited < timeout_ms && !raised; waited += 20) {
+            if (::poll(&descriptor, 1, std::min(20, timeout_ms - waited)) > 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+    std::atomic<bool> raised = false;
+};
+
+std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (char const c : text) {
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (static_cast<unsigned char>(c) < 0x20) {
+            char escape[8];
+            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
+            out += escape;
+        } else {
+            out += c;
+        }
+    }
+    return out + "\"";
+}
+
+std::string hex(std::string_view bytes) {
+    std::string out;
+    char pair[4];
+    for (char const c : bytes) {
+        std::snprintf(pair, sizeof pair, "%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+        out += pair;
+    }
+    return out;
+}
+
+std::string show(const Value& value);
+
+std::string show_token(const Value*& token) {
+    const Value& value = *token++;
+    if (value.kind == ValueKind::kObject) {
+        std::string out;
+        for (std::uint32_t i = 0; i < value.length; ++i) {
+            std::string const key = show(*token++);
+            out += (i == 0 ? "[" : ", [") + key + ", " + show_token(token) + "]";
+        }
+        return "{\"o\": [" + out + "]}";
+    }
+    if (value.kind == ValueKind::kArray) {
+        std::string out;
+        for (std::uint32_t i = 0; i < value.length; ++i) {
+            out += (i == 0 ? "" : ", ") + show_token(token);
+        }
+        return "{\"a\": [" + out + "]}";
+    }
+    return show(value);
+}
+
+std::string show(const Value& value) {
+    char text[64];
+    switch (value.kind) {
+        case ValueKind::kNull:
+            return "null";
+        case ValueKind::kBool:
+            return value.payload.boolean ? "true" : "false";
+        case ValueKind::kInt64:
+            return "{\"n\": \"" + std::to_string(value.payload.int64) + "\"}";
+        case ValueKind::kUint64:
+            return "{\"n\": \"" + std::to_string(value.payload.uint64) + "\"}";
+        case ValueKind::kDouble:
+            std::snprintf(text, sizeof text, "{\"d\": \"%.17g\"}", value.payload.float64);
+            return text;
+        case ValueKind::kFloat:
+            std::snprintf(text, sizeof text, "{\"f\": \"%.9g\"}", static_cast<double>(value.payload.float32));
+            return text;
+        case ValueKind::kDecimal:
+            return "{\"n\": " + quoted(value.view()) + "}";
+        case ValueKind::kText:
+            return core::is_utf8(value.view()) ? quoted(value.view()) : "{\"invalid\": \"" + hex(value.view()) + "\"}";
+        case ValueKind::kBytes:
+            return "{\"x\": \"" + hex(value.view()) + "\"}";
+        case ValueKind::kDocument: {
+            const Value* token = value.payload.tokens;
+            std::string out = show_token(token);
+            return token == value.payload.tokens + value.length ? out : "\"the document's length is wrong\"";
+        }
+        default:
+            return "\"unexpected kind\"";
+    }
+}
+
+void print_rows(const core::RowBatch& batch) {
+    for (std::size_t i = 0; i < batch.row_count(); ++i) {
+        std::string line;
+        for (const Value& value : batch.row(i)) {
+            line += (line.empty() ? "[" : ", ") + show(value);
+        }
+        std::puts((line + "]").c_str());
+    }
+}
+
+std::string list(const std::vector<std::string>& words) {
+    std::string out;
+    for (const std::string& word : words) {
+        out += (out.empty() ? "" : ", ") + quoted(word);
+    }
+    return "[" + out + "]";
+}
+
+void print_table(const core::TableInfo& table) {
+    std::vector<std::string> columns;
+    for (const core::Column& column : table.layout.columns) {
+        columns.push_back(column.name);
+    }
+    std::printf(
+        "{\"database\": %s, \"table\": %s, \"kind\": %s, \"reason\": %s, \"note\": %s, \"columns\": %s, "
+        "\"types\": %s, \"key\": %s, \"rows\": %lld, \"definition\": %s}\n",
+        quoted(table.name.database).c_str(), quoted(table.name.table).c_str(), quoted(table.kind).c_str(),
+        quoted(table.unsupported_reason).c_str(), quoted(table.note).c_str(), list(columns).c_str(),
+        list(table.column_types).c_str(), list(table.key_names).c_str(),
+        static_cast<long long>(table.estimated_rows.value_or(-1)), quoted(table.definition).c_str());
+}
+
+core::TableInfo find(core::Snapshot& snapshot, const std::string& database, const std::string& name) {
+    for (core::TableInfo& table : snapshot.discover()) {
+        if (table.name.database == database && table.name.table == name) {
+            return std::move(table);
+        }
+    }
+    throw std::runtime_error("no table " + database + "." + name);
+}
+
+/// Reads a range with batches of any size, asking for split points in the middle of them and beginning again at the
+/// resume bound now and then.
+void read_at_random(core::Snapshot& snapshot, const core::TableInfo& table, core::ChunkRange range,
+                    std::mt19937& random) {
+    core::RowBatch batch(table.layout.columns.size());
+    auto reader = snapshot.open_chunk(table, range);
+    while (reader->read(batch, {1 + random() % 300, 1 + random() % 20000})) {
+        print_rows(batch);
+        unsigned const choice = random() % 8;
+        if (choice == 0) {
+            range.lower = reader->resume_bound();
+            reader = snapshot.open_chunk(table, range);
+        } else if (choice == 1) {
+            core::ChunkRange const rest = {reader->resume_bound(), range.upper};
+            if (auto const middle = snapshot.split_point(table, rest)) {
+                read_at_random(snapshot, table, {*middle, range.upper}, random);
+                range = {rest.lower, *middle};
+                reader = snapshot.open_chunk(table, range);
+            }
+        } else if (choice == 2) {
+            (void)snapshot.split_point(table, {reader->resume_bound(), range.upper});
+        }
+    }
+    if (random() % 2 == 0) {
+        range.lower = reader->resume_bound();
+        reader = snapshot.open_chunk(table, range);
+        while (reader->read(batch, {})) {
+            print_rows(batch);  // would be read twice
+        }
+    }
+}
+
+void read_all(core::Source& source, const std::string& database, const std::string& name) {
+    auto const began = std::chrono::steady_clock::now();
+    auto const snapshot = source.open_snapshot({});
+    core::TableInfo const table = find(*snapshot, database, name);
+    auto const reader = snapshot->open_chunk(table, {});
+    core::RowBatch batch(table.layout.columns.size());
+    long long rows = 0;
+    long long bytes = 0;
+    while (reader->read(batch, {})) {
+        rows += static_cast<long long>(batch.row_count());
+        bytes += static_cast<long long>(batch.size_bytes());
+    }
+    double const seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    rusage usage = {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    double const cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                       static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    std::printf("{\"rows\": %lld, \"bytes\": %lld, \"seconds\": %.3f, \"cpu\": %.3f, \"peak_kb\": %ld}\n", rows, bytes,
+                seconds, cpu, usage.ru_maxrss);
+}
+
+void hold(core::Source& source, const std::function<std::unique_ptr<core::Source>()>& open) {
+    auto const snapshot = source.open_snapshot({});
+    std::cout << snapshot->position().text << std::endl;
+    for (std::string line; std::getline(std::cin, line);) {
+        if (line.starts_with("reached ")) {
+            std::size_t const tab = line.find('\t');
+            std::cout << source.has_reached({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) << std::endl;
+            continue;
+        }
+        try {
+            auto const other = open();
+            (void)other->open_snapshot({.join = {line}, .durable = false});
+            std::cout << "joined" << std::endl;
+        } catch (const core::SourceError& error) {
+            std::cout << "error " << static_cast<int>(error.kind()) << " " << error.text() << std::endl;
+        }
+    }
+}
+
+int run(int argc, char** argv) {
+    if (argc < 4) {
+        std::fputs("adapter_driver LIBRARY URL COMMAND …\n", stderr);
+        return 2;
+    }
+    void* const library = ::dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+    auto const factory = library == nullptr
+                             ? nullptr
+                             : reinterpret_cast<core::AdapterFactory>(::dlsym(library, core::kAdapterFactorySymbol));
+    if (factory == nullptr) {
+        std::fprintf(stderr, "%s\n", ::dlerror());
+        return 2;
+    }
+    std::string const command = argv[3];
+    auto const argument = [&](int at) { return std::string(at < argc ? argv[at] : ""); };
+    DriverInterrupts interrupts;
+    core::SourceConfig config;
+    core::ParsedUrl const parsed = core::parse_source_url(argv[2]);
+    config.url = parsed.url;
+    config.password = parsed.password;
+    auto const open = [&] { return factory()->open(config, interrupts); };
+    std::jthread stopper;
+    if (command == "interrupt") {
+        stopper = std::jthread([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(argument(6))));
+            interrupts.raised = true;
+        });
+    }
+    auto const source = open();
+    if (command == "tables") {
+        core::SourceInfo const info = source->describe();
+        std::fprintf(stderr, "%s: %s\n", info.server_version.c_str(), info.description.c_str());
+        for (const core::TableInfo& table : source->discover()) {
+            print_table(table);
+        }
+    } else if (command == "position") {
+        std::puts(source->open_snapshot({})->position().text.c_str());
+    } else if (command == "hold") {
+        hold(*source, open);
+    } else if (command == "time" || command == "interrupt") {
+        read_all(*source, argument(4), argument(5));
+    } else {
+        auto const snapshot = source->open_snapshot({});
+        core::TableInfo const table = find(*snapshot, argument(4), argument(5));
+        std::mt19937 random(command == "chunks" ? static_cast<unsigned>(std::stoul(argument(7))) : 0);
+        if (command == "chunks") {
+            std::vector<core::ChunkRange> const ranges = snapshot->plan_chunks(table, std::stoi(argument(6)));
+            std::fprintf(stderr, "%zu chunks\n", ranges.size());
+            for (const core::ChunkRange& range : ranges) {
+                read_at_random(*snapshot, table, range, random);
+            }
+        } else {
+            core::RowBatch batch(table.layout.columns.size());
+            auto const reader = snapshot->open_chunk(table, {});
+            while (reader->read(batch, {})) {
+                print_rows(batch);
+            }
+        }
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const core::SourceError& error) {
+        std::printf("{\"error\": %d, \"code\": %d, \"retryable\": %s, \"text\": %s, \"detail\": %s, \"hint\": %s}\n",
+                    static_cast<int>(error.kind()), error.code(), error.retryable() ? "true" : "false",
+                    quoted(error.text()).c_str(), quoted(error.detail()).c_str(), quoted(error.hint()).c_str());
+        return 3;
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 2;
+    }
+}

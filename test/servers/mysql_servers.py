@@ -1,0 +1,198 @@
+"""MySQL and MariaDB servers of a test's own: temporary directory, free port, unprivileged user, loopback only.
+
+MariaDB is the distribution's. MySQL, which Debian's stable releases do not have, is unpacked once into a directory that
+is kept (`PGREPL_MYSQL_DIRECTORY`)."""
+import contextlib
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from private_cluster import free_port, wait_until
+
+MYSQL_DIRECTORY = os.environ.get("PGREPL_MYSQL_DIRECTORY", "/var/tmp/pg_replicator-mysql")
+SERVER_USER = "nobody"
+PASSWORD = "pässword '\"\\%"
+
+# Ends the server whose pid is in file $1 when its standard input closes, which it does when we end, however we end.
+WATCHER = 'read -r unused; kill -KILL "$(cat "$1")"'
+
+
+class UnavailableServer(Exception):
+    """There is no such server on this machine, and it cannot be had."""
+
+
+class SqlServer:
+    """What both kinds have in common. `settings` become options of the server: {"binlog_format": "ROW"}."""
+    flavour = None
+    client = None
+
+    def __init__(self, settings=None):
+        self.directory = tempfile.mkdtemp(prefix="pgreplmy")
+        os.chmod(self.directory, 0o755)
+        if os.getuid() == 0:
+            user = pwd.getpwnam(SERVER_USER)
+            os.chown(self.directory, user.pw_uid, user.pw_gid)
+        self.data = os.path.join(self.directory, "data")
+        self.socket = os.path.join(self.directory, "socket")
+        self.pid_file = os.path.join(self.directory, "pid")
+        self.log = os.path.join(self.directory, "log")
+        self.port = free_port()
+        self.settings = {"port": self.port, "bind-address": "127.0.0.1", "socket": self.socket, "datadir": self.data,
+                         "pid-file": self.pid_file, "server-id": 1 + self.port, "innodb-buffer-pool-size": "64M",
+                         "innodb-flush-log-at-trx-commit": 0, "sync-binlog": 0, **self.defaults(), **(settings or {})}
+        self.process = None
+        self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.pid_file], stdin=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+        self.initialise()
+        self.start()
+        self.create_user("replicator", PASSWORD)
+
+    def defaults(self):
+        return {}
+
+    def initialise(self):
+        raise NotImplementedError
+
+    def server_command(self):
+        raise NotImplementedError
+
+    def as_server_user(self, command):
+        if os.getuid() != 0:
+            return command
+        group = pwd.getpwnam(SERVER_USER).pw_gid
+        return ["setpriv", f"--reuid={SERVER_USER}", f"--regid={group}", "--clear-groups", "env",
+                f"HOME={self.directory}"] + command
+
+    def start(self):
+        options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in self.settings.items()]
+        with open(self.log, "a") as log:
+            self.process = subprocess.Popen(self.as_server_user(self.server_command() + options), stdout=log,
+                                            stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
+        wait_until(self.answers, 90, lambda: f"{self.flavour} to answer:\n{self.log_text()[-3000:]}")
+
+    def answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"{self.flavour} did not start:\n{self.log_text()[-3000:]}")
+        return self._client("SELECT 1", check=False).returncode == 0
+
+    def pid(self):
+        with open(self.pid_file) as f:
+            return int(f.read())
+
+    def _end(self, sig):
+        os.kill(self.pid(), sig)
+        self.process.wait(60)
+
+    def stop(self):
+        self._end(signal.SIGTERM)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def kill(self):
+        """kill -9: the server has no time for anything."""
+        self._end(signal.SIGKILL)
+
+    def _client(self, sql, database="", check=True):
+        command = self.client + ["--no-defaults", f"--socket={self.socket}", "-uroot", "--default-character-set=utf8mb4",
+                                 "--batch", "--raw", "--skip-column-names", "--init-command=SET time_zone='+00:00'"]
+        result = subprocess.run(command + ([database] if database else []), input=sql.encode(), capture_output=True)
+        if check and result.returncode != 0:
+            raise AssertionError(f"{result.stderr.decode(errors='replace')} in {sql[:500]}")
+        return result
+
+    def run(self, sql, database=""):
+        """Statements without an answer."""
+        self._client(sql, database)
+
+    def query(self, sql, database=""):
+        """Rows of texts; NULL is the text NULL. For values without tabs and newlines: ask for HEX() of others."""
+        out = self._client(sql, database).stdout.decode(errors="surrogateescape")
+        return [line.split("\t") for line in out.splitlines()]
+
+    def value(self, sql, database=""):
+        return self.query(sql, database)[0][0]
+
+    def create_user(self, name, password, grants="SELECT, REPLICATION SLAVE ON *.*"):
+        quoted = password.replace("\\", "\\\\").replace("'", "\\'")
+        self.run(f"CREATE USER '{name}'@'127.0.0.1' IDENTIFIED BY '{quoted}', '{name}'@'localhost' IDENTIFIED BY "
+                 f"'{quoted}'; GRANT {grants} TO '{name}'@'127.0.0.1', '{name}'@'localhost'")
+
+    def url(self, database="", user="replicator", password=PASSWORD, parameters="sslmode=disable"):
+        from urllib.parse import quote
+        return (f"mysql://{quote(user, safe='')}:{quote(password, safe='')}@127.0.0.1:{self.port}/"
+                f"{quote(database, safe='')}" + (f"?{parameters}" if parameters else ""))
+
+    def log_text(self):
+        with contextlib.suppress(FileNotFoundError), open(self.log, errors="replace") as f:
+            return f.read()
+        return ""
+
+    def destroy(self):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, ValueError):
+            self._end(signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.pid_file)  # the pid may be another's by now
+        self.watcher.stdin.close()
+        self.watcher.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class MariaDbServer(SqlServer):
+    flavour = "MariaDB"
+    client = ["mariadb"]
+
+    def defaults(self):
+        return {"log-bin": "binlog", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
+
+    def initialise(self):
+        if not shutil.which("mariadbd") and not os.path.exists("/usr/sbin/mariadbd"):
+            raise UnavailableServer("there is no mariadbd: run `make setup`")
+        subprocess.run(self.as_server_user(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
+                                            "--auth-root-authentication-method=normal", "--skip-test-db"]),
+                       check=True, capture_output=True, cwd="/")
+
+    def server_command(self):
+        return ["/usr/sbin/mariadbd", "--no-defaults"]
+
+
+class MySqlServer(SqlServer):
+    flavour = "MySQL"
+
+    def __init__(self, settings=None):
+        self.root = pathlib.Path(MYSQL_DIRECTORY)
+        self.fetch()
+        self.client = [str(self.root / "bin/mysql")]
+        super().__init__(settings)
+
+    def fetch(self):
+        """Unpacks the server if it is not there; one process at a time."""
+        if (self.root / ".done").exists() and (self.root / "bin/mysqld").exists():
+            return
+        self.root.mkdir(parents=True, exist_ok=True)
+        script = pathlib.Path(__file__).with_name("get_mysql.sh")
+        result = subprocess.run(["flock", str(self.root), str(script), str(self.root)], capture_output=True, text=True)
+        if result.returncode != 0:
+            raise UnavailableServer(f"MySQL cannot be fetched: {result.stderr[-500:]}")
+
+    def defaults(self):
+        return {"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "binlog-row-metadata": "FULL"}
+
+    def server_command(self):
+        usr = self.root / "root/usr"
+        return [str(self.root / "bin/mysqld"), "--no-defaults", f"--basedir={usr}",
+                f"--plugin-dir={usr}/lib/mysql/plugin", f"--lc-messages-dir={usr}/share/mysql",
+                f"--character-sets-dir={usr}/share/mysql/charsets", "--secure-file-priv=NULL", "--mysqlx=OFF"]
+
+    def initialise(self):
+        result = subprocess.run(self.as_server_user(self.server_command() + [f"--datadir={self.data}",
+                                                                             "--initialize-insecure"]),
+                                capture_output=True, text=True, cwd="/")
+        if result.returncode != 0:
+            raise AssertionError(result.stdout + result.stderr)
+
