@@ -137,5 +137,9 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/shop.db',
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/../shop.db', name => 'theirs')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/allowed/link.db', name => 'theirs')$$);
 RESET ROLE;
+-- an error that PostgreSQL raises within our statements reaches the client whole
+CREATE VIEW dependent AS SELECT * FROM first.customers;
+SELECT replicator_drop('first', drop_tables => true);
+DROP VIEW dependent;
 SELECT replicator_drop('first', drop_tables => true);
 DROP SCHEMA first;

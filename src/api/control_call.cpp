@@ -116,6 +116,7 @@ void interrupt_side_workers(const catalog::SourceConfig& config) {
 }
 
 void hide_statement(const char* action) {
+    pg::hide_statement_in_log();
     pg::CallPg([&] { pgstat_report_activity(STATE_RUNNING, action); });
 }
 

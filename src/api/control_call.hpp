@@ -49,7 +49,8 @@ void require_running(const catalog::SourceConfig& config);
 /// wanted they begin again.
 void interrupt_side_workers(const catalog::SourceConfig& config);
 
-/// Hides the text of the running statement from pg_stat_activity: it may hold a password.
+/// Hides the text of the running statement from pg_stat_activity, and from the server's log if it fails: it may hold a
+/// password.
 void hide_statement(const char* action);
 
 }  // namespace pgrepl::api

@@ -110,11 +110,18 @@ SqlError current_exception_as_sql_error() noexcept {
     }
 }
 
+bool statement_hidden = false;
+
 void raise(std::optional<SqlError>& error) {
     auto* const data = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
     {
         const SqlError::Fields& fields = error->fields();
         data->elevel = ERROR;
+        data->hide_stmt = data->hide_ctx = statement_hidden;
+        // As errstart() decides it: ReThrowError() takes the data as they are.
+        data->output_to_server = log_min_messages <= ERROR && log_min_messages != LOG;
+        data->output_to_client = whereToSendOutput == DestRemote;
+        statement_hidden = false;
         data->sqlerrcode = fields.sqlstate;
         data->message = pstrdup(fields.message.c_str());
         data->detail = duplicated(fields.detail);
@@ -132,10 +139,10 @@ void raise(std::optional<SqlError>& error) {
     }
     error.reset();
     // An error that PostgreSQL raised knows its context already; ThrowErrorData would add it once more.
-    if (data->context != nullptr) {
+    if (data->context != nullptr || data->hide_stmt) {
         ReThrowError(data);
     }
-    ThrowErrorData(data);
+    ThrowErrorData(data);  // which would forget that the statement is hidden
     pg_unreachable();
 }
 

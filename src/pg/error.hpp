@@ -61,6 +61,10 @@ class SqlError : public std::exception {
 /// The one mapping from a source's error to SQL.
 SqlError to_sql_error(const core::SourceError& error);
 
+/// Keeps the text of the running statement, and the context of its errors, out of the server's log until the SQL function
+/// that is being called returns or fails.
+inline void hide_statement_in_log() noexcept;
+
 /// The SQLSTATE's five characters.
 std::string sqlstate_text(int sqlstate);
 
@@ -88,10 +92,15 @@ class ErrorStackScope {
 /// Raises `error` as a PostgreSQL ERROR. Frees it first.
 [[noreturn]] void raise(std::optional<SqlError>& error);
 
+/// Whether the call under way may hold a secret in its text; ends with it.
+extern bool statement_hidden;
+
 /// The exception being handled, as a SqlError.
 SqlError current_exception_as_sql_error() noexcept;
 
 }  // namespace detail
+
+inline void hide_statement_in_log() noexcept { detail::statement_hidden = true; }
 
 /// C++ -> PostgreSQL. `body` must create nothing that has a destructor: an ERROR jumps out of it. It may throw.
 /// Guard whole operations, never single allocations.
@@ -116,7 +125,15 @@ auto CallPg(Body&& body) -> decltype(body()) {
 template <typename Body>
 auto GuardedEntry(Body&& body) -> decltype(body()) {
     std::optional<SqlError> error;
+    struct HiddenUntilReturn {
+        ~HiddenUntilReturn() {
+            if (std::uncaught_exceptions() == 0) {
+                detail::statement_hidden = false;
+            }
+        }
+    };
     try {
+        HiddenUntilReturn const scope;
         return body();
     } catch (...) {
         error.emplace(detail::current_exception_as_sql_error());

@@ -105,9 +105,7 @@ std::vector<IndexRule> read_rules(const std::string& rules) {
             read_indexes(value, result);
         } else {
             throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "unknown rule \"" + name + "\"",
-                               "Known rules: gin, indexes. Every table of a SQLite source has a key, so there is no "
-                               "rule for keys.",
-                               kExample);
+                               "Known rules: gin, indexes.", kExample);
         }
     }
     return result;

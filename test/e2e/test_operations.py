@@ -141,6 +141,9 @@ def test_a_password_is_seen_nowhere(cluster):
     with pytest.raises(psycopg2.Error) as error:
         cluster.query("SELECT replicator_init('mysql://user:s3cr3t@host/db')")
     assert "s3cr3t" not in str(error.value).replace("LINE 1", "").split("CONTEXT")[0]
+    with pytest.raises(psycopg2.Error):
+        cluster.query("DO $$ BEGIN PERFORM replicator_init('mysql://user:s3cr3t@host/db'); END $$")
+    assert "s3cr3t" not in cluster.log_text()
     wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE arguments::text LIKE '%mysql://user@host/db%'"),
                20, "the event")
     assert cluster.query("SELECT count(*) FROM replicator_events WHERE e::text LIKE '%s3cr3t%'".replace("replicator_events", "replicator_events e"))[0][0] == 0

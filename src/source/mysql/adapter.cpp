@@ -6,6 +6,7 @@
 #include "core/source.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
 #include "source/mysql/state_identity.hpp"
 #include "source/mysql/table_shape.hpp"
@@ -28,6 +29,8 @@ class MysqlSource final : public core::Source {
     }
 
     core::SourceInfo describe() override { return info_; }
+
+    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override { return check_server(connection()); }
 
     std::vector<core::TableInfo> discover() override {
         std::vector<core::TableInfo> tables;
