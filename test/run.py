@@ -140,11 +140,20 @@ def regress():
         cluster.destroy(check=False)
 
 
-def e2e():
+def pytest_suite(folder):
     with tempfile.TemporaryDirectory() as directory:
         report = os.path.join(directory, "report.xml")
-        run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", "test/e2e"])
+        run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", folder])
         return junit_counts(report) if os.path.exists(report) else (0, 1, 0)
+
+
+def e2e():
+    return pytest_suite("test/e2e")
+
+
+def adapter():
+    """The MySQL adapter alone, against real servers of both kinds."""
+    return pytest_suite("test/adapter")
 
 
 def chaos():
@@ -154,8 +163,8 @@ def chaos():
     return harness.run(25, harness.seed_of_this_run(), block=25)
 
 
-SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap, "e2e": e2e,
-          "chaos": chaos}
+SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap,
+          "adapter": adapter, "e2e": e2e, "chaos": chaos}
 
 
 def main():

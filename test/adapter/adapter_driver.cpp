@@ -7,8 +7,9 @@
 //   adapter_driver LIBRARY URL time DATABASE TABLE             reads everything, prints the rows and seconds
 //   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     the same, interrupted after MS milliseconds
 //   adapter_driver LIBRARY URL position                        position of a new snapshot
-//   adapter_driver LIBRARY URL hold                            the same; then each line of input is a position to join,
-//                                                              or `reached HELD<tab>MARK`; answers are lines
+//   adapter_driver LIBRARY URL hold DATABASE TABLE             the same; then each line of input is a position to join,
+//                                                              with the same rows of TABLE; or `reached
+//                                                              HELD<tab>MARK`. Answers are lines
 //
 // Values: null, true, text as strings, {"n": "digits"}, {"d": "double"}, {"f": "float"}, {"x": "hex"}, {"o": [[key,
 // value]…]}, {"a": […]}. An error is one line, {"error": kind, …}, and exit code 3.
@@ -229,7 +230,23 @@ void read_all(core::Source& source, const std::string& database, const std::stri
                 seconds, cpu, usage.ru_maxrss);
 }
 
-void hold(core::Source& source, const std::function<std::unique_ptr<core::Source>()>& open) {
+std::string text_of_rows(core::Snapshot& snapshot, const std::string& database, const std::string& name) {
+    core::TableInfo const table = find(snapshot, database, name);
+    auto const reader = snapshot.open_chunk(table, {});
+    core::RowBatch batch(table.layout.columns.size());
+    std::string text;
+    while (reader->read(batch, {})) {
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            for (const Value& value : batch.row(i)) {
+                text += show(value) + " ";
+            }
+        }
+    }
+    return text;
+}
+
+void hold(core::Source& source, const std::string& database, const std::string& table,
+          const std::function<std::unique_ptr<core::Source>()>& open) {
     auto const snapshot = source.open_snapshot({});
     std::cout << snapshot->position().text << std::endl;
     for (std::string line; std::getline(std::cin, line);) {
@@ -240,8 +257,9 @@ void hold(core::Source& source, const std::function<std::unique_ptr<core::Source
         }
         try {
             auto const other = open();
-            (void)other->open_snapshot({.join = {line}, .durable = false});
-            std::cout << "joined" << std::endl;
+            auto const joined = other->open_snapshot({.join = {line}, .durable = false});
+            bool const same = text_of_rows(*joined, database, table) == text_of_rows(*snapshot, database, table);
+            std::cout << (same ? "joined" : "joined another state") << std::endl;
         } catch (const core::SourceError& error) {
             std::cout << "error " << static_cast<int>(error.kind()) << " " << error.text() << std::endl;
         }
@@ -286,7 +304,7 @@ int run(int argc, char** argv) {
     } else if (command == "position") {
         std::puts(source->open_snapshot({})->position().text.c_str());
     } else if (command == "hold") {
-        hold(*source, open);
+        hold(*source, argument(4), argument(5), open);
     } else if (command == "time" || command == "interrupt") {
         read_all(*source, argument(4), argument(5));
     } else {

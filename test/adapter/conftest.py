@@ -38,9 +38,9 @@ class Adapter:
         found = self.call("tables", url=self.server.url(database))
         return {table["table"]: table for table in found} if isinstance(found, list) else found
 
-    def positions(self):
-        """Holds a snapshot; ask() it to join positions."""
-        return Holder(self.command(self.server.url(), "hold"))
+    def hold(self, database, table):
+        """Holds a snapshot; ask() it to join positions and to compare the table's rows."""
+        return Holder(self.command(self.server.url(), "hold", database, table))
 
 
 class Holder:

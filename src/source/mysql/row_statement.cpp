@@ -25,6 +25,26 @@ Number load(const unsigned char* at) {
     return number;
 }
 
+/// CAST(… AS UNSIGNED) is as wide as the server thinks it needs to be: MariaDB makes a short one of an ENUM.
+std::uint64_t load_unsigned(const unsigned char* at, enum_field_types type) {
+    switch (type) {
+        case MYSQL_TYPE_TINY:
+            return *at;
+        case MYSQL_TYPE_SHORT:
+            return load<std::uint16_t>(at);
+        case MYSQL_TYPE_INT24:
+        case MYSQL_TYPE_LONG:
+            return load<std::uint32_t>(at);
+        default:
+            return load<std::uint64_t>(at);
+    }
+}
+
+bool is_integer_type(enum_field_types type) {
+    return type == MYSQL_TYPE_TINY || type == MYSQL_TYPE_SHORT || type == MYSQL_TYPE_INT24 || type == MYSQL_TYPE_LONG ||
+           type == MYSQL_TYPE_LONGLONG;
+}
+
 std::uint32_t size32(std::size_t size) { return static_cast<std::uint32_t>(size); }
 
 /// The bytes that the protocol sends for a value of this kind must be those that decode_value() reads.
@@ -37,8 +57,9 @@ bool agrees(ColumnKind kind, enum_field_types type) {
         case ColumnKind::kInt32:
             return type == MYSQL_TYPE_LONG || type == MYSQL_TYPE_INT24;
         case ColumnKind::kInt64:
-        case ColumnKind::kSetNumber:
             return type == MYSQL_TYPE_LONGLONG;
+        case ColumnKind::kSetNumber:
+            return is_integer_type(type);
         case ColumnKind::kYear:
             return type == MYSQL_TYPE_YEAR;
         case ColumnKind::kFloat:
@@ -89,8 +110,9 @@ RowStatement::~RowStatement() {
 
 void RowStatement::check_types() const {
     bool same = statement_->field_count >= shape_.columns.size();
-    for (std::size_t i = 0; same && i < shape_.columns.size(); ++i) {
-        same = agrees(shape_.columns[i].kind, statement_->fields[i].type);
+    for (std::size_t i = 0; same && i < statement_->field_count; ++i) {
+        enum_field_types const type = statement_->fields[i].type;
+        same = i < shape_.columns.size() ? agrees(shape_.columns[i].kind, type) : is_integer_type(type);
     }
     if (!same) {
         throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
@@ -121,14 +143,14 @@ bool RowStatement::decode(std::span<Value> row, core::RowBatch& batch) {
     for (std::size_t i = 0; i < row.size(); ++i) {
         const unsigned char* const at = value_at(i);
         if (at != nullptr) {
-            borrowed = decode_value(shape_.columns[i], at, batch, row[i]) || borrowed;
+            borrowed = decode_value(i, at, batch, row[i]) || borrowed;
         }
     }
     return borrowed;
 }
 
-bool RowStatement::decode_value(const ColumnShape& column, const unsigned char* at, core::RowBatch& batch,
-                                Value& value) {
+bool RowStatement::decode_value(std::size_t index, const unsigned char* at, core::RowBatch& batch, Value& value) {
+    const ColumnShape& column = shape_.columns[index];
     core::Arena& arena = batch.arena();
     bool const unsigned_value = column.is_unsigned;
     char* text = nullptr;
@@ -173,7 +195,7 @@ bool RowStatement::decode_value(const ColumnShape& column, const unsigned char* 
             value = Value::text(text, size32(static_cast<std::size_t>(print_time(at, column.fraction, text) - text)));
             return false;
         case ColumnKind::kSetNumber:
-            value = label_array(load<std::uint64_t>(at), column.labels, arena);
+            value = label_array(load_unsigned(at, statement_->fields[index].type), column.labels, arena);
             return false;
         default:
             break;
@@ -245,7 +267,9 @@ std::vector<std::string> RowStatement::key_of_row(const std::vector<KeyPart>& ke
     for (const KeyPart& part : key) {
         const ColumnShape& column = shape_.columns[part.column];
         if (part.needs_number) {
-            bound.push_back(number_bound(std::to_string(load<std::uint64_t>(value_at(number_column++)))));
+            std::uint64_t const number = load_unsigned(value_at(number_column), statement_->fields[number_column].type);
+            bound.push_back(number_bound(std::to_string(number)));
+            ++number_column;
             continue;
         }
         const unsigned char* const at = value_at(part.column);

@@ -39,7 +39,7 @@ class RowStatement {
 
   private:
     void check_types() const;
-    bool decode_value(const ColumnShape& column, const unsigned char* at, core::RowBatch& batch, core::Value& value);
+    bool decode_value(std::size_t index, const unsigned char* at, core::RowBatch& batch, core::Value& value);
     void decode_json(const ColumnShape& column, std::string_view raw, core::RowBatch& batch, core::Value& value);
     [[nodiscard]] const unsigned char* value_at(std::size_t column) const noexcept {
         return statement_->bind[column].u.row_ptr;

@@ -1,0 +1,126 @@
+"""What there is at a server: tables, keys, and what cannot be copied, with the reason."""
+
+
+def test_keys_and_what_has_none(server, adapter):
+    server.run("""DROP DATABASE IF EXISTS k; CREATE DATABASE k; USE k;
+        CREATE TABLE primary_key (a int, b int, PRIMARY KEY (b, a));
+        CREATE TABLE unique_key (a int, b int NOT NULL, c int NOT NULL, d int NOT NULL, UNIQUE (a), UNIQUE (b, c), UNIQUE (d));
+        CREATE TABLE nullable (a int, UNIQUE (a));
+        CREATE TABLE prefix (a text NOT NULL, UNIQUE (a(10)));
+        CREATE TABLE prefix_primary (a varchar(100), PRIMARY KEY (a(10)));
+        CREATE TABLE nothing (a int);
+        CREATE TABLE empty_table (a int PRIMARY KEY);
+        CREATE VIEW view_of AS SELECT * FROM nothing""")
+    tables = adapter.tables("k")
+    assert tables["primary_key"]["key"] == ["b", "a"]
+    assert tables["unique_key"]["key"] == ["d"]
+    assert tables["empty_table"]["key"] == ["a"]
+    assert tables["view_of"]["kind"] == "view" and "view" in tables["view_of"]["reason"]
+    for name in ("nullable", "prefix", "prefix_primary", "nothing"):
+        assert '"keys"' in tables[name]["reason"], name
+        assert tables[name]["key"] == []
+    assert adapter.call("rows", "k", "empty_table") == []
+
+
+def test_generated_and_invisible_columns(server, adapter, is_mariadb):
+    invisible = "hidden int INVISIBLE DEFAULT 5" if is_mariadb else "hidden int DEFAULT 5 INVISIBLE"
+    server.run(f"""DROP TABLE IF EXISTS computed; CREATE TABLE computed (id int PRIMARY KEY, v int AS (id + 1) VIRTUAL,
+        s int AS (id + 2) STORED, {invisible}); INSERT INTO computed (id) VALUES (1)""", "d")
+    table = adapter.tables("d")["computed"]
+    assert table["columns"] == ["id", "s", "hidden"]
+    assert "`v`" in table["note"]
+    assert adapter.rows("d", "computed") == [[{"n": "1"}, {"n": "3"}, {"n": "5"}]]
+
+
+def test_an_invisible_generated_primary_key_is_the_key(server, adapter, is_mariadb):
+    if is_mariadb:
+        return
+    server.run("SET SESSION sql_generate_invisible_primary_key = ON; DROP TABLE IF EXISTS gipk; CREATE TABLE gipk (a int); "
+               "INSERT INTO gipk VALUES (7)", "d")
+    assert adapter.tables("d")["gipk"]["key"] == ["my_row_id"]
+    assert adapter.rows("d", "gipk") == [[{"n": "1"}, {"n": "7"}]]
+
+
+def test_current_rows_of_a_system_versioned_table(server, adapter, is_mariadb):
+    if not is_mariadb:
+        return
+    server.run("""DROP TABLE IF EXISTS versions; CREATE TABLE versions (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING;
+        INSERT INTO versions VALUES (1, 1), (2, 2); UPDATE versions SET b = 10 WHERE a = 1; DELETE FROM versions WHERE a = 2""", "d")
+    assert adapter.tables("d")["versions"]["key"] == ["a"]
+    assert adapter.rows("d", "versions") == [[{"n": "1"}, {"n": "10"}]]
+
+
+def test_difficult_names(server, adapter):
+    table = "t`'\".\\ %üñ" + "日" * 28  # a file name has room for so many
+    column = "c`'\".\\;--ß"
+    server.run("SET sql_mode = ''; DROP DATABASE IF EXISTS `q``'\".ü`; CREATE DATABASE `q``'\".ü`")
+    quote = "`{}`".format
+    name, col = quote(table.replace("`", "``")), quote(column.replace("`", "``"))
+    server.run(f"CREATE TABLE {name} ({col} varchar(10) CHARACTER SET utf8mb4 PRIMARY KEY); INSERT INTO {name} VALUES ('x')", "q`'\".ü")
+    assert adapter.tables("q`'\".ü")[table]["columns"] == [column]
+    assert adapter.call("rows", "q`'\".ü", table) == [["x"]]
+    assert adapter.call("chunks", "q`'\".ü", table, 3, 1) == [["x"]]
+
+
+def test_a_name_of_64_characters(server, adapter):
+    name = "n" * 63 + "é"
+    server.run(f"DROP TABLE IF EXISTS `{name}`; CREATE TABLE `{name}` (`{name}` int PRIMARY KEY); INSERT INTO `{name}` VALUES (1)", "d")
+    assert adapter.rows("d", name) == [[{"n": "1"}]]
+
+
+def test_a_thousand_columns(server, adapter):
+    columns = ", ".join(f"c{i} int" for i in range(999))
+    server.run(f"DROP TABLE IF EXISTS thousand; CREATE TABLE thousand (id int PRIMARY KEY, {columns}); "
+               "INSERT INTO thousand (id, c0, c998) VALUES (1, 2, 3)", "d")
+    row = adapter.rows("d", "thousand")[0]
+    assert len(row) == 1000 and row[1] == {"n": "2"} and row[999] == {"n": "3"} and row[500] is None
+
+
+def test_the_definition_changes_with_the_structure_only(server, adapter):
+    def definition():
+        return adapter.tables("d")["shape"]["definition"]
+    server.run("DROP TABLE IF EXISTS shape; CREATE TABLE shape (id int auto_increment PRIMARY KEY, a varchar(10))", "d")
+    before = definition()
+    server.run("INSERT INTO shape (a) VALUES ('x'), ('y')", "d")
+    assert definition() == before
+    server.run("ALTER TABLE shape MODIFY a varchar(11)", "d")
+    assert definition() != before
+
+
+def test_several_databases_and_no_system_ones(server, adapter):
+    server.run("CREATE DATABASE IF NOT EXISTS d2; DROP TABLE IF EXISTS d2.t2; CREATE TABLE d2.t2 (a int primary key)")
+    server.run("DROP TABLE IF EXISTS t1; CREATE TABLE t1 (a int primary key)", "d")
+    everything = adapter.tables()
+    assert "t1" in everything and "t2" in everything and "user" not in everything
+    assert {table["database"] for table in adapter.tables("d,d2").values()} == {"d", "d2"}
+
+
+def test_errors_say_what_to_do(server, adapter):
+    wrong_password = adapter.call("tables", url=server.url(password="wrong"))
+    assert wrong_password["error"] == 3 and wrong_password["code"] == 1045 and "wrong" not in str(wrong_password)
+    assert adapter.call("tables", url=server.url("nothing_there"))["code"] == 1049
+    assert adapter.call("tables", url=server.url(parameters="sslmode=maybe"))["error"] == 0
+    assert adapter.call("tables", url=server.url(parameters="ssl_mode=require"))["error"] == 0
+    refused = adapter.call("tables", url="mysql://u:p@127.0.0.1:1/d")
+    assert refused["error"] == 8 and refused["retryable"]
+    assert adapter.call("tables", url="mysql://u:p@no-such-host.invalid/d")["error"] in (1, 8)
+    server.run("DROP USER IF EXISTS poor@'127.0.0.1', poor@localhost")
+    server.create_user("poor", "poor", "SELECT ON d2.*")
+    assert set(adapter.call("tables", url=server.url(user="poor", password="poor"))[0]["database"]) <= set("d2")
+
+
+def test_tls_is_demanded_or_refused(server, adapter, is_mariadb):
+    required = adapter.call("tables", url=server.url("d", parameters="sslmode=require"))
+    if is_mariadb:  # 10.11 has no certificate of its own
+        assert "TLS" in required["text"]
+        return
+    assert isinstance(required, list)
+    assert isinstance(adapter.call("tables", url=server.url("d", parameters="")), list)
+    authority = f"{server.data}/ca.pem"
+    stranger = adapter.call("tables", url=server.url("d", parameters=f"sslmode=verify-full&sslrootcert={authority}"))
+    assert "error" in stranger  # MySQL's own certificate names no host
+    pin = __import__("subprocess").run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", f"{server.data}/server-cert.pem"],
+                                       capture_output=True, text=True).stdout.split("=")[1].strip()
+    assert isinstance(adapter.call("tables", url=server.url("d", parameters=f"sslfingerprint={pin}")), list)
+    other = pin[:-1] + ("0" if pin[-1] != "0" else "1")
+    assert "error" in adapter.call("tables", url=server.url("d", parameters=f"sslfingerprint={other}"))

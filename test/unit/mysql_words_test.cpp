@@ -1,0 +1,133 @@
+// URL parameters, positions, bounds and values of the MySQL adapter, without a server.
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "core/source_error.hpp"
+#include "core/url.hpp"
+#include "source/mysql/connect_options.hpp"
+#include "source/mysql/key_bound.hpp"
+#include "source/mysql/row_values.hpp"
+#include "source/mysql/state_identity.hpp"
+
+namespace pgrepl {
+namespace {
+
+using mysql::StateIdentity;
+using mysql::TlsMode;
+
+mysql::ConnectOptions options(const std::string& url) { return mysql::parse_options(core::parse_source_url(url).url); }
+
+TEST(MysqlOptions, hosts_ports_and_databases) {
+    mysql::ConnectOptions const parsed = options("mariadb://u:p@a,b:3307,[::1]:3308/one,two");
+    ASSERT_EQ(parsed.hosts.size(), 3U);
+    EXPECT_EQ(parsed.hosts[0].text(), "a:3306");
+    EXPECT_EQ(parsed.hosts[1].text(), "b:3307");
+    EXPECT_EQ(parsed.hosts[2].text(), "[::1]:3308");
+    EXPECT_EQ(parsed.hosts[2].host, "::1");
+    EXPECT_EQ(parsed.databases, (std::vector<std::string>{"one", "two"}));
+    EXPECT_TRUE(options("mysql://u@h").databases.empty());
+}
+
+TEST(MysqlOptions, tls_is_what_the_parameters_say) {
+    EXPECT_EQ(options("mysql://u@h/d").tls, TlsMode::kPrefer);
+    EXPECT_EQ(options("mysql://u@h/d?sslmode=require").tls, TlsMode::kRequire);
+    EXPECT_EQ(options("mysql://u@h/d?sslrootcert=/ca.pem").tls, TlsMode::kVerifyFull);
+    EXPECT_EQ(options("mysql://u@h/d?sslfingerprint=" + std::string(40, 'a')).tls, TlsMode::kFingerprint);
+}
+
+TEST(MysqlOptions, what_would_weaken_tls_unseen_is_refused) {
+    for (const char* url : {"mysql://u@h/d?sslmode=yes", "mysql://u@h/d?ssl-mode=require",
+                            "mysql://u@h/d?sslmode=require&sslrootcert=/ca", "mysql://u@h/d?sslfingerprint=12",
+                            "mysql://u@h/d?sslfingerprint=zz"}) {
+        EXPECT_THROW(options(url), core::SourceError) << url;
+    }
+}
+
+bool reached(const std::string& held, const std::string& mark) {
+    return mysql::holds_all_of(StateIdentity::parse(held), StateIdentity::parse(mark));
+}
+bool same(const std::string& a, const std::string& b) {
+    return mysql::is_same_state(StateIdentity::parse(a), StateIdentity::parse(b));
+}
+
+TEST(MysqlPosition, text_survives_parsing) {
+    for (const char* text : {"mysql server=u gtid=u:1-5,v:tag:1-3", "mariadb server=x gtid=0-1-5 binlog=b.000001:330",
+                             "mysql server=u gtid=u:1-5 moment=00ff", "mariadb server=x moment=1"}) {
+        EXPECT_EQ(StateIdentity::parse(text).to_text(), text);
+    }
+    EXPECT_THROW(StateIdentity::parse("sqlite x=1"), core::SourceError);
+    EXPECT_THROW(StateIdentity::parse(""), core::SourceError);
+}
+
+TEST(MysqlPosition, sets_of_mysql_are_compared_by_inclusion) {
+    EXPECT_TRUE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:1-5"));
+    EXPECT_TRUE(reached("mysql server=u gtid=u:1-9:20-30,v:1", "mysql server=u gtid=u:3-5:25"));
+    EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:1-10"));
+    EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:1-9,v:1"));
+    EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:t:1-2"));
+    EXPECT_TRUE(reached("mysql server=u gtid=u:1-9:t:1-2", "mysql server=u gtid=u:t:1-2"));
+}
+
+TEST(MysqlPosition, domains_of_mariadb_are_compared_one_by_one) {
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9,1-1-4 binlog=b:2", "mariadb server=s gtid=0-2-8 binlog=b:1"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9 binlog=b:1", "mariadb server=s gtid=0-1-9,1-1-1 binlog=b:2"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9 binlog=b:2", "mariadb server=other gtid=0-1-8 binlog=b:1"));
+}
+
+TEST(MysqlPosition, a_moment_is_nobody_elses_state) {
+    EXPECT_FALSE(same("mysql server=u gtid=u:1-5 moment=1", "mysql server=u gtid=u:1-5"));
+    EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:1-5 moment=1"));
+    EXPECT_TRUE(reached("mysql server=u gtid=u:1-9 moment=1", "mysql server=u gtid=u:1-5"));
+    EXPECT_TRUE(reached("mysql server=u moment=1", "mysql server=u moment=1"));
+    EXPECT_FALSE(same("mysql server=u gtid=u:1-5", "mysql server=v gtid=u:1-5"));
+    EXPECT_TRUE(same("mariadb server=s gtid=0-1-5 binlog=a:1", "mariadb server=s gtid=0-1-5 binlog=b:330"));
+}
+
+TEST(MysqlBounds, literals_hold_nothing_but_values) {
+    mysql::KeyPart number;
+    mysql::KeyPart text;
+    text.form = mysql::BoundForm::kText;
+    text.charset = "latin1";
+    mysql::KeyPart moment;
+    moment.form = mysql::BoundForm::kQuoted;
+    std::vector<mysql::KeyPart> const key = {number, text, moment};
+    std::string const bound = mysql::join_bound(
+        {mysql::number_bound("-5"), mysql::bytes_bound("a'\xff"), mysql::quoted_bound("2024-01-31 10:00:00")});
+    std::vector<std::string> const parts = mysql::parse_bound(bound, key);
+    ASSERT_EQ(parts.size(), 3U);
+    EXPECT_EQ(mysql::literal_of(parts[0], number), "-5");
+    EXPECT_EQ(mysql::literal_of(parts[1], text), "_latin1 x'6127FF'");
+    EXPECT_EQ(mysql::literal_of(parts[2], moment), "'2024-01-31 10:00:00'");
+    EXPECT_EQ(mysql::parse_bound("n:7", key).size(), 1U);
+    EXPECT_TRUE(mysql::parse_bound("", key).empty());
+    for (const char* bad : {"n:", "n:1 OR 1", "x:61", "n:1,x:6", "n:1,x:zz", "n:1,n:2", "n:1,x:61,s:61,n:4", "5"}) {
+        EXPECT_THROW(mysql::parse_bound(bad, key), core::SourceError) << bad;
+    }
+    EXPECT_THROW(mysql::literal_of(mysql::quoted_bound("x' OR '1"), moment), core::SourceError);
+}
+
+std::string time_text(std::initializer_list<unsigned char> bytes, unsigned fraction) {
+    char text[mysql::kMostTimeText];
+    return {text, static_cast<std::size_t>(mysql::print_time(bytes.begin(), fraction, text) - text)};
+}
+
+TEST(MysqlValues, times_have_a_sign_and_any_hours) {
+    EXPECT_EQ(time_text({0}, 0), "00:00:00");
+    EXPECT_EQ(time_text({8, 1, 34, 0, 0, 0, 22, 59, 59}, 2), "-838:59:59.00");
+    EXPECT_EQ(time_text({12, 0, 0, 0, 0, 0, 1, 2, 3, 64, 226, 1, 0}, 6), "01:02:03.123456");
+}
+
+TEST(MysqlValues, sets_and_zero_filled_numbers) {
+    core::Arena arena;
+    EXPECT_EQ(mysql::without_leading_zeros("-0001.50", arena), "-1.50");
+    EXPECT_EQ(mysql::without_leading_zeros("0000", arena), "0");
+    EXPECT_EQ(mysql::without_leading_zeros("000.5", arena), "0.5");
+    EXPECT_EQ(mysql::label_array("", arena).length, 1U);
+    EXPECT_EQ(mysql::label_array("a,b", arena).length, 3U);
+    EXPECT_EQ(mysql::label_array(5, {"x", "y", ""}, arena).payload.tokens[0].length, 2U);
+}
+
+}  // namespace
+}  // namespace pgrepl
