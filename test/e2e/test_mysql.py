@@ -170,7 +170,7 @@ def test_what_is_wrong_with_the_server_is_said(cluster, server, shop):
     assert "Access denied" in refusal(server.url(shop, password=secret))
     assert "nothing_here" in refusal(server.url("nothing_here"))
     assert "absent" in refusal(server.url(shop), include_tables=["absent"])
-    assert "not supported yet" in refusal(server.url(shop), mode="continuous")
+    assert "not supported for MySQL" in refusal(server.url(shop), mode="continuous")
     stopped = server.url(shop).replace(f":{server.port}/", ":1/")
     assert ":1" in refusal(stopped)
     assert cluster.status("wrong") is None
