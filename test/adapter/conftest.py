@@ -1,5 +1,6 @@
 """Fixtures of the adapter tests: both kinds of server, and the adapter behind its driver program."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("PGREPL_BUILD", ROOT / "build"))  # another build: with sanitizers
 sys.path.insert(0, str(ROOT / "test/servers"))
 
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer  # noqa: E402
@@ -19,7 +21,7 @@ class Adapter:
 
     @staticmethod
     def command(url, *arguments):
-        return [str(ROOT / "build/adapter_driver"), str(ROOT / "build/pg_replicator_mysql.so"), url,
+        return [str(BUILD / "adapter_driver"), str(BUILD / "pg_replicator_mysql.so"), url,
                 *map(str, arguments)]
 
     def call(self, *arguments, url=None):

@@ -49,11 +49,12 @@ std::optional<std::pair<Wide, Wide>> integer_extent(Connection& connection, cons
     if (!first || !last) {
         return std::nullopt;
     }
-    auto const extent = std::minmax(parse_wide(*first), parse_wide(*last));
-    if (extent.first == extent.second) {
+    Wide const begin = parse_wide(*first);
+    Wide const end = parse_wide(*last);
+    if (begin == end) {
         return std::nullopt;
     }
-    return std::pair<Wide, Wide>(extent);
+    return std::pair(std::min(begin, end), std::max(begin, end));
 }
 
 /// A bound behind which, in the key's order, the values above `value` are (below, if the key descends).

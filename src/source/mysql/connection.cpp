@@ -80,7 +80,7 @@ void refuse_local_files(MYSQL* handle) {
 
 }  // namespace
 
-thread_local Connection* Connection::current_ = nullptr;
+thread_local Connection* Connection::serving = nullptr;
 
 Connection::Connection(const ConnectOptions& options, const std::string& password, int connect_timeout_ms,
                        core::Interrupts& interrupts)
@@ -223,11 +223,11 @@ std::optional<std::string> Connection::query_value(std::string_view sql, std::st
 /// Called by the driver whenever it would block. `timeout` is not to be trusted: seconds with TLS, milliseconds
 /// without (3.3).
 int Connection::on_wait(my_socket socket, my_bool is_read, int /*timeout*/) {
-    if (current_ == nullptr) {
+    if (serving == nullptr) {
         errno = EINTR;  // a handle that is being closed: nothing of it is worth a wait
         return -1;
     }
-    return current_->wait(socket, is_read != 0);
+    return serving->wait(socket, is_read != 0);
 }
 
 int Connection::wait(my_socket socket, bool for_reading) noexcept {

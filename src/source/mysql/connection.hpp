@@ -51,13 +51,13 @@ class Connection {
     /// Makes this connection the one that the driver's wait callback serves: the callback has no user data.
     class Turn {
       public:
-        explicit Turn(Connection& connection) noexcept : before_(current_) {
-            current_ = &connection;
+        explicit Turn(Connection& connection) noexcept : before_(serving) {
+            serving = &connection;
             connection.begin_wait();
         }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
-        ~Turn() { current_ = before_; }
+        ~Turn() { serving = before_; }
 
       private:
         Connection* before_;
@@ -77,7 +77,7 @@ class Connection {
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);
 
-    static thread_local Connection* current_;
+    static thread_local Connection* serving;
 
     core::Interrupts& interrupts_;
     int connect_timeout_ms_;

@@ -100,7 +100,7 @@ std::string join_bound(const std::vector<std::string>& parts) {
 }
 
 std::string literal_of(const std::string& part, const KeyPart& key) {
-    std::string const value = part.substr(2);
+    std::string value = part.substr(2);
     switch (key.form) {
         case BoundForm::kNumber:
         case BoundForm::kReal:

@@ -31,7 +31,10 @@ std::string condition(const TableShape& shape, const std::vector<std::string>& b
         alternatives += inclusive ? "= " : " ";
         alternatives += literal;
         alternatives += ')';
-        equal += column + " = " + literal + " AND ";
+        equal += column;
+        equal += " = ";
+        equal += literal;
+        equal += " AND ";
     }
     return "(" + alternatives + ")";
 }
