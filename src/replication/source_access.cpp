@@ -88,6 +88,11 @@ void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid rol
         return;
     }
     check_hosts(url);
+    if (url.query.contains("sslrootcert") && !reads_server_files(role)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to name a certificate file",
+                           "sslrootcert is read by the database server.",
+                           "Have a superuser grant pg_read_server_files to the role.");
+    }
     if (has_password_reference(url)) {
         if (!reads_server_files(role)) {
             throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to refer to a password",

@@ -178,6 +178,21 @@ def test_what_is_wrong_with_the_server_is_said(cluster, server, shop):
     assert ("connection", True) in checks and ("targets", True) in checks and ("encryption", False) in checks
 
 
+def test_a_role_without_rights_names_no_file_of_the_server(cluster, server, shop):
+    cluster.query("CREATE ROLE visitor; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO visitor; GRANT CREATE ON DATABASE postgres TO visitor")
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE visitor")
+        for url in (server.url(shop, parameters="sslrootcert=/etc/passwd"), f"mysql://replicator@127.0.0.1:{server.port}/shop?passfile=/etc/passwd",
+                    f"mysql://replicator:file:/etc/passwd@127.0.0.1:{server.port}/shop", f"mysql://replicator:env:PATH@127.0.0.1:{server.port}/shop",
+                    f"mysql://replicator@127.0.0.1:{server.port}/shop"):
+            with pytest.raises(psycopg2.Error) as refused:
+                cursor.execute("SELECT replicator_init(%s, mode => 'once')", (url,))
+            assert refused.value.pgcode in ("42501", "2F003"), url
+    connection.close()
+    cluster.query("DROP OWNED BY visitor; DROP ROLE visitor")
+
+
 def test_a_server_that_is_away_is_waited_for(cluster, server, shop, mysql_source):
     mysql_source(shop, "away")
     cluster.wait_for_copy("away")
