@@ -61,8 +61,8 @@ class SqlError : public std::exception {
 /// The one mapping from a source's error to SQL.
 SqlError to_sql_error(const core::SourceError& error);
 
-/// Keeps the text of the running statement, and the context of its errors, out of the server's log until the SQL function
-/// that is being called returns or fails.
+/// Keeps the text of the running statement, and the context of its errors, out of the server's log until the SQL
+/// function that is being called returns or fails.
 inline void hide_statement_in_log() noexcept;
 
 /// The SQLSTATE's five characters.

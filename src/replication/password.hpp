@@ -11,7 +11,8 @@ namespace pgrepl::replication {
 /// Whether the URL says where its password is. Reading it needs the rights of pg_read_server_files.
 bool has_password_reference(const core::SourceUrl& url);
 
-/// The password that the reference of `url` leads to. Throws SqlError if there is none; its text never quotes what was read.
+/// The password that the reference of `url` leads to. Throws SqlError if there is none; its text never quotes what was
+/// read.
 std::string read_password(const core::SourceUrl& url);
 
 }  // namespace pgrepl::replication

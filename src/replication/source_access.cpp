@@ -128,8 +128,7 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
     const core::Adapter& adapter = pg::load_adapter(config.kind);
     core::SourceConfig source;
     source.url = core::parse_source_url(config.url).url;
-    source.password =
-        has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
+    source.password = has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
     source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();
     source.scratch_directory = scratch;
