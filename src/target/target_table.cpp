@@ -118,6 +118,11 @@ TargetName second_pass_name(std::int32_t table_id) { return {"replicator", "seco
 void create_staging(std::int32_t table_id, Oid owner) {
     TargetName const staging = staging_name(table_id);
     create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
+    // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
+    // matters.
+    pg::execute("ALTER TABLE " + staging.sql() +
+                " ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0, "
+                "ALTER COLUMN _synced_at SET STATISTICS 0");
     create_seen_table(seen_name(table_id), owner);
     pg::execute("INSERT INTO " + staging.sql() + kMarkerRow);
 }
