@@ -3,6 +3,7 @@
 #include "api/entry.hpp"
 #include "api/preflight.hpp"
 #include "api/source_arguments.hpp"
+#include "catalog/source_state.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/spi.hpp"
@@ -72,6 +73,7 @@ Datum alter(FunctionCallInfo fcinfo) {
         check_schema_may_change(config, arguments);
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
+        catalog::lock_state(config.id);
         context.worker_pid = catalog::worker_pid(config.id);
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||

@@ -9,6 +9,7 @@
 #include "api/entry.hpp"
 #include "api/source_arguments.hpp"
 #include "api/table_arguments.hpp"
+#include "catalog/source_state.hpp"
 
 namespace pgrepl::api {
 
@@ -30,6 +31,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 
 Datum resync(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
+        catalog::lock_state(config.id);
         catalog::set_table_state(require_replicated(config, name).id, "pending", "");
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
@@ -46,6 +48,7 @@ Datum pause_table(FunctionCallInfo fcinfo) {
 Datum resume_table(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resume_table",
                     [](const catalog::SourceConfig& config, const std::string& name) {
+                        catalog::lock_state(config.id);
                         catalog::set_table_paused(require_replicated(config, name).id, false);
                         catalog::request_sync(config.id);
                     });
@@ -62,6 +65,7 @@ void change_list(std::vector<std::string>& patterns, const std::string& name, bo
 /// Writes the changed filters, and registers what they select.
 void save_filters(const catalog::SourceConfig& config) {
     catalog::update_source(config);
+    catalog::lock_state(config.id);
     discover_and_register(config);
     catalog::request_sync(config.id);
 }

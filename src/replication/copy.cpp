@@ -102,9 +102,10 @@ bool Copy::resume(const core::Position& position) {
 void Copy::begin(bool durable) {
     {
         pg::Transaction transaction;
-        catalog::take_requests(context_.source_id, context_.generation);
-        // A change that was made before a request that we are going to serve must be seen.
+        // A change that was made before a request that we are going to serve must be seen. Rows are locked in one order
+        // everywhere: source, source_state, source_table.
         config_ = require_same_source();
+        catalog::take_requests(context_.source_id, context_.generation);
         transaction.commit();
     }
     TimestampTz const read_at = GetCurrentTimestamp();
@@ -159,6 +160,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
     worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
 
     pg::Transaction transaction;
+    catalog::lock_state(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {
         if (copier_->find(tables[i].name) == nullptr) {
             continue;  // registration has said that it is no longer at the source
