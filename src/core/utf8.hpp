@@ -1,7 +1,8 @@
 #pragma once
-// Whether bytes are well-formed UTF-8 (RFC 3629): for names and paths, which become PostgreSQL text.
+// UTF-8 (RFC 3629): whether bytes are well-formed, for names and paths, which become PostgreSQL text; and writing it.
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "core/postgres_free.hpp"
@@ -42,6 +43,27 @@ inline bool is_utf8(std::string_view text) noexcept {
         i += length;
     }
     return true;
+}
+
+/// Writes a character (no surrogate, at most U+10FFFF) in one to four bytes; returns the end.
+inline char* put_utf8(std::uint32_t character, char* out) noexcept {
+    auto const put = [&](std::uint32_t byte) { *out++ = static_cast<char>(byte); };
+    if (character < 0x80) {
+        put(character);
+    } else if (character < 0x800) {
+        put(0xC0 | character >> 6);
+        put(0x80 | (character & 0x3F));
+    } else if (character < 0x10000) {
+        put(0xE0 | character >> 12);
+        put(0x80 | (character >> 6 & 0x3F));
+        put(0x80 | (character & 0x3F));
+    } else {
+        put(0xF0 | character >> 18);
+        put(0x80 | (character >> 12 & 0x3F));
+        put(0x80 | (character >> 6 & 0x3F));
+        put(0x80 | (character & 0x3F));
+    }
+    return out;
 }
 
 }  // namespace pgrepl::core

@@ -288,22 +288,7 @@ class Parser {
             }
             character = 0x10000 + ((character - 0xD800) << 10) + (low - 0xDC00);
         }
-        auto const put = [&](std::uint32_t byte) { *out++ = static_cast<char>(byte); };
-        if (character < 0x80) {
-            put(character);
-        } else if (character < 0x800) {
-            put(0xC0 | character >> 6);
-            put(0x80 | (character & 0x3F));
-        } else if (character < 0x10000) {
-            put(0xE0 | character >> 12);
-            put(0x80 | (character >> 6 & 0x3F));
-            put(0x80 | (character & 0x3F));
-        } else {
-            put(0xF0 | character >> 18);
-            put(0x80 | (character >> 12 & 0x3F));
-            put(0x80 | (character >> 6 & 0x3F));
-            put(0x80 | (character & 0x3F));
-        }
+        out = core::put_utf8(character, out);
         return true;
     }
 

@@ -1,13 +1,12 @@
-// Discovery from information_schema: one question for the tables, the columns, the unique keys, and MariaDB's
-// json_valid() checks each, whatever the number of tables.
+// What is read of a table, and as what, from its description.
 
 #include "source/mysql/table_shape.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <map>
 #include <utility>
+
+#include "source/mysql/information_schema.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -19,56 +18,6 @@ constexpr std::string_view kDoing = "read the tables' descriptions at";
 constexpr std::string_view kSystemDatabases = "'mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo'";
 /// Engines whose tables a transaction sees in one state.
 constexpr std::array<std::string_view, 4> kSnapshotEngines{"InnoDB", "ROCKSDB", "TokuDB", "XPAND"};
-
-using Name = std::pair<std::string, std::string>;  // database, table
-
-std::string text_of(const TextRow& row, std::size_t column) { return row[column].value_or(""); }
-
-std::uint64_t number_of(const TextRow& row, std::size_t column) {
-    std::uint64_t number = 0;
-    if (row[column]) {
-        std::from_chars(row[column]->data(), row[column]->data() + row[column]->size(), number);
-    }
-    return number;
-}
-
-struct ColumnRow {
-    std::string name;
-    bool nullable = false;
-    std::string data_type;
-    std::string column_type;
-    std::string charset;
-    std::string collation;
-    std::uint64_t fraction = 0;
-    std::string extra;
-    std::string generation;
-};
-
-struct IndexPart {
-    std::string column;
-    bool descending = false;
-    bool usable = true;  ///< a whole column, not a prefix or an expression
-    bool nullable = false;
-};
-
-struct IndexRow {
-    std::string name;
-    bool ordered = true;  ///< a b-tree; not a hash
-    std::vector<IndexPart> parts;
-};
-
-struct TableRow {
-    std::string type;
-    std::string engine;
-    std::optional<std::uint64_t> rows;
-    std::uint64_t bytes = 0;
-    std::uint64_t row_bytes = 0;
-    bool partitioned = false;
-    std::string comment;
-    std::vector<ColumnRow> columns;
-    std::vector<IndexRow> indexes;
-    std::vector<std::string> json_columns;  ///< MariaDB: with a json_valid() check, quoted
-};
 
 /// The labels of enum('a','b''c') or set(…).
 std::vector<std::string> parse_labels(const std::string& column_type) {
@@ -174,7 +123,7 @@ std::string kind_name(const TableRow& table) {
 
 class ShapeBuilder {
   public:
-    ShapeBuilder(const Name& name, const TableRow& table, Charsets& charsets)
+    ShapeBuilder(const TableKey& name, const TableRow& table, Charsets& charsets)
         : name_(name), table_(table), charsets_(charsets) {}
 
     TableShape build() {
@@ -310,9 +259,7 @@ class ShapeBuilder {
             }
         }
         if (best == nullptr) {
-            unsupported(
-                "it has no primary key, and no unique key of whole columns that are NOT NULL: give it one, or "
-                "name the columns that identify its rows by the rule \"keys\"");
+            unsupported("it has no primary key, and no unique key of whole columns that are NOT NULL: give it one");
             return;
         }
         shape_.index = best->name;
@@ -341,137 +288,21 @@ class ShapeBuilder {
         shape_.info.definition += " " + quote_identifier(part.column) + (part.descending ? " DESC" : "");
     }
 
-    const Name& name_;
+    const TableKey& name_;
     const TableRow& table_;
     Charsets& charsets_;
     TableShape shape_;
     std::string virtual_columns_;
 };
 
-class ShapeReader {
-  public:
-    ShapeReader(Connection& connection, Charsets& charsets, std::string database_filter, std::string table_filter)
-        : connection_(connection),
-          charsets_(charsets),
-          database_filter_(std::move(database_filter)),
-          table_filter_(std::move(table_filter)) {}
-
-    std::vector<TableShape> read() {
-        read_tables();
-        read_columns();
-        read_indexes();
-        if (connection_.is_mariadb()) {
-            read_json_checks();
-        }
-        std::vector<TableShape> shapes;
-        for (const auto& [name, table] : tables_) {
-            shapes.push_back(ShapeBuilder(name, table, charsets_).build());
-        }
-        return shapes;
+std::vector<TableShape> shapes_of(const TableDescriptions& tables, Charsets& charsets) {
+    std::vector<TableShape> shapes;
+    shapes.reserve(tables.size());
+    for (const auto& [name, table] : tables) {
+        shapes.push_back(ShapeBuilder(name, table, charsets).build());
     }
-
-  private:
-    [[nodiscard]] std::string filter(const std::string& schema_column = "TABLE_SCHEMA") const {
-        return " WHERE " + schema_column + database_filter_ +
-               (table_filter_.empty() ? "" : " AND TABLE_NAME" + table_filter_);
-    }
-    TableRow* find(const TextRow& row) {
-        auto const found = tables_.find({text_of(row, 0), text_of(row, 1)});
-        return found == tables_.end() ? nullptr : &found->second;
-    }
-
-    void read_tables() {
-        std::string const sql =
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, "
-            "CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES" +
-            filter() + " AND TABLE_TYPE <> 'TEMPORARY'";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
-            TableRow& table = tables_[{text_of(row, 0), text_of(row, 1)}];
-            table.type = text_of(row, 2);
-            table.engine = text_of(row, 3);
-            if (row[4]) {
-                table.rows = number_of(row, 4);
-            }
-            table.bytes = number_of(row, 5);
-            table.row_bytes = number_of(row, 6);
-            table.partitioned = text_of(row, 7).find("partitioned") != std::string::npos;
-            table.comment = text_of(row, 8);
-        }
-    }
-
-    void read_columns() {
-        std::string const sql =
-            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, "
-            "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS" +
-            filter() + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
-            TableRow* const table = find(row);
-            if (table == nullptr) {
-                continue;
-            }
-            table->columns.push_back({.name = text_of(row, 2),
-                                      .nullable = text_of(row, 3) == "YES",
-                                      .data_type = text_of(row, 4),
-                                      .column_type = text_of(row, 5),
-                                      .charset = text_of(row, 6),
-                                      .collation = text_of(row, 7),
-                                      .fraction = number_of(row, 8),
-                                      .extra = text_of(row, 9),
-                                      .generation = text_of(row, 10)});
-        }
-    }
-
-    void read_indexes() {
-        // An index that the optimiser must not see cannot be asked for either.
-        std::string usable = "'YES'";
-        std::string expression = "NULL";
-        if (connection_.is_mariadb() && connection_.version() >= 100600) {
-            usable = "IF(IGNORED = 'YES', 'NO', 'YES')";
-        } else if (!connection_.is_mariadb() && connection_.version() >= 80013) {
-            usable = "IS_VISIBLE";
-            expression = "EXPRESSION";
-        }
-        std::string const sql =
-            "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, COLLATION, SUB_PART, NULLABLE, INDEX_TYPE, " +
-            expression + " FROM information_schema.STATISTICS" + filter() + " AND NON_UNIQUE = 0 AND " + usable +
-            " = 'YES' ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
-            TableRow* const table = find(row);
-            if (table == nullptr) {
-                continue;
-            }
-            std::string const name = text_of(row, 2);
-            if (table->indexes.empty() || table->indexes.back().name != name) {
-                table->indexes.push_back({.name = name, .ordered = text_of(row, 7) == "BTREE", .parts = {}});
-            }
-            table->indexes.back().parts.push_back({.column = text_of(row, 3),
-                                                   .descending = text_of(row, 4) == "D",
-                                                   .usable = row[3] && !row[5] && !row[8],
-                                                   .nullable = text_of(row, 6) == "YES"});
-        }
-    }
-
-    /// MariaDB's JSON is LONGTEXT with the check that the type's name puts on it.
-    void read_json_checks() {
-        constexpr std::string_view kBegin = "json_valid(";
-        std::string const sql =
-            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS" +
-            filter("CONSTRAINT_SCHEMA") + " AND CHECK_CLAUSE LIKE 'json_valid(%'";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
-            TableRow* const table = find(row);
-            std::string const clause = text_of(row, 2);
-            if (table != nullptr && clause.starts_with(kBegin) && clause.ends_with(')')) {
-                table->json_columns.push_back(clause.substr(kBegin.size(), clause.size() - kBegin.size() - 1));
-            }
-        }
-    }
-
-    Connection& connection_;
-    Charsets& charsets_;
-    std::string database_filter_;
-    std::string table_filter_;
-    std::map<Name, TableRow> tables_;
-};
+    return shapes;
+}
 
 void check_databases(Connection& connection, const std::vector<std::string>& databases) {
     for (const std::string& database : databases) {
@@ -499,12 +330,13 @@ std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
         }
         filter += ")";
     }
-    return ShapeReader(connection, charsets, filter, "").read();
+    return shapes_of(read_descriptions(connection, filter, ""), charsets);
 }
 
 std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name) {
-    std::vector<TableShape> shapes =
-        ShapeReader(connection, charsets, " = " + quote_text(name.database), " = " + quote_text(name.table)).read();
+    TableDescriptions const found =
+        read_descriptions(connection, " = " + quote_text(name.database), " = " + quote_text(name.table));
+    std::vector<TableShape> shapes = shapes_of(found, charsets);
     for (TableShape& shape : shapes) {
         if (shape.info.name == name) {  // the server may have compared without regard to case
             return std::move(shape);

@@ -1,0 +1,146 @@
+// The questions to information_schema.
+
+#include "source/mysql/information_schema.hpp"
+
+#include <charconv>
+
+namespace pgrepl::mysql {
+namespace {
+
+constexpr std::string_view kDoing = "read the tables' descriptions at";
+
+std::string text_of(const TextRow& row, std::size_t column) { return row[column].value_or(""); }
+
+std::uint64_t number_of(const TextRow& row, std::size_t column) {
+    std::uint64_t number = 0;
+    if (row[column]) {
+        std::from_chars(row[column]->data(), row[column]->data() + row[column]->size(), number);
+    }
+    return number;
+}
+
+class Reader {
+  public:
+    Reader(Connection& connection, const std::string& database_filter, const std::string& table_filter)
+        : connection_(connection), database_filter_(database_filter), table_filter_(table_filter) {}
+
+    TableDescriptions read() {
+        read_tables();
+        read_columns();
+        read_indexes();
+        if (connection_.is_mariadb()) {
+            read_json_checks();
+        }
+        return std::move(tables_);
+    }
+
+  private:
+    [[nodiscard]] std::string filter(const std::string& schema_column = "TABLE_SCHEMA") const {
+        return " WHERE " + schema_column + database_filter_ +
+               (table_filter_.empty() ? "" : " AND TABLE_NAME" + table_filter_);
+    }
+    TableRow* find(const TextRow& row) {
+        auto const found = tables_.find({text_of(row, 0), text_of(row, 1)});
+        return found == tables_.end() ? nullptr : &found->second;
+    }
+
+    void read_tables() {
+        std::string const sql =
+            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, "
+            "CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES" +
+            filter() + " AND TABLE_TYPE <> 'TEMPORARY'";
+        for (const TextRow& row : connection_.query(sql, kDoing)) {
+            TableRow& table = tables_[{text_of(row, 0), text_of(row, 1)}];
+            table.type = text_of(row, 2);
+            table.engine = text_of(row, 3);
+            if (row[4]) {
+                table.rows = number_of(row, 4);
+            }
+            table.bytes = number_of(row, 5);
+            table.row_bytes = number_of(row, 6);
+            table.partitioned = text_of(row, 7).find("partitioned") != std::string::npos;
+            table.comment = text_of(row, 8);
+        }
+    }
+
+    void read_columns() {
+        std::string const sql =
+            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, "
+            "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS" +
+            filter() + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
+        for (const TextRow& row : connection_.query(sql, kDoing)) {
+            TableRow* const table = find(row);
+            if (table == nullptr) {
+                continue;
+            }
+            table->columns.push_back({.name = text_of(row, 2),
+                                      .nullable = text_of(row, 3) == "YES",
+                                      .data_type = text_of(row, 4),
+                                      .column_type = text_of(row, 5),
+                                      .charset = text_of(row, 6),
+                                      .collation = text_of(row, 7),
+                                      .fraction = number_of(row, 8),
+                                      .extra = text_of(row, 9),
+                                      .generation = text_of(row, 10)});
+        }
+    }
+
+    void read_indexes() {
+        // An index that the optimiser must not see cannot be asked for either.
+        std::string usable = "'YES'";
+        std::string expression = "NULL";
+        if (connection_.is_mariadb() && connection_.version() >= 100600) {
+            usable = "IF(IGNORED = 'YES', 'NO', 'YES')";
+        } else if (!connection_.is_mariadb() && connection_.version() >= 80013) {
+            usable = "IS_VISIBLE";
+            expression = "EXPRESSION";
+        }
+        std::string const sql =
+            "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, COLLATION, SUB_PART, NULLABLE, INDEX_TYPE, " +
+            expression + " FROM information_schema.STATISTICS" + filter() + " AND NON_UNIQUE = 0 AND " + usable +
+            " = 'YES' ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX";
+        for (const TextRow& row : connection_.query(sql, kDoing)) {
+            TableRow* const table = find(row);
+            if (table == nullptr) {
+                continue;
+            }
+            std::string const name = text_of(row, 2);
+            if (table->indexes.empty() || table->indexes.back().name != name) {
+                table->indexes.push_back({.name = name, .ordered = text_of(row, 7) == "BTREE", .parts = {}});
+            }
+            table->indexes.back().parts.push_back({.column = text_of(row, 3),
+                                                   .descending = text_of(row, 4) == "D",
+                                                   .usable = row[3] && !row[5] && !row[8],
+                                                   .nullable = text_of(row, 6) == "YES"});
+        }
+    }
+
+    /// MariaDB's JSON is LONGTEXT with the check that the type's name puts on it.
+    void read_json_checks() {
+        constexpr std::string_view kBegin = "json_valid(";
+        std::string const sql =
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS" +
+            filter("CONSTRAINT_SCHEMA") + " AND CHECK_CLAUSE LIKE 'json_valid(%'";
+        for (const TextRow& row : connection_.query(sql, kDoing)) {
+            TableRow* const table = find(row);
+            std::string const clause = text_of(row, 2);
+            if (table != nullptr && clause.starts_with(kBegin) && clause.ends_with(')')) {
+                table->json_columns.push_back(clause.substr(kBegin.size(), clause.size() - kBegin.size() - 1));
+            }
+        }
+    }
+
+    Connection& connection_;
+    const std::string& database_filter_;
+    const std::string& table_filter_;
+    TableDescriptions tables_;
+};
+
+}  // namespace
+
+TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
+                                    const std::string& table_condition) {
+    return Reader(connection, database_condition, table_condition).read();
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,61 @@
+#pragma once
+// Tables as information_schema describes them, before anything is made of it.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "source/mysql/connection.hpp"
+
+namespace pgrepl::mysql {
+
+struct ColumnRow {
+    std::string name;
+    bool nullable = false;
+    std::string data_type;
+    std::string column_type;
+    std::string charset;
+    std::string collation;
+    std::uint64_t fraction = 0;
+    std::string extra;
+    std::string generation;
+};
+
+struct IndexPart {
+    std::string column;
+    bool descending = false;
+    bool usable = true;  ///< a whole column, not a prefix or an expression
+    bool nullable = false;
+};
+
+struct IndexRow {
+    std::string name;
+    bool ordered = true;  ///< a b-tree; not a hash
+    std::vector<IndexPart> parts;
+};
+
+struct TableRow {
+    std::string type;
+    std::string engine;
+    std::optional<std::uint64_t> rows;
+    std::uint64_t bytes = 0;
+    std::uint64_t row_bytes = 0;
+    bool partitioned = false;
+    std::string comment;
+    std::vector<ColumnRow> columns;
+    std::vector<IndexRow> indexes;
+    std::vector<std::string> json_columns;  ///< MariaDB: with a json_valid() check, quoted
+};
+
+using TableKey = std::pair<std::string, std::string>;  ///< database, table
+using TableDescriptions = std::map<TableKey, TableRow>;
+
+/// The tables that meet both conditions, which begin with an operator; the second may be empty. One question for the
+/// tables, the columns, the unique keys, and MariaDB's json_valid() checks each, whatever the number of tables.
+TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
+                                    const std::string& table_condition);
+
+}  // namespace pgrepl::mysql
