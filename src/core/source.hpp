@@ -15,13 +15,14 @@
 
 #include "core/row_batch.hpp"
 #include "core/source_error.hpp"
+#include "core/stream.hpp"
 #include "core/table_name.hpp"
 #include "core/url.hpp"
 
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 3;
+constexpr std::uint32_t kAdapterAbiVersion = 4;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -50,12 +51,6 @@ struct SourceConfig {
     std::string scratch_directory;
 };
 
-/// A place in the source's log, or the identity of one state of a source without a log. Opaque text that only
-/// the adapter reads; kept in the catalog and shown to users.
-struct Position {
-    std::string text;
-};
-
 struct SourceInfo {
     std::string server_version;  ///< "SQLite 3.40.1", "MariaDB 10.11.6"
     std::string description;     ///< what a person should know: "WAL mode, UTF-16le, page size 4096"
@@ -74,6 +69,9 @@ struct TableInfo {
     std::vector<std::string> key_names;     ///< names of the key's columns; empty: rowid or no key
     std::string note;                       ///< what a user should know: "virtual generated column x left out"
     std::string definition;                 ///< changes whenever the table's structure does
+    /// What a stream must know of the table beyond what the log says; opaque text that only the adapter reads. Kept in
+    /// the catalog with the stream's position, so that old events are read with the old structure.
+    std::string structure;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;
@@ -147,6 +145,10 @@ struct SnapshotRequest {
     /// Take the state in a way that no writer at the source can end (a private copy where the source keeps no
     /// versions), whatever it costs. Asked for after a kStateLost.
     bool durable = false;
+    /// The log will mend what was read at different times: no read need agree with another, and none may keep a lock or
+    /// a transaction open for longer than a chunk. The position is that of low_mark() when it was taken; it can always
+    /// be joined while the log reaches back to it.
+    bool beside_log = false;
 };
 
 /// A source that is open. One per worker; not thread-safe.
@@ -165,12 +167,32 @@ class Source {
 
     virtual std::unique_ptr<Snapshot> open_snapshot(const SnapshotRequest& request) = 0;
 
+    // ---- a source with a log; the others throw kUnsupported ----
+
+    /// Every change in the log up to this position is seen by a read that begins later.
+    virtual Position low_mark() { throw_no_log(); }
+
+    /// Every change that a read which has ended has seen is in the log up to this position.
+    virtual Position high_mark() { throw_no_log(); }
+
+    /// The table as it is now; nothing if there is none of that name.
+    virtual std::optional<TableInfo> find_table(const TableName& /*name*/) { throw_no_log(); }
+
+    /// A stream of its own connection. At most one for each reader_id at a time.
+    virtual std::unique_ptr<ChangeStream> open_stream(const StreamRequest& /*request*/) { throw_no_log(); }
+
     /// Whether a target that holds `held` holds everything that the source held at `mark`. A source without a log can
     /// say so only if both are provably the same state.
     [[nodiscard]] virtual bool has_reached(const Position& held, const Position& mark) const = 0;
 
     /// Removes what earlier snapshots left in the scratch directory, except what belongs to `keep`.
     virtual void discard_snapshots(const Position& keep) = 0;
+
+  private:
+    [[noreturn]] static void throw_no_log() {
+        throw SourceError(SourceErrorKind::kUnsupported, 0, "this kind of source has no log of changes", false, {},
+                          "Use mode => 'periodic' or 'once'.");
+    }
 };
 
 /// What the factory of an adapter returns; static storage.

@@ -23,6 +23,8 @@ enum class SourceErrorKind {
     kUnreachable,       ///< network or disk trouble; likely to pass
     kReplaced,          ///< another file or server now has this name
     kStateLost,         ///< the state that a copy was reading is gone; the copy starts over
+    kPositionLost,      ///< the source's log no longer reaches back to the position
+    kDiverged,          ///< the source's log never held the position: another history
     kTableChanged,      ///< the table's structure differs from the one discovered
     kUnsupported,       ///< a feature of the source that we do not handle; says which
     kInvalidValue,      ///< one value cannot be represented; the row is set aside

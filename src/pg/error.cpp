@@ -51,6 +51,8 @@ int sqlstate_of(core::SourceErrorKind kind) {
             return ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
         case Kind::kReplaced:
         case Kind::kStateLost:
+        case Kind::kPositionLost:
+        case Kind::kDiverged:
         case Kind::kTableChanged:
             return ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
         case Kind::kUnsupported:

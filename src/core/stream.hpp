@@ -1,0 +1,140 @@
+#pragma once
+// Change capture: what an adapter reads from its source's log, and in which form it hands it over.
+//
+// A stream begins behind a position and gives every later change of the tables that it follows, in the order of the
+// log. Only transactions that the source has committed are given. A transaction is applied as a whole; one that does
+// not fit into a batch comes in several, and only the batch with its end has a position behind it.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/row_batch.hpp"
+#include "core/source_error.hpp"
+#include "core/table_name.hpp"
+
+namespace pgrepl::core {
+
+/// A place in the source's log, or the identity of one state of a source without a log. Opaque text that only
+/// the adapter reads; kept in the catalog and shown to users.
+struct Position {
+    std::string text;
+};
+
+enum class ChangeKind : std::uint8_t {
+    kInsert,  ///< one row
+    kUpdate,  ///< two rows: as it was, and behind it as it is
+    kDelete,  ///< one row, as it was
+};
+
+/// One change of one row.
+struct Change {
+    std::uint32_t table = 0;  ///< index into ChangeBatch::tables
+    ChangeKind kind = ChangeKind::kInsert;
+    std::uint32_t row = 0;  ///< index of its first row in that table's rows
+};
+
+/// A change of a table's structure or existence, as a statement in the log made it.
+struct SchemaChange {
+    enum class Kind : std::uint8_t {
+        kCreated,          ///< also by CREATE TABLE … SELECT: its rows are there already, or come behind
+        kDropped,          ///<
+        kRenamed,          ///< `table` is now `renamed_to`
+        kTruncated,        ///< all rows are gone; the structure stays
+        kAltered,          ///< columns, types, keys or the rows themselves may be others now
+        kDatabaseDropped,  ///< all tables of database `table.database`
+    };
+
+    Kind kind = Kind::kAltered;
+    TableName table;
+    TableName renamed_to;
+    std::string statement;  ///< as the log has it, at most 1,000 bytes of it, without secrets; UTF-8
+};
+
+/// Rows of one table with one structure.
+struct StreamedRows {
+    TableName table;
+    std::shared_ptr<const RowLayout> layout;  ///< the same object as long as the structure is the same
+    RowBatch rows;
+};
+
+/// A change of which some value cannot be represented.
+struct UnreadableChange {
+    std::size_t change = 0;  ///< index into ChangeBatch::changes
+    SourceError error;
+};
+
+/// What one read() gives. Filled by the adapter, then only read.
+struct ChangeBatch {
+    std::deque<StreamedRows> tables;
+    std::vector<Change> changes;               ///< in the order of the log
+    std::vector<UnreadableChange> unreadable;  ///< by change
+    /// The changes that belong to complete transactions; those behind them begin (or go on with) one whose end comes in
+    /// a later batch.
+    std::size_t complete_changes = 0;
+    /// Behind the last complete transaction; empty if no transaction ended in this batch. It also moves when nothing
+    /// of the tables that are followed was changed.
+    Position position;
+    std::int64_t transactions = 0;    ///< that ended in this batch, also those without changes for us
+    std::int64_t commit_time_us = 0;  ///< of the last of them, at the source: microseconds since 1970 UTC; 0: unknown
+    /// Made behind all changes of this batch, by the last transactions of it; the batch ends with them, so that the
+    /// caller can call follow() before the next read().
+    std::vector<SchemaChange> schema_changes;
+    bool at_end_of_log = false;    ///< there was nothing more to read when the batch ended
+    std::uint64_t bytes_read = 0;  ///< of the log, for this batch
+
+    [[nodiscard]] bool transaction_open() const noexcept { return changes.size() > complete_changes; }
+
+    void clear() {
+        tables.clear();
+        changes.clear();
+        unreadable.clear();
+        complete_changes = 0;
+        position.text.clear();
+        transactions = 0;
+        commit_time_us = 0;
+        schema_changes.clear();
+        at_end_of_log = false;
+        bytes_read = 0;
+    }
+};
+
+/// How much one read() may put into a batch. One event of the log may exceed it.
+struct StreamLimits {
+    std::size_t changes = 10'000;
+    std::size_t bytes = 8 << 20;
+    int wait_ms = 500;  ///< for something to come, while nothing is in the batch and no transaction is open
+};
+
+/// A table that is followed.
+struct FollowedTable {
+    TableName name;
+    std::string structure;  ///< TableInfo::structure, as it was at the stream's position
+};
+
+struct StreamRequest {
+    Position position;            ///< begin behind it
+    std::uint32_t reader_id = 0;  ///< by which the source tells its readers apart: unique, and kept (MySQL: server_id)
+    std::vector<FollowedTable> tables;
+};
+
+class ChangeStream {
+  public:
+    virtual ~ChangeStream() = default;
+
+    /// Clears `batch` and fills it with what comes next. Returns as soon as it has something and no more is there to be
+    /// read at once, or a limit is reached, or a schema change was met; within a transaction it waits for more.
+    /// Throws kPositionLost if the log no longer reaches back, kDiverged if it never held the position.
+    virtual void read(ChangeBatch& batch, const StreamLimits& limits) = 0;
+
+    /// From now on changes of this table are given, with this structure.
+    virtual void follow(const FollowedTable& table) = 0;
+
+    /// From now on they are not.
+    virtual void forget(const TableName& table) = 0;
+};
+
+}  // namespace pgrepl::core
