@@ -4,6 +4,7 @@
 #include "pg/error.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
+#include "pg/stream_report.hpp"
 #include "pg/worker.hpp"
 #include "worker/entry_points.hpp"
 
@@ -25,6 +26,7 @@ void _PG_init() {
         // Without preload the functions can say what is missing, and a restore can create the extension.
         if (process_shared_preload_libraries_in_progress) {
             pgrepl::pg::request_shared_memory();
+            pgrepl::pg::request_stream_reports();
             pgrepl::pg::register_launcher("pg_replicator_launcher_main");
         }
     });

@@ -140,3 +140,9 @@ CREATE FUNCTION replicator.worker_phases(
     OUT rows_total bigint, OUT since timestamptz
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_worker_phases';
 COMMENT ON FUNCTION replicator.worker_phases() IS 'What each worker of this database does now';
+
+CREATE FUNCTION replicator.stream_reports(
+    OUT pid integer, OUT source_id integer, OUT caught_up_at timestamptz, OUT bytes_read bigint,
+    OUT transactions bigint
+) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stream_reports';
+COMMENT ON FUNCTION replicator.stream_reports() IS 'How far each stream of this database is: when it last held all of its source''s log, and what it has read since its worker began';

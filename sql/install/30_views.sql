@@ -37,7 +37,7 @@ SELECT s.name,
        coalesce(t.tables, '{}'::jsonb) AS tables,
        coalesce(t.rows_copied, 0)::bigint AS rows_copied,
        t.rows_expected::bigint AS rows_expected,
-       CASE WHEN st.state = 'idle' AND t.failed = 0 THEN 100.0
+       CASE WHEN st.state IN ('idle', 'catching_up', 'streaming') AND t.failed = 0 THEN 100.0
             WHEN t.rows_expected > 0 THEN round(least(100.0, 100.0 * t.rows_copied / t.rows_expected), 1) END AS percent,
        CASE WHEN st.copy_started_at IS NOT NULL
             THEN round(t.rows_copied / greatest(extract(epoch FROM coalesce(st.copy_finished_at, clock_timestamp())
@@ -46,7 +46,13 @@ SELECT s.name,
        CASE WHEN st.copy_finished_at IS NOT NULL AND st.changes_applied > 0
             THEN round(st.changes_applied / greatest(extract(epoch FROM clock_timestamp() - s.created_at), 0.001), 1)
        END AS changes_per_second,
-       clock_timestamp() - st.state_read_at AS lag,
+       CASE WHEN s.mode <> 'continuous' THEN clock_timestamp() - st.state_read_at
+            WHEN p.source_id IS NULL THEN clock_timestamp() - st.copy_started_at
+            WHEN r.caught_up_at > clock_timestamp() - interval '2 seconds' THEN interval '0'
+            ELSE greatest(clock_timestamp() - greatest(r.caught_up_at, p.source_time,
+                                                       CASE WHEN p.source_time IS NULL THEN st.copy_started_at END),
+                          interval '0')
+       END AS lag,
        p.position,
        st.last_applied_at,
        coalesce(st.last_error, t.failed_table) AS last_error,
@@ -63,6 +69,7 @@ SELECT s.name,
 FROM replicator.source s
 LEFT JOIN replicator.source_state st ON st.source_id = s.id
 LEFT JOIN replicator.position p ON p.source_id = s.id
+LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.pid = st.worker_pid
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied,
@@ -87,7 +94,7 @@ COMMENT ON COLUMN replicator_status.percent IS 'Part of the expected rows that h
 COMMENT ON COLUMN replicator_status.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
 COMMENT ON COLUMN replicator_status.changes_applied IS 'Rows inserted, updated and deleted by refreshes and streams';
 COMMENT ON COLUMN replicator_status.changes_per_second IS 'The same a second, since the source was registered';
-COMMENT ON COLUMN replicator_status.lag IS 'Age of the state of the source that the target holds; grows with the clock';
+COMMENT ON COLUMN replicator_status.lag IS 'Of a stream: age of the oldest transaction that is not applied yet, 0 if there is none; else age of the state of the source that the target holds; grows with the clock';
 COMMENT ON COLUMN replicator_status.position IS 'Place in the source''s log, or identity of the file''s state, that the target holds';
 COMMENT ON COLUMN replicator_status.last_applied_at IS 'When rows were last written to a target';
 COMMENT ON COLUMN replicator_status.last_error IS 'Latest error; cleared when work goes on';
@@ -108,7 +115,7 @@ SELECT s.name AS source,
        CASE WHEN t.state NOT IN ('excluded', 'unsupported') THEN t.consistency END AS consistency,
        t.rows_copied,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
-       CASE WHEN t.state = 'idle' THEN 100.0
+       CASE WHEN t.state IN ('idle', 'catching_up', 'streaming') THEN 100.0
             WHEN t.rows_expected > 0 THEN round(least(100.0, 100.0 * t.rows_copied / greatest(t.rows_expected, t.rows_copied)), 1)
        END AS percent,
        CASE WHEN t.copy_started_at IS NOT NULL
@@ -147,9 +154,9 @@ COMMENT ON COLUMN replicator_tables.rows_copied IS 'Rows that the copy under way
 COMMENT ON COLUMN replicator_tables.rows_expected IS 'Estimate of the rows to read';
 COMMENT ON COLUMN replicator_tables.percent IS 'Part of the expected rows that has been read';
 COMMENT ON COLUMN replicator_tables.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
-COMMENT ON COLUMN replicator_tables.rows_inserted IS 'Rows inserted by refreshes';
-COMMENT ON COLUMN replicator_tables.rows_updated IS 'Rows updated by refreshes';
-COMMENT ON COLUMN replicator_tables.rows_deleted IS 'Rows deleted by refreshes';
+COMMENT ON COLUMN replicator_tables.rows_inserted IS 'Rows inserted by refreshes and by the stream';
+COMMENT ON COLUMN replicator_tables.rows_updated IS 'Rows updated by refreshes and by the stream';
+COMMENT ON COLUMN replicator_tables.rows_deleted IS 'Rows deleted by refreshes and by the stream';
 COMMENT ON COLUMN replicator_tables.source_bytes IS 'Estimate of its size at the source';
 COMMENT ON COLUMN replicator_tables.jsonb_bytes IS 'Size of the rows read, as jsonb';
 COMMENT ON COLUMN replicator_tables.target_bytes IS 'Size of the target table with its indexes';

@@ -18,7 +18,7 @@ GRANT SELECT ON replicator_status, replicator_tables, replicator_events, replica
     replicator_differences, replicator_indexes, replicator_progress TO pg_monitor;
 -- Functions in a view are called with the reader's rights.
 GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version(),
-    replicator.worker_phases() TO pg_monitor;
+    replicator.worker_phases(), replicator.stream_reports() TO pg_monitor;
 
 -- Have the launcher notice this database. Without preload this does nothing.
 SELECT replicator.request_probe();

@@ -4,6 +4,7 @@
 #include "api/preflight.hpp"
 #include "api/source_arguments.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/spi.hpp"
@@ -71,9 +72,13 @@ Datum alter(FunctionCallInfo fcinfo) {
     run_control_call({"replicator_alter", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
         catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
         check_schema_may_change(config, arguments);
+        bool const was_continuous = config.is_continuous();
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
         catalog::lock_state(config.id);
+        if (was_continuous != config.is_continuous()) {
+            catalog::forget_position(config.id);  // a state that was copied is no place in a log
+        }
         context.worker_pid = catalog::worker_pid(config.id);
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||

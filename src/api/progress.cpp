@@ -4,6 +4,7 @@
 #include "api/entry.hpp"
 #include "api/result_rows.hpp"
 #include "pg/spi.hpp"
+#include "pg/stream_report.hpp"
 
 namespace pgrepl::api {
 
@@ -22,8 +23,22 @@ Datum worker_phases(FunctionCallInfo fcinfo) {
     return Datum{0};
 }
 
+std::optional<std::string> printed(TimestampTz at) {
+    return at == 0 ? std::nullopt : std::optional<std::string>(pg::CallPg([&] { return timestamptz_to_str(at); }));
+}
+
+Datum stream_reports(FunctionCallInfo fcinfo) {
+    ResultRows result(fcinfo);
+    for (const pg::StreamReport& report : pg::stream_reports()) {
+        result.add({std::to_string(report.pid), std::to_string(report.source_id), printed(report.caught_up_at),
+                    std::to_string(report.bytes_read), std::to_string(report.transactions)});
+    }
+    return Datum{0};
+}
+
 }  // namespace
 
 }  // namespace pgrepl::api
 
 PGREPL_SQL_FUNCTION(pg_replicator_worker_phases, pgrepl::api::worker_phases)
+PGREPL_SQL_FUNCTION(pg_replicator_stream_reports, pgrepl::api::stream_reports)

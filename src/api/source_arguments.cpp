@@ -40,12 +40,6 @@ void check_mode(const catalog::SourceConfig& config) {
                            "A SQLite file has no change log that this version reads.",
                            "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
     }
-    if (config.mode == "continuous" && config.kind == "mysql") {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
-                           "mode continuous is not supported for MySQL and MariaDB sources yet",
-                           "This version copies and refreshes; it does not follow a source's change log.",
-                           "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
-    }
     if (config.mode == "periodic" && !config.refresh_interval) {
         throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "mode periodic needs a refresh_interval",
                            "It says how often the source is read again.", "Pass refresh_interval => '15 minutes'.");

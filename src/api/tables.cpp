@@ -49,7 +49,11 @@ Datum resume_table(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resume_table",
                     [](const catalog::SourceConfig& config, const std::string& name) {
                         catalog::lock_state(config.id);
-                        catalog::set_table_paused(require_replicated(config, name).id, false);
+                        catalog::SourceTable const table = require_replicated(config, name);
+                        catalog::set_table_paused(table.id, false);
+                        if (config.is_continuous()) {
+                            catalog::set_table_state(table.id, "pending", "");  // it has missed changes
+                        }
                         catalog::request_sync(config.id);
                     });
 }

@@ -72,8 +72,11 @@ std::vector<std::int32_t> read_ids(const pg::QueryResult& rows) {
     return ids;
 }
 
-const char* consistency_text(core::Consistency consistency) {
-    switch (consistency) {
+const char* consistency_text(std::optional<core::Consistency> consistency) {
+    if (!consistency) {
+        return "copying";
+    }
+    switch (*consistency) {
         case core::Consistency::kTransaction:
             return "transaction";
         case core::Consistency::kDocument:
@@ -129,7 +132,7 @@ void set_target_created(std::int32_t table_id) {
     pg::execute("UPDATE replicator.source_table SET target_created = true WHERE id = $1", {table_id});
 }
 
-void complete_table_copy(std::int32_t table_id, core::Consistency consistency) {
+void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {
     pg::execute(
         "UPDATE replicator.source_table SET copy_complete = true, "
         "state = CASE WHEN copy_route = 'direct' THEN 'idle' ELSE state END, "
@@ -138,8 +141,8 @@ void complete_table_copy(std::int32_t table_id, core::Consistency consistency) {
         {table_id, consistency_text(consistency)});
 }
 
-void record_merge(std::int32_t table_id, core::Consistency consistency, std::int64_t inserted, std::int64_t updated,
-                  std::int64_t deleted) {
+void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
+                  std::int64_t updated, std::int64_t deleted) {
     pg::execute(
         "UPDATE replicator.source_table SET state = 'idle', consistency = $2, rows_inserted = rows_inserted + $3, "
         "rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5, copy_finished_at = clock_timestamp(), "
@@ -150,7 +153,8 @@ void record_merge(std::int32_t table_id, core::Consistency consistency, std::int
 void fail_table(std::int32_t table_id, const pg::SqlError& error) {
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
-        "UPDATE replicator.source_table SET state = 'failed', copy_route = NULL, copy_complete = false, "
+        "UPDATE replicator.source_table SET state = 'failed', copy_route = NULL, copy_complete = false, beside_bound = "
+        "NULL, "
         "reason = $2, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, '') WHERE id = $1",
         {table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});

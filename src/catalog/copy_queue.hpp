@@ -48,12 +48,13 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
 /// Its target has been created by us.
 void set_target_created(std::int32_t table_id);
 
-/// Its last chunk is in, and on the direct route its primary key: readers find all of it.
-void complete_table_copy(std::int32_t table_id, core::Consistency consistency);
+/// Its last chunk is in, and on the direct route its primary key: readers find all of it. Without a consistency its
+/// rows are of different times.
+void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency);
 
 /// What a merge did to it.
-void record_merge(std::int32_t table_id, core::Consistency consistency, std::int64_t inserted, std::int64_t updated,
-                  std::int64_t deleted);
+void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
+                  std::int64_t updated, std::int64_t deleted);
 
 /// The table failed; the others go on. Its chunks are forgotten.
 void fail_table(std::int32_t table_id, const pg::SqlError& error);

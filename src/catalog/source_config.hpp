@@ -32,6 +32,8 @@ struct SourceConfig {
     SourceOptions parsed_options;
     std::optional<std::string> password;
 
+    /// Its changes are followed.
+    [[nodiscard]] bool is_continuous() const noexcept { return mode == "continuous"; }
     [[nodiscard]] int copy_workers(int setting) const {
         return parsed_options.copy_workers_per_source.value_or(setting);
     }

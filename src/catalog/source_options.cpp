@@ -16,6 +16,18 @@ struct OptionKind {
     int max;
 };
 
+/// Options that are one of two words.
+struct ChoiceKind {
+    const char* name;
+    std::string SourceOptions::*field;
+    const char* choices[2];
+};
+
+const ChoiceKind kChoices[] = {
+    {"on_drop", &SourceOptions::on_drop, {"keep", "drop"}},
+    {"on_position_lost", &SourceOptions::on_position_lost, {"error", "resync"}},
+};
+
 constexpr int kDayMs = 86'400'000;
 
 const OptionKind kKnown[] = {
@@ -27,12 +39,16 @@ const OptionKind kKnown[] = {
     {"memory_per_worker", &SourceOptions::memory_per_worker_kb, GUC_UNIT_KB, 8 * 1024, INT_MAX},
     {"retry_initial", &SourceOptions::retry_initial_ms, GUC_UNIT_MS, 10, 3'600'000},
     {"retry_max", &SourceOptions::retry_max_ms, GUC_UNIT_MS, 10, kDayMs},
+    {"server_id", &SourceOptions::server_id, 0, 1, INT_MAX},
 };
 
 std::string known_names() {
     std::string names;
     for (const OptionKind& kind : kKnown) {
         names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    }
+    for (const ChoiceKind& kind : kChoices) {
+        names += ", " + std::string(kind.name);
     }
     return names;
 }
@@ -69,6 +85,24 @@ int parse_value(const OptionKind& kind, const std::string& text) {
     return value;
 }
 
+/// Whether the option is one of the choices, and then sets it.
+bool set_choice(const std::string& name, const std::string& value, SourceOptions& options) {
+    for (const ChoiceKind& kind : kChoices) {
+        if (name != kind.name) {
+            continue;
+        }
+        if (value != kind.choices[0] && value != kind.choices[1]) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                               "invalid value for option \"" + name + "\": \"" + value + "\"",
+                               std::string("It is one of: ") + kind.choices[0] + ", " + kind.choices[1] + ".",
+                               std::string("Without it, it is ") + kind.choices[0] + ".");
+        }
+        options.*kind.field = value;
+        return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 SourceOptions parse_source_options(const std::string& options_json) {
@@ -82,6 +116,9 @@ SourceOptions parse_source_options(const std::string& options_json) {
         pg::execute("SELECT key, value FROM pg_catalog.jsonb_each_text($1::jsonb) ORDER BY key", {options_json});
     SourceOptions options;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
+        if (set_choice(rows.text(i, 0), rows.text(i, 1), options)) {
+            continue;
+        }
         const OptionKind& option = find_kind(rows.text(i, 0));
         options.*option.field = parse_value(option, rows.text(i, 1));
     }

@@ -16,6 +16,12 @@ struct SourceOptions {
     std::optional<int> retry_initial_ms;
     std::optional<int> retry_max_ms;
     std::optional<int> connect_timeout_ms;
+    std::optional<int> server_id;            ///< by which a MySQL source tells its readers apart
+    std::string on_drop = "keep";            ///< or drop: the target goes with a table that is dropped at the source
+    std::string on_position_lost = "error";  ///< or resync: copy again when the source's log no longer reaches back
+
+    [[nodiscard]] bool drops_targets() const noexcept { return on_drop == "drop"; }
+    [[nodiscard]] bool resyncs_when_lost() const noexcept { return on_position_lost == "resync"; }
 };
 
 /// Reads `{"memory_per_worker": "128MB", "copy_workers_per_source": 4}`: numbers, or texts with the units of

@@ -13,7 +13,8 @@ constexpr const char* kLoad = R"(
     SELECT st.state, st.generation, coalesce(st.copy_position, ''), st.copy_durable, st.copy_sync_number,
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
            s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
-           coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
+           coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
+           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id)
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id
     WHERE s.id = $1)";
 
@@ -26,7 +27,7 @@ constexpr const char* kSourceWork = R"(
            END - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
     FROM replicator.source s
     JOIN replicator.source_state st ON st.source_id = s.id
-    CROSS JOIN LATERAL (SELECT st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
+    CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
                             OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false)
                             AS wanted) w
     WHERE NOT s.paused AND st.state <> 'failed'
@@ -58,6 +59,8 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     state.paused = row.boolean(0, 8);
     state.refresh_due = row.boolean(0, 9);
     state.copy_started_at = row.int64(0, 10);
+    state.continuous = row.boolean(0, 11);
+    state.has_position = row.boolean(0, 12);
     return state;
 }
 
@@ -73,6 +76,14 @@ std::int64_t begin_generation(std::int32_t source_id, int worker_pid) {
 bool is_generation(std::int32_t source_id, std::int64_t generation) {
     return !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND generation = $2",
                         {source_id, generation})
+                .empty();
+}
+
+bool may_go_on(std::int32_t source_id, std::int64_t generation) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id "
+                "WHERE st.source_id = $1 AND st.generation = $2 AND NOT s.paused",
+                {source_id, generation})
                 .empty();
 }
 
@@ -134,7 +145,9 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_position = NULL, "
-        "copy_durable = false, copy_finished_at = clock_timestamp(), sync_done = copy_sync_number, "
+        "copy_durable = false, copy_finished_at = clock_timestamp(), sync_done = CASE WHEN (SELECT mode FROM "
+        "replicator.source "
+        "WHERE id = $1) = 'continuous' THEN sync_done ELSE copy_sync_number END, "
         "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
         "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
         "retry_count = 0, next_retry_at = NULL WHERE source_id = $1 AND generation = $2",

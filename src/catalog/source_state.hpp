@@ -22,12 +22,16 @@ struct SourceState {
     std::int32_t retry_count = 0;
     bool paused = false;
     bool refresh_due = false;  ///< a periodic source's interval has passed
+    bool continuous = false;
+    bool has_position = false;  ///< of a continuous source: its first copy is in
     TimestampTz copy_started_at = 0;
 
     [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
     [[nodiscard]] bool has_work() const noexcept {
-        return copy_under_way() || sync_done < sync_requested || refresh_due;
+        return continuous || copy_under_way() || sync_done < sync_requested || refresh_due;
     }
+    /// The stream is to go on; else the source is to be copied.
+    [[nodiscard]] bool streams() const noexcept { return continuous && has_position && !copy_under_way(); }
 };
 
 /// The state of a source, or nothing if the source or its run-time state is gone.
@@ -39,7 +43,11 @@ std::int64_t begin_generation(std::int32_t source_id, int worker_pid);
 /// Whether `generation` is the source's own: no newer worker and no newer copy has taken over, and it was not dropped.
 bool is_generation(std::int32_t source_id, std::int64_t generation);
 
-/// The same, and keeps other writers of the source's targets (repair, replay) out until the transaction ends.
+/// Whether its worker of `generation` is still wanted, as seen from within a transaction of its own.
+bool may_go_on(std::int32_t source_id, std::int64_t generation);
+
+/// The same as is_generation, and keeps other writers of the source's targets (repair, replay) out until the
+/// transaction ends.
 void lock_state(std::int32_t source_id, std::int64_t generation);
 void lock_state(std::int32_t source_id);
 

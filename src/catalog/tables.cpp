@@ -11,8 +11,9 @@ namespace {
 constexpr const char* kSave = R"(
     INSERT INTO replicator.source_table AS t
         (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
-         definition, rows_expected, bytes_expected)
-    VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14)
+         definition, rows_expected, bytes_expected, structure)
+    VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14,
+            $15)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE
     SET kind = excluded.kind,
         target_schema = CASE WHEN t.target_created THEN t.target_schema ELSE excluded.target_schema END,
@@ -22,7 +23,9 @@ constexpr const char* kSave = R"(
         reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
                       THEN t.reason ELSE excluded.reason END,
         note = excluded.note, key_columns = excluded.key_columns, definition = excluded.definition,
-        rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected)";
+        rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected,
+        structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL
+                         THEN t.structure ELSE excluded.structure END)";
 
 }  // namespace
 
@@ -56,9 +59,10 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
 }
 
 void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
-    pg::execute(kSave, {source_id, table.name.database, table.name.schema, table.name.table, table.kind,
-                        table.target_schema, table.target_name, table.state, table.reason, table.note,
-                        table.key_columns, table.definition, table.rows_expected, table.bytes_expected});
+    pg::execute(kSave,
+                {source_id, table.name.database, table.name.schema, table.name.table, table.kind, table.target_schema,
+                 table.target_name, table.state, table.reason, table.note, table.key_columns, table.definition,
+                 table.rows_expected, table.bytes_expected, table.structure});
 }
 
 void mark_gone(std::int32_t table_id) {
@@ -69,8 +73,10 @@ void mark_gone(std::int32_t table_id) {
         "it.' "
         "WHERE id = $1 AND state NOT IN ('excluded', 'unsupported')",
         {table_id});
-    pg::execute("DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported')",
-                {table_id});
+    pg::execute(
+        "DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported') "
+        "AND NOT target_created",
+        {table_id});
 }
 
 void set_table_paused(std::int32_t table_id, bool paused) {
@@ -79,9 +85,20 @@ void set_table_paused(std::int32_t table_id, bool paused) {
 
 void set_table_state(std::int32_t table_id, const std::string& state, const std::string& reason) {
     pg::execute(
-        "UPDATE replicator.source_table SET state = $2, reason = nullif($3, ''), last_error = NULL, "
+        "UPDATE replicator.source_table SET state = $2, reason = nullif($3, ''), beside_bound = NULL, last_error = "
+        "NULL, "
         "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
         {table_id, state, reason});
+}
+
+std::string source_table_of_target(const std::string& schema, const std::string& name) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT s.name || ': ' || t.database || '.' || CASE WHEN t.schema = '' THEN '' ELSE t.schema || '.' END || "
+        "t.name "
+        "FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
+        "WHERE t.target_schema = $1 AND t.target_name = $2",
+        {schema, name});
+    return row.empty() ? "" : row.text(0, 0);
 }
 
 std::string source_of_target(const std::string& schema, const std::string& name) {

@@ -25,6 +25,7 @@ struct SourceTable {
     bool paused = false;
     std::vector<std::string> key_columns;
     std::string definition;
+    std::string structure;
     std::optional<std::int64_t> rows_expected;
     std::optional<std::int64_t> bytes_expected;
 };
@@ -32,7 +33,8 @@ struct SourceTable {
 std::vector<SourceTable> list_tables(std::int32_t source_id);
 
 /// Writes a new table, or what discovery says of a known one: kind, key, note, sizes, definition, and its state
-/// where that changes between replicated, excluded and unsupported. Run-time fields stay.
+/// where that changes between replicated, excluded and unsupported. Run-time fields stay; so does the structure of a
+/// table that is being streamed, which follows the stream's position.
 void save_discovered_table(std::int32_t source_id, const SourceTable& table);
 
 /// The table is no longer at the source; its target stays.
@@ -42,6 +44,9 @@ void set_table_paused(std::int32_t table_id, bool paused);
 
 /// Sets state and reason; pending asks for a copy.
 void set_table_state(std::int32_t table_id, const std::string& state, const std::string& reason);
+
+/// `source: database.table` of the table that has this target; empty if none.
+std::string source_table_of_target(const std::string& schema, const std::string& name);
 
 /// Which source has a target table of this name; empty if none.
 std::string source_of_target(const std::string& schema, const std::string& name);

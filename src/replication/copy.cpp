@@ -6,6 +6,7 @@
 
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
@@ -77,7 +78,7 @@ void Copy::abandon(const CopyContext& context, bool durable) {
 
 bool Copy::resume(const core::Position& position) {
     try {
-        snapshot_ = source_.open_snapshot({position, durable_});
+        snapshot_ = source_.open_snapshot({position, durable_, config_.is_continuous()});
     } catch (const core::SourceError& error) {
         if (error.kind() != core::SourceErrorKind::kStateLost) {
             throw;
@@ -109,7 +110,7 @@ void Copy::begin(bool durable) {
         transaction.commit();
     }
     TimestampTz const read_at = GetCurrentTimestamp();
-    snapshot_ = source_.open_snapshot({{}, durable});
+    snapshot_ = source_.open_snapshot({{}, durable, config_.is_continuous()});
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     {
         pg::Transaction transaction;
@@ -284,7 +285,10 @@ void Copy::finish() {
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
         catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes);
-        if (again) {
+        if (config_.is_continuous()) {
+            catalog::begin_catching_up(context_.source_id);
+        }
+        if (again && !config_.is_continuous()) {
             // A target was truncated or made anew while it was compared: what was found unchanged may be gone.
             catalog::request_sync(context_.source_id);
         }
@@ -344,7 +348,10 @@ target::MergeCounts Copy::merge_what_is_accepted(const catalog::CopyTable& table
     return counts;
 }
 
-core::Consistency Copy::consistency_of(const catalog::CopyTable& table) const {
+std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
+    if (config_.is_continuous()) {
+        return std::nullopt;  // read at different times: the log will mend it
+    }
     const core::TableInfo* const info = copier_->find(table.name);
     return info == nullptr ? core::Consistency::kState : info->consistency;
 }

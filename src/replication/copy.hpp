@@ -11,6 +11,7 @@
 // still has it; otherwise the copy starts over.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -58,7 +59,7 @@ class Copy {
     void complete_table(const catalog::CopyTable& table);
     std::int64_t merge(const catalog::CopyTable& table);
     target::MergeCounts merge_what_is_accepted(const catalog::CopyTable& table);
-    [[nodiscard]] core::Consistency consistency_of(const catalog::CopyTable& table) const;
+    [[nodiscard]] std::optional<core::Consistency> consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;
     catalog::SourceConfig config_;  ///< as it was when the copy began: filters may have changed since

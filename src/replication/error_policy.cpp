@@ -36,14 +36,15 @@ Verdict judge_current_exception() {
     try {
         throw;
     } catch (const core::SourceError& error) {
-        return {pg::to_sql_error(error), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost};
+        return {pg::to_sql_error(error), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
+                error.kind() == core::SourceErrorKind::kPositionLost};
     } catch (const pg::SqlError& error) {
         bool const needs_person =
             error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE || error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||
             error.sqlstate() == ERRCODE_UNDEFINED_OBJECT || error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED;
-        return {error, !needs_person, false};
+        return {error, !needs_person, false, false};
     } catch (...) {
-        return {pg::detail::current_exception_as_sql_error(), true, false};
+        return {pg::detail::current_exception_as_sql_error(), true, false, false};
     }
 }
 

@@ -11,8 +11,9 @@ namespace pgrepl::replication {
 /// What a source worker does about an error.
 struct Verdict {
     pg::SqlError error;
-    bool retryable = true;    ///< else the source is failed until a person acts
-    bool state_lost = false;  ///< the copy starts over
+    bool retryable = true;       ///< else the source is failed until a person acts
+    bool state_lost = false;     ///< the copy starts over
+    bool position_lost = false;  ///< the source's log no longer reaches back to the stream's position
 };
 
 /// The exception being handled, judged. Call it within a catch block.

@@ -24,6 +24,7 @@ catalog::SourceTable as_row(const PlannedTable& planned) {
     row.target_name = planned.target_name;
     row.key_columns = planned.info.key_names;
     row.definition = planned.info.definition;
+    row.structure = planned.info.structure;
     row.rows_expected = planned.info.estimated_rows;
     row.bytes_expected = planned.info.estimated_bytes;
     return row;
@@ -86,12 +87,31 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
         catalog::save_discovered_table(config.id, as_row(table));
     }
     for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
+        if (known.state == "streaming" || known.state == "catching_up") {
+            continue;  // the stream will come to the statement that dropped it, and knows what to do
+        }
         bool const found = std::any_of(planned.begin(), planned.end(),
                                        [&](const PlannedTable& table) { return table.info.name == known.name; });
         if (!found) {
             catalog::mark_gone(known.id);
         }
     }
+    apply_index_rules(config);
+    return planned;
+}
+
+PlannedTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered) {
+    PlannedTable planned = select_tables(config, {discovered}).at(0);
+    if (planned.state == "pending") {
+        std::string const other = catalog::source_table_of_target(planned.target_schema, planned.target_name);
+        if (!other.empty() && other != config.name + ": " + planned.info.name.qualified()) {
+            planned.state = "unsupported";
+            planned.reason = "its target is that of " + other;
+            planned.target_schema.clear();
+            planned.target_name.clear();
+        }
+    }
+    catalog::save_discovered_table(config.id, as_row(planned));
     apply_index_rules(config);
     return planned;
 }

@@ -17,6 +17,9 @@ namespace pgrepl::replication {
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
                                                      const std::vector<core::TableInfo>& discovered);
 
+/// The same for one table that was met later; nothing is said about the others.
+PlannedTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered);
+
 /// Throws SqlError unless every target that is to be created can be: the schema exists and the owner may create in it,
 /// or the owner may create it; no relation of that name exists that is not this source's own.
 void check_targets(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned);

@@ -171,7 +171,7 @@ class SuspectCheck {
         std::vector<std::pair<std::size_t, pg::SqlError>> refused;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::put_rows(target(), rows_,
+            target::put_rows(target(), rows_, target::WhereSame::kRewrite,
                              [&](std::size_t row, const pg::SqlError& error) { refused.emplace_back(row, error); });
         }
         for (auto const& [row, error] : refused) {

@@ -172,6 +172,9 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
         } else if (!info.unsupported_reason.empty()) {
             table.state = "unsupported";
             table.reason = info.unsupported_reason;
+        } else if (config.mode == "continuous" && info.kind == "view") {
+            table.state = "unsupported";
+            table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
         } else {
             table.state = "pending";
             table.target_schema = target_identifier(filled_in(

@@ -1,4 +1,4 @@
-// Statements of repairs. Set-based; halved where a row is refused.
+// Statements on rows by id. Set-based; halved where a row is refused.
 
 #include "target/row_repair.hpp"
 
@@ -15,12 +15,19 @@ namespace {
 constexpr const char* kOnConflict =
     " ON CONFLICT (id) DO UPDATE SET data = excluded.data, _synced_at = excluded._synced_at";
 
-void put_range(const TargetName& target, const EncodedRows& rows, std::size_t first, std::size_t count) {
-    std::string const statement = "INSERT INTO " + target.sql() +
-                                  " (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), "
-                                  "pg_catalog.unnest($2)) AS u(i, d)" +
-                                  kOnConflict;
-    pg::MemoryScope memory("pg_replicator repair");
+// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
+constexpr const char* kIfDifferent = " WHERE ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(excluded.data)::record";
+
+std::string put_statement(const TargetName& target, WhereSame where_same) {
+    std::string const insert = "INSERT INTO " + target.sql() +
+                               " AS t (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), "
+                               "pg_catalog.unnest($2)) AS u(i, d)" +
+                               kOnConflict;
+    return where_same == WhereSame::kLeave ? insert + kIfDifferent : insert;
+}
+
+void put_range(const std::string& statement, const EncodedRows& rows, std::size_t first, std::size_t count) {
+    pg::MemoryScope memory("pg_replicator rows");
     pg::MemorySwitch const in_memory(memory.context());
     RowArrays const arrays = as_arrays(rows, first, count);
     Oid const types[2] = {TEXTARRAYOID, JSONBARRAYOID};
@@ -30,9 +37,11 @@ void put_range(const TargetName& target, const EncodedRows& rows, std::size_t fi
 
 }  // namespace
 
-void put_rows(const TargetName& target, const EncodedRows& rows, const Refuse& refuse) {
+void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
+    std::string const statement = put_statement(target, where_same);
     write_by_halves(
-        0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(target, rows, first, count); }, refuse);
+        0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
+        refuse);
 }
 
 void put_row(const TargetName& target, const std::string& id, const std::string& data) {

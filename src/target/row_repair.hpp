@@ -1,6 +1,6 @@
 #pragma once
-// Writing single rows of a target by hand of a repair or a replay, and finding rows that the source does not have.
-// Call all of it as the owner of the target.
+// Writing rows of a target by their ids, for streams, repairs and replays, and finding rows that the source does not
+// have. Call all of it as the owner of the target.
 
 #include <cstdint>
 #include <functional>
@@ -17,8 +17,14 @@ namespace pgrepl::target {
 /// Called for a row that the target refuses, with its place among the rows given.
 using Refuse = std::function<void(std::size_t, const pg::SqlError&)>;
 
+/// What is done about a row that the target holds already, byte for byte.
+enum class WhereSame : std::uint8_t {
+    kRewrite,
+    kLeave,  ///< costs a comparison of each row
+};
+
 /// Makes the target hold these rows.
-void put_rows(const TargetName& target, const EncodedRows& rows, const Refuse& refuse);
+void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse);
 
 /// The same for one row whose data is the text of a jsonb.
 void put_row(const TargetName& target, const std::string& id, const std::string& data);

@@ -2,8 +2,11 @@
 //
 //   starting ──► snapshot ──► idle            once and periodic: a copy, then nothing to do; the worker ends, and
 //      │            │                         the launcher starts another when a refresh is asked for or due
-//      └────────────┴──► backing_off          an error that may pass: the worker ends; the probe knows when
-//      └────────────┴──► failed               an error that needs a person: ended by resume or alter
+//      │            └──► catching_up ──► streaming    continuous: the log is followed from before the copy; the worker
+//      │                      ▲                       stays. With a position, a new worker begins at catching_up
+//      ├──────────────────────┘
+//      └──► backing_off                       from anywhere, an error that may pass: the worker ends; the probe knows
+//      when └──► failed                            an error that needs a person: ended by resume or alter
 //
 // paused is configuration, not state: the worker looks at it every round and ends. Its end, whatever the reason,
 // has the launcher probe the database, so a worker that was terminated is replaced. Only one can hold the
@@ -18,8 +21,10 @@
 #include <string>
 #include <vector>
 
+#include "catalog/events.hpp"
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
@@ -29,6 +34,7 @@
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/source_access.hpp"
+#include "replication/stream.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 
@@ -37,6 +43,7 @@ namespace pgrepl::worker {
 namespace {
 
 constexpr long kSupervisionMs = 250;
+constexpr std::chrono::milliseconds kLookEvery{250};
 constexpr int kMostRestartsInARow = 5;
 
 /// The copy workers of one copy; they end with it.
@@ -126,7 +133,7 @@ class SourceWorker {
                 return false;
             }
             begin_generation();
-            if (work() == Outcome::kNotWanted) {
+            if ((streams_ ? stream() : work()) == Outcome::kNotWanted) {
                 return false;
             }
             restarts = 0;
@@ -153,7 +160,9 @@ class SourceWorker {
             return false;
         }
         durable_wanted_ = state->copy_durable;
-        bool const same = catalog::copies_alike(config_, *config);
+        streams_ = state->streams();
+        bool const same = catalog::copies_alike(config_, *config) && config_.mode == config->mode &&
+                          config_.options == config->options;
         config_ = std::move(*config);
         context_.owner = config_.owner;
         context_.max_quarantined = config_.max_quarantined();
@@ -163,15 +172,14 @@ class SourceWorker {
         return true;
     }
 
-    Outcome work() {
+    replication::OpenSource open(core::Interrupts& interrupts) {
         {
             pg::Transaction transaction;
             replication::check_source_allowed(config_);
             transaction.commit();
         }
         pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
-        pg::BackendInterrupts interrupts;
-        replication::OpenSource const source = replication::open_source(
+        replication::OpenSource source = replication::open_source(
             config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
         core::SourceInfo const info = source->describe();
         {
@@ -179,6 +187,34 @@ class SourceWorker {
             catalog::set_source_version(source_id_, info.server_version);
             transaction.commit();
         }
+        return source;
+    }
+
+    /// Until we are not wanted any more.
+    Outcome stream() {
+        // What a crash takes back, the position among it, is read from the source again: commits need not wait.
+        set_commits_wait(false);
+        pg::BackendInterrupts interrupts;
+        replication::OpenSource const source = open(interrupts);
+        replication::Stream stream(context_, config_, *source, interrupts);
+        stream.open();
+        auto looked_at = std::chrono::steady_clock::now();
+        while (true) {
+            pg::check_interrupts();
+            if (std::chrono::steady_clock::now() - looked_at >= kLookEvery) {
+                looked_at = std::chrono::steady_clock::now();
+                if (stream.in_transaction() ? !catalog::may_go_on(source_id_, context_.generation) : !still_wanted()) {
+                    return Outcome::kNotWanted;
+                }
+            }
+            stream.step();
+        }
+    }
+
+    Outcome work() {
+        set_commits_wait(true);
+        pg::BackendInterrupts interrupts;
+        replication::OpenSource const source = open(interrupts);
         std::unique_ptr<replication::Copy> const copy = replication::Copy::resume_or_begin(context_, config_, *source);
         CopyWorkers workers;
         start_copy_workers(*copy, workers);
@@ -235,6 +271,15 @@ class SourceWorker {
 
     /// Records the failure. True if the copy is to start over at once.
     bool handle_failure(const replication::Verdict& verdict, int& restarts) {
+        if (verdict.position_lost && config_.parsed_options.resyncs_when_lost()) {
+            log_failure("source", config_.name, verdict.error);
+            pg::Transaction transaction;
+            catalog::lock_state(source_id_, context_.generation);
+            catalog::forget_position(source_id_);
+            catalog::record_call(config_.name, config_.owner, "position lost: copied anew", "{}");
+            transaction.commit();
+            return true;
+        }
         if (verdict.state_lost && restarts < kMostRestartsInARow) {
             ++restarts;
             replication::Copy::abandon(context_, true);
@@ -256,6 +301,7 @@ class SourceWorker {
     catalog::SourceConfig config_;
     replication::CopyContext context_;
     bool durable_wanted_ = false;
+    bool streams_ = false;  ///< the log is to be followed; else there is a copy to make
     bool waiting_ = false;  ///< in the phase of waiting for copy workers
 };
 

@@ -48,6 +48,8 @@ void limit_memory(int memory_kb) {
     set("work_mem", std::to_string(memory_kb / 4) + "kB");
 }
 
+void set_commits_wait(bool wait) { set("synchronous_commit", wait ? "on" : "off"); }
+
 bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
     pg::Transaction transaction;
     bool const ours = pg::try_lock_source(source_id, role);

@@ -11,6 +11,10 @@ pg::WorkerArguments begin_worker_session();
 /// Lets index builds and merges use this much memory; a source's option may differ from the setting.
 void limit_memory(int memory_kb);
 
+/// Whether commits of this session wait until they are on disk. Not needed where a commit that a crash takes back is
+/// made again by itself.
+void set_commits_wait(bool wait);
+
 /// Takes the lock of this role for the source and has the launcher probe the database when this process ends, whatever
 /// the reason. False if another process is at it already.
 bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role);

@@ -1,0 +1,179 @@
+// Statements of streams.
+
+#include "catalog/stream_state.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kAddChanges = R"(
+    UPDATE replicator.source_table t
+    SET rows_inserted = t.rows_inserted + c.inserted, rows_updated = t.rows_updated + c.updated,
+        rows_deleted = t.rows_deleted + c.deleted, tagged_values = t.tagged_values + c.tagged,
+        last_applied_at = clock_timestamp()
+    FROM ROWS FROM (pg_catalog.unnest($1::integer[]), pg_catalog.unnest($2::bigint[]),
+                    pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[]))
+         AS c(id, inserted, updated, deleted, tagged)
+    WHERE t.id = c.id)";
+
+}  // namespace
+
+std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT p.position, st.reader_id FROM replicator.position p "
+        "JOIN replicator.source_state st ON st.source_id = p.source_id WHERE p.source_id = $1",
+        {source_id});
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    return StreamStart{row.text(0, 0), row.int64(0, 1)};
+}
+
+void forget_position(std::int32_t source_id) {
+    pg::execute("DELETE FROM replicator.position WHERE source_id = $1", {source_id});
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, consistency = 'copying' "
+        "WHERE source_id = $1 AND state IN ('streaming', 'catching_up', 'copying', 'idle')",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1) "
+        "WHERE source_id = $1",
+        {source_id});
+}
+
+void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us) {
+    pg::execute(
+        "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "
+        "WHEN $3 = 0 THEN source_time ELSE timestamptz '1970-01-01 00:00:00+00' + $3 * interval '1 microsecond' END "
+        "WHERE source_id = $1",
+        {source_id, position, source_time_us});
+}
+
+std::vector<StreamTable> stream_tables(std::int32_t source_id) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT id, database, schema, name, target_schema, target_name, target_created, state, definition, structure, "
+        "beside_bound, beside_seen FROM replicator.source_table WHERE source_id = $1 AND NOT paused "
+        "AND target_name IS NOT NULL AND state NOT IN ('excluded', 'unsupported', 'failed') ORDER BY id",
+        {source_id});
+    std::vector<StreamTable> tables;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        StreamTable table;
+        table.table_id = static_cast<std::int32_t>(rows.int64(i, 0));
+        table.name = {rows.text(i, 1), rows.text(i, 2), rows.text(i, 3)};
+        table.target_schema = rows.text(i, 4);
+        table.target_name = rows.text(i, 5);
+        table.target_created = rows.boolean(i, 6);
+        table.state = rows.text(i, 7);
+        table.definition = rows.text(i, 8);
+        table.structure = rows.text(i, 9);
+        table.beside_bound = rows.cell(i, 10);
+        table.beside_seen = rows.boolean(i, 11);
+        tables.push_back(std::move(table));
+    }
+    return tables;
+}
+
+void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts) {
+    std::int64_t total = 0;
+    std::vector<std::string> columns[5];
+    for (const ChangeCounts& count : counts) {
+        if (count.total() == 0) {
+            continue;
+        }
+        total += count.total();
+        std::int64_t const values[5] = {count.table_id, count.inserted, count.updated, count.deleted,
+                                        count.tagged_values};
+        for (int i = 0; i < 5; ++i) {
+            columns[i].push_back(std::to_string(values[i]));
+        }
+    }
+    if (total == 0) {
+        return;
+    }
+    pg::execute(kAddChanges, {columns[0], columns[1], columns[2], columns[3], columns[4]});
+    pg::execute(
+        "UPDATE replicator.source_state SET changes_applied = changes_applied + $2, "
+        "last_applied_at = clock_timestamp() WHERE source_id = $1",
+        {source_id, total});
+}
+
+void begin_catching_up(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'catching_up', consistency = 'copying' WHERE source_id = $1 "
+        "AND state = 'idle'",
+        {source_id});
+}
+
+void tables_caught_up(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'streaming', consistency = 'transaction' WHERE source_id = $1 "
+        "AND state = 'catching_up'",
+        {source_id});
+}
+
+void requests_served(std::int32_t source_id, std::int64_t generation) {
+    pg::execute(
+        "UPDATE replicator.source_state SET sync_done = copy_sync_number WHERE source_id = $1 AND generation = $2 "
+        "AND sync_done < copy_sync_number",
+        {source_id, generation});
+}
+
+std::vector<std::int32_t> tables_with_quarantine(std::int32_t source_id) {
+    pg::QueryResult const rows =
+        pg::execute("SELECT DISTINCT table_id FROM replicator.quarantine WHERE source_id = $1", {source_id});
+    std::vector<std::int32_t> tables;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        tables.push_back(static_cast<std::int32_t>(rows.int64(i, 0)));
+    }
+    return tables;
+}
+
+void release_keys(std::int32_t table_id, const std::vector<std::string>& keys) {
+    pg::execute("DELETE FROM replicator.quarantine WHERE table_id = $1 AND key = ANY ($2)", {table_id, keys});
+}
+
+void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'copying', consistency = 'copying', reason = NULL, "
+        "target_created = true, beside_bound = '', beside_seen = $2, definition = $3, structure = $4, rows_copied = 0, "
+        "bytes_copied = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, last_error = NULL, "
+        "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        {table_id, seen, definition, structure});
+}
+
+void save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
+                          std::int64_t tagged_values) {
+    pg::execute(
+        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
+        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
+        "WHERE id = $1",
+        {table_id, bound, rows, bytes, tagged_values});
+}
+
+void end_beside_copy(std::int32_t table_id, const std::string& state) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = $2, beside_bound = NULL, beside_seen = false, "
+        "consistency = CASE WHEN $2 = 'streaming' THEN 'transaction' ELSE 'copying' END, "
+        "copy_finished_at = clock_timestamp() WHERE id = $1",
+        {table_id, state});
+}
+
+void ask_for_beside_copy(std::int32_t table_id, const std::string& reason) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, reason = $2, last_error = NULL, "
+        "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        {table_id, reason});
+}
+
+void leave_out(std::int32_t table_id, const std::string& state, const std::string& reason) {
+    pg::execute("UPDATE replicator.source_table SET state = $2, reason = $3, beside_bound = NULL WHERE id = $1",
+                {table_id, state, reason});
+}
+
+void forget_table(std::int32_t table_id) {
+    pg::execute("DELETE FROM replicator.source_table WHERE id = $1", {table_id});
+}
+
+}  // namespace pgrepl::catalog

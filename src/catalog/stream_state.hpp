@@ -1,0 +1,95 @@
+#pragma once
+// What a source's stream keeps: its position, its tables, and how far the copies beside it are. Written by the source
+// worker alone, in the transactions that write the rows.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/table_name.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+struct StreamStart {
+    std::string position;
+    std::int64_t reader_id = 0;
+};
+
+/// Where the stream of a source goes on; nothing before its first copy is in.
+std::optional<StreamStart> load_stream_start(std::int32_t source_id);
+
+/// The stream begins anew: with a copy.
+void forget_position(std::int32_t source_id);
+
+/// The target holds everything up to `position`. `source_time_us`: since 1970 UTC; 0: as it was.
+void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us);
+
+/// A table that takes part in the stream, or wants to: neither paused, excluded, unsupported nor failed.
+struct StreamTable {
+    std::int32_t table_id = 0;
+    core::TableName name;
+    std::string target_schema;
+    std::string target_name;
+    bool target_created = false;
+    std::string state;
+    std::string definition;
+    std::string structure;
+    std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
+    bool beside_seen = false;
+
+    /// Its target can take changes.
+    [[nodiscard]] bool is_followed() const noexcept {
+        return state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
+               (state == "pending" && target_created);
+    }
+};
+std::vector<StreamTable> stream_tables(std::int32_t source_id);
+
+/// What one transaction changed in a table.
+struct ChangeCounts {
+    std::int32_t table_id = 0;
+    std::int64_t inserted = 0;
+    std::int64_t updated = 0;
+    std::int64_t deleted = 0;
+    std::int64_t tagged_values = 0;
+
+    [[nodiscard]] std::int64_t total() const noexcept { return inserted + updated + deleted; }
+};
+void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts);
+
+/// The copy is in, and the stream goes on from there: its tables hold rows of different times until it has caught up.
+void begin_catching_up(std::int32_t source_id);
+
+/// The target has been where the source was: tables that were catching up are streaming.
+void tables_caught_up(std::int32_t source_id);
+
+/// The stream has reached what the source held when the requests were taken.
+void requests_served(std::int32_t source_id, std::int64_t generation);
+
+/// Tables of the source that have rows set aside.
+std::vector<std::int32_t> tables_with_quarantine(std::int32_t source_id);
+
+/// Entries of these keys are superseded.
+void release_keys(std::int32_t table_id, const std::vector<std::string>& keys);
+
+// ---- copies beside the stream ----
+
+void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure);
+void save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
+                          std::int64_t tagged_values);
+void end_beside_copy(std::int32_t table_id, const std::string& state);
+
+// ---- effects of statements in the log ----
+
+/// The table is to be copied beside the stream; one that is under way starts over.
+void ask_for_beside_copy(std::int32_t table_id, const std::string& reason);
+
+/// The stream no longer gives it: its rows stay as they are.
+void leave_out(std::int32_t table_id, const std::string& state, const std::string& reason);
+
+/// The table and its entry are to be forgotten; its target has been dropped.
+void forget_table(std::int32_t table_id);
+
+}  // namespace pgrepl::catalog

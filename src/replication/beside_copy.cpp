@@ -1,0 +1,286 @@
+// The copy of a table beside the stream.
+
+#include "replication/beside_copy.hpp"
+
+#include "catalog/copy_queue.hpp"
+#include "catalog/quarantine.hpp"
+#include "catalog/source_state.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/progress.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "replication/error_policy.hpp"
+#include "target/row_error.hpp"
+#include "target/row_repair.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// A window holds the stream's commits up for as long as it takes to write it.
+constexpr std::size_t kWindowRows = 10'000;
+constexpr std::size_t kWindowBytes = 8 << 20;
+
+/// How long the source may take to show what it has put into its log: it commits a moment later.
+constexpr int kLowMarkPollMs = 2;
+constexpr int kLowMarkPolls = 100;
+
+bool has_rows(const target::TargetName& target) {
+    return !pg::execute("SELECT 1 FROM " + target.sql() + " LIMIT 1").empty();
+}
+
+/// An empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
+void mark_seen_table(const target::TargetName& seen) {
+    pg::execute("INSERT INTO " + seen.sql() + " (first, second) VALUES ('{}', '{}')");
+}
+
+bool seen_table_is_intact(const target::TargetName& seen) { return target::find_table(seen) && has_rows(seen); }
+
+}  // namespace
+
+void BesideCopy::begin(const catalog::StreamTable& table) {
+    stop();
+    std::optional<core::TableInfo> info = source_.find_table(table.name);
+    table_ = table;
+    try {
+        if (!info || !info->unsupported_reason.empty()) {
+            pg::Transaction transaction;
+            catalog::leave_out(table.table_id, info ? "unsupported" : "excluded",
+                               info ? info->unsupported_reason : "is no longer at the source");
+            transaction.commit();
+            table_.reset();
+            return;
+        }
+        info_ = std::move(*info);
+        encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
+        snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
+        pg::Transaction transaction;
+        catalog::lock_state(context_.source_id, context_.generation);
+        if (!prepare_target()) {
+            bound_ = *table.beside_bound;
+        }
+        transaction.commit();
+    } catch (...) {
+        std::optional<pg::SqlError> const error = error_of_table_alone();
+        if (!error) {
+            throw;
+        }
+        fail(*error);
+        return;
+    }
+    pg::begin_phase("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0),
+                    "copying " + table.name.qualified() + " beside the stream");
+}
+
+/// True if the copy begins at the first row; false if it goes on.
+bool BesideCopy::prepare_target() {
+    target::TargetName const seen = target::seen_name(table_->table_id);
+    std::optional<Oid> const existing = target::find_table(target());
+    if (existing && !table_->target_created) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + target().sql() + " exists and is not of this source",
+                           "It would have become the target of \"" + table_->name.qualified() + "\".",
+                           "Rename or drop it, or choose another target_schema.");
+    }
+    if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "target table " + target().sql() + " cannot be brought up to date: " + *obstacle,
+                           "It has been changed since it was copied; its rows are left as they are.",
+                           "Undo the change, or drop the table and call replicator_resync to copy it anew.");
+    }
+    if (table_->beside_seen) {
+        seen_ = std::make_unique<target::SeenIds>(seen);
+    }
+    bool const resumable = existing && table_->beside_bound && table_->definition == info_.definition &&
+                           (!seen_ || seen_table_is_intact(seen));
+    if (resumable) {
+        return false;
+    }
+    bool filled = false;
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (!existing) {
+            target::create_target(target(), "Copy of " + table_->name.qualified() + " of source " + source_name_ +
+                                                ", kept by pg_replicator");
+            target::add_primary_key(target());
+        } else {
+            filled = has_rows(target());
+        }
+    }
+    seen_.reset();
+    if (filled) {
+        target::create_seen_table(seen, context_.owner);
+        mark_seen_table(seen);
+        seen_ = std::make_unique<target::SeenIds>(seen);
+    }
+    catalog::begin_beside_copy(table_->table_id, filled, info_.definition, info_.structure);
+    bound_.clear();
+    return true;
+}
+
+void BesideCopy::fail(const pg::SqlError& error) {
+    pg::Transaction transaction;
+    catalog::fail_table(table_->table_id, error);
+    target::drop_side_table(target::seen_name(table_->table_id));
+    transaction.commit();
+    stop();
+}
+
+void BesideCopy::stop() noexcept {
+    table_.reset();
+    snapshot_.reset();
+    encoder_.reset();
+    seen_.reset();
+    bound_.clear();
+    has_window_ = false;
+    last_window_ = false;
+    rows_.clear();
+    set_aside_.clear();
+    touched_.clear();
+}
+
+bool BesideCopy::wait_for_low_mark(const core::Position& applied) {
+    for (int i = 0; i < kLowMarkPolls; ++i) {
+        if (source_.has_reached(source_.low_mark(), applied)) {
+            return true;
+        }
+        interrupts_.wait(-1, core::Interrupts::WaitFor::kTime, kLowMarkPollMs);
+        pg::check_interrupts();
+    }
+    return false;
+}
+
+void BesideCopy::read_window(const core::Position& applied) {
+    if (!wait_for_low_mark(applied)) {
+        return;  // the next round tries again
+    }
+    try {
+        std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
+        fill_window(*reader);
+        bound_ = reader->resume_bound();
+    } catch (const core::SourceError& error) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        if (!table_error) {
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableChanged) {
+            // The statement that changed it is in the log, and will be met. Until then: from the first row.
+            pg::Transaction transaction;
+            catalog::ask_for_beside_copy(table_->table_id, "its structure changed while it was being copied");
+            transaction.commit();
+            stop();
+            return;
+        }
+        fail(*table_error);
+        return;
+    }
+    high_mark_ = source_.high_mark();
+    has_window_ = true;
+    pg::failure_point("window_read");
+}
+
+void BesideCopy::fill_window(core::ChunkReader& reader) {
+    core::RowBatch batch(info_.layout.columns.size());
+    while (rows_.size() < kWindowRows && rows_.bytes() < kWindowBytes) {
+        pg::check_interrupts();
+        if (!reader.read(batch, core::BatchLimits{})) {
+            last_window_ = true;
+            return;
+        }
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                encoder_->encode(batch.row(i), rows_);
+            } catch (const target::RowError& error) {
+                set_aside_.push_back({encoder_->id_of(batch.row(i)), error});
+            }
+        }
+    }
+}
+
+void BesideCopy::touch(const target::TableChanges& changes) {
+    std::vector<std::string> const ids = changes.ids();
+    if (seen_) {
+        for (const std::string& id : ids) {
+            seen_->add(id);
+        }
+        seen_->write();
+    }
+    if (has_window_) {
+        touched_.insert(ids.begin(), ids.end());
+    }
+}
+
+bool BesideCopy::write(const std::string& state) {
+    std::int64_t const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
+    auto const bytes = static_cast<std::int64_t>(rows_.bytes());
+    auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
+    write_rows();
+    catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged);
+    pg::add_progress(read);
+    rows_.clear();
+    set_aside_.clear();
+    touched_.clear();
+    has_window_ = false;
+    if (last_window_) {
+        end(state);
+        return true;
+    }
+    return false;
+}
+
+void BesideCopy::write_rows() {
+    if (seen_) {
+        for (std::size_t row = 0; row < rows_.size(); ++row) {
+            seen_->add(rows_.id_text(row));
+        }
+        for (const SetAside& row : set_aside_) {
+            seen_->add(row.id);
+        }
+        seen_->write();
+    }
+    rows_.remove_rows([&](std::size_t row) { return touched_.contains(rows_.id_text(row)); });
+    std::vector<std::string> ids;
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+        ids.emplace_back(rows_.id_text(row));
+    }
+    catalog::release_keys(table_->table_id, ids);
+    bool any_set_aside = false;
+    auto const set_aside = [&](const catalog::RefusedRow& row, const pg::SqlError& error) {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+        catalog::quarantine_row(context_.source_id, table_->table_id, row, error);
+        any_set_aside = true;
+    };
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        target::put_rows(target(), rows_, target::WhereSame::kLeave, [&](std::size_t row, const pg::SqlError& error) {
+            set_aside({std::string(rows_.id_text(row)), false, rows_.data(row)}, error);
+        });
+    }
+    for (const SetAside& row : set_aside_) {
+        if (!touched_.contains(row.id)) {
+            set_aside({row.id, false, std::nullopt}, row.error);
+        }
+    }
+    if (any_set_aside) {
+        catalog::require_room_in_quarantine(table_->table_id, context_.max_quarantined);
+    }
+}
+
+void BesideCopy::end(const std::string& state) {
+    std::int32_t const id = table_->table_id;
+    if (seen_) {
+        std::int64_t deleted = 0;
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            deleted = target::delete_where(target(), target::SeenIds::not_seen(target::seen_name(id)));
+        }
+        catalog::add_changes(context_.source_id, {{id, 0, 0, deleted, 0}});
+        target::drop_side_table(target::seen_name(id));
+    }
+    catalog::forget_stale_quarantine(id);
+    catalog::end_beside_copy(id, state);
+    stop();
+}
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,98 @@
+#pragma once
+// Way B of docs/dev/architecture.md: the copy of one table beside a running stream, by the stream's own worker and
+// between its batches, as DBLog and Debezium's incremental snapshots do it.
+//
+//   read_window   wait until the source shows what is applied here (low mark); read some rows; take the high mark
+//   touch         the stream has changed rows of the table: its word is newer than the window's, or as new
+//   write         in the transaction in which the stream reaches the high mark: write what is left of the window
+//
+// Why this is exact: a row of the window shows its key at some moment between the position that was applied when the
+// window was read and the high mark. If the stream touched the key in between, the window's row is dropped, and the
+// stream has said the rest. If it did not, the row is the same at both ends, so it is right at the high mark.
+//
+// If the target had rows before, the ids met (by windows and by the stream) are kept in a side table, and the last
+// transaction deletes the others. Everything is resumed from the catalog: a window in hand is lost with the process.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "catalog/stream_state.hpp"
+#include "core/source.hpp"
+#include "replication/chunk_copier.hpp"
+#include "target/row_encoder.hpp"
+#include "target/seen_ids.hpp"
+#include "target/table_changes.hpp"
+
+namespace pgrepl::replication {
+
+class BesideCopy {
+  public:
+    /// `source` outlives it.
+    BesideCopy(const CopyContext& context, std::string source_name, core::Source& source, core::Interrupts& interrupts)
+        : context_(context), source_name_(std::move(source_name)), source_(source), interrupts_(interrupts) {}
+
+    [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
+    [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
+    [[nodiscard]] bool has_window() const noexcept { return has_window_; }
+
+    /// Begins or resumes the copy of a table. An error of the table alone makes it fail. No transaction is open. The
+    /// table is to be followed from now on, with the structure that the catalog then has.
+    void begin(const catalog::StreamTable& table);
+
+    /// The table is no longer wanted, or begins anew.
+    void stop() noexcept;
+
+    /// Reads the next rows, if the source shows what is applied up to `applied` already. No transaction is open.
+    void read_window(const core::Position& applied);
+
+    /// The window can be written where `applied` is reached.
+    [[nodiscard]] bool is_due(const core::Position& applied) const {
+        return has_window_ && source_.has_reached(applied, high_mark_);
+    }
+
+    /// The stream changes these rows of the table, in the transaction that is open.
+    void touch(const target::TableChanges& changes);
+
+    /// Writes the window, and with the last one ends the copy: the table is then in `state`. In the transaction that is
+    /// open, with the source's state locked. True if the copy is complete.
+    bool write(const std::string& state);
+
+  private:
+    struct SetAside {
+        std::string id;
+        pg::SqlError error;
+    };
+
+    bool prepare_target();
+    void fail(const pg::SqlError& error);
+    bool wait_for_low_mark(const core::Position& applied);
+    void fill_window(core::ChunkReader& reader);
+    void write_rows();
+    void end(const std::string& state);
+    [[nodiscard]] target::TargetName target() const { return {table_->target_schema, table_->target_name}; }
+
+    CopyContext context_;
+    std::string source_name_;
+    core::Source& source_;
+    core::Interrupts& interrupts_;
+    std::optional<catalog::StreamTable> table_;
+    core::TableInfo info_;
+    std::unique_ptr<core::Snapshot> snapshot_;
+    std::unique_ptr<target::RowEncoder> encoder_;
+    std::unique_ptr<target::SeenIds> seen_;  ///< null: the target was empty
+    std::string bound_;                      ///< rows up to here are in, or in the window
+
+    bool has_window_ = false;
+    bool last_window_ = false;
+    core::Position high_mark_;
+    target::EncodedRows rows_;
+    std::vector<SetAside> set_aside_;
+    std::set<std::string, std::less<>> touched_;
+};
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,196 @@
+// Effects of schema changes.
+
+#include "replication/schema_effects.hpp"
+
+#include <algorithm>
+
+#include "catalog/events.hpp"
+#include "catalog/stream_state.hpp"
+#include "catalog/tables.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "replication/registration.hpp"
+#include "target/row_repair.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+using core::SchemaChange;
+using Kind = core::SchemaChange::Kind;
+
+const char* kind_text(Kind kind) {
+    switch (kind) {
+        case Kind::kCreated:
+            return "created";
+        case Kind::kDropped:
+            return "dropped";
+        case Kind::kRenamed:
+            return "renamed";
+        case Kind::kTruncated:
+            return "truncated";
+        case Kind::kAltered:
+            return "altered";
+        case Kind::kDatabaseDropped:
+            return "database dropped";
+    }
+    return "altered";
+}
+
+class SchemaEffects {
+  public:
+    SchemaEffects(const catalog::SourceConfig& config, const TablesNow& now) : config_(config), now_(now) {}
+
+    void apply(const SchemaChange& change) {
+        switch (change.kind) {
+            case Kind::kCreated:
+                return appear(change.table, change);
+            case Kind::kAltered:
+                return alter(change);
+            case Kind::kDropped:
+                return disappear(find(change.table), change);
+            case Kind::kRenamed:
+                disappear(find(change.table), change);
+                return appear(change.renamed_to, change);
+            case Kind::kTruncated:
+                return truncate(change);
+            case Kind::kDatabaseDropped:
+                for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+                    if (table.name.database == change.table.database) {
+                        disappear(table, change);
+                    }
+                }
+        }
+    }
+
+  private:
+    [[nodiscard]] std::optional<catalog::SourceTable> find(const core::TableName& name) const {
+        for (catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            if (table.name == name) {
+                return std::move(table);
+            }
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] const core::TableInfo* now(const core::TableName& name) const {
+        auto const found = now_.find(name);
+        return found == now_.end() || !found->second ? nullptr : &*found->second;
+    }
+
+    static bool is_replicated(const catalog::SourceTable& table) {
+        return table.state != "excluded" && table.state != "unsupported";
+    }
+
+    /// A table has this name now. What its target holds, if it had one, is brought up to date.
+    void appear(const core::TableName& name, const SchemaChange& change) {
+        const core::TableInfo* const info = now(name);
+        if (info == nullptr) {
+            return;  // a later statement has taken the name away again
+        }
+        std::optional<catalog::SourceTable> const known = find(name);
+        if (known && is_replicated(*known)) {
+            catalog::ask_for_beside_copy(known->id, reason(change));
+        }
+        PlannedTable const planned = register_table(config_, *info);
+        if (planned.state == "pending") {
+            record(name, change);
+        }
+    }
+
+    void alter(const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(change.table);
+        if (!known) {
+            return appear(change.table, change);
+        }
+        if (known->state == "excluded") {
+            return;
+        }
+        if (is_replicated(*known)) {
+            catalog::ask_for_beside_copy(known->id, reason(change));
+            record(change.table, change);
+        }
+        if (const core::TableInfo* const info = now(change.table)) {
+            register_table(config_, *info);
+        }
+    }
+
+    void disappear(const std::optional<catalog::SourceTable>& known, const SchemaChange& change) {
+        if (!known || !is_replicated(*known)) {
+            return;
+        }
+        record(known->name, change);
+        target::drop_side_table(target::seen_name(known->id));
+        if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
+            target::TargetName const name{known->target_schema, known->target_name};
+            if (known->target_created && target::find_table(name)) {
+                pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+                pg::execute("DROP TABLE " + name.sql());
+            }
+            catalog::forget_table(known->id);
+            return;
+        }
+        catalog::leave_out(known->id, "excluded", std::string("was ") + kind_text(change.kind) + " at the source");
+    }
+
+    void truncate(const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(change.table);
+        if (!known || !is_replicated(*known) || known->paused) {
+            return;
+        }
+        record(change.table, change);
+        target::TargetName const name{known->target_schema, known->target_name};
+        if (known->state == "copying" || known->state == "failed") {
+            catalog::ask_for_beside_copy(known->id, reason(change));
+        }
+        if (!known->target_created || known->state == "failed" || !target::find_table(name)) {
+            return;
+        }
+        // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
+        std::int64_t deleted = 0;
+        {
+            pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            deleted = target::delete_where(name, "true");
+        }
+        catalog::add_changes(config_.id, {{known->id, 0, 0, deleted, 0}});
+    }
+
+    static std::string reason(const SchemaChange& change) {
+        return std::string(kind_text(change.kind)) + " at the source: it is being read again beside the stream";
+    }
+
+    void record(const core::TableName& name, const SchemaChange& change) const {
+        pg::QueryResult const arguments = pg::execute(
+            "SELECT pg_catalog.jsonb_build_object('table', $1, 'statement', $2)", {name.qualified(), change.statement});
+        catalog::record_call(config_.name, config_.owner, std::string("table ") + kind_text(change.kind),
+                             arguments.text(0, 0));
+    }
+
+    const catalog::SourceConfig& config_;
+    const TablesNow& now_;
+};
+
+}  // namespace
+
+TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes) {
+    TablesNow now;
+    for (const SchemaChange& change : changes) {
+        for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
+            if (!name->table.empty() && !now.contains(*name)) {
+                now.emplace(*name, source.find_table(*name));
+            }
+        }
+    }
+    return now;
+}
+
+void apply_schema_changes(const catalog::SourceConfig& config, const std::vector<SchemaChange>& changes,
+                          const TablesNow& now) {
+    SchemaEffects effects(config, now);
+    for (const SchemaChange& change : changes) {
+        effects.apply(change);
+    }
+}
+
+}  // namespace pgrepl::replication

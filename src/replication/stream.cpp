@@ -1,0 +1,304 @@
+// The loop of the stream: looking around, reading, committing. stream_apply.cpp writes the changes.
+
+#include "replication/stream.hpp"
+
+#include <algorithm>
+
+#include "catalog/source_state.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/progress.hpp"
+#include "pg/settings.hpp"
+#include "pg/wait.hpp"
+#include "replication/schema_effects.hpp"
+#include "replication/stream_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+constexpr std::chrono::milliseconds kLookAroundEvery{250};
+/// A position without changes of ours is worth a transaction of its own this often.
+constexpr std::chrono::seconds kCommitPositionEvery{10};
+constexpr int kWaitMs = 500;
+/// While a window is in hand, for the stream to reach its high mark.
+constexpr int kWaitForMarkMs = 10;
+
+}  // namespace
+
+Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
+               core::Interrupts& interrupts)
+    : context_(context), config_(config), source_(source), beside_(context, config.name, source, interrupts) {
+    const pg::Settings& settings = pg::settings();
+    const catalog::SourceOptions& options = config.parsed_options;
+    limits_.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
+    limits_.bytes = static_cast<std::size_t>(options.apply_batch_kb.value_or(settings.apply_batch_kb)) * 1024;
+    report_.source_id = context.source_id;
+    report_.pid = MyProcPid;
+}
+
+Stream::~Stream() = default;
+
+void Stream::open() {
+    pg::begin_phase("opening the stream", context_.source_id, 0, 0, "opening the stream of " + config_.name);
+    core::StreamRequest request;
+    {
+        pg::Transaction transaction;
+        catalog::lock_state(context_.source_id, context_.generation);
+        std::optional<catalog::StreamStart> const start = catalog::load_stream_start(context_.source_id);
+        if (!start) {
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the stream has no position to begin behind");
+        }
+        catalog::set_state(context_.source_id, context_.generation, "catching_up");
+        catalog::take_requests(context_.source_id, context_.generation);
+        known_ = catalog::stream_tables(context_.source_id);
+        transaction.commit();
+        position_.text = start->position;
+        request.reader_id = static_cast<std::uint32_t>(config_.parsed_options.server_id.value_or(0));
+        if (request.reader_id == 0) {
+            request.reader_id = static_cast<std::uint32_t>(start->reader_id);
+        }
+    }
+    mark_ = source_.high_mark();
+    request.position = position_;
+    for (const catalog::StreamTable& table : known_) {
+        if (table.is_followed()) {
+            followed_.emplace(table.name, std::make_unique<Table>(table));
+            request.tables.push_back({table.name, table.structure});
+        }
+    }
+    stream_ = source_.open_stream(request);
+    committed_at_ = Clock::now();
+    pg::begin_phase("catching up", context_.source_id, 0, 0, "catching up with " + config_.name);
+}
+
+void Stream::step() {
+    if (!in_transaction()) {
+        if (Clock::now() - looked_around_at_ >= kLookAroundEvery) {
+            look_around();
+        }
+        work_on_beside_copy();
+    }
+    bool const hurry = beside_.is_active();
+    limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
+    end_seen_at_ = 0;
+    stream_->read(batch_, limits_);
+    if (batch_.at_end_of_log) {
+        end_seen_at_ = GetCurrentTimestamp();
+    }
+    report_.bytes_read += static_cast<std::int64_t>(batch_.bytes_read);
+    apply_batch();
+}
+
+/// What others have asked for meanwhile.
+void Stream::look_around() {
+    looked_around_at_ = Clock::now();
+    reload_tables();
+    take_sync_requests();
+}
+
+void Stream::reload_tables() {
+    {
+        pg::Transaction transaction;
+        known_ = catalog::stream_tables(context_.source_id);
+        transaction.commit();
+    }
+    std::set<core::TableName> wanted;
+    for (const catalog::StreamTable& table : known_) {
+        if (table.is_followed()) {
+            wanted.insert(table.name);
+            follow(table);
+        }
+    }
+    for (auto entry = followed_.begin(); entry != followed_.end();) {
+        if (wanted.contains(entry->first)) {
+            ++entry;
+            continue;
+        }
+        stream_->forget(entry->first);
+        entry = followed_.erase(entry);
+    }
+    if (!beside_.is_active()) {
+        return;
+    }
+    bool const still_copying = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
+        return table.table_id == beside_.table_id() && table.beside_bound;
+    });
+    if (!still_copying) {
+        beside_.stop();  // paused, dropped, or asked for anew
+    }
+}
+
+void Stream::follow(const catalog::StreamTable& table) {
+    auto const known = followed_.find(table.name);
+    if (known == followed_.end()) {
+        followed_.emplace(table.name, std::make_unique<Table>(table));
+    } else if (known->second->in_catalog.table_id == table.table_id &&
+               known->second->in_catalog.structure == table.structure) {
+        known->second->in_catalog = table;
+        return;
+    } else {
+        known->second->in_catalog = table;
+    }
+    stream_->follow({table.name, table.structure});
+}
+
+void Stream::take_sync_requests() {
+    bool asked = false;
+    {
+        pg::Transaction transaction;
+        std::optional<catalog::SourceState> const state = catalog::load_source_state(context_.source_id);
+        if (!mark_ && state && state->sync_done < state->sync_requested) {
+            catalog::take_requests(context_.source_id, context_.generation);
+            asked = true;
+        }
+        transaction.commit();
+    }
+    if (asked) {
+        mark_ = source_.high_mark();
+    }
+}
+
+const catalog::StreamTable* Stream::next_to_copy() const {
+    const catalog::StreamTable* next = nullptr;
+    for (const catalog::StreamTable& table : known_) {
+        if (table.beside_bound) {
+            return &table;  // one at a time, and first what was begun
+        }
+        if (table.state == "pending" && next == nullptr) {
+            next = &table;
+        }
+    }
+    return next;
+}
+
+/// Has a window read, or written if nothing is to be waited for.
+void Stream::work_on_beside_copy() {
+    if (!beside_.is_active()) {
+        const catalog::StreamTable* const table = next_to_copy();
+        if (table == nullptr) {
+            return;
+        }
+        beside_.begin(*table);
+        reload_tables();
+        if (!beside_.is_active()) {
+            return;
+        }
+    }
+    if (!beside_.has_window()) {
+        beside_.read_window(position_);
+    }
+    if (beside_.is_due(position_)) {
+        begin_transaction();
+        commit_transaction();
+    }
+}
+
+bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(position_, *mark_); }
+
+bool Stream::has_to_commit() const {
+    return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || next_to_copy() == nullptr)) ||
+           (position_is_new_ && Clock::now() - committed_at_ >= kCommitPositionEvery);
+}
+
+void Stream::apply_batch() {
+    table_of_batch_.clear();
+    for (const core::StreamedRows& rows : batch_.tables) {
+        auto const found = followed_.find(rows.table);
+        table_of_batch_.push_back(found == followed_.end() ? nullptr : found->second.get());
+    }
+    std::size_t const complete = batch_.position.text.empty() ? 0 : batch_.complete_changes;
+    if (!batch_.position.text.empty() || !in_transaction()) {
+        end_transactions(complete);
+    }
+    if (batch_.transaction_open()) {
+        if (!in_transaction()) {
+            begin_transaction();
+        }
+        apply_changes(complete, batch_.changes.size());
+    }
+    if (!in_transaction() && tables_changed_) {
+        tables_changed_ = false;
+        reload_tables();
+    }
+    report();
+}
+
+/// Applies what is complete in the batch, and commits it if there is a reason to.
+void Stream::end_transactions(std::size_t complete_changes) {
+    if (!batch_.position.text.empty()) {
+        position_ = batch_.position;
+        position_is_new_ = true;
+        source_time_us_ = batch_.commit_time_us != 0 ? batch_.commit_time_us : source_time_us_;
+        report_.transactions += batch_.transactions;
+    }
+    bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || in_transaction();
+    if (!changes && !has_to_commit()) {
+        return;
+    }
+    // The source is asked before the transaction starts: it may take its time to answer.
+    TablesNow const now = look_up_changed_tables(source_, batch_.schema_changes);
+    if (!in_transaction()) {
+        begin_transaction();
+    }
+    apply_changes(0, complete_changes);
+    if (!batch_.schema_changes.empty()) {
+        apply_schema_changes(config_, batch_.schema_changes, now);
+        tables_changed_ = true;
+    }
+    commit_transaction();
+}
+
+void Stream::begin_transaction() {
+    transaction_.emplace();
+    catalog::lock_state(context_.source_id, context_.generation);
+    std::vector<std::int32_t> const tables = catalog::tables_with_quarantine(context_.source_id);
+    with_quarantine_ = {tables.begin(), tables.end()};
+}
+
+void Stream::commit_transaction() {
+    if (beside_.is_due(position_)) {
+        write_window();
+    }
+    note_what_is_reached();
+    std::vector<catalog::ChangeCounts> counts;
+    for (Table* const table : written_) {
+        counts.push_back(table->counts);
+        table->counts = {.table_id = table->in_catalog.table_id};
+    }
+    catalog::add_changes(context_.source_id, counts);
+    catalog::save_position(context_.source_id, position_.text, source_time_us_);
+    pg::failure_point("before_stream_commit");
+    transaction_->commit();
+    transaction_.reset();
+    pg::failure_point("after_stream_commit");
+    written_.clear();
+    position_is_new_ = false;
+    committed_at_ = Clock::now();
+}
+
+/// In the transaction that reaches it.
+void Stream::note_what_is_reached() {
+    if (!mark_is_reached()) {
+        return;
+    }
+    if (!streaming_) {
+        streaming_ = true;
+        catalog::tables_caught_up(context_.source_id);
+        catalog::set_state(context_.source_id, context_.generation, "streaming");
+        catalog::clear_error(context_.source_id);
+        pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
+    }
+    if (next_to_copy() == nullptr) {
+        catalog::requests_served(context_.source_id, context_.generation);
+        mark_.reset();
+    }
+}
+
+void Stream::report() {
+    if (end_seen_at_ != 0 && !in_transaction()) {
+        report_.caught_up_at = end_seen_at_;
+    }
+    pg::report_stream(report_);
+}
+
+}  // namespace pgrepl::replication

@@ -1,0 +1,108 @@
+#pragma once
+// The stream of a source, as its source worker drives it: reads the source's log and applies it, whole transactions at
+// a time, with the position in the same transaction here. Between batches it copies tables that were added, resynced or
+// changed by a statement (beside_copy.hpp).
+//
+//   read      a batch of the log, without a transaction here
+//   apply     of each key the last change; one write and one delete a table; rows that are refused are set aside
+//   commit    rows, position and counters together
+//
+// A transaction of the source that is larger than a batch is written as it comes, into one transaction here that stays
+// open until the source's has ended. Adapters give only what the source has committed, so there is nothing to wait for
+// but the network; when that fails, the transaction here is rolled back.
+//
+// A table that cannot be written fails alone: the stream forgets it, and resync copies it again.
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "catalog/source_config.hpp"
+#include "catalog/stream_state.hpp"
+#include "core/source.hpp"
+#include "core/stream.hpp"
+#include "pg/stream_report.hpp"
+#include "pg/transaction.hpp"
+#include "replication/beside_copy.hpp"
+#include "replication/chunk_copier.hpp"
+#include "target/row_encoder.hpp"
+#include "target/table_changes.hpp"
+
+namespace pgrepl::replication {
+
+class Stream {
+  public:
+    /// `config`, `source` and `interrupts` outlive it.
+    Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
+           core::Interrupts& interrupts);
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    ~Stream();
+
+    /// Goes on behind the position that the catalog has. Throws SourceError, SqlError.
+    void open();
+
+    /// Reads what comes within half a second, and applies it.
+    void step();
+
+    /// A transaction of the source is half way through: no other transaction can be started.
+    [[nodiscard]] bool in_transaction() const noexcept { return transaction_.has_value(); }
+
+  private:
+    struct Table;
+    using Clock = std::chrono::steady_clock;
+
+    void look_around();
+    void reload_tables();
+    void follow(const catalog::StreamTable& table);
+    void take_sync_requests();
+    void work_on_beside_copy();
+    [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
+
+    void apply_batch();
+    void end_transactions(std::size_t complete_changes);
+    void begin_transaction();
+    void commit_transaction();
+    void apply_changes(std::size_t from, std::size_t to);
+    void add_change(const core::Change& change, const core::SourceError* unreadable);
+    void write_table(Table& table);
+    void set_refused_aside(Table& table);
+    void fail_table(Table& table, const pg::SqlError& error);
+    void write_window();
+    void note_what_is_reached();
+    [[nodiscard]] bool has_to_commit() const;
+    [[nodiscard]] bool mark_is_reached() const;
+    void report();
+
+    CopyContext context_;
+    const catalog::SourceConfig& config_;
+    core::Source& source_;
+    std::unique_ptr<core::ChangeStream> stream_;
+    BesideCopy beside_;
+    core::StreamLimits limits_;
+    core::ChangeBatch batch_;
+    std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
+    std::map<core::TableName, std::unique_ptr<Table>> followed_;
+    std::vector<Table*> table_of_batch_;  ///< by index into batch_.tables; null: not followed
+    std::set<Table*> written_;            ///< in the transaction under way
+
+    std::optional<pg::Transaction> transaction_;
+    std::set<std::int32_t> with_quarantine_;
+    core::Position position_;          ///< applied, though perhaps not committed yet
+    std::int64_t source_time_us_ = 0;  ///< of the last transaction applied
+    bool position_is_new_ = false;     ///< not committed yet
+    bool tables_changed_ = false;      ///< the catalog's tables are to be read again after the commit
+    Clock::time_point committed_at_;
+    Clock::time_point looked_around_at_;
+    bool streaming_ = false;              ///< else catching up
+    std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
+    pg::StreamReport report_;
+    TimestampTz end_seen_at_ = 0;  ///< when the batch in hand showed the end of the log; 0: it did not
+};
+
+}  // namespace pgrepl::replication

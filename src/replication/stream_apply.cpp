@@ -1,0 +1,140 @@
+// The changes of a batch on their way to the targets.
+
+#include "catalog/copy_queue.hpp"
+#include "catalog/quarantine.hpp"
+#include "pg/progress.hpp"
+#include "replication/error_policy.hpp"
+#include "replication/stream.hpp"
+#include "replication/stream_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// The error as the policy judges it: if it concerns the table alone, the stream goes on without the table.
+bool concerns_table_alone(const pg::SqlError& error) {
+    try {
+        throw pg::SqlError(error);
+    } catch (const pg::SqlError&) {
+        return error_of_table_alone().has_value();
+    }
+}
+
+}  // namespace
+
+void Stream::apply_changes(std::size_t from, std::size_t to) {
+    std::set<Table*> touched;
+    auto unreadable = batch_.unreadable.begin();
+    for (std::size_t i = from; i < to; ++i) {
+        while (unreadable != batch_.unreadable.end() && unreadable->change < i) {
+            ++unreadable;
+        }
+        bool const is_unreadable = unreadable != batch_.unreadable.end() && unreadable->change == i;
+        const core::Change& change = batch_.changes[i];
+        Table* const table = table_of_batch_[change.table];
+        if (table == nullptr || table->failed) {
+            continue;
+        }
+        touched.insert(table);
+        add_change(change, is_unreadable ? &unreadable->error : nullptr);
+    }
+    for (Table* const table : touched) {
+        write_table(*table);
+    }
+}
+
+void Stream::add_change(const core::Change& change, const core::SourceError* unreadable) {
+    Table& table = *table_of_batch_[change.table];
+    const core::StreamedRows& rows = batch_.tables[change.table];
+    target::RowEncoder& encoder = table.encoder_for(rows.layout);
+    std::span<const core::Value> const first = rows.rows.row(change.row);
+    bool const has_new_row = change.kind != core::ChangeKind::kDelete;
+    std::span<const core::Value> const row =
+        change.kind == core::ChangeKind::kUpdate ? rows.rows.row(change.row + 1) : first;
+    if (change.kind == core::ChangeKind::kUpdate) {
+        std::string const old_id = encoder.id_of(first);
+        if (old_id != encoder.id_of(row)) {
+            table.changes.remove(old_id);
+        }
+        ++table.counts.updated;
+    } else if (change.kind == core::ChangeKind::kInsert) {
+        ++table.counts.inserted;
+    }
+    if (!has_new_row) {
+        table.changes.remove(encoder.id_of(row));
+        ++table.counts.deleted;
+    } else if (unreadable != nullptr) {
+        table.changes.set_aside(encoder.id_of(row), pg::to_sql_error(*unreadable));
+    } else {
+        table.changes.put(encoder, row);
+    }
+}
+
+void Stream::write_table(Table& table) {
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            // Behind a copy the log repeats what the copy has read already.
+            table.changes.write(table.target(), streaming_ ? target::WhereSame::kRewrite : target::WhereSame::kLeave);
+        }
+        if (with_quarantine_.contains(table.in_catalog.table_id)) {
+            catalog::release_keys(table.in_catalog.table_id, table.changes.ids());
+        }
+        set_refused_aside(table);
+        if (beside_.table_id() == table.in_catalog.table_id) {
+            beside_.touch(table.changes);
+        }
+    });
+    table.counts.tagged_values += static_cast<std::int64_t>(table.changes.rows().tagged_values());
+    table.changes.clear();
+    if (error) {
+        fail_table(table, *error);
+    } else {
+        written_.insert(&table);
+        pg::add_progress(table.counts.total());
+    }
+}
+
+void Stream::set_refused_aside(Table& table) {
+    for (const target::RefusedWrite& refused : table.changes.refused()) {
+        std::optional<Datum> const data =
+            refused.row ? std::optional(table.changes.rows().data(*refused.row)) : std::nullopt;
+        catalog::quarantine_row(context_.source_id, table.in_catalog.table_id, {refused.id, refused.deletion, data},
+                                refused.error);
+    }
+    if (!table.changes.refused().empty()) {
+        with_quarantine_.insert(table.in_catalog.table_id);
+        catalog::require_room_in_quarantine(table.in_catalog.table_id, context_.max_quarantined);
+    }
+}
+
+void Stream::fail_table(Table& table, const pg::SqlError& error) {
+    if (!concerns_table_alone(error)) {
+        throw pg::SqlError(error);
+    }
+    table.failed = true;
+    catalog::fail_table(table.in_catalog.table_id, error);
+    tables_changed_ = true;
+}
+
+/// The window of the copy beside the stream; an error of that table makes it fail alone.
+void Stream::write_window() {
+    std::int32_t const table_id = beside_.table_id();
+    bool complete = false;
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([&] { complete = beside_.write(streaming_ ? "streaming" : "catching_up"); });
+    if (error && !concerns_table_alone(*error)) {
+        throw pg::SqlError(*error);
+    }
+    if (error) {
+        catalog::fail_table(table_id, *error);
+        beside_.stop();
+    }
+    tables_changed_ = tables_changed_ || complete || error;
+    if (complete) {
+        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
+                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
+    }
+}
+
+}  // namespace pgrepl::replication

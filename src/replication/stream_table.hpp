@@ -1,0 +1,34 @@
+#pragma once
+// A table that the stream writes to: known to stream.cpp and stream_apply.cpp only.
+
+#include <memory>
+#include <utility>
+
+#include "replication/stream.hpp"
+
+namespace pgrepl::replication {
+
+struct Stream::Table {
+    explicit Table(catalog::StreamTable table)
+        : in_catalog(std::move(table)), counts{.table_id = in_catalog.table_id} {}
+
+    /// The encoder of rows of this layout; a new one where the structure has changed.
+    target::RowEncoder& encoder_for(const std::shared_ptr<const core::RowLayout>& rows_layout) {
+        if (layout != rows_layout) {
+            encoder = std::make_unique<target::RowEncoder>(*rows_layout);
+            layout = rows_layout;
+        }
+        return *encoder;
+    }
+
+    [[nodiscard]] target::TargetName target() const { return {in_catalog.target_schema, in_catalog.target_name}; }
+
+    catalog::StreamTable in_catalog;
+    std::shared_ptr<const core::RowLayout> layout;
+    std::unique_ptr<target::RowEncoder> encoder;
+    target::TableChanges changes;  ///< not written yet
+    catalog::ChangeCounts counts;  ///< of the transaction under way
+    bool failed = false;           ///< in the transaction under way; it is forgotten behind it
+};
+
+}  // namespace pgrepl::replication
