@@ -56,7 +56,7 @@ packages=(
     libmariadb-dev libmariadb-dev-compat libzstd-dev zlib1g-dev      # build: the MySQL and MariaDB adapter
     mariadb-server-core mariadb-client-core                          # tests: a MariaDB server; it is not started
     libgtest-dev "postgresql-$major-pgtap" sqlite3                   # tests
-    python3 python3-psycopg2 python3-pytest util-linux procps binutils
+    python3 python3-psycopg2 python3-pymysql python3-cryptography python3-pytest util-linux procps binutils
     clang-format clang-tidy                                          # make lint
 )
 if [ "${1:-}" = bench ]; then

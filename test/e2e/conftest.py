@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
 
 import compare  # noqa: E402
+from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer  # noqa: E402
 from private_cluster import PrivateCluster  # noqa: E402
 
 
@@ -97,3 +98,30 @@ def many_rows():
                 f"INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
                 f"SELECT i, i * 7 % 1000, 'row number ' || i, i / 3.0, randomblob(16) FROM n;")
     return fill
+
+
+@pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["MariaDB", "MySQL"])
+def server(request):
+    try:
+        instance = request.param()
+    except UnavailableServer as error:
+        pytest.skip(str(error))
+    yield instance
+    instance.destroy()
+
+
+@pytest.fixture
+def mysql_source(cluster, server):
+    """Registers databases of the server, and drops the sources at the end."""
+    names = []
+
+    def init(database, name, **arguments):
+        arguments = {"mode": "once", **arguments}
+        extra = "".join(f", {key} => %({key})s" for key in arguments)
+        cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})",
+                      {"url": server.url(database), "name": name, **arguments})
+        names.append(name)
+    yield init
+    for name in names:
+        if cluster.status(name):
+            cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))

@@ -8,21 +8,11 @@ import threading
 import psycopg2
 import pytest
 
-from mysql_servers import PASSWORD, MariaDbServer, MySqlServer, UnavailableServer
+from mysql_servers import PASSWORD
 from private_cluster import wait_until
 from test_verify import finished
 
 CHINOOK = pathlib.Path(__file__).resolve().parents[2].parent / "shared/data/chinook"
-
-
-@pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["MariaDB", "MySQL"])
-def server(request):
-    try:
-        instance = request.param()
-    except UnavailableServer as error:
-        pytest.skip(str(error))
-    yield instance
-    instance.destroy()
 
 
 @pytest.fixture
@@ -38,23 +28,6 @@ def shop(server):
         CREATE VIEW names AS SELECT name FROM customer""")
     yield "shop"
     server.run("DROP DATABASE shop")
-
-
-@pytest.fixture
-def mysql_source(cluster, server):
-    """Registers databases of the server, and drops the sources at the end."""
-    names = []
-
-    def init(database, name, **arguments):
-        arguments = {"mode": "once", **arguments}
-        extra = "".join(f", {key} => %({key})s" for key in arguments)
-        cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})",
-                      {"url": server.url(database), "name": name, **arguments})
-        names.append(name)
-    yield init
-    for name in names:
-        if cluster.status(name):
-            cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
 
 
 def state_of(cluster, name):
@@ -170,7 +143,6 @@ def test_what_is_wrong_with_the_server_is_said(cluster, server, shop):
     assert "Access denied" in refusal(server.url(shop, password=secret))
     assert "nothing_here" in refusal(server.url("nothing_here"))
     assert "absent" in refusal(server.url(shop), include_tables=["absent"])
-    assert "not supported for MySQL" in refusal(server.url(shop), mode="continuous")
     stopped = server.url(shop).replace(f":{server.port}/", ":1/")
     assert ":1" in refusal(stopped)
     assert cluster.status("wrong") is None
