@@ -25,10 +25,12 @@ adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(wildcard $(1)))
 SERVER_OBJECTS  = $(call server_objects,src/extension.cpp $(addprefix src/,core/*.cpp pg/*.cpp target/*.cpp \
                     catalog/*.cpp replication/*.cpp worker/*.cpp api/*.cpp))
 SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
-MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp)
+MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp src/source/mysql/binlog/*.cpp)
 # Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
-UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,charset.cpp connect_options.cpp json_text.cpp \
-                    key_bound.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp single_byte_charsets.cpp state_identity.cpp))
+UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,binlog/*.cpp charset.cpp collations.cpp \
+                    connect_options.cpp gtid_maria.cpp gtid_mysql.cpp json_text.cpp key_bound.cpp \
+                    multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp single_byte_charsets.cpp \
+                    state_identity.cpp))
 UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
 PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
 
@@ -72,9 +74,9 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
-	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS)
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) -lzstd -lz
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
-	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 -lzstd -lz
 $(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
 	$(CXX) -rdynamic -o $@ $^ -ldl
 

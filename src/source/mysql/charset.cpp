@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/utf8.hpp"
+#include "source/mysql/collations.hpp"
 #include "source/mysql/multi_byte_table.hpp"
 #include "source/mysql/single_byte_charsets.hpp"
 
@@ -34,6 +35,9 @@ std::size_t ascii_prefix(std::string_view raw) {
     }
     return at;
 }
+
+/// U+0000, in UTF-8.
+bool has_zero(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
 bool is_surrogate(std::uint32_t unit) { return unit >= kSurrogates && unit < kSurrogatesEnd; }
 
@@ -161,6 +165,8 @@ std::size_t Charset::max_bytes(std::size_t raw_bytes) const noexcept {
 
 char* Charset::convert(std::string_view raw, char* out) const {
     switch (form_) {
+        case Form::kBinary:
+            return nullptr;
         case Form::kUtf8:
             std::memcpy(out, raw.data(), raw.size());
             return out + raw.size();
@@ -198,13 +204,13 @@ char* Charset::convert(std::string_view raw, char* out) const {
 core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
     bool const unchanged =
         form_ == Form::kUtf8 || ((form_ == Form::kSingleByte || form_ == Form::kMultiByte || form_ == Form::kAscii) &&
-                                 ascii_prefix(raw) == raw.size());
-    if (unchanged) {
+                                 ascii_prefix(raw) == raw.size() && !has_zero(raw));
+    if (unchanged || (raw.empty() && form_ != Form::kBinary)) {
         return core::Value::text(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
-    char* const text = arena.allocate(max_bytes(raw.size()));
-    char* const end = convert(raw, text);
-    if (end == nullptr) {
+    char* const text = form_ == Form::kBinary ? nullptr : arena.allocate(max_bytes(raw.size()));
+    const char* const end = convert(raw, text);
+    if (end == nullptr || has_zero({text, end})) {
         return core::Value::bytes(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
     return core::Value::text(text, static_cast<std::uint32_t>(end - text));
@@ -213,9 +219,17 @@ core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
 bool Charset::append_utf8(std::string_view raw, std::string& out) const {
     std::size_t const before = out.size();
     out.resize(before + max_bytes(raw.size()));
-    char* const end = convert(raw, out.data() + before);
-    out.resize(end == nullptr ? before : static_cast<std::size_t>(end - out.data()));
-    return end != nullptr;
+    const char* const begin = out.data() + before;
+    const char* const end = convert(raw, out.data() + before);
+    bool const is_text = end != nullptr && (form_ == Form::kUtf8 || !has_zero({begin, end}));
+    out.resize(is_text ? static_cast<std::size_t>(end - out.data()) : before);
+    return is_text;
+}
+
+Charsets::Charsets() : binary_("binary", Charset::Form::kBinary) {}
+
+const Charset* Charsets::find_by_collation(std::uint32_t collation) {
+    return collation == kBinaryCollation ? &binary_ : find(std::string(charset_of_collation(collation)));
 }
 
 const Charset* Charsets::find(const std::string& name) {

@@ -1,0 +1,124 @@
+// Values and changes as decoded from recorded binlogs, against what the servers themselves said.
+
+#include <gtest/gtest.h>
+
+#include "test/unit/mysql_corpus.hpp"
+#include "test/unit/mysql_event_walk.hpp"
+#include "test/unit/mysql_value_text.hpp"
+
+namespace pgrepl::test {
+namespace {
+
+using Row = std::map<std::string, std::string>;
+using Tables = std::map<std::string, std::map<std::string, Row>>;
+
+Row row_of(const mysql::EventTable& table, std::span<const core::Value> values) {
+    Row row;
+    for (const mysql::EventColumn& column : table.columns) {
+        if (column.output != mysql::EventColumn::kNotRead) {
+            row[column.name] = value_text(values[column.output]);
+        }
+    }
+    return row;
+}
+
+/// Applies changes to tables of texts, checking that each row is found as it was.
+void apply(Tables& tables, const mysql::EventTable& table, core::ChangeKind kind, const core::RowBatch& batch) {
+    auto& rows = tables[table.table];
+    std::size_t next = 0;
+    if (kind != core::ChangeKind::kInsert) {
+        Row const before = row_of(table, batch.row(next++));
+        Row stored = rows[before.at("id")];
+        for (auto const& [column, value] : before) {
+            stored.try_emplace(column, value);  // an added column
+        }
+        EXPECT_EQ(stored, before) << table.table;
+        rows.erase(before.at("id"));
+    }
+    if (kind != core::ChangeKind::kDelete) {
+        Row const after = row_of(table, batch.row(next));
+        rows[after.at("id")] = after;
+    }
+}
+
+class MysqlValues : public testing::TestWithParam<const char*> {
+  protected:
+    Corpus const corpus_ = load_corpus(GetParam());
+
+    /// Reads all events; errors of tables named refused_… are counted, others fail.
+    int replay(Tables& tables) {
+        EventWalk walk(mysql::ChecksumAlgorithm::kCrc32);
+        walk.complete = [&](mysql::EventTable& table) { corpus_.complete(table); };
+        walk.on_change = [&](auto const& table, auto kind, auto const& batch) {
+            if (table.database == "corpus" && corpus_.expected.contains(table.table)) {
+                apply(tables, table, kind, batch);
+            }
+        };
+        int refused = 0;
+        for (mysql::ByteSpan const event : corpus_.events) {
+            try {
+                walk.read(event);
+            } catch (const core::SourceError& error) {
+                EXPECT_EQ(error.kind(), core::SourceErrorKind::kUnsupported) << error.text() << " " << error.detail();
+                EXPECT_TRUE(error.hint().find("binlog_row_") != std::string::npos) << error.text() << error.hint();
+                ++refused;
+            }
+        }
+        return refused;
+    }
+};
+
+TEST_P(MysqlValues, replayed_tables_equal_what_the_server_selects) {
+    Tables tables;
+    replay(tables);
+    std::size_t compared = 0;
+    for (auto const& [name, rows] : corpus_.expected) {
+        EXPECT_EQ(tables[name].size(), rows.size()) << name;
+        for (auto const& [id, row] : rows) {
+            for (auto const& [column, value] : row) {
+                EXPECT_EQ(tables[name][id][column], value) << name << " " << id << " " << column;
+                ++compared;
+            }
+        }
+    }
+    EXPECT_GT(compared, 1500U);
+}
+
+TEST_P(MysqlValues, partial_images_and_partial_json_are_refused_by_name) {
+    Tables tables;
+    EXPECT_EQ(replay(tables), std::string(GetParam()).starts_with("mysql") ? 2 : 1);
+}
+
+TEST_P(MysqlValues, a_column_left_out_moves_the_others_up) {
+    EventWalk walk(mysql::ChecksumAlgorithm::kCrc32);
+    walk.complete = [&](mysql::EventTable& table) {
+        corpus_.complete(table);
+        if (table.table == "v_hidden") {
+            table.leave_out(2);
+        }
+    };
+    std::vector<std::string> row;
+    walk.on_change = [&](auto const& table, auto, auto const& batch) {
+        if (table.table == "v_hidden") {
+            for (const core::Value& value : batch.row(0)) {
+                row.push_back(value_text(value));
+            }
+        }
+    };
+    for (mysql::ByteSpan const event : corpus_.events) {
+        try {
+            walk.read(event);
+        } catch (const core::SourceError&) {
+        }
+    }
+    ASSERT_GE(row.size(), 3U);
+    EXPECT_EQ(row[0], "1");
+    EXPECT_EQ(row[1], "10");
+    EXPECT_EQ(row.back(), "z");
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, MysqlValues, testing::Values("mysql97", "mariadb1011"),
+                         [](auto const& parameter) { return std::string(parameter.param); });
+
+}  // namespace
+}  // namespace pgrepl::test
