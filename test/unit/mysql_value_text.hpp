@@ -95,10 +95,11 @@ inline std::string json_text(const core::Value*& at) {
     }
 }
 
+inline std::string shortened(std::string_view text) {
+    return text.size() > kLongValueBytes ? size_and_checksum("text", text) : escaped(text);
+}
+
 inline std::string value_text(const core::Value& value) {
-    auto const shortened = [](std::string_view text) {
-        return text.size() > kLongValueBytes ? size_and_checksum("text", text) : escaped(text);
-    };
     switch (value.kind) {
         case core::ValueKind::kNull:
             return "NULL";
@@ -129,6 +130,12 @@ inline std::string value_text(const core::Value& value) {
             return json_text(at);
         }
     }
+}
+
+/// Of a JSON column, whose strings have quotes. JSON's null is stored as SQL's is.
+inline std::string json_value_text(const core::Value& value) {
+    const core::Value* at = value.kind == core::ValueKind::kDocument ? value.payload.tokens : &value;
+    return value.kind == core::ValueKind::kNull ? "NULL" : shortened(json_text(at));
 }
 
 }  // namespace pgrepl::test

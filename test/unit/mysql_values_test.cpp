@@ -16,7 +16,8 @@ Row row_of(const mysql::EventTable& table, std::span<const core::Value> values) 
     Row row;
     for (const mysql::EventColumn& column : table.columns) {
         if (column.output != mysql::EventColumn::kNotRead) {
-            row[column.name] = value_text(values[column.output]);
+            bool const json = column.type == mysql::ColumnType::kJson || column.logical == mysql::LogicalType::kJson;
+            row[column.name] = json ? json_value_text(values[column.output]) : value_text(values[column.output]);
         }
     }
     return row;

@@ -36,8 +36,10 @@ std::size_t ascii_prefix(std::string_view raw) {
     return at;
 }
 
-/// U+0000, in UTF-8.
-bool has_zero(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+/// Whether the encoder, which makes bytes of a text with U+0000, would make others of `utf8` than the raw ones.
+bool loses_bytes(std::string_view utf8, std::string_view raw) {
+    return utf8.find('\0') != std::string_view::npos && utf8 != raw;
+}
 
 bool is_surrogate(std::uint32_t unit) { return unit >= kSurrogates && unit < kSurrogatesEnd; }
 
@@ -204,13 +206,13 @@ char* Charset::convert(std::string_view raw, char* out) const {
 core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
     bool const unchanged =
         form_ == Form::kUtf8 || ((form_ == Form::kSingleByte || form_ == Form::kMultiByte || form_ == Form::kAscii) &&
-                                 ascii_prefix(raw) == raw.size() && !has_zero(raw));
+                                 ascii_prefix(raw) == raw.size());
     if (unchanged || (raw.empty() && form_ != Form::kBinary)) {
         return core::Value::text(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
     char* const text = form_ == Form::kBinary ? nullptr : arena.allocate(max_bytes(raw.size()));
     const char* const end = convert(raw, text);
-    if (end == nullptr || has_zero({text, end})) {
+    if (end == nullptr || loses_bytes({text, end}, raw)) {
         return core::Value::bytes(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
     return core::Value::text(text, static_cast<std::uint32_t>(end - text));
@@ -221,7 +223,7 @@ bool Charset::append_utf8(std::string_view raw, std::string& out) const {
     out.resize(before + max_bytes(raw.size()));
     const char* const begin = out.data() + before;
     const char* const end = convert(raw, out.data() + before);
-    bool const is_text = end != nullptr && (form_ == Form::kUtf8 || !has_zero({begin, end}));
+    bool const is_text = end != nullptr && !loses_bytes({begin, end}, raw);
     out.resize(is_text ? static_cast<std::size_t>(end - out.data()) : before);
     return is_text;
 }

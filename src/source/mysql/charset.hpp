@@ -28,8 +28,8 @@ class Charset {
     /// Not text at all: the charset of BINARY, VARBINARY and BLOB in the binlog.
     [[nodiscard]] bool is_binary() const noexcept { return form_ == Form::kBinary; }
 
-    /// The text in UTF-8, in the arena; kBytes of `raw` if it is not valid in this charset, or holds U+0000, for which
-    /// jsonb has no place. What is stored as UTF-8 already is not checked: the encoder does.
+    /// The text in UTF-8, in the arena; kBytes of `raw` if it is not valid in this charset, or if it holds U+0000, for
+    /// which jsonb has no place, and has other bytes in UTF-8. What is UTF-8 already is not checked: the encoder does.
     [[nodiscard]] core::Value to_value(std::string_view raw, core::Arena& arena) const;
 
     /// Appends the text in UTF-8. False, and nothing appended, if to_value() would give kBytes.

@@ -55,8 +55,7 @@ core::Value JsonBinaryReader::read(ByteSpan stored, const EventPlace& place, cor
     place_ = &place;
     if (stored.empty()) {
         // MySQL keeps an empty value where a NOT NULL column got none; it reads as JSON's null.
-        core::Value const null;
-        return core::Value::document(reinterpret_cast<const core::Value*>(arena.copy(&null, sizeof null)), 1);
+        return core::Value::null();
     }
     budget_bytes_ = stored.size();
     if (unfinished_) {
@@ -66,7 +65,8 @@ core::Value JsonBinaryReader::read(ByteSpan stored, const EventPlace& place, cor
     auto const* const copy = reinterpret_cast<const std::uint8_t*>(arena.copy(stored.data(), stored.size()));
     value(copy[0], ByteSpan(copy + 1, stored.size() - 1));
     unfinished_ = false;
-    return writer_.finish(arena);
+    core::Value const result = writer_.finish(arena);
+    return result.length == 1 && copy[0] > kLargeArray ? *result.payload.tokens : result;
 }
 
 void JsonBinaryReader::spend(std::size_t bytes) {

@@ -1,5 +1,5 @@
 #pragma once
-// MySQL's binary JSON -> document tokens that read as the server prints the value (MySQL source,
+// MySQL's binary JSON -> the value that parse_json() makes of the text that the server prints (MySQL source,
 // sql-common/json_binary.h and json_dom.cc).
 
 #include "core/document.hpp"
