@@ -79,7 +79,8 @@ class AlterationReader {
             words_.accept_both("ORDER", "BY") || words_.accept("FORCE")) {
             return harmless_part();
         }
-        for (std::string_view const verb : {"REORGANIZE", "COALESCE", "REBUILD", "OPTIMIZE", "ANALYZE", "CHECK", "REPAIR"}) {
+        for (std::string_view const verb :
+             {"REORGANIZE", "COALESCE", "REBUILD", "OPTIMIZE", "ANALYZE", "CHECK", "REPAIR"}) {
             if (words_.accept_both(verb, "PARTITION")) {
                 return read_partition_names();
             }
@@ -171,14 +172,37 @@ class AlterationReader {
         words_.accept("DEFAULT");
         if (words_.accept_both("CHARACTER", "SET") || words_.accept_both("DATA", "DIRECTORY") ||
             words_.accept_both("INDEX", "DIRECTORY") ||
-            words_.accept_any(
-                {"COMMENT",         "AUTO_INCREMENT", "ROW_FORMAT",        "KEY_BLOCK_SIZE",     "STATS_PERSISTENT",
-                 "STATS_AUTO_RECALC", "STATS_SAMPLE_PAGES", "AVG_ROW_LENGTH", "MAX_ROWS",        "MIN_ROWS",
-                 "CHECKSUM",        "TABLE_CHECKSUM", "DELAY_KEY_WRITE",   "PACK_KEYS",          "COMPRESSION",
-                 "ENCRYPTION",      "ENCRYPTED",      "ENCRYPTION_KEY_ID", "PAGE_CHECKSUM",      "PAGE_COMPRESSED",
-                 "PAGE_COMPRESSION_LEVEL", "TABLESPACE", "ALGORITHM",      "LOCK",               "CHARSET",
-                 "COLLATE",         "AUTOEXTEND_SIZE", "TRANSACTIONAL",    "SECONDARY_ENGINE",   "ENGINE_ATTRIBUTE",
-                 "SECONDARY_ENGINE_ATTRIBUTE"})) {
+            words_.accept_any({"COMMENT",
+                               "AUTO_INCREMENT",
+                               "ROW_FORMAT",
+                               "KEY_BLOCK_SIZE",
+                               "STATS_PERSISTENT",
+                               "STATS_AUTO_RECALC",
+                               "STATS_SAMPLE_PAGES",
+                               "AVG_ROW_LENGTH",
+                               "MAX_ROWS",
+                               "MIN_ROWS",
+                               "CHECKSUM",
+                               "TABLE_CHECKSUM",
+                               "DELAY_KEY_WRITE",
+                               "PACK_KEYS",
+                               "COMPRESSION",
+                               "ENCRYPTION",
+                               "ENCRYPTED",
+                               "ENCRYPTION_KEY_ID",
+                               "PAGE_CHECKSUM",
+                               "PAGE_COMPRESSED",
+                               "PAGE_COMPRESSION_LEVEL",
+                               "TABLESPACE",
+                               "ALGORITHM",
+                               "LOCK",
+                               "CHARSET",
+                               "COLLATE",
+                               "AUTOEXTEND_SIZE",
+                               "TRANSACTIONAL",
+                               "SECONDARY_ENGINE",
+                               "ENGINE_ATTRIBUTE",
+                               "SECONDARY_ENGINE_ATTRIBUTE"})) {
             words_.accept_sign('=');
             words_.skip();
             return true;

@@ -5,7 +5,7 @@
 
 #include <errmsg.h>
 #include <fcntl.h>
-#include <mysql/client_plugin.h>
+#include <ma_pvio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>

@@ -84,10 +84,10 @@ class StatementReader {
         if (!words_.accept("XA")) {
             return false;
         }
-        Kind const kind = words_.accept("COMMIT")                              ? Kind::kXaCommit
-                          : words_.accept("ROLLBACK")                          ? Kind::kXaRollback
-                          : words_.accept("START") || words_.accept("BEGIN")   ? Kind::kXaStart
-                                                                               : Kind::kXaEnd;
+        Kind const kind = words_.accept("COMMIT")                            ? Kind::kXaCommit
+                          : words_.accept("ROLLBACK")                        ? Kind::kXaRollback
+                          : words_.accept("START") || words_.accept("BEGIN") ? Kind::kXaStart
+                                                                             : Kind::kXaEnd;
         statement_.name = words_.rest();
         return set(kind);
     }

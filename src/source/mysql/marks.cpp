@@ -16,14 +16,14 @@ void require_log(Connection& connection) {
     if (has_log(connection)) {
         return;
     }
-    throw SourceError(SourceErrorKind::kUnsupported, 0,
-                      "MySQL server " + connection.server() + " keeps no binary log with GTIDs", false,
-                      "Its changes can be followed only by that log.",
-                      connection.is_mariadb()
-                          ? "Add log_bin, server_id, binlog_format = ROW and binlog_row_metadata = FULL to the section "
-                            "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
-                          : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
-                            "and restart it; or use mode => 'periodic'.");
+    throw SourceError(
+        SourceErrorKind::kUnsupported, 0, "MySQL server " + connection.server() + " keeps no binary log with GTIDs",
+        false, "Its changes can be followed only by that log.",
+        connection.is_mariadb()
+            ? "Add log_bin, server_id, binlog_format = ROW and binlog_row_metadata = FULL to the section "
+              "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
+            : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
+              "and restart it; or use mode => 'periodic'.");
 }
 
 StateIdentity identity_of(Connection& connection) {
@@ -77,8 +77,8 @@ void locate_snapshot(Connection& connection, StateIdentity& identity) {
         return;
     }
     identity.binlog = without_space(file) + ":" + offset;
-    identity.gtid = without_space(
-        value_or_empty(connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
+    identity.gtid =
+        without_space(value_or_empty(connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
 }
 
 StateIdentity low_mark(Connection& connection) {

@@ -29,7 +29,9 @@ class Splitter {
     }
 
   private:
-    [[nodiscard]] char look(std::size_t ahead = 0) const { return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0'; }
+    [[nodiscard]] char look(std::size_t ahead = 0) const {
+        return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0';
+    }
 
     void skip_space() {
         for (;;) {

@@ -72,10 +72,13 @@ void StreamTables::read_map(const Event& event) {
         followed.current = std::make_shared<StreamedTable>(head.name, std::move(layout), std::move(table));
         followed.map = definition;
     }
-    if (mapped_.size() >= kMostMapped) {
-        mapped_.clear();  // a map stands before each statement: those of this statement come before any of its rows
-    }
     mapped_[head.table_id] = followed.current;
+}
+
+void StreamTables::begin_transaction() {
+    if (mapped_.size() >= kMostMapped) {
+        mapped_.clear();  // a map stands before the rows of each statement
+    }
 }
 
 StreamedTable* StreamTables::find(std::uint64_t table_id) {

@@ -40,6 +40,9 @@ class StreamTables {
     [[nodiscard]] bool follows(const core::TableName& name) const { return followed_.contains(name); }
     [[nodiscard]] bool follows_any() const noexcept { return !followed_.empty(); }
 
+    /// No map that stands before this point is used behind it.
+    void begin_transaction();
+
     /// Of a TABLE_MAP. kUnsupported, naming binlog_row_metadata, if it lacks the columns' names.
     void read_map(const Event& event);
 

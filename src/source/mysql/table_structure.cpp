@@ -77,7 +77,8 @@ bool is_old_time(ColumnType type) {
 
 /// Of a column that the structure does not know.
 core::IdStyle style_of(const EventColumn& column) {
-    bool const is_bytes = (column.charset != nullptr && column.charset->is_binary()) || column.type == ColumnType::kVector;
+    bool const is_bytes =
+        (column.charset != nullptr && column.charset->is_binary()) || column.type == ColumnType::kVector;
     return is_bytes && column.type != ColumnType::kJson && column.type != ColumnType::kGeometry
                ? core::IdStyle::kHexBytes
                : core::IdStyle::kStringsOnly;
@@ -161,9 +162,8 @@ core::RowLayout complete_table(EventTable& table, const TableMap& map, const Tab
             column.logical = known->logical;
             column.decimals = is_old_time(column.type) ? known->fraction : column.decimals;
         }
-        layout.columns.push_back({.name = column.name,
-                                  .in_data = true,
-                                  .id_style = known != nullptr ? known->id_style : style_of(column)});
+        layout.columns.push_back(
+            {.name = column.name, .in_data = true, .id_style = known != nullptr ? known->id_style : style_of(column)});
     }
     choose_key(layout, map, structure);
     return layout;
