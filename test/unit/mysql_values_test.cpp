@@ -118,6 +118,32 @@ TEST_P(MysqlValues, a_column_left_out_moves_the_others_up) {
     EXPECT_EQ(row.back(), "z");
 }
 
+/// The value of MySQL's binary JSON, and of the text that the server prints for it.
+void expect_equal_json(std::vector<std::uint8_t> stored, std::string_view printed) {
+    core::Arena arena;
+    mysql::JsonBinaryReader reader;
+    mysql::JsonScratch scratch;
+    mysql::Charsets charsets;
+    core::Value const streamed = reader.read(stored, {}, arena);
+    core::Value const copied = mysql::json_value(printed, *charsets.find("utf8mb4"), arena, scratch);
+    EXPECT_EQ(streamed.kind, copied.kind) << printed;
+    EXPECT_EQ(json_value_text(streamed), json_value_text(copied)) << printed;
+}
+
+TEST(MysqlJsonBinary, is_read_as_the_text_that_the_server_prints) {
+    expect_equal_json({}, "null");
+    expect_equal_json({4, 0}, "null");
+    expect_equal_json({4, 1}, "true");
+    expect_equal_json({5, 0xff, 0xff}, "-1");
+    expect_equal_json({0x0c, 2, 'a', 0}, R"("a\u0000")");
+    expect_equal_json({2, 0, 0, 4, 0}, "[]");
+    expect_equal_json({0, 1, 0, 12, 0, 11, 0, 1, 0, 5, 7, 0, 'a'}, R"({"a": 7})");
+}
+
+TEST(MysqlJsonBinary, a_key_that_jsonb_cannot_hold_makes_the_value_its_text) {
+    expect_equal_json({0, 1, 0, 14, 0, 11, 0, 3, 0, 5, 7, 0, 'a', 0, '\n'}, R"({"a\u0000\n": 7})");
+}
+
 INSTANTIATE_TEST_SUITE_P(Servers, MysqlValues, testing::Values("mysql97", "mariadb1011"),
                          [](auto const& parameter) { return std::string(parameter.param); });
 
