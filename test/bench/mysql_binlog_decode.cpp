@@ -1,6 +1,4 @@
-// How fast row events become values: mysql_binlog_decode FILE [ROUNDS], FILE being a binlog of a server. Build:
-//   g++ -std=c++20 -O2 -Isrc -I. test/bench/mysql_binlog_decode.cpp src/source/mysql/*.cpp
-//   src/source/mysql/binlog/*.cpp -lzstd -lz
+// How fast row events become values: build/mysql_binlog_decode FILE [ROUNDS], FILE being a binlog of a server.
 
 #include <chrono>
 #include <cstdio>

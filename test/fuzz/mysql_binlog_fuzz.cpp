@@ -1,7 +1,4 @@
-// libFuzzer over the binlog decoder: the input is a row of events without checksums. Build and run:
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc -I. -DPGREPL_ADAPTER \
-//       test/fuzz/mysql_binlog_fuzz.cpp src/source/mysql/*.cpp src/source/mysql/binlog/*.cpp -lzstd -lz -o fuzz
-//   ./fuzz -max_len=4096 -max_total_time=60
+// libFuzzer over the binlog decoder (make fuzz): the input is a row of events without checksums.
 
 #include <cstring>
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "source/mysql/collations.hpp"
 #include "test/unit/mysql_corpus.hpp"
 #include "test/unit/mysql_event_walk.hpp"
 #include "test/unit/mysql_value_text.hpp"
@@ -116,6 +117,66 @@ TEST_P(MysqlValues, a_column_left_out_moves_the_others_up) {
     EXPECT_EQ(row[0], "1");
     EXPECT_EQ(row[1], "10");
     EXPECT_EQ(row.back(), "z");
+}
+
+/// The value of MySQL's binary JSON, and of the text that the server prints for it.
+void expect_equal_json(std::vector<std::uint8_t> stored, std::string_view printed) {
+    core::Arena arena;
+    mysql::JsonBinaryReader reader;
+    mysql::JsonScratch scratch;
+    mysql::Charsets charsets;
+    core::Value const streamed = reader.read(stored, {}, arena);
+    core::Value const copied = mysql::json_value(printed, *charsets.find("utf8mb4"), arena, scratch);
+    EXPECT_EQ(streamed.kind, copied.kind) << printed;
+    EXPECT_EQ(json_value_text(streamed), json_value_text(copied)) << printed;
+}
+
+TEST(MysqlJsonBinary, is_read_as_the_text_that_the_server_prints) {
+    expect_equal_json({}, "null");
+    expect_equal_json({4, 0}, "null");
+    expect_equal_json({4, 1}, "true");
+    expect_equal_json({5, 0xff, 0xff}, "-1");
+    expect_equal_json({0x0c, 2, 'a', 0}, R"("a\u0000")");
+    expect_equal_json({2, 0, 0, 4, 0}, "[]");
+    expect_equal_json({0, 1, 0, 12, 0, 11, 0, 1, 0, 5, 7, 0, 'a'}, R"({"a": 7})");
+}
+
+TEST(MysqlJsonBinary, a_key_that_jsonb_cannot_hold_makes_the_value_its_text) {
+    expect_equal_json({0, 1, 0, 14, 0, 11, 0, 3, 0, 5, 7, 0, 'a', 0, '\n'}, R"({"a\u0000\n": 7})");
+}
+
+/// The value of a table's only column, from one row's bytes behind the bitmap of nulls.
+std::string decode(mysql::EventColumn column, std::vector<std::uint8_t> bytes) {
+    column.output = 0;
+    mysql::RowDecoder decoder({.database = "d", .table = "t", .columns = {std::move(column)}, .row_width = 1});
+    bytes.insert(bytes.begin(), 0);
+    core::RowBatch batch(1);
+    decoder.decode_all({.column_count = 1, .rows = bytes, .place = {}}, batch);
+    return value_text(batch.row(0)[0]);
+}
+
+TEST(MysqlRowDecoder, a_set_has_at_most_64_labels) {
+    mysql::EventColumn column;
+    column.type = mysql::ColumnType::kSet;
+    column.length = 8;
+    column.labels.assign(64, "a");
+    std::vector<std::uint8_t> const last = {0, 0, 0, 0, 0, 0, 0, 0x80};
+    EXPECT_EQ(decode(column, last), R"(["a"])");
+    column.labels.emplace_back("b");
+    EXPECT_THROW(decode(column, last), core::SourceError);
+}
+
+TEST(MysqlRowDecoder, json_is_read_in_the_charset_of_its_column) {
+    mysql::Charsets charsets;
+    mysql::EventColumn column;
+    column.type = mysql::ColumnType::kVarchar;
+    column.logical = mysql::LogicalType::kJson;
+    column.length = 20;
+    column.charset = charsets.find("latin1");
+    EXPECT_EQ(decode(column, {5, '[', '"', 0xe9, '"', ']'}), R"(["é"])");
+    column.charset = charsets.find_by_collation(mysql::kBinaryCollation);
+    EXPECT_EQ(decode(column, {6, '[', '"', 0xc3, 0xa9, '"', ']'}), R"(["é"])");
+    EXPECT_EQ(decode(column, {1, 'x'}), "x");
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, MysqlValues, testing::Values("mysql97", "mariadb1011"),

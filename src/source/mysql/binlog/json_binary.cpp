@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "source/mysql/binlog/json_print.hpp"
 #include "source/mysql/binlog/number_values.hpp"
 #include "source/mysql/binlog/table_map.hpp"
 #include "source/mysql/binlog/time_text.hpp"
@@ -62,11 +63,16 @@ core::Value JsonBinaryReader::read(ByteSpan stored, const EventPlace& place, cor
         writer_ = {};  // what an error left behind
     }
     unfinished_ = true;
+    has_zero_key_ = false;
     auto const* const copy = reinterpret_cast<const std::uint8_t*>(arena.copy(stored.data(), stored.size()));
     value(copy[0], ByteSpan(copy + 1, stored.size() - 1));
     unfinished_ = false;
     core::Value const result = writer_.finish(arena);
-    return result.length == 1 && copy[0] > kLargeArray ? *result.payload.tokens : result;
+    if (has_zero_key_) {
+        std::string const text = print_json(result);
+        return core::Value::text(arena.copy(text.data(), text.size()), static_cast<std::uint32_t>(text.size()));
+    }
+    return copy[0] > kLargeArray ? *result.payload.tokens : result;
 }
 
 void JsonBinaryReader::spend(std::size_t bytes) {
@@ -161,6 +167,7 @@ void JsonBinaryReader::member_key(const Container& container, std::uint32_t inde
     key.skip(offset);
     std::string_view const name = key.text(length);
     spend(length);
+    has_zero_key_ = has_zero_key_ || name.find('\0') != std::string_view::npos;
     writer_.key(name.data(), length);
 }
 

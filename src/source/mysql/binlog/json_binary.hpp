@@ -11,7 +11,8 @@ namespace pgrepl::mysql {
 class JsonBinaryReader {
   public:
     /// `stored` is a column's value; empty means null. Numbers that JSON writes with a fraction or an exponent become
-    /// kDecimal with the server's very text. kInvalidValue beyond core::kMaxDocumentDepth, kCorrupt if offsets do
+    /// kDecimal with the server's very text. A value with U+0000 in a key is its text, as parse_json() has no place for
+    /// it. kInvalidValue beyond core::kMaxDocumentDepth, kCorrupt if offsets do
     /// not fit.
     core::Value read(ByteSpan stored, const EventPlace& place, core::Arena& arena);
 
@@ -39,7 +40,8 @@ class JsonBinaryReader {
     [[noreturn]] void fail(std::string_view what) const { throw_corrupt(*place_, what); }
 
     core::DocumentWriter writer_;
-    bool unfinished_ = false;  ///< an error left tokens in the writer
+    bool unfinished_ = false;    ///< an error left tokens in the writer
+    bool has_zero_key_ = false;  ///< a key of the value holds U+0000
     core::Arena* arena_ = nullptr;
     const EventPlace* place_ = nullptr;
     /// What the document may still hold: values that share bytes could make it grow without bound.
