@@ -7,6 +7,7 @@
 #   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
 #   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
 #   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
+#   make fuzz       the binlog decoder under libFuzzer              (FUZZ_SECONDS=600)
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
 # Everything of src but the adapters becomes pg_replicator.so. Each adapter is a PostgreSQL-free library of its own.
@@ -25,10 +26,12 @@ adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(wildcard $(1)))
 SERVER_OBJECTS  = $(call server_objects,src/extension.cpp $(addprefix src/,core/*.cpp pg/*.cpp target/*.cpp \
                     catalog/*.cpp replication/*.cpp worker/*.cpp api/*.cpp))
 SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
-MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp)
+MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp src/source/mysql/binlog/*.cpp)
 # Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
-UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,charset.cpp connect_options.cpp json_text.cpp \
-                    key_bound.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp single_byte_charsets.cpp state_identity.cpp))
+UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,binlog/*.cpp alter_table.cpp charset.cpp collations.cpp \
+                    connect_options.cpp ddl_statement.cpp gtid_maria.cpp gtid_mysql.cpp json_text.cpp key_bound.cpp \
+                    multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp single_byte_charsets.cpp sql_words.cpp \
+                    state_identity.cpp table_structure.cpp))
 UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
 PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
 
@@ -72,9 +75,17 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
-	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS)
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) -lzstd -lz
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
-	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 -lzstd -lz
+# Without the driver: nothing here talks to a server.
+DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp, \
+                    $(patsubst $(BUILD)/adapter/%.o,%.cpp,$(UNIT_MYSQL)))
+$(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES)
+	$(CXX) $(filter-out -MMD -MP,$(ADAPTER_FLAGS)) -o $@ $^ -lzstd -lz
+$(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES)
+	$(FUZZ_CXX) $(filter-out -O2 -MMD -MP,$(ADAPTER_FLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+	    -fno-sanitize-recover=undefined -o $@ $^ -lzstd -lz
 $(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
 	$(CXX) -rdynamic -o $@ $^ -ldl
 
@@ -89,7 +100,7 @@ $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/v
 # What follows runs as root or as an ordinary user, who needs sudo for set-up and installation only.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 JOBS = $(shell nproc)
-.PHONY: setup test-programs check-symbols build-and-install test demo chaos bench lint format
+.PHONY: setup test-programs check-symbols build-and-install test demo chaos bench fuzz lint format
 
 setup:
 	./setup.sh
@@ -111,6 +122,14 @@ chaos: build-and-install
 bench: build-and-install
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)
+
+# libFuzzer comes with clang and libclang-rt-dev, which nothing else needs: setup.sh leaves them to you.
+FUZZ_CXX = clang++
+FUZZ_SECONDS = 600
+fuzz: $(BUILD)/mysql_binlog_fuzz
+	/usr/bin/python3 test/fuzz/mysql_binlog_seeds.py $(BUILD)/fuzz/seeds
+	mkdir -p $(BUILD)/fuzz/found
+	$< -max_len=4096 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/found $(BUILD)/fuzz/seeds
 
 lint: check-symbols
 	test/lint/layers.sh

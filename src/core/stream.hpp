@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/row_batch.hpp"
@@ -56,6 +57,9 @@ struct SchemaChange {
 
 /// Rows of one table with one structure.
 struct StreamedRows {
+    StreamedRows(TableName name, std::shared_ptr<const RowLayout> row_layout)
+        : table(std::move(name)), layout(std::move(row_layout)), rows(layout->columns.size()) {}
+
     TableName table;
     std::shared_ptr<const RowLayout> layout;  ///< the same object as long as the structure is the same
     RowBatch rows;

@@ -10,6 +10,10 @@
 //   adapter_driver LIBRARY URL hold DATABASE TABLE             the same; then each line of input is a position to join,
 //                                                              with the same rows of TABLE; or `reached
 //                                                              HELD<tab>MARK`. Answers are lines
+//   adapter_driver LIBRARY URL stream READER_ID                     a change stream, driven by lines of input: see
+//                                                              stream_commands.hpp
+//   adapter_driver LIBRARY URL check                           prerequisites of a continuous source, a line of JSON
+//   each
 //
 // Values: null, true, text as strings, {"n": "digits"}, {"d": "double"}, {"f": "float"}, {"x": "hex"}, {"o": [[key,
 // value]…]}, {"a": […]}. An error is one line, {"error": kind, …}, and exit code 3.
@@ -29,13 +33,17 @@
 #include <thread>
 
 #include "core/source.hpp"
-#include "core/utf8.hpp"
+#include "test/adapter/driver_text.hpp"
+#include "test/adapter/stream_commands.hpp"
 
 namespace {
 
 using namespace pgrepl;
 using core::Value;
 using core::ValueKind;
+using test::list;
+using test::quoted;
+using test::show;
 
 class DriverInterrupts final : public core::Interrupts {
   public:
@@ -54,88 +62,6 @@ class DriverInterrupts final : public core::Interrupts {
     std::atomic<bool> raised = false;
 };
 
-std::string quoted(std::string_view text) {
-    std::string out = "\"";
-    for (char const c : text) {
-        if (c == '"' || c == '\\') {
-            out += '\\';
-            out += c;
-        } else if (static_cast<unsigned char>(c) < 0x20) {
-            char escape[8];
-            std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(c));
-            out += escape;
-        } else {
-            out += c;
-        }
-    }
-    return out + "\"";
-}
-
-std::string hex(std::string_view bytes) {
-    std::string out;
-    char pair[4];
-    for (char const c : bytes) {
-        std::snprintf(pair, sizeof pair, "%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-        out += pair;
-    }
-    return out;
-}
-
-std::string show(const Value& value);
-
-std::string show_token(const Value*& token) {
-    const Value& value = *token++;
-    if (value.kind == ValueKind::kObject) {
-        std::string out;
-        for (std::uint32_t i = 0; i < value.length; ++i) {
-            std::string const key = show(*token++);
-            out += (i == 0 ? "[" : ", [") + key + ", " + show_token(token) + "]";
-        }
-        return "{\"o\": [" + out + "]}";
-    }
-    if (value.kind == ValueKind::kArray) {
-        std::string out;
-        for (std::uint32_t i = 0; i < value.length; ++i) {
-            out += (i == 0 ? "" : ", ") + show_token(token);
-        }
-        return "{\"a\": [" + out + "]}";
-    }
-    return show(value);
-}
-
-std::string show(const Value& value) {
-    char text[64];
-    switch (value.kind) {
-        case ValueKind::kNull:
-            return "null";
-        case ValueKind::kBool:
-            return value.payload.boolean ? "true" : "false";
-        case ValueKind::kInt64:
-            return "{\"n\": \"" + std::to_string(value.payload.int64) + "\"}";
-        case ValueKind::kUint64:
-            return "{\"n\": \"" + std::to_string(value.payload.uint64) + "\"}";
-        case ValueKind::kDouble:
-            std::snprintf(text, sizeof text, "{\"d\": \"%.17g\"}", value.payload.float64);
-            return text;
-        case ValueKind::kFloat:
-            std::snprintf(text, sizeof text, "{\"f\": \"%.9g\"}", static_cast<double>(value.payload.float32));
-            return text;
-        case ValueKind::kDecimal:
-            return "{\"n\": " + quoted(value.view()) + "}";
-        case ValueKind::kText:
-            return core::is_utf8(value.view()) ? quoted(value.view()) : "{\"invalid\": \"" + hex(value.view()) + "\"}";
-        case ValueKind::kBytes:
-            return "{\"x\": \"" + hex(value.view()) + "\"}";
-        case ValueKind::kDocument: {
-            const Value* token = value.payload.tokens;
-            std::string out = show_token(token);
-            return token == value.payload.tokens + value.length ? out : "\"the document's length is wrong\"";
-        }
-        default:
-            return "\"unexpected kind\"";
-    }
-}
-
 void print_rows(const core::RowBatch& batch) {
     for (std::size_t i = 0; i < batch.row_count(); ++i) {
         std::string line;
@@ -144,14 +70,6 @@ void print_rows(const core::RowBatch& batch) {
         }
         std::puts((line + "]").c_str());
     }
-}
-
-std::string list(const std::vector<std::string>& words) {
-    std::string out;
-    for (const std::string& word : words) {
-        out += (out.empty() ? "" : ", ") + quoted(word);
-    }
-    return "[" + out + "]";
 }
 
 void print_table(const core::TableInfo& table) {
@@ -303,6 +221,14 @@ int run(int argc, char** argv) {
         }
     } else if (command == "position") {
         std::puts(source->open_snapshot({})->position().text.c_str());
+    } else if (command == "stream") {
+        test::run_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), std::cin, std::cout);
+    } else if (command == "check") {
+        for (const core::Check& check : source->check_prerequisites(true)) {
+            std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",
+                        quoted(check.name).c_str(), check.ok ? "true" : "false", static_cast<int>(check.severity),
+                        quoted(check.detail).c_str(), quoted(check.hint).c_str());
+        }
     } else if (command == "hold") {
         hold(*source, argument(4), argument(5), open);
     } else if (command == "time" || command == "interrupt") {

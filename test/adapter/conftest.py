@@ -1,9 +1,11 @@
 """Fixtures of the adapter tests: both kinds of server, and the adapter behind its driver program."""
+import itertools
 import json
 import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -43,6 +45,82 @@ class Adapter:
     def hold(self, database, table):
         """Holds a snapshot; ask() it to join positions and to compare the table's rows."""
         return Holder(self.command(self.server.url(), "hold", database, table))
+
+
+    def stream(self, *tables, reader_id=None, position=None, url=None):
+        """A change stream that follows the tables of database d, opened at the low mark or at `position`."""
+        stream = Stream(self.command(url or self.server.url(), "stream", reader_id or next(reader_ids)))
+        stream.start = position or stream.ask("low")
+        for table in tables:
+            assert stream.ask(f"table d {table}") == "followed"
+        stream.opened = stream.ask(f"open {stream.start}")
+        return stream
+
+
+class Stream:
+    """The driver's change stream (stream_commands.hpp)."""
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        streams.append(self)
+        self.position = None
+
+    def ask(self, line):
+        """The answer: text, or what its JSON says."""
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().decode().rstrip("\n")
+        return json.loads(answer) if answer.startswith("{") else answer
+
+    def read(self, *limits):
+        batch = self.ask(" ".join(map(str, ("read",) + limits)))
+        self.position = batch.get("position") or self.position
+        return batch
+
+    def read_all(self, *limits):
+        """All that is in the log now: batches, until one has come to the end of it and nothing more is there."""
+        mark = self.ask("high")
+        batches = []
+        deadline = time.monotonic() + 60
+        while not batches or not batches[-1]["end"] or self.ask(f"reached {self.position or self.start}\t{mark}") != "1":
+            batch = self.read(*limits)
+            assert "error" not in batch, batch
+            assert time.monotonic() < deadline, batches
+            batches.append(batch)
+        return batches
+
+    def changes(self, *limits):
+        return [change for batch in self.read_all(*limits) for change in batch["changes"]]
+
+    def schema(self):
+        """Changes of tables' structure without the statements' texts."""
+        return [tuple(change[:3]) for batch in self.read_all() for change in batch["schema"]]
+
+    def error(self):
+        """The error that the stream ends with, now or soon."""
+        if isinstance(self.opened, dict):
+            return self.opened
+        for _ in range(50):
+            batch = self.read()
+            if "error" in batch:
+                return batch
+        raise AssertionError("no error came")
+
+    def close(self):
+        if not self.process.stdin.closed:
+            self.process.stdin.close()
+            self.process.wait(30)
+            self.process.stdout.close()
+
+
+streams = []
+reader_ids = itertools.count(100_000)
+
+
+@pytest.fixture(autouse=True)
+def closed_streams():
+    yield
+    while streams:
+        streams.pop().close()
 
 
 class Holder:

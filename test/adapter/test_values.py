@@ -120,6 +120,7 @@ def all_codes(charset):
         codes += [f"8F{a:02X}{b:02X}" for a in range(0xA1, 0xFF) for b in range(0xA1, 0xFF)]
     if charset == "gb18030":
         codes += ["81308130", "84308130", "90308130", "E3329A35", "8431A439"]
+        codes += ["82359037", "82359039", "82359130", "82359134", "84318236", "84318239", "84318330", "84318335"]
     return codes
 
 

@@ -73,7 +73,10 @@ TEST(MysqlPosition, sets_of_mysql_are_compared_by_inclusion) {
 TEST(MysqlPosition, domains_of_mariadb_are_compared_one_by_one) {
     EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9,1-1-4 binlog=b:2", "mariadb server=s gtid=0-2-8 binlog=b:1"));
     EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9 binlog=b:1", "mariadb server=s gtid=0-1-9,1-1-1 binlog=b:2"));
-    EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9 binlog=b:2", "mariadb server=other gtid=0-1-8 binlog=b:1"));
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9", "mariadb server=another gtid=0-1-8"));
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9", "mariadb server=s"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9", "mariadb server=s binlog=b:1"));
+    EXPECT_FALSE(reached("mariadb server=s", "mariadb server=s gtid=0-1-1"));
 }
 
 TEST(MysqlPosition, a_moment_is_nobody_elses_state) {

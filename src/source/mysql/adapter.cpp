@@ -1,11 +1,14 @@
 // The MySQL and MariaDB adapter's factory and its core::Source: a server, to which each snapshot has a connection of
 // its own.
 
+#include <optional>
 #include <utility>
 
 #include "core/source.hpp"
+#include "source/mysql/change_stream.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
 #include "source/mysql/state_identity.hpp"
@@ -21,28 +24,48 @@ class MysqlSource final : public core::Source {
           password_(config.password),
           connect_timeout_ms_(config.connect_timeout_ms),
           interrupts_(interrupts) {
-        auto const reads = config.options.find("consistent_reads");
-        if (reads != config.options.end() && reads->second == "off") {
-            reads_ = ReadSession::Reads::kEachStatement;
-        }
-        describe(connection());  // finds out at once what is wrong with the URL, the server or the account
+        ask([&](Connection& server) {
+            look_at(server);
+        });  // finds out at once what is wrong with the URL, the server or the account
     }
 
     core::SourceInfo describe() override { return info_; }
 
-    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override { return check_server(connection()); }
+    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override {
+        return ask([](Connection& server) { return check_server(server); });
+    }
 
     std::vector<core::TableInfo> discover() override {
-        std::vector<core::TableInfo> tables;
-        for (TableShape& shape : read_shapes(connection(), charsets_, options_.databases)) {
-            tables.push_back(std::move(shape.info));
-        }
-        return tables;
+        return ask([&](Connection& server) {
+            std::vector<core::TableInfo> tables;
+            for (TableShape& shape : read_shapes(server, charsets_, options_.databases)) {
+                tables.push_back(std::move(shape.info));
+            }
+            return tables;
+        });
     }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
-        (void)connection();
-        return take_snapshot(std::move(idle_), options_.databases, reads_, request.join);
+        return take_snapshot(take_connection(), options_.databases, request);
+    }
+
+    core::Position low_mark() override {
+        return {ask([](Connection& server) { return mysql::low_mark(server).to_text(); })};
+    }
+
+    core::Position high_mark() override {
+        return {ask([](Connection& server) { return mysql::high_mark(server).to_text(); })};
+    }
+
+    std::optional<core::TableInfo> find_table(const core::TableName& name) override {
+        return ask([&](Connection& server) {
+            std::optional<TableShape> shape = read_shape(server, charsets_, name);
+            return shape ? std::optional(std::move(shape->info)) : std::nullopt;
+        });
+    }
+
+    std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
+        return open_change_stream(connect(), options_.databases, request);
     }
 
     void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
@@ -56,15 +79,36 @@ class MysqlSource final : public core::Source {
     }
 
   private:
-    /// The connection that no snapshot has taken.
-    Connection& connection() {
-        if (!idle_) {
-            idle_ = std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
-        }
-        return *idle_;
+    std::unique_ptr<Connection> connect() {
+        return std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
     }
 
-    void describe(Connection& connection) {
+    /// For a snapshot: the one that is idle, if the server has not closed it in the meantime.
+    std::unique_ptr<Connection> take_connection() {
+        ask([](Connection& server) { server.execute("DO 1", "reach"); });
+        return std::move(idle_);
+    }
+
+    /// Asks on the connection that no snapshot has taken. The server may have closed it since it was last used, hours
+    /// ago: then on a new one.
+    template <typename Question>
+    auto ask(Question question) -> decltype(question(std::declval<Connection&>())) {
+        if (idle_) {
+            try {
+                return question(*idle_);
+            } catch (const core::SourceError& error) {
+                idle_.reset();  // whatever it was: a transaction or half an answer may be left on it
+                if (error.kind() != core::SourceErrorKind::kUnreachable) {
+                    throw;
+                }
+            }
+        }
+        auto connection = connect();
+        idle_ = std::move(connection);
+        return question(*idle_);
+    }
+
+    void look_at(Connection& connection) {
         constexpr std::string_view kDoing = "look at the settings of";
         auto const setting = [&](const char* name) {
             TextRows const rows = connection.query("SHOW GLOBAL VARIABLES LIKE " + quote_text(name), kDoing);
@@ -88,7 +132,6 @@ class MysqlSource final : public core::Source {
     std::string password_;
     int connect_timeout_ms_;
     core::Interrupts& interrupts_;
-    ReadSession::Reads reads_ = ReadSession::Reads::kOneState;
     core::SourceInfo info_;
     Charsets charsets_;
     std::unique_ptr<Connection> idle_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/utf8.hpp"
+#include "source/mysql/collations.hpp"
 #include "source/mysql/multi_byte_table.hpp"
 #include "source/mysql/single_byte_charsets.hpp"
 
@@ -33,6 +34,11 @@ std::size_t ascii_prefix(std::string_view raw) {
         ++at;
     }
     return at;
+}
+
+/// Whether the encoder, which makes bytes of a text with U+0000, would make others of `utf8` than the raw ones.
+bool loses_bytes(std::string_view utf8, std::string_view raw) {
+    return utf8.find('\0') != std::string_view::npos && utf8 != raw;
 }
 
 bool is_surrogate(std::uint32_t unit) { return unit >= kSurrogates && unit < kSurrogatesEnd; }
@@ -161,6 +167,8 @@ std::size_t Charset::max_bytes(std::size_t raw_bytes) const noexcept {
 
 char* Charset::convert(std::string_view raw, char* out) const {
     switch (form_) {
+        case Form::kBinary:
+            return nullptr;
         case Form::kUtf8:
             std::memcpy(out, raw.data(), raw.size());
             return out + raw.size();
@@ -199,12 +207,12 @@ core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
     bool const unchanged =
         form_ == Form::kUtf8 || ((form_ == Form::kSingleByte || form_ == Form::kMultiByte || form_ == Form::kAscii) &&
                                  ascii_prefix(raw) == raw.size());
-    if (unchanged) {
+    if (unchanged || (raw.empty() && form_ != Form::kBinary)) {
         return core::Value::text(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
-    char* const text = arena.allocate(max_bytes(raw.size()));
-    char* const end = convert(raw, text);
-    if (end == nullptr) {
+    char* const text = form_ == Form::kBinary ? nullptr : arena.allocate(max_bytes(raw.size()));
+    const char* const end = convert(raw, text);
+    if (end == nullptr || loses_bytes({text, end}, raw)) {
         return core::Value::bytes(arena.copy(raw.data(), raw.size()), static_cast<std::uint32_t>(raw.size()));
     }
     return core::Value::text(text, static_cast<std::uint32_t>(end - text));
@@ -213,9 +221,17 @@ core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
 bool Charset::append_utf8(std::string_view raw, std::string& out) const {
     std::size_t const before = out.size();
     out.resize(before + max_bytes(raw.size()));
-    char* const end = convert(raw, out.data() + before);
-    out.resize(end == nullptr ? before : static_cast<std::size_t>(end - out.data()));
-    return end != nullptr;
+    const char* const begin = out.data() + before;
+    const char* const end = convert(raw, out.data() + before);
+    bool const is_text = end != nullptr && !loses_bytes({begin, end}, raw);
+    out.resize(is_text ? static_cast<std::size_t>(end - out.data()) : before);
+    return is_text;
+}
+
+Charsets::Charsets() : binary_("binary", Charset::Form::kBinary) {}
+
+const Charset* Charsets::find_by_collation(std::uint32_t collation) {
+    return collation == kBinaryCollation ? &binary_ : find(std::string(charset_of_collation(collation)));
 }
 
 const Charset* Charsets::find(const std::string& name) {

@@ -25,22 +25,35 @@ class Charset {
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] bool is_utf8() const noexcept { return form_ == Form::kUtf8; }
+    /// Not text at all: the charset of BINARY, VARBINARY and BLOB in the binlog.
+    [[nodiscard]] bool is_binary() const noexcept { return form_ == Form::kBinary; }
 
-    /// The text in UTF-8, in the arena; kBytes of `raw` if it is not valid in this charset. What is stored as UTF-8
-    /// already is not checked: the encoder does.
+    /// The text in UTF-8, in the arena; kBytes of `raw` if it is not valid in this charset, or if it holds U+0000, for
+    /// which jsonb has no place, and has other bytes in UTF-8. What is UTF-8 already is not checked: the encoder does.
     [[nodiscard]] core::Value to_value(std::string_view raw, core::Arena& arena) const;
 
-    /// Appends the text in UTF-8. False, and nothing appended, if it is not valid in this charset.
+    /// Appends the text in UTF-8. False, and nothing appended, if to_value() would give kBytes.
     bool append_utf8(std::string_view raw, std::string& out) const;
 
   private:
     friend class Charsets;
 
-    enum class Form : std::uint8_t { kUtf8, kAscii, kSingleByte, kSwe7, kUcs2, kUtf16, kUtf16le, kUtf32, kMultiByte };
+    enum class Form : std::uint8_t {
+        kBinary,
+        kUtf8,
+        kAscii,
+        kSingleByte,
+        kSwe7,
+        kUcs2,
+        kUtf16,
+        kUtf16le,
+        kUtf32,
+        kMultiByte
+    };
 
     Charset(std::string name, Form form);
 
-    /// Where at most max_bytes(raw) may be written. Returns the end, or nothing if `raw` is not valid.
+    /// Where at most max_bytes(raw) may be written. Returns the end, or nothing if `raw` is not text.
     char* convert(std::string_view raw, char* out) const;
     [[nodiscard]] std::size_t max_bytes(std::size_t raw_bytes) const noexcept;
 
@@ -50,14 +63,20 @@ class Charset {
     std::unique_ptr<MultiByteTable> multi_;
 };
 
-/// The charsets that have been asked for. One per source.
+/// The charsets that have been asked for; they stay as long as this object. One per source.
 class Charsets {
   public:
-    /// By MySQL's name. Null if we do not know it.
+    Charsets();
+
+    /// By MySQL's name. Null if we do not know it, and for "binary", which is no charset of text.
     [[nodiscard]] const Charset* find(const std::string& name);
+
+    /// By a collation's number; is_binary() for 63. Null if we do not know it.
+    [[nodiscard]] const Charset* find_by_collation(std::uint32_t collation);
 
   private:
     std::map<std::string, std::unique_ptr<Charset>> known_;
+    Charset binary_;
 };
 
 }  // namespace pgrepl::mysql

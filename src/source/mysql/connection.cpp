@@ -5,8 +5,10 @@
 
 #include <errmsg.h>
 #include <fcntl.h>
+#include <ma_pvio.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -218,6 +220,52 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
 std::optional<std::string> Connection::query_value(std::string_view sql, std::string_view doing) {
     TextRows rows = query(sql, doing);
     return rows.empty() || rows[0].empty() ? std::nullopt : std::move(rows[0][0]);
+}
+
+void Connection::send_command(enum_server_command command, std::string_view argument, int silence_ms,
+                              std::string_view doing) {
+    throw_if_interrupted();
+    Turn const turn(*this);
+    MYSQL* const handle = handle_.get();
+    constexpr my_bool kAnswerIsReadLater = 1;
+    if (handle->methods->db_command(handle, command, argument.data(), argument.size(), kAnswerIsReadLater, nullptr) !=
+        0) {
+        fail(doing);
+    }
+    answer_timeout_ms_ = silence_ms;
+}
+
+std::string_view Connection::read_packet(std::string_view doing) {
+    throw_if_interrupted();
+    Turn const turn(*this);
+    MYSQL* const handle = handle_.get();
+    unsigned long const length = mysql_net_read_packet(handle);
+    if (length == packet_error) {
+        fail(doing);
+    }
+    return {reinterpret_cast<const char*>(handle->net.read_pos), length};
+}
+
+bool Connection::has_input(int timeout_ms) {
+    throw_if_interrupted();
+    // The driver reads ahead, up to 16 kB, unless a packet is larger than 2 kB. A TLS record is not larger than what it
+    // reads ahead: so nothing is left within TLS but behind the end of a large packet.
+    const MARIADB_PVIO* const input = handle_->net.pvio;
+    if (input != nullptr && input->cache_pos < input->cache + input->cache_size) {
+        return true;
+    }
+    auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
+    pollfd descriptor = {.fd = socket, .events = POLLIN, .revents = 0};
+    if (::poll(&descriptor, 1, 0) > 0) {
+        return true;
+    }
+    for (int left = timeout_ms; left > 0; left -= kLongestWaitMs) {
+        if (interrupts_.wait(socket, core::Interrupts::WaitFor::kReadable, std::min(left, kLongestWaitMs))) {
+            return true;
+        }
+        throw_if_interrupted();
+    }
+    return false;
 }
 
 /// Called by the driver whenever it would block. `timeout` is not to be trusted: seconds with TLS, milliseconds

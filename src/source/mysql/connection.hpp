@@ -45,6 +45,16 @@ class Connection {
     /// The first column of the first row; nothing for NULL or without a row.
     [[nodiscard]] std::optional<std::string> query_value(std::string_view sql, std::string_view doing);
 
+    // ---- a command that is answered by packets without end ----
+
+    /// Sends the command and waits for nothing. An answer is then given up after `silence_ms` without a byte.
+    void send_command(enum_server_command command, std::string_view argument, int silence_ms, std::string_view doing);
+    /// The next packet, which stays until the next call. Waits for it; throws what the server answers instead.
+    [[nodiscard]] std::string_view read_packet(std::string_view doing);
+    /// Whether there is something to read, after a wait of up to `timeout_ms`. With TLS it may overlook what came
+    /// together with the end of a large packet, until more comes.
+    [[nodiscard]] bool has_input(int timeout_ms);
+
     /// The driver's handle, for statements. Calls that may wait are made within a Turn.
     [[nodiscard]] MYSQL* handle() const noexcept { return handle_.get(); }
 

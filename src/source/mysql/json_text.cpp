@@ -319,4 +319,21 @@ bool parse_json(std::string_view utf8, core::Arena& arena, core::DocumentWriter&
     return true;
 }
 
+core::Value json_value(std::string_view raw, const Charset& charset, core::Arena& arena, JsonScratch& scratch) {
+    std::string_view text = raw;
+    // A BLOB that MariaDB checks to be JSON is checked as UTF-8.
+    if (!charset.is_utf8() && !charset.is_binary()) {
+        scratch.utf8.clear();
+        if (!charset.append_utf8(raw, scratch.utf8)) {
+            return charset.to_value(raw, arena);
+        }
+        text = scratch.utf8;
+    }
+    core::Value value;
+    if (!parse_json(text, arena, scratch.writer, value)) {
+        return core::Value::text(arena.copy(text.data(), text.size()), static_cast<std::uint32_t>(text.size()));
+    }
+    return value;
+}
+
 }  // namespace pgrepl::mysql

@@ -14,6 +14,29 @@
 namespace pgrepl::mysql {
 namespace {
 
+/// Codes of gb18030 in four bytes that iconv does not know, or reads otherwise than the servers: `count` in a row.
+struct FourByteRange {
+    std::uint32_t first;
+    std::uint32_t count;
+    std::uint32_t character;
+};
+constexpr std::array<FourByteRange, 4> kGb18030FourBytes{
+    {{0x82359037, 3, 0x9FB4}, {0x82359130, 5, 0x9FB7}, {0x84318236, 4, 0xFE10}, {0x84318330, 6, 0xFE14}}};
+
+/// As the servers read it; kNone where iconv knows.
+std::uint32_t four_byte_difference(std::string_view code) {
+    std::uint32_t number = 0;
+    for (char const byte : code) {
+        number = number << 8 | static_cast<unsigned char>(byte);
+    }
+    for (const FourByteRange& range : kGb18030FourBytes) {
+        if (number - range.first < range.count) {
+            return range.character + (number - range.first);
+        }
+    }
+    return MultiByteTable::kNone;
+}
+
 unsigned char byte_at(std::string_view raw, std::size_t at) { return static_cast<unsigned char>(raw[at]); }
 
 template <std::size_t count>
@@ -127,7 +150,9 @@ std::uint32_t MultiByteTable::next(std::string_view raw, std::size_t& at) const 
             return kNone;
         }
         at += 4;
-        return (*iconv_)(raw.substr(at - 4, 4));
+        std::string_view const code = raw.substr(at - 4, 4);
+        std::uint32_t const own = four_byte_difference(code);
+        return own == kNone ? (*iconv_)(code) : own;
     }
     at += 2;
     return two_[static_cast<std::size_t>(lead) << 8 | second];

@@ -95,12 +95,59 @@ constexpr Meaning kMeanings[] = {
     {CR_OUT_OF_MEMORY, Kind::kResource, true, ""},
 };
 
+/// Nearly everything that can go wrong with a stream of the log has one number: its text says what.
+struct LogMeaning {
+    const char* text;
+    Kind kind;
+    bool retryable;
+    const char* hint;
+};
+
+constexpr const char* kPurgedHint =
+    "Copy the source anew. Let the server keep its log longer: binlog_expire_logs_seconds, and no PURGE BINARY LOGS "
+    "that "
+    "is ahead of us.";
+constexpr const char* kDivergedHint =
+    "The server lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a restore, "
+    "or "
+    "a reset of its log), or the URL names another server. Copy the source anew.";
+
+constexpr LogMeaning kLogMeanings[] = {
+    {"purged required binary logs", Kind::kPositionLost, false, kPurgedHint},
+    {"has purged binary logs", Kind::kPositionLost, false, kPurgedHint},
+    {"Could not find GTID state requested", Kind::kPositionLost, false, kPurgedHint},
+    {"Could not find first log file name", Kind::kPositionLost, false, kPurgedHint},
+    {"more GTIDs than the", Kind::kDiverged, false, kDivergedHint},
+    {"not in the master's binlog", Kind::kDiverged, false, kDivergedHint},
+    {"slave has diverged", Kind::kDiverged, false, kDivergedHint},
+    {"same server_uuid/server_id", Kind::kBusy, true,
+     "Another reader has the same server_id, and a server allows one at a time only. Is the source registered in a "
+     "copy "
+     "of this database, too? Look at SHOW REPLICAS (SHOW SLAVE HOSTS) and SHOW PROCESSLIST at the source."},
+    {"max_allowed_packet", Kind::kUnsupported, false, "Raise max_allowed_packet at the source to 1G."},
+    {"Binary log is not open", Kind::kUnsupported, false, "Set log_bin in the server's configuration and restart it."},
+};
+
+SourceError translate_log_error(const std::string& text, const FailedCall& call) {
+    auto const* const known =
+        std::find_if(std::begin(kLogMeanings), std::end(kLogMeanings),
+                     [&](const LogMeaning& meaning) { return call.message.find(meaning.text) != std::string::npos; });
+    auto const code = static_cast<int>(call.number);
+    if (known == std::end(kLogMeanings)) {
+        return {Kind::kUnreachable, code, text, true, "", "The server's error log may say more."};
+    }
+    return {known->kind, code, text, known->retryable, "", known->hint};
+}
+
 }  // namespace
 
 SourceError interrupted_error() { return {Kind::kInterrupted, 0, "reading a MySQL source was interrupted", true}; }
 
 SourceError translate_error(const FailedCall& call) {
     std::string const text = "cannot " + call.doing + " MySQL server " + call.server + ": " + call.message;
+    if (call.number == ER_MASTER_FATAL_ERROR_READING_BINLOG) {
+        return translate_log_error(text, call);
+    }
     auto const code = static_cast<int>(call.number);
     auto const* const known = std::find_if(std::begin(kMeanings), std::end(kMeanings),
                                            [&](const Meaning& meaning) { return meaning.number == call.number; });

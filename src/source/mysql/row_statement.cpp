@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "core/source_error.hpp"
-#include "source/mysql/json_text.hpp"
 #include "source/mysql/key_bound.hpp"
 #include "source/mysql/row_values.hpp"
 
@@ -222,7 +221,7 @@ bool RowStatement::decode_value(std::size_t index, const unsigned char* at, core
             value = column.charset->to_value(raw, arena);
             return false;
         case ColumnKind::kJson:
-            decode_json(column, raw, batch, value);
+            value = json_value(raw, *column.charset, arena, json_);
             return false;
         case ColumnKind::kSet:
             value = column.charset->to_value(raw, arena);
@@ -243,21 +242,6 @@ bool RowStatement::decode_value(std::size_t index, const unsigned char* at, core
     }
     batch.count_borrowed(raw.size());
     return true;
-}
-
-void RowStatement::decode_json(const ColumnShape& column, std::string_view raw, core::RowBatch& batch, Value& value) {
-    std::string_view text = raw;
-    if (!column.charset->is_utf8()) {
-        scratch_.clear();
-        if (!column.charset->append_utf8(raw, scratch_)) {
-            value = column.charset->to_value(raw, batch.arena());
-            return;
-        }
-        text = scratch_;
-    }
-    if (!parse_json(text, batch.arena(), writer_, value)) {
-        value = Value::text(batch.arena().copy(text.data(), text.size()), size32(text.size()));
-    }
 }
 
 std::vector<std::string> RowStatement::key_of_row(const std::vector<KeyPart>& key) const {

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "core/document.hpp"
 #include "core/row_batch.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/json_text.hpp"
 #include "source/mysql/table_shape.hpp"
 
 namespace pgrepl::mysql {
@@ -40,7 +40,6 @@ class RowStatement {
   private:
     void check_types() const;
     bool decode_value(std::size_t index, const unsigned char* at, core::RowBatch& batch, core::Value& value);
-    void decode_json(const ColumnShape& column, std::string_view raw, core::RowBatch& batch, core::Value& value);
     [[nodiscard]] const unsigned char* value_at(std::size_t column) const noexcept {
         return statement_->bind[column].u.row_ptr;
     }
@@ -49,8 +48,7 @@ class RowStatement {
     Connection& connection_;
     const TableShape& shape_;
     const std::string& doing_;
-    core::DocumentWriter writer_;
-    std::string scratch_;
+    JsonScratch json_;
     std::unique_ptr<MYSQL_STMT, StatementDeleter> statement_;
 };
 

@@ -53,28 +53,6 @@ char* put_clock(unsigned minute, unsigned second, char* out) noexcept {
     return put_two(second, out);
 }
 
-char* put_base64(std::string_view bytes, char* out) noexcept {
-    static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    auto const byte = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(bytes[at])); };
-    std::size_t at = 0;
-    for (; at + 3 <= bytes.size(); at += 3) {
-        unsigned const group = byte(at) << 16 | byte(at + 1) << 8 | byte(at + 2);
-        *out++ = kLetters[group >> 18];
-        *out++ = kLetters[group >> 12 & 63];
-        *out++ = kLetters[group >> 6 & 63];
-        *out++ = kLetters[group & 63];
-    }
-    std::size_t const left = bytes.size() - at;
-    if (left != 0) {
-        unsigned const group = byte(at) << 16 | (left == 2 ? byte(at + 1) << 8 : 0);
-        *out++ = kLetters[group >> 18];
-        *out++ = kLetters[group >> 12 & 63];
-        *out++ = left == 2 ? kLetters[group >> 6 & 63] : '=';
-        *out++ = '=';
-    }
-    return out;
-}
-
 Value* allocate_tokens(std::size_t count, core::Arena& arena) {
     return reinterpret_cast<Value*>(arena.allocate(count * sizeof(Value)));
 }
@@ -174,12 +152,34 @@ Value label_array(std::uint64_t bits, const std::vector<std::string>& labels, co
     return Value::document(tokens, count + 1);
 }
 
+char* put_base64(std::string_view bytes, char* out) noexcept {
+    static constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    auto const byte = [&](std::size_t at) { return static_cast<unsigned>(static_cast<unsigned char>(bytes[at])); };
+    std::size_t at = 0;
+    for (; at + 3 <= bytes.size(); at += 3) {
+        unsigned const group = byte(at) << 16 | byte(at + 1) << 8 | byte(at + 2);
+        *out++ = kLetters[group >> 18];
+        *out++ = kLetters[group >> 12 & 63];
+        *out++ = kLetters[group >> 6 & 63];
+        *out++ = kLetters[group & 63];
+    }
+    std::size_t const left = bytes.size() - at;
+    if (left != 0) {
+        unsigned const group = byte(at) << 16 | (left == 2 ? byte(at + 1) << 8 : 0);
+        *out++ = kLetters[group >> 18];
+        *out++ = kLetters[group >> 12 & 63];
+        *out++ = left == 2 ? kLetters[group >> 6 & 63] : '=';
+        *out++ = '=';
+    }
+    return out;
+}
+
 Value geometry(std::string_view bytes, core::Arena& arena) {
     if (bytes.size() < 4) {
         return Value::bytes(arena.copy(bytes.data(), bytes.size()), static_cast<std::uint32_t>(bytes.size()));
     }
     std::string_view const wkb = bytes.substr(4);
-    char* const text = arena.allocate((wkb.size() + 2) / 3 * 4);
+    char* const text = arena.allocate(base64_size(wkb.size()));
     char* const end = put_base64(wkb, text);
     Value* const tokens = allocate_tokens(7, arena);
     tokens[0] = Value::object(1, true);

@@ -34,8 +34,13 @@ std::string_view without_leading_zeros(std::string_view digits, core::Arena& are
 
 /// An array of the labels in `text`, which is in the arena and has commas between them.
 core::Value label_array(std::string_view text, core::Arena& arena);
-/// An array of the labels whose bits are set.
+/// An array of the labels, 64 at most, whose bits are set.
 core::Value label_array(std::uint64_t bits, const std::vector<std::string>& labels, core::Arena& arena);
+
+constexpr std::size_t base64_size(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
+
+/// Base64 (RFC 4648, with padding): writes base64_size(bytes.size()) characters and returns the end.
+char* put_base64(std::string_view bytes, char* out) noexcept;
 
 /// {"$geometry": {"srid": n, "wkb": "base64"}} of MySQL's inner form: 4 bytes of SRID and the WKB. kBytes if it is
 /// shorter.

@@ -2,12 +2,13 @@
 
 #include "source/mysql/snapshot.hpp"
 
-#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "source/mysql/chunk_plan.hpp"
 #include "source/mysql/chunk_reader.hpp"
+#include "source/mysql/marks.hpp"
+#include "source/mysql/read_session.hpp"
 #include "source/mysql/state_identity.hpp"
 #include "source/mysql/table_shape.hpp"
 
@@ -16,8 +17,6 @@ namespace {
 
 using core::SourceError;
 using core::SourceErrorKind;
-
-constexpr std::string_view kDoing = "ask for the position of";
 
 /// How often a moment without a commit is looked for.
 constexpr int kQuietAttempts = 20;
@@ -35,27 +34,18 @@ std::string random_moment() {
     return text;
 }
 
-std::string without_space(std::string text) {
-    std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
-    return text;
-}
-
-std::string value_or_empty(Connection& connection, std::string_view sql) {
-    return connection.query_value(sql, kDoing).value_or("");
-}
-
 /// Takes the snapshot and finds out which state it is.
 class StateTaker {
   public:
     explicit StateTaker(ReadSession& session) : session_(session), connection_(session.take(nullptr)) {
         identity_.is_mariadb = connection_.is_mariadb();
-        identity_.server = server_identity();
+        identity_.server = server_identity(connection_);
     }
 
     StateIdentity take() {
         if (connection_.is_mariadb()) {
             take_mariadb();
-        } else if (has_gtids()) {
+        } else if (has_log(connection_)) {
             take_mysql();
         } else {
             session_.begin();
@@ -65,22 +55,6 @@ class StateTaker {
     }
 
   private:
-    std::string server_identity() {
-        if (!connection_.is_mariadb()) {
-            return value_or_empty(connection_, "SELECT @@server_uuid");
-        }
-        TextRows const rows = connection_.query("SHOW GLOBAL VARIABLES LIKE 'server_uid'", kDoing);
-        if (!rows.empty() && rows[0][1] && !rows[0][1]->empty()) {
-            return *rows[0][1];
-        }
-        return without_space(value_or_empty(connection_, "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)"));
-    }
-
-    bool has_gtids() {
-        return value_or_empty(connection_, "SELECT @@global.gtid_mode") == "ON" &&
-               value_or_empty(connection_, "SELECT @@global.log_bin") == "1";
-    }
-
     void take_mysql() {
         for (int attempt = 1;; ++attempt) {
             std::string const before = executed();
@@ -102,23 +76,10 @@ class StateTaker {
 
     void take_mariadb() {
         session_.begin();
-        std::string file;
-        std::string offset;
-        for (const TextRow& row : connection_.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
-            std::string const name = row[0].value_or("");
-            if (name == "Binlog_snapshot_file") {
-                file = row[1].value_or("");
-            } else if (name == "Binlog_snapshot_position") {
-                offset = row[1].value_or("");
-            }
-        }
-        if (file.empty()) {
+        locate_snapshot(connection_, identity_);
+        if (identity_.binlog.empty()) {
             identity_.moment = random_moment();
-            return;
         }
-        identity_.binlog = without_space(file) + ":" + offset;
-        identity_.gtid = without_space(
-            value_or_empty(connection_, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
     }
 
     ReadSession& session_;
@@ -130,6 +91,14 @@ class MysqlSnapshot final : public core::Snapshot {
   public:
     MysqlSnapshot(std::unique_ptr<Connection> connection, std::vector<std::string> databases, ReadSession::Reads reads)
         : server_(connection->server()), databases_(std::move(databases)), session_(std::move(connection), reads) {}
+
+    /// Of reads that the log mends: any reader can join them.
+    void begin_beside_log(const core::Position& join) {
+        position_ = join;
+        if (join.text.empty()) {
+            position_.text = low_mark(session_.take(nullptr)).to_text();
+        }
+    }
 
     /// Throws kStateLost if another state than `join` can be had only.
     void begin(const core::Position& join) {
@@ -205,10 +174,15 @@ class MysqlSnapshot final : public core::Snapshot {
 }  // namespace
 
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases, ReadSession::Reads reads,
-                                              const core::Position& join) {
+                                              const std::vector<std::string>& databases,
+                                              const core::SnapshotRequest& request) {
+    auto const reads = request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState;
     auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), databases, reads);
-    snapshot->begin(join);
+    if (request.beside_log) {
+        snapshot->begin_beside_log(request.join);
+    } else {
+        snapshot->begin(request.join);
+    }
     return snapshot;
 }
 

@@ -14,21 +14,21 @@
 // succeeds only if that provably is the same state; kStateLost tells the caller to read with one reader alone, which is
 // what a durable snapshot is. Tables of engines without versions (MyISAM, Aria, MEMORY) are read as they are at the
 // time; discovery notes it.
+// Beside a log (SnapshotRequest::beside_log) none of this is needed: each statement reads what is there then, and the
+// log from the low mark on mends it.
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/source.hpp"
 #include "source/mysql/connection.hpp"
-#include "source/mysql/read_session.hpp"
 
 namespace pgrepl::mysql {
 
-/// Takes a new snapshot, or the one of `join` (throws kStateLost).
+/// Takes a new snapshot, or the one of `request.join` (throws kStateLost).
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases, ReadSession::Reads reads,
-                                              const core::Position& join);
+                                              const std::vector<std::string>& databases,
+                                              const core::SnapshotRequest& request);
 
 }  // namespace pgrepl::mysql

@@ -168,7 +168,7 @@ bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
     }
     auto const held_position = parse_gtid_position(held.gtid);
     auto const mark_position = parse_gtid_position(mark.gtid);
-    if (held.server != mark.server || !held_position || !mark_position || mark_position->empty()) {
+    if (!held_position || !mark_position || (mark_position->empty() && !mark.binlog.empty())) {
         return false;
     }
     return std::all_of(mark_position->begin(), mark_position->end(), [&](const auto& domain) {

@@ -5,6 +5,7 @@
 //   mysql server=<server_uuid> gtid=<set> moment=<random>       that or somewhat later: nobody can join it
 //   mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset>
 //   mysql|mariadb server=… moment=<random>                      a server without a usable log
+//   mysql|mariadb server=… gtid=…                               a place in the log: of a stream, or a mark
 //
 // Changes that are not logged (sql_log_bin = 0) are not seen by it; nor is RESET BINARY LOGS AND GTIDS (RESET MASTER),
 // which begins to use the same names again.
@@ -30,7 +31,8 @@ struct StateIdentity {
 /// Whether both are provably the same state of the same server.
 bool is_same_state(const StateIdentity& a, const StateIdentity& b);
 
-/// Whether `held` provably holds everything of `mark`.
+/// Whether `held` provably holds everything of `mark`. GTIDs decide, whatever the server that they were read from: they
+/// stay what they are when another server takes over.
 bool holds_all_of(const StateIdentity& held, const StateIdentity& mark);
 
 }  // namespace pgrepl::mysql

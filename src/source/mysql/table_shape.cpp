@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "source/mysql/information_schema.hpp"
+#include "source/mysql/table_structure.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -85,6 +86,15 @@ std::optional<ColumnKind> kind_of(const ColumnRow& column, bool is_json) {
     return std::nullopt;
 }
 
+/// What the log shows as another type: MariaDB's own are strings there.
+LogicalType logical_type(const ColumnRow& column, bool is_json) {
+    return column.data_type == "uuid"    ? LogicalType::kUuid
+           : column.data_type == "inet4" ? LogicalType::kInet4
+           : column.data_type == "inet6" ? LogicalType::kInet6
+           : is_json                     ? LogicalType::kJson
+                                         : LogicalType::kAsStored;
+}
+
 bool is_integer(ColumnKind kind) { return kind <= ColumnKind::kInt64; }
 
 BoundForm bound_form(const ColumnRow& column, ColumnKind kind) {
@@ -147,6 +157,8 @@ class ShapeBuilder {
         if (!virtual_columns_.empty()) {
             add_note("virtual generated " + virtual_columns_ + " left out");
         }
+        structure_.key = info.key_names;
+        info.structure = structure_.to_text();
         return std::move(shape_);
     }
 
@@ -187,6 +199,7 @@ class ShapeBuilder {
                                   (column.generation.empty() ? "" : " AS (" + column.generation + ")");
         if (column.extra.find("VIRTUAL") != std::string::npos) {
             virtual_columns_ += (virtual_columns_.empty() ? "column " : ", ") + quote_identifier(column.name);
+            structure_.columns.push_back({.name = column.name, .left_out = true});
             return;
         }
         bool const is_json = std::find(table_.json_columns.begin(), table_.json_columns.end(),
@@ -214,6 +227,11 @@ class ShapeBuilder {
         }
         core::IdStyle const style =
             shape.kind == ColumnKind::kBytes ? core::IdStyle::kHexBytes : core::IdStyle::kStringsOnly;
+        structure_.columns.push_back({.name = column.name,
+                                      .logical = logical_type(column, is_json),
+                                      .left_out = false,
+                                      .fraction = shape.fraction,
+                                      .id_style = style});
         shape_.info.layout.columns.push_back({.name = column.name, .in_data = true, .id_style = style});
         shape_.info.column_types.push_back(std::move(declared));
         shape_.columns.push_back(std::move(shape));
@@ -292,6 +310,7 @@ class ShapeBuilder {
     const TableRow& table_;
     Charsets& charsets_;
     TableShape shape_;
+    TableStructure structure_;
     std::string virtual_columns_;
 };
 

@@ -1,0 +1,28 @@
+#pragma once
+// QUERY: a statement, either DDL or an end of a transaction (BEGIN, COMMIT, XA COMMIT, …); also MariaDB's
+// QUERY_COMPRESSED (MySQL source code documentation, "Query_event"; MariaDB knowledge base, "QUERY_EVENT").
+
+#include <cstdint>
+#include <string>
+
+#include "source/mysql/binlog/event.hpp"
+
+namespace pgrepl::mysql {
+
+/// Views into the event, or into `storage` for the statement of a compressed event.
+struct QueryEvent {
+    static constexpr std::uint64_t kAnsiQuotes = 4;                 ///< bit of sql_mode
+    static constexpr std::uint64_t kNoBackslashEscapes = 1U << 20;  ///< bit of sql_mode
+
+    std::string_view schema;  ///< the default database, UTF-8; empty if none
+    std::string_view sql;     ///< in the client's charset
+    std::uint64_t sql_mode = 0;
+    std::uint16_t client_collation = 0;    ///< of the statement's text; 0 if the event does not say
+    std::uint16_t database_collation = 0;  ///< 0 if the event does not say
+    std::uint16_t error_code = 0;          ///< of the statement, if it failed half way
+};
+
+/// `storage` keeps what is decompressed, and must outlive the result.
+QueryEvent parse_query(const Event& event, std::string& storage);
+
+}  // namespace pgrepl::mysql

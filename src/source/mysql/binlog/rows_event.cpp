@@ -1,0 +1,104 @@
+#include "source/mysql/binlog/rows_event.hpp"
+
+#include "source/mysql/binlog/compressed_part.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::ChangeKind;
+
+struct Layout {
+    ChangeKind kind;
+    bool extra_data;  ///< version 2
+    bool compressed;
+};
+
+Layout layout_of(const Event& event) {
+    switch (event.header.type) {
+        case EventType::kWriteRowsV1:
+            return {ChangeKind::kInsert, false, false};
+        case EventType::kUpdateRowsV1:
+            return {ChangeKind::kUpdate, false, false};
+        case EventType::kDeleteRowsV1:
+            return {ChangeKind::kDelete, false, false};
+        case EventType::kWriteRowsV2:
+            return {ChangeKind::kInsert, true, false};
+        case EventType::kUpdateRowsV2:
+            return {ChangeKind::kUpdate, true, false};
+        case EventType::kDeleteRowsV2:
+            return {ChangeKind::kDelete, true, false};
+        case EventType::kWriteRowsCompressedV1:
+            return {ChangeKind::kInsert, false, true};
+        case EventType::kUpdateRowsCompressedV1:
+            return {ChangeKind::kUpdate, false, true};
+        case EventType::kDeleteRowsCompressedV1:
+            return {ChangeKind::kDelete, false, true};
+        case EventType::kWriteRowsCompressed:
+            return {ChangeKind::kInsert, true, true};
+        case EventType::kUpdateRowsCompressed:
+            return {ChangeKind::kUpdate, true, true};
+        case EventType::kDeleteRowsCompressed:
+            return {ChangeKind::kDelete, true, true};
+        case EventType::kPartialUpdateRows:
+            throw_unsupported(event.place, "it holds parts of JSON values only",
+                              "Set binlog_row_value_options = '' on the source, and copy the table anew.");
+        default:
+            throw_unsupported(event.place, "it holds no rows");
+    }
+}
+
+void require_full_image(ByteReader& reader, std::uint32_t column_count) {
+    ByteSpan const present = reader.bytes((column_count + 7) / 8);
+    for (std::uint32_t i = 0; i < column_count; ++i) {
+        if (!bit_is_set(present, i)) {
+            throw_unsupported(reader.place(), "its rows lack column " + std::to_string(i + 1),
+                              "Set binlog_row_image = FULL on the source, and copy the table anew.");
+        }
+    }
+}
+
+}  // namespace
+
+bool is_rows_event(EventType type) noexcept {
+    return (type >= EventType::kWriteRowsV1 && type <= EventType::kDeleteRowsV1) ||
+           (type >= EventType::kWriteRowsV2 && type <= EventType::kDeleteRowsV2) ||
+           type == EventType::kPartialUpdateRows ||
+           (type >= EventType::kWriteRowsCompressedV1 && type <= EventType::kDeleteRowsCompressed);
+}
+
+RowsEvent parse_rows_event(const Event& event, std::string& storage) {
+    constexpr std::uint16_t kEndsStatement = 1;
+    constexpr std::uint64_t kMaxColumns = 4096;
+    Layout const layout = layout_of(event);
+    ByteReader reader = event.reader();
+    RowsEvent rows;
+    rows.kind = layout.kind;
+    rows.place = event.place;
+    rows.table_id = reader.u48();
+    rows.ends_statement = (reader.u16() & kEndsStatement) != 0;
+    if (layout.extra_data) {
+        std::uint16_t const bytes = reader.u16();  // itself included
+        if (bytes < 2) {
+            reader.fail("the size of its extra data is not valid");
+        }
+        reader.skip(bytes - 2U);
+    }
+    std::uint64_t const column_count = reader.lenenc();
+    if (column_count > kMaxColumns) {
+        reader.fail("it has " + std::to_string(column_count) + " columns");
+    }
+    rows.column_count = static_cast<std::uint32_t>(column_count);
+    require_full_image(reader, rows.column_count);
+    if (layout.kind == ChangeKind::kUpdate) {
+        require_full_image(reader, rows.column_count);
+    }
+    if (layout.compressed) {
+        decompress_part(reader, storage);
+        rows.rows = ByteSpan(reinterpret_cast<const std::uint8_t*>(storage.data()), storage.size());
+    } else {
+        rows.rows = reader.rest();
+    }
+    return rows;
+}
+
+}  // namespace pgrepl::mysql

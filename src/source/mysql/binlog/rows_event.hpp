@@ -1,0 +1,31 @@
+#pragma once
+// WRITE_ROWS, UPDATE_ROWS and DELETE_ROWS of both versions and both servers, compressed or not: everything but the
+// values (MySQL source code documentation, "Rows_event"; MariaDB knowledge base, "Rows_event_v1/v2").
+
+#include <string>
+
+#include "core/stream.hpp"
+#include "source/mysql/binlog/event.hpp"
+
+namespace pgrepl::mysql {
+
+/// Views into the event, or into the storage given to parse_rows_event.
+struct RowsEvent {
+    /// MySQL's id of no table: such an event ends a statement that changed nothing.
+    static constexpr std::uint64_t kNoTable = 0xffffff;
+
+    core::ChangeKind kind = core::ChangeKind::kInsert;
+    std::uint64_t table_id = 0;
+    bool ends_statement = false;  ///< the table maps before it are void after it
+    std::uint32_t column_count = 0;
+    ByteSpan rows;  ///< images one after another; of an update the one before and the one after
+    EventPlace place;
+};
+
+bool is_rows_event(EventType type) noexcept;
+
+/// `storage` keeps decompressed rows, and must outlive the result. kUnsupported, naming binlog_row_image, if images
+/// lack columns, and for PARTIAL_UPDATE_ROWS, naming binlog_row_value_options.
+RowsEvent parse_rows_event(const Event& event, std::string& storage);
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,327 @@
+// core::ChangeStream for MySQL and MariaDB.
+
+#include "source/mysql/change_stream.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "source/mysql/binlog/control_events.hpp"
+#include "source/mysql/binlog/gtid_events.hpp"
+#include "source/mysql/binlog/query_event.hpp"
+#include "source/mysql/binlog/transaction_payload.hpp"
+#include "source/mysql/replication_connection.hpp"
+#include "source/mysql/statement_reader.hpp"
+#include "source/mysql/stream_position.hpp"
+#include "source/mysql/stream_tables.hpp"
+#include "source/mysql/transaction_batch.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
+
+class MysqlChangeStream final : public core::ChangeStream {
+  public:
+    MysqlChangeStream(std::unique_ptr<Connection> connection, const std::vector<std::string>& databases,
+                      const core::StreamRequest& request)
+        : position_(StateIdentity::parse(request.position.text)),
+          statements_(*connection, databases),
+          connection_(std::move(connection), position_, request.reader_id) {
+        for (const core::FollowedTable& table : request.tables) {
+            tables_.follow(table);
+        }
+    }
+
+    void read(core::ChangeBatch& batch, const core::StreamLimits& limits) override {
+        batch.clear();
+        batch_.open(batch);
+        std::uint64_t const bytes_before = connection_.bytes_read();
+        auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
+        while (!is_full(batch, limits, deadline)) {
+            if (!wait_for_event(batch, deadline)) {
+                batch.at_end_of_log = log_seen_;
+                break;
+            }
+            next_event();
+        }
+        batch.bytes_read = connection_.bytes_read() - bytes_before;
+        if (batch.transactions != 0) {
+            batch.position.text = position_.text();
+        }
+    }
+
+    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
+    void forget(const core::TableName& table) override { tables_.forget(table); }
+
+  private:
+    bool is_full(const core::ChangeBatch& batch, const core::StreamLimits& limits, Clock::time_point deadline) {
+        if (!batch.schema_changes.empty() || batch.changes.size() >= limits.changes || batch_.bytes() >= limits.bytes) {
+            return true;
+        }
+        bool const is_boundary = !in_transaction_ || !batch_.has_changes();
+        if (batch.transactions == 0 || !is_boundary) {
+            return false;
+        }
+        // Whole transactions are preferred. And the position moves on, though nothing that we follow is changed.
+        bool const will_not_fit =
+            in_transaction_ && !batch.changes.empty() && batch_.bytes() + transaction_bytes_ > limits.bytes;
+        return will_not_fit || Clock::now() >= deadline;
+    }
+
+    /// False if there is nothing to be read at once, and the batch is not to wait for it.
+    bool wait_for_event(const core::ChangeBatch& batch, Clock::time_point deadline) {
+        if (payload_open_ || in_transaction_ || connection_.has_input(0)) {
+            return true;
+        }
+        auto const left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        return batch.transactions == 0 && left > 0 && connection_.has_input(static_cast<int>(left));
+    }
+
+    void next_event() {
+        if (!payload_open_) {
+            Event const event = connection_.read_event();
+            if (event.header.type == EventType::kTransactionPayload) {
+                payload_.open(event);
+                payload_open_ = true;
+            } else {
+                handle(event);
+            }
+            return;
+        }
+        Event event;
+        payload_open_ = payload_.next(event);
+        if (!payload_open_) {
+            return;
+        }
+        if (event.header.type == EventType::kTransactionPayload) {
+            throw_corrupt(event.place, "a payload within a payload");
+        }
+        handle(event);
+    }
+
+    void handle(const Event& event) {
+        if (use_of(event) == EventUse::kPassOver) {
+            return;
+        }
+        switch (event.header.type) {
+            case EventType::kTableMap:
+                return tables_.read_map(event);
+            case EventType::kMysqlGtid:
+            case EventType::kAnonymousGtid:
+            case EventType::kGtidTagged:
+                return begin_mysql(parse_mysql_gtid(event));
+            case EventType::kMariaGtid:
+                return begin_mariadb(parse_maria_gtid(event));
+            case EventType::kQuery:
+            case EventType::kQueryCompressed:
+                return read_query(event);
+            case EventType::kXid:
+                return end_transaction(event);
+            case EventType::kXaPrepare:
+                return read_xa_prepare(event);
+            case EventType::kHeartbeat:
+            case EventType::kHeartbeatV2:
+                log_seen_ = true;
+                return;
+            default:
+                if (is_rows_event(event.header.type)) {
+                    read_rows(event);
+                }
+        }
+    }
+
+    // ---- transactions ----
+
+    void begin_transaction() {
+        in_transaction_ = true;
+        log_seen_ = true;
+        commit_time_us_ = 0;
+        transaction_bytes_ = 0;
+        tables_.begin_transaction();
+        batch_.begin_transaction();
+    }
+
+    void begin_mysql(const MysqlGtidEvent& gtid) {
+        if (gtid.anonymous) {
+            throw SourceError(SourceErrorKind::kUnsupported, 0,
+                              "a transaction in the log of MySQL server " + connection_.server() + " has no GTID",
+                              false, "gtid_mode was not ON when it was logged.",
+                              "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew.");
+        }
+        begin_transaction();
+        position_.begin(gtid.origin, gtid.number);
+        is_statement_ = true;  // until BEGIN comes
+        commit_time_us_ = static_cast<std::int64_t>(gtid.commit_time_us);
+        transaction_bytes_ = gtid.transaction_bytes;
+    }
+
+    void begin_mariadb(const MariaGtidEvent& gtid) {
+        begin_transaction();
+        position_.begin(gtid.gtid);
+        is_statement_ = (gtid.flags & MariaGtidEvent::kStandalone) != 0;
+    }
+
+    void end_transaction(const Event& event) {
+        if (!in_transaction_) {
+            throw_corrupt(event.place, "a transaction ends that did not begin");
+        }
+        in_transaction_ = false;
+        position_.commit();
+        batch_.end_transaction(commit_time_us_ != 0 ? commit_time_us_
+                                                    : event.header.timestamp_s * kMicrosecondsPerSecond);
+    }
+
+    // ---- statements ----
+
+    void read_query(const Event& event) {
+        QueryEvent const query = parse_query(event, storage_);
+        if (query.sql == "BEGIN") {
+            is_statement_ = false;
+            return;
+        }
+        if (query.sql == "COMMIT") {
+            return end_transaction(event);
+        }
+        LoggedStatement statement = statements_.read(query);
+        using Kind = LoggedStatement::Kind;
+        switch (statement.kind) {
+            case Kind::kBegin:
+            case Kind::kXaStart:
+                is_statement_ = false;
+                return;
+            case Kind::kCommit:
+                return end_transaction(event);
+            case Kind::kRollback:
+                require_rolled_back(batch_.roll_back());
+                return end_transaction(event);
+            case Kind::kSavepoint:
+                return batch_.set_savepoint(statement.name);
+            case Kind::kRollbackTo:
+                return require_rolled_back(batch_.roll_back_to(statement.name));
+            case Kind::kXaEnd:
+                return;
+            case Kind::kXaCommit:
+            case Kind::kXaRollback:
+                complete_xa(statement);
+                break;
+            case Kind::kRows:
+                refuse_if_followed(statement, query);
+                break;
+            case Kind::kSchema:
+                batch_.add_schema_changes(std::move(statement.changes));
+                break;
+            case Kind::kNothing:
+                break;
+        }
+        if (is_statement_) {
+            end_transaction(event);
+        }
+    }
+
+    void require_rolled_back(bool done) const {
+        if (!done) {
+            throw SourceError(SourceErrorKind::kUnsupported, 0,
+                              "transaction " + position_.current() +
+                                  " was rolled back in part, behind changes that have "
+                                  "been read already",
+                              false, "It changed tables with and without transactions (MyISAM, Aria, MEMORY).",
+                              "Copy the source anew, and give its tables the engine InnoDB.");
+        }
+    }
+
+    void refuse_if_followed(const LoggedStatement& statement, const QueryEvent& query) const {
+        bool const can_be_followed =
+            statement.tables.empty() ? tables_.follows_any()
+                                     : std::any_of(statement.tables.begin(), statement.tables.end(),
+                                                   [&](const core::TableName& name) { return tables_.follows(name); });
+        if (!can_be_followed) {
+            return;
+        }
+        throw SourceError(
+            SourceErrorKind::kUnsupported, 0,
+            "transaction " + position_.current() + " changed rows, but its log holds the statement only", false,
+            "The statement is: " + statements_.shown(query),
+            "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's configuration), "
+            "let sessions connect anew, and copy the source anew.");
+    }
+
+    // ---- XA ----
+
+    [[noreturn]] void throw_xa(const std::string& xid) const {
+        throw SourceError(
+            SourceErrorKind::kUnsupported, 0,
+            "transaction " + position_.current() + " is the distributed transaction " + xid, false,
+            "The log says what it changes when it is prepared, and what became of it any time later.",
+            "Let the application commit with XA COMMIT … ONE PHASE or without XA, and copy the source anew; "
+            "or use mode => 'periodic'.");
+    }
+
+    void read_xa_prepare(const Event& event) {
+        XaPrepareEvent const prepare = parse_xa_prepare(event);
+        if (!prepare.one_phase) {
+            std::string const xid = xid_text(prepare.format_id, prepare.gtrid, prepare.bqual);
+            if (batch_.has_changes()) {
+                throw_xa(xid);
+            }
+            harmless_xids_.insert(xid);
+        }
+        end_transaction(event);
+    }
+
+    /// What was prepared before our position may have changed anything.
+    void complete_xa(const LoggedStatement& statement) {
+        bool const is_harmless = harmless_xids_.erase(statement.name) != 0;
+        if (!is_harmless && statement.kind == LoggedStatement::Kind::kXaCommit) {
+            throw_xa(statement.name);
+        }
+        is_statement_ = true;
+    }
+
+    // ---- rows ----
+
+    void read_rows(const Event& event) {
+        constexpr std::size_t kIdBytes = 6;
+        if (event.body.size() < kIdBytes) {
+            throw_corrupt(event.place, "it ends too early");
+        }
+        StreamedTable* const table = tables_.find(event.reader().u48());
+        if (table == nullptr) {
+            return;
+        }
+        if (!in_transaction_) {
+            throw_corrupt(event.place, "rows stand outside of a transaction");
+        }
+        batch_.add_rows(*table, parse_rows_event(event, storage_));
+    }
+
+    StreamPosition position_;
+    StatementReader statements_;
+    ReplicationConnection connection_;
+    StreamTables tables_;
+    TransactionBatch batch_;
+    PayloadReader payload_;
+    bool payload_open_ = false;
+    std::string storage_;
+    std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
+    bool log_seen_ = false;                ///< the server has found our place in its log
+    bool in_transaction_ = false;
+    bool is_statement_ = false;  ///< the transaction is one statement: its end
+    std::int64_t commit_time_us_ = 0;
+    std::uint64_t transaction_bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection,
+                                                       const std::vector<std::string>& databases,
+                                                       const core::StreamRequest& request) {
+    return std::make_unique<MysqlChangeStream>(std::move(connection), databases, request);
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,25 @@
+#pragma once
+// core::ChangeStream for MySQL and MariaDB: their binary log, from a set of GTIDs on.
+//
+// Each transaction begins with its GTID and ends
+//   with an XID, or a COMMIT where an engine has no transactions;
+//   with the one statement that it is made of: DDL (MySQL: no BEGIN came; MariaDB: its GTID says so);
+//   with an XA PREPARE, which we refuse if it changed a table that is followed: what becomes of it is not known yet,
+//   and may not be for days; an XA PREPARE … COMMIT ONE PHASE is an ordinary commit.
+// Row events stand behind TABLE_MAPs, and may be wrapped, all of a transaction, in one TRANSACTION_PAYLOAD.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/stream.hpp"
+#include "source/mysql/connection.hpp"
+
+namespace pgrepl::mysql {
+
+/// Changes of tables' structure are told of `databases` only; of all but the servers' own if it is empty.
+std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection,
+                                                       const std::vector<std::string>& databases,
+                                                       const core::StreamRequest& request);
+
+}  // namespace pgrepl::mysql

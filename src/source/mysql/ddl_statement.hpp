@@ -1,0 +1,43 @@
+#pragma once
+// What a statement in the log means for those who follow row changes: an end of a transaction, a change of tables, or
+// rows that were changed without row events. In doubt a table is said to be altered, which costs a look at it; what is
+// not known at all changes no table (GRANT, CREATE VIEW, FLUSH …).
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/stream.hpp"
+#include "source/mysql/sql_words.hpp"
+
+namespace pgrepl::mysql {
+
+struct LoggedStatement {
+    enum class Kind : std::uint8_t {
+        kNothing,
+        kBegin,
+        kCommit,
+        kRollback,
+        kSavepoint,   ///< `name` is set
+        kRollbackTo,  ///< back to `name`
+        kXaStart,
+        kXaEnd,
+        kXaCommit,    ///< `name`: the xid, as it is written
+        kXaRollback,  ///<
+        kSchema,      ///< `changes`
+        kRows,        ///< INSERT, UPDATE, …: `tables`; empty if it cannot be told which
+    };
+
+    Kind kind = Kind::kNothing;
+    std::string name;
+    std::vector<core::SchemaChange> changes;  ///< without their text
+    std::vector<core::TableName> tables;
+};
+
+/// `database` is the default for names without one. All text is UTF-8.
+LoggedStatement read_statement(std::string_view sql, std::string_view database, const SqlReading& reading);
+
+/// The statement for SchemaChange::statement: at most 1,000 bytes, without the texts behind CONNECTION and PASSWORD.
+std::string shown_statement(std::string_view sql, const SqlReading& reading);
+
+}  // namespace pgrepl::mysql

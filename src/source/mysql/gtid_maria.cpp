@@ -1,0 +1,106 @@
+#include "source/mysql/gtid_maria.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+[[noreturn]] void refuse(std::string_view text) {
+    throw core::SourceError(core::SourceErrorKind::kInvalidValue, 0,
+                            "\"" + std::string(text.substr(0, 200)) + "\" is not a GTID position", false);
+}
+
+/// Reads a number and, unless `after` is 0, the character that must follow it.
+template <typename Number>
+Number take_number(const char*& at, const char* end, char after, std::string_view whole) {
+    Number number = 0;
+    auto const [next, error] = std::from_chars(at, end, number);
+    bool const good = error == std::errc() && (after == 0 || (next != end && *next == after));
+    if (!good) {
+        refuse(whole);
+    }
+    at = after == 0 ? next : next + 1;
+    return number;
+}
+
+void skip_spaces(const char*& at, const char* end) {
+    while (at != end && (*at == ' ' || *at == '\n')) {
+        ++at;
+    }
+}
+
+}  // namespace
+
+std::string MariaGtid::text() const {
+    return std::to_string(domain) + "-" + std::to_string(server) + "-" + std::to_string(sequence);
+}
+
+MariaGtidPosition MariaGtidPosition::parse(std::string_view text) {
+    MariaGtidPosition position;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    skip_spaces(at, end);
+    while (at != end) {
+        MariaGtid gtid;
+        gtid.domain = take_number<std::uint32_t>(at, end, '-', text);
+        gtid.server = take_number<std::uint32_t>(at, end, '-', text);
+        gtid.sequence = take_number<std::uint64_t>(at, end, 0, text);
+        if (position.domains_.contains(gtid.domain)) {
+            refuse(text);
+        }
+        position.advance(gtid);
+        skip_spaces(at, end);
+        if (at == end) {
+            break;
+        }
+        if (*at++ != ',') {
+            refuse(text);
+        }
+        skip_spaces(at, end);
+        if (at == end) {
+            refuse(text);
+        }
+    }
+    return position;
+}
+
+std::string MariaGtidPosition::text() const {
+    std::string text;
+    for (auto const& [domain, last] : domains_) {
+        text += (text.empty() ? "" : ",") + MariaGtid{domain, last.server, last.sequence}.text();
+    }
+    return text;
+}
+
+bool MariaGtidPosition::contains(const MariaGtid& gtid) const {
+    auto const entry = domains_.find(gtid.domain);
+    return entry != domains_.end() && entry->second.sequence >= gtid.sequence;
+}
+
+bool MariaGtidPosition::contains(const MariaGtidPosition& other) const {
+    return std::all_of(other.domains_.begin(), other.domains_.end(), [&](auto const& entry) {
+        return contains(MariaGtid{entry.first, entry.second.server, entry.second.sequence});
+    });
+}
+
+std::partial_ordering MariaGtidPosition::compare(const MariaGtidPosition& other) const {
+    bool const ahead = contains(other);
+    bool const behind = other.contains(*this);
+    if (ahead && behind) {
+        return std::partial_ordering::equivalent;
+    }
+    return ahead    ? std::partial_ordering::greater
+           : behind ? std::partial_ordering::less
+                    : std::partial_ordering::unordered;
+}
+
+MariaGtid MariaGtidPosition::last_of(std::uint32_t domain) const {
+    auto const entry = domains_.find(domain);
+    return entry == domains_.end() ? MariaGtid{domain, 0, 0}
+                                   : MariaGtid{domain, entry->second.server, entry->second.sequence};
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,122 @@
+// Marks of both kinds of server.
+
+#include "source/mysql/marks.hpp"
+
+#include "source/mysql/gtid_mysql.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+
+constexpr std::string_view kDoing = "ask for the position of";
+
+void require_log(Connection& connection) {
+    if (has_log(connection)) {
+        return;
+    }
+    throw SourceError(
+        SourceErrorKind::kUnsupported, 0, "MySQL server " + connection.server() + " keeps no binary log with GTIDs",
+        false, "Its changes can be followed only by that log.",
+        connection.is_mariadb()
+            ? "Add log_bin, server_id, binlog_format = ROW and binlog_row_metadata = FULL to the section "
+              "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
+            : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
+              "and restart it; or use mode => 'periodic'.");
+}
+
+StateIdentity identity_of(Connection& connection) {
+    require_log(connection);
+    return {.is_mariadb = connection.is_mariadb(),
+            .server = server_identity(connection),
+            .gtid = "",
+            .binlog = "",
+            .moment = ""};
+}
+
+}  // namespace
+
+std::string without_space(std::string text) {
+    std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });
+    return text;
+}
+
+std::string value_or_empty(Connection& connection, std::string_view sql) {
+    return connection.query_value(sql, kDoing).value_or("");
+}
+
+std::string server_identity(Connection& connection) {
+    if (!connection.is_mariadb()) {
+        return value_or_empty(connection, "SELECT @@server_uuid");
+    }
+    TextRows const rows = connection.query("SHOW GLOBAL VARIABLES LIKE 'server_uid'", kDoing);
+    if (!rows.empty() && rows[0][1] && !rows[0][1]->empty()) {
+        return *rows[0][1];
+    }
+    return without_space(value_or_empty(connection, "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)"));
+}
+
+bool has_log(Connection& connection) {
+    return value_or_empty(connection, "SELECT @@global.log_bin") == "1" &&
+           (connection.is_mariadb() || value_or_empty(connection, "SELECT @@global.gtid_mode") == "ON");
+}
+
+void locate_snapshot(Connection& connection, StateIdentity& identity) {
+    std::string file;
+    std::string offset;
+    for (const TextRow& row : connection.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
+        std::string const name = row[0].value_or("");
+        if (name == "Binlog_snapshot_file") {
+            file = row[1].value_or("");
+        } else if (name == "Binlog_snapshot_position") {
+            offset = row[1].value_or("");
+        }
+    }
+    if (file.empty()) {
+        return;
+    }
+    identity.binlog = without_space(file) + ":" + offset;
+    identity.gtid =
+        without_space(value_or_empty(connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
+}
+
+StateIdentity low_mark(Connection& connection) {
+    StateIdentity mark = identity_of(connection);
+    if (!connection.is_mariadb()) {
+        mark.gtid = without_space(value_or_empty(connection, "SELECT @@global.gtid_executed"));
+        return mark;
+    }
+    connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
+    locate_snapshot(connection, mark);
+    connection.execute("COMMIT", kDoing);
+    mark.binlog.clear();  // a place in the log of this server alone
+    return mark;
+}
+
+StateIdentity high_mark(Connection& connection) {
+    StateIdentity mark = identity_of(connection);
+    if (connection.is_mariadb()) {
+        mark.gtid = without_space(value_or_empty(connection, "SELECT @@global.gtid_binlog_pos"));
+        return mark;
+    }
+    std::string const owned = value_or_empty(connection, "SELECT @@global.gtid_owned");
+    MysqlGtidSet set = MysqlGtidSet::parse(value_or_empty(connection, "SELECT @@global.gtid_executed"));
+    set.add(MysqlGtidSet::parse(without_owners(owned)));
+    mark.gtid = set.text();
+    return mark;
+}
+
+std::string without_owners(std::string_view gtid_owned) {
+    std::string set;
+    bool in_owner = false;
+    for (char const letter : gtid_owned) {
+        in_owner = letter == '#' || (in_owner && letter >= '0' && letter <= '9');
+        if (!in_owner) {
+            set += letter;
+        }
+    }
+    return set;
+}
+
+}  // namespace pgrepl::mysql

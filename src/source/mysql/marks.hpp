@@ -1,0 +1,39 @@
+#pragma once
+// Marks: which part of a server's log a read has seen at least (low), and at most (high).
+//
+//   MySQL    low: gtid_executed, to which a transaction is added after it has become visible. high: gtid_owned, read
+//            first, and gtid_executed: a transaction goes from the one to the other, and is visible only while it is in
+//            one of them.
+//   MariaDB  low: the position that START TRANSACTION WITH CONSISTENT SNAPSHOT finds for just this purpose. high:
+//            gtid_binlog_pos, to which a transaction is added before it becomes visible.
+
+#include <string>
+#include <string_view>
+
+#include "source/mysql/connection.hpp"
+#include "source/mysql/state_identity.hpp"
+
+namespace pgrepl::mysql {
+
+/// What tells this server from others, without spaces.
+std::string server_identity(Connection& connection);
+
+/// Of the first row; empty for NULL or without a row.
+std::string value_or_empty(Connection& connection, std::string_view sql);
+
+/// Whether the server has a log of changes with GTIDs.
+bool has_log(Connection& connection);
+
+/// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log.
+void locate_snapshot(Connection& connection, StateIdentity& identity);
+
+/// Both throw kUnsupported if the server has no log of changes with GTIDs.
+StateIdentity low_mark(Connection& connection);
+StateIdentity high_mark(Connection& connection);
+
+/// The set in gtid_owned, `uuid:5#123:6#124`: the numbers behind # are those of threads.
+std::string without_owners(std::string_view gtid_owned);
+
+std::string without_space(std::string text);
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,64 @@
+#pragma once
+// The tables that a stream follows, by name, and how their row events are to be read: as the last TABLE_MAP of each
+// says, completed by the structure that the caller has kept. Row events of all others are nobody's.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "core/stream.hpp"
+#include "source/mysql/binlog/row_decoder.hpp"
+#include "source/mysql/charset.hpp"
+#include "source/mysql/table_structure.hpp"
+
+namespace pgrepl::mysql {
+
+/// One table with one structure.
+struct StreamedTable {
+    StreamedTable(core::TableName table, core::RowLayout row_layout, EventTable event_table)
+        : name(std::move(table)),
+          layout(std::make_shared<const core::RowLayout>(std::move(row_layout))),
+          decoder(std::move(event_table)) {}
+
+    core::TableName name;
+    std::shared_ptr<const core::RowLayout> layout;
+    RowDecoder decoder;
+    bool is_followed = true;
+    // Where its rows are in the batch with this number.
+    std::uint64_t batch = 0;
+    std::uint32_t index = 0;
+};
+
+class StreamTables {
+  public:
+    /// Both apply from the next statement in the log on.
+    void follow(const core::FollowedTable& table);
+    void forget(const core::TableName& name);
+
+    [[nodiscard]] bool follows(const core::TableName& name) const { return followed_.contains(name); }
+    [[nodiscard]] bool follows_any() const noexcept { return !followed_.empty(); }
+
+    /// No map that stands before this point is used behind it.
+    void begin_transaction();
+
+    /// Of a TABLE_MAP. kUnsupported, naming binlog_row_metadata, if it lacks the columns' names.
+    void read_map(const Event& event);
+
+    /// The table of the last map with that number; null if nobody follows it.
+    [[nodiscard]] StreamedTable* find(std::uint64_t table_id);
+
+  private:
+    struct Followed {
+        TableStructure structure;
+        std::string map;  ///< of which `current` was made
+        std::shared_ptr<StreamedTable> current;
+    };
+
+    Charsets charsets_;
+    std::map<core::TableName, Followed> followed_;
+    std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
+};
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,172 @@
+#include "source/mysql/table_structure.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+constexpr std::string_view kLeftOut = "virtual";
+constexpr std::pair<LogicalType, std::string_view> kTypeNames[] = {{LogicalType::kAsStored, "plain"},
+                                                                   {LogicalType::kJson, "json"},
+                                                                   {LogicalType::kUuid, "uuid"},
+                                                                   {LogicalType::kInet4, "inet4"},
+                                                                   {LogicalType::kInet6, "inet6"}};
+
+std::string_view name_of(const StructureColumn& column) {
+    if (column.left_out) {
+        return kLeftOut;
+    }
+    auto const* const found = std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
+                                           [&](const auto& entry) { return entry.first == column.logical; });
+    return found->second;
+}
+
+std::string escape(std::string_view name) {
+    std::string escaped;
+    for (char const letter : name) {
+        escaped += letter == '\\' ? "\\\\" : letter == '\n' ? "\\n" : std::string(1, letter);
+    }
+    return escaped;
+}
+
+std::string unescape(std::string_view text) {
+    std::string name;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        bool const escaped = text[i] == '\\' && i + 1 < text.size();
+        i += escaped ? 1 : 0;
+        name += escaped && text[i] == 'n' ? '\n' : text[i];
+    }
+    return name;
+}
+
+/// The text up to the separator, which is taken too.
+std::string_view take(std::string_view& text, char separator) {
+    std::size_t const end = std::min(text.find(separator), text.size());
+    std::string_view const part = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return part;
+}
+
+std::optional<StructureColumn> parse_column(std::string_view line) {
+    StructureColumn column;
+    std::string_view const type = take(line, ' ');
+    std::string_view const fraction = take(line, ' ');
+    std::string_view const style = take(line, ' ');
+    column.left_out = type == kLeftOut;
+    auto const* const found = std::find_if(std::begin(kTypeNames), std::end(kTypeNames),
+                                           [&](const auto& entry) { return entry.second == type; });
+    bool const known = column.left_out || found != std::end(kTypeNames);
+    if (!known || fraction.size() != 1 || fraction[0] < '0' || fraction[0] > '6' ||
+        (style != "hex" && style != "text") || line.empty()) {
+        return std::nullopt;
+    }
+    column.logical = column.left_out ? LogicalType::kAsStored : found->first;
+    column.fraction = static_cast<std::uint8_t>(fraction[0] - '0');
+    column.id_style = style == "hex" ? core::IdStyle::kHexBytes : core::IdStyle::kStringsOnly;
+    column.name = unescape(line);
+    return column;
+}
+
+bool is_old_time(ColumnType type) {
+    return type == ColumnType::kTime || type == ColumnType::kDatetime || type == ColumnType::kTimestamp;
+}
+
+/// Of a column that the structure does not know.
+core::IdStyle style_of(const EventColumn& column) {
+    bool const is_bytes =
+        (column.charset != nullptr && column.charset->is_binary()) || column.type == ColumnType::kVector;
+    return is_bytes && column.type != ColumnType::kJson && column.type != ColumnType::kGeometry
+               ? core::IdStyle::kHexBytes
+               : core::IdStyle::kStringsOnly;
+}
+
+std::optional<std::uint32_t> column_of(const core::RowLayout& layout, std::string_view name) {
+    for (std::uint32_t i = 0; i < layout.columns.size(); ++i) {
+        if (layout.columns[i].name == name) {
+            return i;
+        }
+    }
+    return std::nullopt;
+}
+
+/// The structure's key, if all its columns are there; else the primary key that the map tells.
+void choose_key(core::RowLayout& layout, const TableMap& map, const TableStructure& structure) {
+    for (const std::string& name : structure.key) {
+        if (auto const column = column_of(layout, name)) {
+            layout.key_columns.push_back(*column);
+        }
+    }
+    if (!structure.key.empty() && layout.key_columns.size() == structure.key.size()) {
+        return;
+    }
+    layout.key_columns.clear();
+    for (const MappedKeyPart& part : map.primary_key) {
+        if (auto const column = column_of(layout, map.columns.at(part.column).name)) {
+            layout.key_columns.push_back(*column);
+        }
+    }
+}
+
+}  // namespace
+
+const StructureColumn* TableStructure::find(std::string_view name) const {
+    auto const found = std::find_if(columns.begin(), columns.end(), [&](const auto& c) { return c.name == name; });
+    return found == columns.end() ? nullptr : &*found;
+}
+
+std::string TableStructure::to_text() const {
+    std::string text;
+    for (const StructureColumn& column : columns) {
+        text += "column " + std::string(name_of(column)) + " " + std::to_string(column.fraction) +
+                (column.id_style == core::IdStyle::kHexBytes ? " hex " : " text ") + escape(column.name) + "\n";
+    }
+    for (const std::string& name : key) {
+        text += "key " + escape(name) + "\n";
+    }
+    return text;
+}
+
+TableStructure TableStructure::parse(const std::string& text) {
+    TableStructure structure;
+    std::string_view left = text;
+    while (!left.empty()) {
+        std::string_view line = take(left, '\n');
+        std::string_view const what = take(line, ' ');
+        std::optional<StructureColumn> column = what == "column" ? parse_column(line) : std::nullopt;
+        if (column) {
+            structure.columns.push_back(std::move(*column));
+        } else if (what == "key" && !line.empty()) {
+            structure.key.push_back(unescape(line));
+        } else {
+            throw core::SourceError(core::SourceErrorKind::kInternal, 0,
+                                    "\"" + text.substr(0, 100) + "\" is no structure of a MySQL table", false);
+        }
+    }
+    return structure;
+}
+
+core::RowLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure) {
+    core::RowLayout layout;
+    for (std::size_t i = 0; i < table.columns.size(); ++i) {
+        EventColumn& column = table.columns[i];
+        const StructureColumn* const known = structure.find(column.name);
+        if (known != nullptr && known->left_out) {
+            table.leave_out(i);
+            continue;
+        }
+        if (known != nullptr) {
+            column.logical = known->logical;
+            column.decimals = is_old_time(column.type) ? known->fraction : column.decimals;
+        }
+        layout.columns.push_back(
+            {.name = column.name, .in_data = true, .id_style = known != nullptr ? known->id_style : style_of(column)});
+    }
+    choose_key(layout, map, structure);
+    return layout;
+}
+
+}  // namespace pgrepl::mysql

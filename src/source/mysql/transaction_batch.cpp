@@ -1,0 +1,90 @@
+#include "source/mysql/transaction_batch.hpp"
+
+#include <algorithm>
+
+namespace pgrepl::mysql {
+
+using core::ChangeKind;
+
+void TransactionBatch::open(core::ChangeBatch& batch) {
+    if (batch_ != nullptr) {
+        changes_before_ += open_changes_;
+    }
+    batch_ = &batch;
+    ++number_;
+    bytes_ = 0;
+    open_changes_ = 0;
+}
+
+void TransactionBatch::begin_transaction() {
+    changes_before_ = 0;
+    open_changes_ = 0;
+    savepoints_.clear();
+    schema_changes_.clear();
+}
+
+core::RowBatch& TransactionBatch::rows_of(StreamedTable& table) {
+    if (table.batch != number_) {
+        table.batch = number_;
+        table.index = static_cast<std::uint32_t>(batch_->tables.size());
+        batch_->tables.emplace_back(table.name, table.layout);
+    }
+    return batch_->tables[table.index].rows;
+}
+
+void TransactionBatch::add_rows(StreamedTable& table, const RowsEvent& event) {
+    core::RowBatch& rows = rows_of(table);
+    std::size_t const bytes_before = rows.size_bytes();
+    table.decoder.open(event);
+    for (auto row = static_cast<std::uint32_t>(rows.row_count()); table.decoder.next(rows);
+         row = static_cast<std::uint32_t>(rows.row_count())) {
+        if (table.decoder.invalid_value()) {
+            batch_->unreadable.push_back({batch_->changes.size(), *table.decoder.invalid_value()});
+        }
+        batch_->changes.push_back({table.index, event.kind, row});
+    }
+    bytes_ += rows.size_bytes() - bytes_before;
+    open_changes_ = batch_->changes.size() - batch_->complete_changes;
+}
+
+void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> changes) {
+    std::move(changes.begin(), changes.end(), std::back_inserter(schema_changes_));
+}
+
+void TransactionBatch::end_transaction(std::int64_t commit_time_us) {
+    batch_->complete_changes = batch_->changes.size();
+    batch_->schema_changes = std::move(schema_changes_);
+    ++batch_->transactions;
+    batch_->commit_time_us = commit_time_us;
+    begin_transaction();
+}
+
+void TransactionBatch::set_savepoint(const std::string& name) {
+    savepoints_.emplace_back(name, changes_before_ + open_changes_);
+}
+
+bool TransactionBatch::roll_back_to(const std::string& name) {
+    auto const found = std::find_if(savepoints_.rbegin(), savepoints_.rend(),
+                                    [&](const auto& savepoint) { return savepoint.first == name; });
+    return truncate(found == savepoints_.rend() ? 0 : found->second);
+}
+
+bool TransactionBatch::roll_back() { return truncate(0); }
+
+/// The rows stay where they are; no change points to them any more.
+bool TransactionBatch::truncate(std::size_t changes_of_transaction) {
+    if (changes_of_transaction >= changes_before_ + open_changes_) {
+        return true;
+    }
+    if (changes_of_transaction < changes_before_) {
+        return false;
+    }
+    open_changes_ = changes_of_transaction - changes_before_;
+    batch_->changes.resize(batch_->complete_changes + open_changes_);
+    while (!batch_->unreadable.empty() && batch_->unreadable.back().change >= batch_->changes.size()) {
+        batch_->unreadable.pop_back();
+    }
+    return true;
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,53 @@
+#pragma once
+// Fills a core::ChangeBatch: changes of the transaction that is open, behind those of complete ones, and what becomes
+// of them at its end.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/stream.hpp"
+#include "source/mysql/binlog/rows_event.hpp"
+#include "source/mysql/stream_tables.hpp"
+
+namespace pgrepl::mysql {
+
+class TransactionBatch {
+  public:
+    /// Begins to fill `batch`, which is empty. A transaction may be open.
+    void open(core::ChangeBatch& batch);
+
+    void begin_transaction();
+    /// All rows of an event.
+    void add_rows(StreamedTable& table, const RowsEvent& event);
+    void add_schema_changes(std::vector<core::SchemaChange> changes);
+    /// `commit_time_us`: 0 if it is not known.
+    void end_transaction(std::int64_t commit_time_us);
+
+    void set_savepoint(const std::string& name);
+    /// Takes back what came since. False if some of it has been handed out already.
+    [[nodiscard]] bool roll_back_to(const std::string& name);
+    [[nodiscard]] bool roll_back();
+
+    /// Whether the open transaction has changed tables that are followed.
+    [[nodiscard]] bool has_changes() const noexcept { return changes_before_ + open_changes_ != 0; }
+    /// Bytes of the rows in the batch.
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+    /// Ended in this batch.
+    [[nodiscard]] std::int64_t transactions() const noexcept { return batch_->transactions; }
+
+  private:
+    core::RowBatch& rows_of(StreamedTable& table);
+    bool truncate(std::size_t changes_of_transaction);
+
+    core::ChangeBatch* batch_ = nullptr;
+    std::uint64_t number_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t changes_before_ = 0;  ///< of the open transaction, in earlier batches
+    std::size_t open_changes_ = 0;    ///< of the open transaction, in this batch
+    std::vector<core::SchemaChange> schema_changes_;
+    std::vector<std::pair<std::string, std::size_t>> savepoints_;  ///< and how many changes there were
+};
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,186 @@
+// Values and changes as decoded from recorded binlogs, against what the servers themselves said.
+
+#include <gtest/gtest.h>
+
+#include "source/mysql/collations.hpp"
+#include "test/unit/mysql_corpus.hpp"
+#include "test/unit/mysql_event_walk.hpp"
+#include "test/unit/mysql_value_text.hpp"
+
+namespace pgrepl::test {
+namespace {
+
+using Row = std::map<std::string, std::string>;
+using Tables = std::map<std::string, std::map<std::string, Row>>;
+
+Row row_of(const mysql::EventTable& table, std::span<const core::Value> values) {
+    Row row;
+    for (const mysql::EventColumn& column : table.columns) {
+        if (column.output != mysql::EventColumn::kNotRead) {
+            bool const json = column.type == mysql::ColumnType::kJson || column.logical == mysql::LogicalType::kJson;
+            row[column.name] = json ? json_value_text(values[column.output]) : value_text(values[column.output]);
+        }
+    }
+    return row;
+}
+
+/// Applies changes to tables of texts, checking that each row is found as it was.
+void apply(Tables& tables, const mysql::EventTable& table, core::ChangeKind kind, const core::RowBatch& batch) {
+    auto& rows = tables[table.table];
+    std::size_t next = 0;
+    if (kind != core::ChangeKind::kInsert) {
+        Row const before = row_of(table, batch.row(next++));
+        Row stored = rows[before.at("id")];
+        for (auto const& [column, value] : before) {
+            stored.try_emplace(column, value);  // an added column
+        }
+        EXPECT_EQ(stored, before) << table.table;
+        rows.erase(before.at("id"));
+    }
+    if (kind != core::ChangeKind::kDelete) {
+        Row const after = row_of(table, batch.row(next));
+        rows[after.at("id")] = after;
+    }
+}
+
+class MysqlValues : public testing::TestWithParam<const char*> {
+  protected:
+    Corpus const corpus_ = load_corpus(GetParam());
+
+    /// Reads all events; errors of tables named refused_… are counted, others fail.
+    int replay(Tables& tables) {
+        EventWalk walk(mysql::ChecksumAlgorithm::kCrc32);
+        walk.complete = [&](mysql::EventTable& table) { corpus_.complete(table); };
+        walk.on_change = [&](auto const& table, auto kind, auto const& batch) {
+            if (table.database == "corpus" && corpus_.expected.contains(table.table)) {
+                apply(tables, table, kind, batch);
+            }
+        };
+        int refused = 0;
+        for (mysql::ByteSpan const event : corpus_.events) {
+            try {
+                walk.read(event);
+            } catch (const core::SourceError& error) {
+                EXPECT_EQ(error.kind(), core::SourceErrorKind::kUnsupported) << error.text() << " " << error.detail();
+                EXPECT_TRUE(error.hint().find("binlog_row_") != std::string::npos) << error.text() << error.hint();
+                ++refused;
+            }
+        }
+        return refused;
+    }
+};
+
+TEST_P(MysqlValues, replayed_tables_equal_what_the_server_selects) {
+    Tables tables;
+    replay(tables);
+    std::size_t compared = 0;
+    for (auto const& [name, rows] : corpus_.expected) {
+        EXPECT_EQ(tables[name].size(), rows.size()) << name;
+        for (auto const& [id, row] : rows) {
+            for (auto const& [column, value] : row) {
+                EXPECT_EQ(tables[name][id][column], value) << name << " " << id << " " << column;
+                ++compared;
+            }
+        }
+    }
+    EXPECT_GT(compared, 1500U);
+}
+
+TEST_P(MysqlValues, partial_images_and_partial_json_are_refused_by_name) {
+    Tables tables;
+    EXPECT_EQ(replay(tables), std::string(GetParam()).starts_with("mysql") ? 2 : 1);
+}
+
+TEST_P(MysqlValues, a_column_left_out_moves_the_others_up) {
+    EventWalk walk(mysql::ChecksumAlgorithm::kCrc32);
+    walk.complete = [&](mysql::EventTable& table) {
+        corpus_.complete(table);
+        if (table.table == "v_hidden") {
+            table.leave_out(2);
+        }
+    };
+    std::vector<std::string> row;
+    walk.on_change = [&](auto const& table, auto, auto const& batch) {
+        if (table.table == "v_hidden") {
+            for (const core::Value& value : batch.row(0)) {
+                row.push_back(value_text(value));
+            }
+        }
+    };
+    for (mysql::ByteSpan const event : corpus_.events) {
+        try {
+            walk.read(event);
+        } catch (const core::SourceError&) {
+        }
+    }
+    ASSERT_GE(row.size(), 3U);
+    EXPECT_EQ(row[0], "1");
+    EXPECT_EQ(row[1], "10");
+    EXPECT_EQ(row.back(), "z");
+}
+
+/// The value of MySQL's binary JSON, and of the text that the server prints for it.
+void expect_equal_json(std::vector<std::uint8_t> stored, std::string_view printed) {
+    core::Arena arena;
+    mysql::JsonBinaryReader reader;
+    mysql::JsonScratch scratch;
+    mysql::Charsets charsets;
+    core::Value const streamed = reader.read(stored, {}, arena);
+    core::Value const copied = mysql::json_value(printed, *charsets.find("utf8mb4"), arena, scratch);
+    EXPECT_EQ(streamed.kind, copied.kind) << printed;
+    EXPECT_EQ(json_value_text(streamed), json_value_text(copied)) << printed;
+}
+
+TEST(MysqlJsonBinary, is_read_as_the_text_that_the_server_prints) {
+    expect_equal_json({}, "null");
+    expect_equal_json({4, 0}, "null");
+    expect_equal_json({4, 1}, "true");
+    expect_equal_json({5, 0xff, 0xff}, "-1");
+    expect_equal_json({0x0c, 2, 'a', 0}, R"("a\u0000")");
+    expect_equal_json({2, 0, 0, 4, 0}, "[]");
+    expect_equal_json({0, 1, 0, 12, 0, 11, 0, 1, 0, 5, 7, 0, 'a'}, R"({"a": 7})");
+}
+
+TEST(MysqlJsonBinary, a_key_that_jsonb_cannot_hold_makes_the_value_its_text) {
+    expect_equal_json({0, 1, 0, 14, 0, 11, 0, 3, 0, 5, 7, 0, 'a', 0, '\n'}, R"({"a\u0000\n": 7})");
+}
+
+/// The value of a table's only column, from one row's bytes behind the bitmap of nulls.
+std::string decode(mysql::EventColumn column, std::vector<std::uint8_t> bytes) {
+    column.output = 0;
+    mysql::RowDecoder decoder({.database = "d", .table = "t", .columns = {std::move(column)}, .row_width = 1});
+    bytes.insert(bytes.begin(), 0);
+    core::RowBatch batch(1);
+    decoder.decode_all({.column_count = 1, .rows = bytes, .place = {}}, batch);
+    return value_text(batch.row(0)[0]);
+}
+
+TEST(MysqlRowDecoder, a_set_has_at_most_64_labels) {
+    mysql::EventColumn column;
+    column.type = mysql::ColumnType::kSet;
+    column.length = 8;
+    column.labels.assign(64, "a");
+    std::vector<std::uint8_t> const last = {0, 0, 0, 0, 0, 0, 0, 0x80};
+    EXPECT_EQ(decode(column, last), R"(["a"])");
+    column.labels.emplace_back("b");
+    EXPECT_THROW(decode(column, last), core::SourceError);
+}
+
+TEST(MysqlRowDecoder, json_is_read_in_the_charset_of_its_column) {
+    mysql::Charsets charsets;
+    mysql::EventColumn column;
+    column.type = mysql::ColumnType::kVarchar;
+    column.logical = mysql::LogicalType::kJson;
+    column.length = 20;
+    column.charset = charsets.find("latin1");
+    EXPECT_EQ(decode(column, {5, '[', '"', 0xe9, '"', ']'}), R"(["é"])");
+    column.charset = charsets.find_by_collation(mysql::kBinaryCollation);
+    EXPECT_EQ(decode(column, {6, '[', '"', 0xc3, 0xa9, '"', ']'}), R"(["é"])");
+    EXPECT_EQ(decode(column, {1, 'x'}), "x");
+}
+
+INSTANTIATE_TEST_SUITE_P(Servers, MysqlValues, testing::Values("mysql97", "mariadb1011"),
+                         [](auto const& parameter) { return std::string(parameter.param); });
+
+}  // namespace
+}  // namespace pgrepl::test
