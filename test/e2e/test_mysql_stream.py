@@ -1,0 +1,315 @@
+"""MySQL and MariaDB servers followed: copy, then every change; each test runs against both."""
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from private_cluster import wait_until
+from test_verify import finished
+
+
+@pytest.fixture
+def db(server):
+    """A database of the test's own; gone at the end."""
+    server.run("""DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop;
+        CREATE TABLE customer (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(40), rate DECIMAL(8,2), notes JSON);
+        INSERT INTO customer VALUES (1, 'Åsa', 1.50, '{"a": [1, 2.5]}'), (2, '漢字', NULL, NULL), (3, '', 0, '[]');
+        CREATE TABLE line (a INT, b VARCHAR(10) COLLATE utf8mb4_bin, v INT, PRIMARY KEY (a, b));
+        INSERT INTO line VALUES (1, 'x', 1), (1, 'X', 2), (2, '', 3)""")
+    yield server
+    server.run("DROP DATABASE IF EXISTS shop")
+
+
+@pytest.fixture
+def follow(cluster, mysql_source):
+    """Registers the database shop for good, and waits until it streams."""
+    def begin(name="s", database="shop", **arguments):
+        mysql_source(database, name, mode="continuous", **arguments)
+        cluster.wait_for_state(name, "streaming")
+        return name
+    return begin
+
+
+def caught_up(cluster, name="s"):
+    cluster.query("CALL replicator_wait(%s, '60 s')", (name,))
+
+
+def rows(cluster, table, name="s"):
+    return dict(cluster.query(f'SELECT id, data::text FROM {name}."{table}"'))
+
+
+def table_row(cluster, table, name="s"):
+    found = cluster.query('SELECT to_jsonb(t) FROM replicator_tables t WHERE source = %s AND "table" = %s', (name, table))
+    return found[0][0] if found else None
+
+
+def equal(cluster, name="s"):
+    """By replicator_verify: nothing differs."""
+    tables = finished(cluster, cluster.query("SELECT replicator_verify(%s)", (name,))[0][0])
+    return all((row["state"], row["changed"], row["missing"], row["extra"], row["unconfirmed"]) == ("done", 0, 0, 0, 0)
+               for row in tables.values())
+
+
+def test_changes_arrive(cluster, db, follow):
+    follow()
+    db.run("""USE shop; INSERT INTO customer VALUES (18446744073709551615, 'Ω', -0.10, '{"k": 1.50}');
+        UPDATE customer SET rate = 2 WHERE id = 1; DELETE FROM customer WHERE id = 2;
+        UPDATE line SET b = 'moved' WHERE b = 'X'""")
+    caught_up(cluster)
+    assert rows(cluster, "customer") == {
+        "1": '{"id": 1, "name": "Åsa", "rate": 2.00, "notes": {"a": [1, 2.5]}}',
+        "3": '{"id": 3, "name": "", "rate": 0.00, "notes": []}',
+        "18446744073709551615": '{"id": 18446744073709551615, "name": "Ω", "rate": -0.10, "notes": {"k": 1.50}}'}
+    assert set(rows(cluster, "line")) == {'[1,"x"]', '[1,"moved"]', '[2,""]'}
+    status = cluster.status("s")
+    assert (status["state"], status["lag"], status["percent"]) == ("streaming", "00:00:00", 100)
+    table = table_row(cluster, "customer")
+    assert (table["state"], table["consistency"]) == ("streaming", "transaction")
+    assert (table["rows_inserted"], table["rows_updated"], table["rows_deleted"]) == (1, 1, 1)
+    assert equal(cluster)
+
+
+def test_of_several_changes_of_a_key_the_last_one_counts(cluster, db, follow):
+    follow()
+    db.run("""USE shop; BEGIN; INSERT INTO customer VALUES (10, 'a', 1, NULL); DELETE FROM customer WHERE id = 10;
+        INSERT INTO customer VALUES (10, 'b', 2, NULL); COMMIT;
+        BEGIN; UPDATE customer SET id = 99 WHERE id = 1; UPDATE customer SET id = 1 WHERE id = 3; UPDATE customer SET id = 3 WHERE id = 99; COMMIT;
+        BEGIN; DELETE FROM customer WHERE id = 2; SAVEPOINT s; INSERT INTO customer VALUES (2, 'no', 0, NULL); ROLLBACK TO s; COMMIT;
+        BEGIN; DELETE FROM customer; ROLLBACK""")
+    caught_up(cluster)
+    names = dict(cluster.query("SELECT id, data->>'name' FROM s.customer"))
+    assert names == {"1": "", "3": "Åsa", "10": "b"}
+    assert equal(cluster)
+
+
+def test_a_transaction_larger_than_a_batch_is_seen_whole(cluster, db, follow):
+    follow(options='{"apply_batch_rows": 100}')
+    stop = threading.Event()
+    seen = set()
+
+    def look():
+        connection = cluster.connect()
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            while not stop.is_set():
+                cursor.execute("SELECT count(*) FROM s.line WHERE (data->>'a')::int >= 1000")
+                seen.add(cursor.fetchone()[0])
+        connection.close()
+    reader = threading.Thread(target=look)
+    reader.start()
+    db.run("USE shop; SET @n = 999; INSERT INTO line SELECT @n := @n + 1, 'x', 0 FROM information_schema.columns a, "
+           "(SELECT 1 FROM information_schema.columns LIMIT 30) b LIMIT 20000")
+    caught_up(cluster)
+    stop.set()
+    reader.join()
+    assert seen <= {0, 20000}
+    assert len(rows(cluster, "line")) == 20003
+    assert equal(cluster)
+
+
+def test_what_a_statement_does_to_tables(cluster, db, follow):
+    """The lines of docs/user/schema-changes.md, in one stream after another."""
+    follow()
+
+    def after(sql, table="customer", database="shop"):
+        db.run(sql, database)
+        caught_up(cluster)
+        return rows(cluster, table)
+    assert after("ALTER TABLE customer ADD COLUMN tier INT DEFAULT 7, ADD COLUMN memo TEXT")["3"] == \
+        '{"id": 3, "memo": null, "name": "", "rate": 0.00, "tier": 7, "notes": []}'
+    assert "memo" not in after("ALTER TABLE customer DROP COLUMN memo")["1"]
+    assert '"level": 7' in after("ALTER TABLE customer CHANGE tier level INT")["1"]
+    assert '"level": "7"' in after("ALTER TABLE customer MODIFY level VARCHAR(9)")["1"]
+    before = after("SELECT 1")
+    assert after("ALTER TABLE customer MODIFY level VARCHAR(9) FIRST") == before
+    assert after("CREATE TABLE fresh (id INT PRIMARY KEY, v INT); INSERT INTO fresh VALUES (1, 1)", "fresh") == {"1": '{"v": 1, "id": 1}'}
+    assert after("CREATE TABLE filled (PRIMARY KEY (id)) AS SELECT id, name FROM customer", "filled").keys() == {"1", "2", "3"}
+    assert after("TRUNCATE TABLE filled", "filled") == {}
+    assert table_row(cluster, "filled")["state"] == "streaming"
+    assert after("INSERT INTO filled VALUES (5, 'five')", "filled") == {"5": '{"id": 5, "name": "five"}'}
+    kept = after("DROP TABLE filled", "filled")
+    assert kept == {"5": '{"id": 5, "name": "five"}'} and table_row(cluster, "filled")["reason"] == "was dropped at the source"
+    assert after("CREATE TABLE filled (id INT PRIMARY KEY, name TEXT); INSERT INTO filled VALUES (6, 'six')", "filled").keys() == {"6"}
+    assert after("RENAME TABLE fresh TO renamed; INSERT INTO renamed VALUES (2, 2)", "renamed").keys() == {"1", "2"}
+    assert table_row(cluster, "fresh")["state"] == "excluded"
+    # The way of online schema changes: a copy takes the table's name.
+    assert '"extra": "x"' in after("CREATE TABLE customer_new LIKE customer; ALTER TABLE customer_new ADD COLUMN extra CHAR(1) DEFAULT 'x'; "
+                                   "INSERT INTO customer_new SELECT *, 'x' FROM customer; DELETE FROM customer_new WHERE id = 3; "
+                                   "RENAME TABLE customer TO customer_old, customer_new TO customer")["1"]
+    assert set(rows(cluster, "customer")) == {"1", "2"} and set(rows(cluster, "customer_old")) == {"1", "2", "3"}
+    assert after("CREATE INDEX i ON line (v); ALTER TABLE line COMMENT 'none of ours'; CREATE VIEW w AS SELECT 1; DROP VIEW w; "
+                 "CREATE DATABASE other_one; CREATE TABLE other_one.t (id INT PRIMARY KEY); DROP DATABASE other_one; "
+                 "INSERT INTO line VALUES (7, 'z', 7)", "line").keys() >= {'[7,"z"]'}
+    assert after("ALTER TABLE line DROP PRIMARY KEY, ADD PRIMARY KEY (b, a)", "line").keys() >= {'["z",7]'}
+    assert '[7,"z"]' not in rows(cluster, "line")
+    db.run("DROP DATABASE shop")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "excluded", 30, "the drop to be met")
+    assert rows(cluster, "line")
+    assert cluster.status("s")["state"] == "streaming" and not cluster.status("s")["last_error"]
+
+
+def test_a_target_may_go_with_its_table(cluster, db, follow):
+    follow(options='{"on_drop": "drop"}')
+    db.run("DROP TABLE line", "shop")
+    caught_up(cluster)
+    assert cluster.query("SELECT to_regclass('s.line')") == [(None,)] and table_row(cluster, "line") is None
+    assert rows(cluster, "customer")
+
+
+def test_single_tables_are_paused_added_and_copied_again(cluster, db, follow):
+    follow(include_tables=["customer"])
+    assert table_row(cluster, "line")["state"] == "excluded"
+    cluster.query("SELECT replicator_add_table('s', 'line')")
+    caught_up(cluster)
+    assert len(rows(cluster, "line")) == 3
+    cluster.query("SELECT replicator_pause_table('s', 'line')")
+    db.run("DELETE FROM line WHERE a = 2; INSERT INTO customer VALUES (50, '', 0, NULL)", "shop")
+    caught_up(cluster)
+    assert "50" in rows(cluster, "customer") and '[2,""]' in rows(cluster, "line")
+    cluster.query("SELECT replicator_resume_table('s', 'line')")
+    caught_up(cluster)
+    assert '[2,""]' not in rows(cluster, "line")
+    cluster.query("UPDATE s.customer SET data = '{}' WHERE id = '1'; DELETE FROM s.customer WHERE id = '2'; INSERT INTO s.customer VALUES ('x', '{}', now())")
+    untouched = cluster.query("SELECT xmin FROM s.customer WHERE id = '50'")
+    cluster.query("SELECT replicator_resync('s', 'customer')")
+    caught_up(cluster)
+    assert equal(cluster) and set(rows(cluster, "customer")) == {"1", "2", "3", "50"}
+    assert cluster.query("SELECT xmin FROM s.customer WHERE id = '50'") == untouched
+    cluster.query("SELECT replicator_remove_table('s', 'line')")
+    db.run("DELETE FROM line", "shop")
+    caught_up(cluster)
+    assert len(rows(cluster, "line")) == 2
+
+
+def test_rows_that_are_refused_are_set_aside_until_they_can_be_stored(cluster, db, follow):
+    follow()
+    cluster.query("ALTER TABLE s.customer ADD CHECK (data->>'name' <> 'bad')")
+    db.run("UPDATE customer SET name = 'bad' WHERE id IN (1, 2); INSERT INTO customer VALUES (60, 'bad', 0, NULL), (61, 'good', 0, NULL)", "shop")
+    caught_up(cluster)
+    assert cluster.query("SELECT key FROM replicator_quarantine WHERE source = 's' ORDER BY key") == [("1",), ("2",), ("60",)]
+    assert '"name": "good"' in rows(cluster, "customer")["61"] and '"name": "Åsa"' in rows(cluster, "customer")["1"]
+    db.run("UPDATE customer SET name = 'fine' WHERE id = 1; DELETE FROM customer WHERE id = 60", "shop")
+    caught_up(cluster)
+    assert cluster.query("SELECT key FROM replicator_quarantine WHERE source = 's'") == [("2",)]
+    cluster.query("ALTER TABLE s.customer DROP CONSTRAINT customer_data_check")
+    cluster.query("SELECT replicator_replay('s')")
+    assert equal(cluster)
+
+
+def test_a_table_that_cannot_be_written_fails_alone(cluster, db, follow):
+    follow()
+    cluster.query("DROP TABLE s.line")
+    db.run("INSERT INTO line VALUES (5, 'x', 1); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 30, "the table to fail")
+    wait_until(lambda: "70" in rows(cluster, "customer"), 30, "the stream to go on")
+    cluster.query("SELECT replicator_resync('s', 'line')")
+    caught_up(cluster)
+    assert len(rows(cluster, "line")) == 4 and equal(cluster)
+
+
+def test_it_goes_on_after_anything_dies(cluster, db, follow):
+    follow()
+    for number, kill in enumerate([
+            lambda: cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker'"),
+            lambda: cluster.crash(), lambda: cluster.restart("immediate"), lambda: db.restart(),
+            lambda: db.run("SET @none = 0; " + "; ".join(f"KILL {row[0]}" for row in db.query(
+                "SELECT id FROM information_schema.processlist WHERE user = 'replicator'")))]):
+        db.run(f"INSERT INTO customer VALUES ({1000 + number}, 'before', 0, NULL)", "shop")
+        kill()
+        db.run(f"UPDATE customer SET name = 'after' WHERE id = {1000 + number}; INSERT INTO line VALUES ({1000 + number}, '', 0)", "shop")
+        wait_until(lambda n=number: "after" in dict(cluster.query_when_up("SELECT id, data->>'name' FROM s.customer")).get(str(1000 + n), ""),
+                   60, "the change to arrive")
+    cluster.wait_for_state("s", "streaming")
+    assert equal(cluster)
+
+
+def test_what_was_paused_goes_on_where_it_was(cluster, db, follow):
+    follow()
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    db.run("UPDATE customer SET name = 'while paused'; FLUSH BINARY LOGS; DELETE FROM customer WHERE id = 1", "shop")
+    wait_until(lambda: cluster.query("SELECT lag > interval '1 second' FROM replicator_status")[0][0], 30, "the lag to grow")
+    assert "1" in rows(cluster, "customer")
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
+
+
+def purge(server):
+    """Removes all of the log that is not being written to."""
+    server.run("FLUSH BINARY LOGS; FLUSH BINARY LOGS")
+    last = server.query("SHOW BINARY LOGS")[-1][0]
+    server.run(f"PURGE BINARY LOGS TO '{last}'")
+
+
+def test_a_log_that_no_longer_reaches_back_is_an_error_or_leads_to_a_copy(cluster, db, follow):
+    follow()
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    purge(db)
+    db.run("DELETE FROM customer WHERE id = 2", "shop")
+    cluster.query("SELECT replicator_resume('s')")
+    status = cluster.wait_for_state("s", "failed")
+    assert "on_position_lost" in status["hint"] and set(rows(cluster, "customer")) == {"1", "2", "3"}
+    cluster.query("""SELECT replicator_alter('s', options => '{"on_position_lost": "resync"}')""")
+    cluster.wait_for_state("s", "streaming")
+    assert set(rows(cluster, "customer")) == {"3"} and equal(cluster)
+
+
+def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):
+    import os
+    import signal
+    follow()
+    pid = cluster.status("s")["worker_pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status")[0][0], 30, "the lag to grow")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status")[0][0], 30, "the lag to be gone")
+
+
+def test_settings_that_are_missing_are_said_with_the_statement(cluster, db):
+    db.run("SET GLOBAL binlog_row_metadata = 'MINIMAL'")
+    try:
+        checks = {row[0]: row[1:] for row in cluster.query(
+            'SELECT "check", ok, severity, hint FROM replicator_validate(%s, mode => \'continuous\')', (db.url("shop"),))}
+        assert checks["binlog_row_metadata"][:2] == (False, "error") and "FULL" in checks["binlog_row_metadata"][2]
+        with pytest.raises(psycopg2.Error) as refused:
+            cluster.query("SELECT replicator_init(%s, name => 'wrong')", (db.url("shop"),))
+        assert "binlog_row_metadata" in str(refused.value) and "HINT" in str(refused.value)
+    finally:
+        db.run("SET GLOBAL binlog_row_metadata = 'FULL'")
+
+
+def test_a_statement_that_is_no_row_change_stops_the_source(cluster, db, follow):
+    follow()
+    db.run("SET SESSION binlog_format = 'STATEMENT'; UPDATE customer SET name = 'as a statement'", "shop")
+    status = cluster.wait_for_state("s", "failed")
+    assert "ROW" in status["hint"] and "binlog_format" in status["last_error"] + status["hint"]
+
+
+def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, follow):
+    db.run("CREATE TABLE big (id INT PRIMARY KEY AUTO_INCREMENT, v INT, filler CHAR(80)); "
+           "INSERT INTO big (v, filler) SELECT 0, 'x' FROM information_schema.columns a, (SELECT 1 FROM information_schema.columns LIMIT 100) b LIMIT 150000", "shop")
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        while not stop.is_set():
+            number += 1
+            db.run(f"UPDATE big SET v = v + 1 WHERE id % 1000 = {number % 1000}; DELETE FROM big WHERE id = {number * 7}; "
+                   f"INSERT INTO big (v) VALUES ({number})", "shop")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        follow()
+        cluster.query("SELECT replicator_resync('s', 'big')")
+        time.sleep(1)
+    finally:
+        stop.set()
+        writer.join()
+    caught_up(cluster)
+    assert equal(cluster)
