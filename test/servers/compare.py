@@ -152,8 +152,15 @@ def table_differences(table, expected, actual):
     """What differs, as texts."""
     return ([f"{table}: {i!r} is missing" for i in expected.keys() - actual.keys()] +
             [f"{table}: {i!r} is not at the source" for i in actual.keys() - expected.keys()] +
-            [f"{table}: {i!r} is {actual[i]!r}, not {expected[i]!r}"
+            [f"{table}: {i!r} {what_differs(expected[i], actual[i])}"
              for i in expected.keys() & actual.keys() if not same(expected[i], actual[i])])
+
+
+def what_differs(expected, actual):
+    """Column by column."""
+    different = [key for key in expected.keys() | actual.keys()
+                 if not (key in expected and key in actual and same(expected[key], actual[key]))]
+    return "; ".join(f"has {key} = {actual.get(key, 'absent')!r}, not {expected.get(key, 'absent')!r}" for key in sorted(different))
 
 
 def differences(sqlite_path, postgres, schema, tables=None):
