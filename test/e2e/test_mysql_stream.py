@@ -164,6 +164,7 @@ def test_single_tables_are_paused_added_and_copied_again(cluster, db, follow):
     caught_up(cluster)
     assert len(rows(cluster, "line")) == 3
     cluster.query("SELECT replicator_pause_table('s', 'line')")
+    caught_up(cluster)
     db.run("DELETE FROM line WHERE a = 2; INSERT INTO customer VALUES (50, '', 0, NULL)", "shop")
     caught_up(cluster)
     assert "50" in rows(cluster, "customer") and '[2,""]' in rows(cluster, "line")
