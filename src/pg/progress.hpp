@@ -1,7 +1,8 @@
 #pragma once
-// What each of our workers does now, in shared memory: for replicator_progress. Lost with the process, which is right:
-// what is left to do is in the catalog.
+// What each of our workers does now, in shared memory: for replicator_progress, and to find the workers that a control
+// call concerns. Lost with the process, which is right: what is left to do is in the catalog.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -30,5 +31,18 @@ struct PhaseReport {
 
 /// The phases of all workers in the current database.
 std::vector<PhaseReport> phase_reports();
+
+/// Ends all workers that are busy with a source of this database (SIGTERM); they give back what they hold at once.
+/// Those that are wanted start again.
+void end_workers_of(std::int32_t source_id) noexcept;
+
+/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any
+/// process that has not entered a phase is left alone.
+void interrupt_worker(int pid) noexcept;
+
+// ---- for shared_state.cpp, which asks for the memory and the lock at the server's start ----
+
+[[nodiscard]] std::size_t phase_memory_bytes() noexcept;
+void attach_phase_memory(void* memory, bool is_new, LWLock* lock) noexcept;
 
 }  // namespace pgrepl::pg
