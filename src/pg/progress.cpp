@@ -34,6 +34,7 @@ struct PhaseTable {
 
 PhaseTable* table = nullptr;
 PhaseSlot* own_phase = nullptr;
+std::string own_activity;
 
 void leave_phase(int /*code*/, Datum /*unused*/) {
     Locked lock(table->lock, LW_EXCLUSIVE);
@@ -53,6 +54,32 @@ PhaseSlot* take_phase_slot() {
     return nullptr;
 }
 
+/// Whether this process has a slot, which it takes if there is one.
+bool has_own_phase() {
+    if (own_phase == nullptr && table != nullptr) {
+        own_phase = take_phase_slot();
+        if (own_phase != nullptr) {
+            CallPg([] { before_shmem_exit(leave_phase, 0); });
+        }
+    }
+    return own_phase != nullptr;
+}
+
+/// Makes it what this process's slot says.
+void enter(const PhaseReport& phase) noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    own_phase->source_id = phase.source_id;
+    own_phase->table_id = phase.table_id;
+    own_phase->phase.assign(phase.phase);
+    own_phase->done = phase.done;
+    own_phase->total = phase.total;
+    own_phase->since = phase.since;
+}
+
+PhaseReport report_of(const PhaseSlot& slot) {
+    return {slot.pid, slot.source_id, slot.table_id, slot.phase.bytes, slot.done, slot.total, slot.since};
+}
+
 }  // namespace
 
 std::size_t phase_memory_bytes() noexcept { return sizeof(PhaseTable); }
@@ -67,27 +94,28 @@ void attach_phase_memory(void* memory, bool is_new, LWLock* lock) noexcept {
 
 void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
                  const std::string& activity) {
-    const char* const text = activity.c_str();
-    CallPg([&] { pgstat_report_activity(STATE_RUNNING, text); });
-    if (table == nullptr) {
-        return;
+    own_activity = activity;
+    CallPg([] { pgstat_report_activity(STATE_RUNNING, own_activity.c_str()); });
+    if (has_own_phase()) {
+        enter({MyProcPid, source_id, table_id, phase, 0, total, GetCurrentTimestamp()});
     }
-    if (own_phase == nullptr) {
-        own_phase = take_phase_slot();
-        if (own_phase == nullptr) {
-            return;
-        }
-        CallPg([] { before_shmem_exit(leave_phase, 0); });
+}
+
+NestedPhase::NestedPhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                         const std::string& activity)
+    : outer_activity_(own_activity) {
+    if (has_own_phase()) {
+        outer_ = report_of(*own_phase);
     }
-    std::string const name = phase;
-    TimestampTz const now = GetCurrentTimestamp();
-    Locked lock(table->lock, LW_EXCLUSIVE);
-    own_phase->source_id = source_id;
-    own_phase->table_id = table_id;
-    own_phase->phase.assign(name);
-    own_phase->done = 0;
-    own_phase->total = total;
-    own_phase->since = now;
+    begin_phase(phase, source_id, table_id, total, activity);
+}
+
+NestedPhase::~NestedPhase() {
+    own_activity.swap(outer_activity_);
+    pgstat_report_activity(STATE_RUNNING, own_activity.c_str());  // raises no error
+    if (own_phase != nullptr) {
+        enter(outer_);
+    }
 }
 
 void add_progress(std::int64_t rows) noexcept {
@@ -109,9 +137,7 @@ std::vector<PhaseReport> phase_reports() {
     }
     std::vector<PhaseReport> reports;
     for (std::size_t i = 0; i < count; ++i) {
-        const PhaseSlot& slot = slots[i];
-        reports.push_back(
-            {slot.pid, slot.source_id, slot.table_id, slot.phase.bytes, slot.done, slot.total, slot.since});
+        reports.push_back(report_of(slots[i]));
     }
     return reports;
 }

@@ -11,14 +11,6 @@
 
 namespace pgrepl::pg {
 
-/// This process enters a phase. `table_id` 0: no table in particular; `total` 0: not known how many rows it has.
-/// `activity` is what pg_stat_activity shows as the query. Nothing but that without preload.
-void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
-                 const std::string& activity);
-
-/// Rows done since the phase began, further to those reported before.
-void add_progress(std::int64_t rows) noexcept;
-
 struct PhaseReport {
     int pid = 0;
     std::int32_t source_id = 0;
@@ -28,6 +20,28 @@ struct PhaseReport {
     std::int64_t total = 0;
     TimestampTz since = 0;
 };
+
+/// This process enters a phase. `table_id` 0: no table in particular; `total` 0: not known how many rows it has.
+/// `activity` is what pg_stat_activity shows as the query. Nothing but that without preload.
+void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                 const std::string& activity);
+
+/// A phase within the phase of this process, which goes on where it was, since when it was, at the end of the scope.
+class NestedPhase {
+  public:
+    NestedPhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                const std::string& activity);
+    ~NestedPhase();
+    NestedPhase(const NestedPhase&) = delete;
+    NestedPhase& operator=(const NestedPhase&) = delete;
+
+  private:
+    PhaseReport outer_;
+    std::string outer_activity_;
+};
+
+/// Rows done since the phase began, further to those reported before.
+void add_progress(std::int64_t rows) noexcept;
 
 /// The phases of all workers in the current database.
 std::vector<PhaseReport> phase_reports();

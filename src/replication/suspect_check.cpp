@@ -200,8 +200,8 @@ void check_suspects(const VerificationContext& context, core::Source& source, co
     for (const SuspectBlock& block : blocks) {
         suspects += static_cast<std::int64_t>(block.ids.size());
     }
-    pg::begin_phase("confirming", context.job.source_id, table.table_id, suspects,
-                    "reading again what differs in " + table.name.qualified());
+    pg::NestedPhase const phase("confirming", context.job.source_id, table.table_id, suspects,
+                                "reading again what differs in " + table.name.qualified());
     SuspectCheck check(context, source, table, findings);
     try {
         check.check(blocks);

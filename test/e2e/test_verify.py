@@ -320,3 +320,25 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
     assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
     finished(cluster, job)
+
+
+def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, database, source, many_rows):
+    path = database("nested.db", many_rows(200_000))
+    source(path, "nested")
+    cluster.wait_for_copy("nested")
+    cluster.query("UPDATE nested.t SET data = '{}' WHERE id::int % 3 = 0")
+    job = cluster.query("SELECT replicator_verify('nested')")[0][0]
+    seen = []
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        while job_rows(cluster, job)[0][1] in ("pending", "running"):
+            for _ in range(20):
+                cursor.execute("SELECT phase, since, rows_done FROM replicator.worker_phases()")
+                seen += cursor.fetchall()
+    connection.close()
+    assert finished(cluster, job)["t"]["changed"] == 66_666
+    phases = [phase for phase, _, _ in seen]
+    assert "comparing" in phases[phases.index("confirming"):], "it was not seen to go on"
+    comparing = [row[1:] for row in seen if row[0] == "comparing"]
+    assert len({since for since, _ in comparing}) == 1
+    assert sorted(comparing) == comparing, "rows that were done are no longer"
