@@ -179,6 +179,9 @@ class SuspectCheck {
             catalog::quarantine_row(context_.job.source_id, table_.table_id,
                                     {differences[row].key, false, rows_.data(row)}, error);
         }
+        if (!refused.empty()) {
+            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        }
         findings_.repaired += static_cast<std::int64_t>(differences.size() - refused.size());
     }
 

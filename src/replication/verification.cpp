@@ -309,6 +309,9 @@ class TableVerification {
             catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
             refused.insert(id);
         }
+        if (!errors.empty()) {
+            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        }
         return true;
     }
 

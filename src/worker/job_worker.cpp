@@ -103,7 +103,7 @@ class JobWorker {
     }
 
     void compare(const catalog::Job& job, core::Source& source, const catalog::JobTable& table) {
-        replication::VerificationContext context{job, config_.owner, false, [&] {
+        replication::VerificationContext context{job, config_.owner, false, config_.max_quarantined(), [&] {
                                                      if (!catalog::is_job_wanted(job.id)) {
                                                          throw NotWanted{};
                                                      }

@@ -212,6 +212,46 @@ def test_a_row_that_the_target_refuses_is_set_aside_by_a_repair(cluster, copied,
     assert_equal(path, "refusing")
 
 
+def aside(cluster, name):
+    return cluster.query("SELECT key, operation FROM replicator_quarantine WHERE source = %s ORDER BY 1", (name,))
+
+
+def test_a_repair_that_would_set_too_many_rows_aside_fails_and_changes_nothing(cluster, database, source, many_rows, assert_equal):
+    path = database("crowded.db", many_rows(1000))
+    source(path, "crowded", options='{"max_quarantined": 2}')
+    cluster.wait_for_copy("crowded")
+    cluster.query("DELETE FROM crowded.t WHERE id IN ('5', '6', '7', '8')")
+    cluster.query("ALTER TABLE crowded.t ADD CONSTRAINT few CHECK (id NOT IN ('6', '7', '8'))")
+    row = repair(cluster, "crowded", "t")
+    assert row["state"] == "failed" and "more than 2 rows" in row["error"] and "max_quarantined" in row["hint"]
+    assert aside(cluster, "crowded") == []
+    assert cluster.query("SELECT 1 FROM crowded.t WHERE id = '5'") == []
+    cluster.query("ALTER TABLE crowded.t DROP CONSTRAINT few, ADD CONSTRAINT few CHECK (id NOT IN ('6', '7'))")
+    row = repair(cluster, "crowded", "t")
+    assert row["state"] == "done" and row["repaired"] == 2
+    assert aside(cluster, "crowded") == [("6", "write"), ("7", "write")]
+    cluster.query("ALTER TABLE crowded.t DROP CONSTRAINT few")
+    cluster.query("SELECT * FROM replicator_replay('crowded')")
+    assert_equal(path, "crowded")
+
+
+def test_a_repair_that_may_not_delete_too_many_extra_rows_fails_and_changes_nothing(cluster, database, source, many_rows, assert_equal):
+    path = database("sticky.db", many_rows(1000))
+    source(path, "sticky", options='{"max_quarantined": 2}')
+    cluster.wait_for_copy("sticky")
+    cluster.query("INSERT INTO sticky.t SELECT 'x' || i, '{}', now() - interval '1 hour' FROM generate_series(1, 5) i")
+    cluster.query("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'kept'; END $$")
+    cluster.query("CREATE TRIGGER keep BEFORE DELETE ON sticky.t FOR EACH ROW WHEN (OLD.id > 'x2') EXECUTE FUNCTION keep()")
+    cluster.query("ALTER TABLE sticky.t ENABLE ALWAYS TRIGGER keep")
+    row = repair(cluster, "sticky", "t")
+    assert row["state"] == "failed" and "more than 2 rows" in row["error"] and "max_quarantined" in row["hint"]
+    assert aside(cluster, "sticky") == []
+    assert cluster.query("SELECT count(*) FROM sticky.t") == [(1005,)]
+    cluster.query("DROP FUNCTION keep() CASCADE")
+    assert repair(cluster, "sticky", "t")["repaired"] == 5
+    assert_equal(path, "sticky")
+
+
 def test_a_table_that_left_the_source_fails_alone(cluster, database, source, many_rows):
     path = database("left.db", many_rows(100), "CREATE TABLE gone (id INTEGER PRIMARY KEY)")
     source(path, "left")
