@@ -212,6 +212,14 @@ def test_a_row_that_the_target_refuses_is_set_aside_by_a_repair(cluster, copied,
     assert_equal(path, "refusing")
 
 
+def test_a_table_named_twice_is_compared_once(cluster, database, source, many_rows):
+    path = database("twice.db", many_rows(100), "CREATE TABLE u (id INTEGER PRIMARY KEY)")
+    source(path, "twice")
+    cluster.wait_for_copy("twice")
+    rows = verify(cluster, "twice", ["t", "u", "t", "main.t"])
+    assert {name: (row["state"], row["compared"]) for name, row in rows.items()} == {"t": ("done", 100), "u": ("done", 0)}
+
+
 def aside(cluster, name):
     return cluster.query("SELECT key, operation FROM replicator_quarantine WHERE source = %s ORDER BY 1", (name,))
 
