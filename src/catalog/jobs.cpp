@@ -9,7 +9,7 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kJob =
-    "SELECT j.id, j.source_id, j.kind = 'repair', j.attempts, coalesce(j.worker_pid, 0), "
+    "SELECT j.id, j.source_id, j.kind = 'repair', j.failures, coalesce(j.worker_pid, 0), "
     "j.state IN ('pending', 'running') FROM replicator.job j ";
 
 constexpr const char* kJobTable = R"(
@@ -80,7 +80,7 @@ std::optional<Job> next_job(std::int32_t source_id) {
 
 void begin_job(std::int64_t job_id, int worker_pid) {
     pg::execute(
-        "UPDATE replicator.job SET state = 'running', worker_pid = $2, attempts = attempts + 1, "
+        "UPDATE replicator.job SET state = 'running', worker_pid = $2, "
         "next_attempt_at = NULL, started_at = coalesce(started_at, clock_timestamp()) "
         "WHERE id = $1 AND state IN ('pending', 'running')",
         {job_id, worker_pid});
@@ -159,7 +159,7 @@ void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optio
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
         "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
-        "last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
+        "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', "
         "finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END "
         "WHERE id = $1 AND state IN ('pending', 'running')",

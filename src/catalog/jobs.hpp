@@ -18,7 +18,7 @@ struct Job {
     std::int64_t id = 0;
     std::int32_t source_id = 0;
     bool repair = false;
-    std::int32_t attempts = 0;
+    std::int32_t failures = 0;
     int worker_pid = 0;
     bool open = false;  ///< pending or running
 };

@@ -357,6 +357,31 @@ def test_a_pause_stops_a_job_until_resumed_and_cancel_ends_it(cluster, database,
         cluster.query("SELECT replicator_cancel_job(%s)", (job,))
 
 
+def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database, source, many_rows):
+    path = database("patient.db", many_rows(1000))
+    source(path, "patient", options='{"retry_initial": "1s", "retry_max": "1s"}')
+    cluster.wait_for_copy("patient")
+    holder = cluster.connect()
+    holder.autocommit = False
+    holder.cursor().execute("LOCK TABLE patient.t IN ACCESS EXCLUSIVE MODE")
+    job = cluster.query("SELECT replicator_verify('patient')")[0][0]
+    for number in range(5):
+        wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker' "
+                                         "AND wait_event_type = 'Lock'"), 20, "the comparison to wait")
+        cluster.query("SELECT replicator_pause('patient')")
+        wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+        if number == 4:
+            os.rename(path, str(path) + ".away")
+        cluster.query("SELECT replicator_resume('patient')")
+    holder.rollback()
+    holder.close()
+    wait_until(lambda: job_rows(cluster, job)[0][9], 20, "the job to fail")
+    os.rename(str(path) + ".away", path)
+    assert "does not exist" in job_rows(cluster, job)[0][9]
+    row = finished(cluster, job)["t"]
+    assert row["state"] == "done" and row["compared"] == 1000, row
+
+
 def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     path = database("shown.db", many_rows(400_000))
     source(path, "shown")
