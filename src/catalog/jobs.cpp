@@ -177,7 +177,7 @@ std::vector<int> job_and_index_pids(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running' "
         "UNION SELECT i.worker_pid FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-        "WHERE t.source_id = $1 AND i.state = 'building'",
+        "WHERE t.source_id = $1 AND i.state IN ('building', 'unwanted')",
         {source_id});
     std::vector<int> pids;
     for (std::size_t i = 0; i < rows.rows(); ++i) {

@@ -93,7 +93,8 @@ std::vector<std::string> invalid_indexes(std::int32_t source_id) {
 bool begin_index(std::int32_t index_id, int worker_pid) {
     return pg::execute(
                "UPDATE replicator.target_index SET state = 'building', worker_pid = $2, "
-               "next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL WHERE id = $1",
+               "next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL "
+               "WHERE id = $1 AND state IN ('pending', 'building')",
                {index_id, worker_pid})
                .processed() > 0;
 }
