@@ -10,17 +10,15 @@ namespace pgrepl::catalog {
 
 namespace {
 
-/// Of an index `i` of a table `t`: it is to be built, and its table can be read in full.
+/// Of an index `i` of a table `t`: it is to be built, and its table can be read in full. Never null.
 constexpr const char* kBuildable = R"(
     coalesce(i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
     AND t.consistency <> 'copying'
     AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL,
     false))";
 
-/// It is not to be built now, but a build of it was begun.
-constexpr const char* kToCleanUp = "(i.state = 'unwanted' OR i.state = 'building' AND NOT ";
-
-std::string has_work() { return std::string("(") + kBuildable + " OR " + kToCleanUp + kBuildable + "))"; }
+/// It is to be built, or a build of it was begun and is to be cleaned up.
+std::string has_work() { return std::string("(i.state IN ('unwanted', 'building') OR ") + kBuildable + ")"; }
 
 }  // namespace
 
