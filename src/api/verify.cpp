@@ -1,13 +1,12 @@
 // replicator_verify, replicator_repair, replicator_cancel_job. They ask for the work; a job worker does it.
 
-#include "catalog/jobs.hpp"
-
 #include <algorithm>
 
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
+#include "catalog/jobs.hpp"
 #include "pg/shared_state.hpp"
 
 namespace pgrepl::api {
