@@ -102,10 +102,4 @@ std::vector<SideWork> list_job_work();
 /// Removes jobs that ended longer ago than `retention_s`.
 void prune_jobs(int retention_s);
 
-/// The position that the target of a source holds; empty: none yet.
-std::string target_position(std::int32_t source_id);
-
-/// Whether a copy is under way or the source streams, so that the target's position will change by itself.
-bool is_source_moving(std::int32_t source_id);
-
 }  // namespace pgrepl::catalog
