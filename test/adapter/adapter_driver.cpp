@@ -5,7 +5,9 @@
 //   adapter_driver LIBRARY URL rows DATABASE TABLE             a line of JSON for each row
 //   adapter_driver LIBRARY URL chunks DATABASE TABLE WANTED SEED   the same, by chunks that are split and resumed
 //   adapter_driver LIBRARY URL time DATABASE TABLE             reads everything, prints the rows and seconds
-//   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     the same, interrupted after MS milliseconds
+//   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     opens a snapshot, prints a line, waits for a line of
+//                                                              input; then reads everything, interrupted after MS
+//                                                              milliseconds
 //   adapter_driver LIBRARY URL position                        position of a new snapshot
 //   adapter_driver LIBRARY URL hold DATABASE TABLE             the same; then each line of input is a position to join,
 //                                                              with the same rows of TABLE; or `reached
@@ -184,6 +186,25 @@ void hold(core::Source& source, const std::string& database, const std::string& 
     }
 }
 
+/// The caller may stop the server between the two lines.
+void read_interrupted(core::Source& source, const std::string& database, const std::string& name,
+                      std::chrono::milliseconds after, DriverInterrupts& interrupts) {
+    auto const snapshot = source.open_snapshot({});
+    core::TableInfo const table = find(*snapshot, database, name);
+    std::cout << "open" << std::endl;
+    std::string line;
+    std::getline(std::cin, line);
+    std::jthread const stopper([&] {
+        std::this_thread::sleep_for(after);
+        interrupts.raised = true;
+    });
+    auto const reader = snapshot->open_chunk(table, {});
+    core::RowBatch batch(table.layout.columns.size());
+    while (reader->read(batch, {})) {
+    }
+    std::cout << "everything was read" << std::endl;
+}
+
 int run(int argc, char** argv) {
     if (argc < 4) {
         std::fputs("adapter_driver LIBRARY URL COMMAND …\n", stderr);
@@ -205,13 +226,6 @@ int run(int argc, char** argv) {
     config.url = parsed.url;
     config.password = parsed.password;
     auto const open = [&] { return factory()->open(config, interrupts); };
-    std::jthread stopper;
-    if (command == "interrupt") {
-        stopper = std::jthread([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(argument(6))));
-            interrupts.raised = true;
-        });
-    }
     auto const source = open();
     if (command == "tables") {
         core::SourceInfo const info = source->describe();
@@ -231,8 +245,11 @@ int run(int argc, char** argv) {
         }
     } else if (command == "hold") {
         hold(*source, argument(4), argument(5), open);
-    } else if (command == "time" || command == "interrupt") {
+    } else if (command == "time") {
         read_all(*source, argument(4), argument(5));
+    } else if (command == "interrupt") {
+        read_interrupted(*source, argument(4), argument(5), std::chrono::milliseconds(std::stoi(argument(6))),
+                         interrupts);
     } else {
         auto const snapshot = source->open_snapshot({});
         core::TableInfo const table = find(*snapshot, argument(4), argument(5));
