@@ -89,7 +89,7 @@ def test_an_interrupt_ends_a_wait(server, adapter):
     # Either it was stopped in the middle, or it had read everything before.
     assert process.returncode in (0, 3) and took < 5, out
     if process.returncode == 3:
-        assert '"error": 15' in out
+        assert '"error": 17' in out
 
 
 def test_a_server_that_dies_is_an_error_that_passes(server, adapter):

@@ -32,7 +32,8 @@ class MysqlChangeStream final : public core::ChangeStream {
                       const core::StreamRequest& request)
         : position_(StateIdentity::parse(request.position.text)),
           statements_(*connection, databases),
-          connection_(std::move(connection), position_, request.reader_id) {
+          connection_(std::move(connection), position_, request.reader_id),
+          tables_(connection_.is_mariadb()) {
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
         }

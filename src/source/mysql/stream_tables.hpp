@@ -33,6 +33,8 @@ struct StreamedTable {
 
 class StreamTables {
   public:
+    explicit StreamTables(bool from_mariadb) : from_mariadb_(from_mariadb) {}
+
     /// Both apply from the next statement in the log on.
     void follow(const core::FollowedTable& table);
     void forget(const core::TableName& name);
@@ -56,6 +58,7 @@ class StreamTables {
         std::shared_ptr<StreamedTable> current;
     };
 
+    bool from_mariadb_;
     Charsets charsets_;
     std::map<core::TableName, Followed> followed_;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
