@@ -81,7 +81,7 @@ def test_limits_are_in_bytes_too(server, adapter, table):
     server.run("".join(f"INSERT INTO {table} VALUES ({i}, REPEAT('x', 20000));" for i in range(20)), "d")
     batches = [batch for batch in stream.read_all(10_000, 50_000) if batch["changes"]]
     assert len(batches) >= 5
-    assert all(batch["complete"] == len(batch["changes"]) <= 3 for batch in batches)
+    assert [(batch["complete"], len(batch["changes"])) for batch in batches if len(batch["changes"]) > 3] == []
 
 
 def test_what_is_rolled_back_does_not_come(server, adapter, table):
