@@ -3,6 +3,7 @@ import itertools
 
 import pytest
 
+from private_cluster import wait_until
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from conftest import Adapter
 from test_streams import KIND, inserts
@@ -27,7 +28,10 @@ def expect(error, kind, *words):
 def test_a_purged_log_is_a_lost_position(server, adapter, table):
     stream = adapter.stream(table)
     start = stream.start
-    stream.close()  # a server keeps the files that are being read
+    stream.close()
+    # A server keeps the files that are being read, and notices with its next heartbeat that nobody does any more.
+    wait_until(lambda: server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") == "0",
+               20, lambda: "the end of the streams")
     server.run(f"INSERT INTO {table} VALUES (1, 'x'); FLUSH BINARY LOGS; INSERT INTO {table} VALUES (2, 'x'); FLUSH BINARY LOGS", "d")
     last = server.query("SHOW BINARY LOGS")[-1][0]
     server.run(f"PURGE BINARY LOGS TO '{last}'")

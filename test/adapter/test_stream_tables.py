@@ -88,6 +88,23 @@ def test_old_events_are_read_with_the_old_structure(server, adapter, table, is_m
     assert second == ["insert", f"d.{table}", [n(2), "x", expected, n(5)]]
 
 
+def test_of_a_versioned_table_the_current_rows_come(server, adapter, is_mariadb):
+    if not is_mariadb:
+        pytest.skip("MariaDB alone has system versioning")
+    server.run("DROP TABLE IF EXISTS v, w; CREATE TABLE v (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING; CREATE TABLE w (a int PRIMARY "
+               "KEY, b int, s timestamp(6) GENERATED ALWAYS AS ROW START, e timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR "
+               "SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING", "d")
+    stream = adapter.stream("v", "w")
+    for name in "vw":
+        server.run(f"INSERT INTO {name} (a, b) VALUES (1, 1), (2, 1); UPDATE {name} SET b = 2 WHERE a = 1; DELETE FROM {name} WHERE a = 2; "
+                   f"DELETE HISTORY FROM {name}", "d")
+    changes = stream.changes()
+    for name in "vw":
+        assert [(kind, rows[-1][:2]) for kind, table, *rows in changes if table == f"d.{name}"] == [
+            ("insert", [n(1), n(1)]), ("insert", [n(2), n(1)]), ("update", [n(1), n(2)]), ("delete", [n(2), n(1)])]
+    assert [change for change in changes if change[1:2] == ["d.w"]][2][3] == adapter.rows("d", "w")[0]
+
+
 COLUMNS = """
     c1 tinyint, c2 tinyint unsigned, c3 smallint, c4 mediumint, c5 mediumint unsigned, c6 int unsigned, c7 bigint, c8 bigint unsigned,
     c9 decimal(30,10), c10 float, c11 double, c12 bit(20), c13 year, c14 date, c15 datetime, c16 datetime(6), c17 timestamp(3) NULL,

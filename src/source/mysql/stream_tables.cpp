@@ -68,7 +68,7 @@ void StreamTables::read_map(const Event& event) {
                                     "configuration, and copy the table anew.");
         }
         EventTable table = event_table_of(map, event.place, charsets_);
-        core::RowLayout layout = complete_table(table, map, followed.structure);
+        StreamedLayout layout = complete_table(table, map, followed.structure);
         followed.current = std::make_shared<StreamedTable>(head.name, std::move(layout), std::move(table));
         followed.map = definition;
     }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -17,13 +18,15 @@ namespace pgrepl::mysql {
 
 /// One table with one structure.
 struct StreamedTable {
-    StreamedTable(core::TableName table, core::RowLayout row_layout, EventTable event_table)
+    StreamedTable(core::TableName table, StreamedLayout streamed, EventTable event_table)
         : name(std::move(table)),
-          layout(std::make_shared<const core::RowLayout>(std::move(row_layout))),
+          layout(std::make_shared<const core::RowLayout>(std::move(streamed.layout))),
+          end_column(streamed.end_column),
           decoder(std::move(event_table)) {}
 
     core::TableName name;
     std::shared_ptr<const core::RowLayout> layout;
+    std::optional<std::uint32_t> end_column;  ///< as StreamedLayout
     RowDecoder decoder;
     bool is_followed = true;
     // Where its rows are in the batch with this number.
