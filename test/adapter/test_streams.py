@@ -1,5 +1,7 @@
 """Change streams: what was committed, in order, whole transactions, from any position on."""
 import itertools
+import random
+import threading
 import time
 
 import pytest
@@ -208,3 +210,62 @@ def test_the_marks_bound_what_is_seen(server, adapter, table):
     server.run("KILL CONNECTION " + server.value("SELECT id FROM information_schema.processlist WHERE user = 'replicator' AND "
                                                 "command IN ('Sleep') ORDER BY id DESC LIMIT 1"))
     assert stream.ask("high") == high  # on a new connection
+
+
+def test_a_copy_under_writers_is_mended_by_the_log(server, adapter):
+    """Each transaction moves an amount between two accounts: from the high mark on, the sum is right at each position."""
+    server.run("DROP TABLE IF EXISTS accounts; CREATE TABLE accounts (a int PRIMARY KEY, b bigint); INSERT INTO accounts VALUES " +
+               ",".join(f"({i}, 100)" for i in range(50)), "d")
+    stop = threading.Event()
+
+    def write(seed):
+        choice = random.Random(seed)
+        while not stop.is_set():
+            sql = ""
+            for _ in range(100):
+                one, other = sorted(choice.sample(range(50), 2))
+                sql += f"BEGIN; UPDATE accounts SET b = b - 7 WHERE a = {one}; UPDATE accounts SET b = b + 7 WHERE a = {other}; COMMIT;"
+                if choice.random() < 0.1:
+                    sql += f"BEGIN; DELETE FROM accounts WHERE a = {one}; INSERT INTO accounts VALUES ({one}, 100); ROLLBACK;"
+            server.run("SET SESSION innodb_lock_wait_timeout = 50;" + sql, "d")
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for writer in writers:
+        writer.start()
+    try:
+        for _ in range(5):
+            time.sleep(0.3)
+            stream = adapter.stream("accounts")
+            copy = stream.ask("copy d accounts")
+            high = stream.ask("high")
+            stream = adapter.stream("accounts", position=copy["position"])
+            rows = {row[0]["n"]: int(row[1]["n"]) for row in copy["rows"]}
+            checked = 0
+            while checked < 5:
+                batch = stream.read(40)
+                assert "error" not in batch, batch
+                for change in batch["changes"]:
+                    assert change[0] == "update"
+                    rows[change[3][0]["n"]] = int(change[3][1]["n"])
+                if batch["complete"] == len(batch["changes"]) and stream.position and \
+                        stream.ask(f"reached {stream.position}\t{high}") == "1":
+                    assert sum(rows.values()) == 5000
+                    checked += 1
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
+    stream.changes()
+
+
+def test_a_stream_survives_what_it_does_not_follow(server, adapter, table):
+    """Users, events, routines, sequences, tables in memory after a restart."""
+    server.run(f"CREATE TABLE m_{table} (a int) ENGINE = MEMORY; INSERT INTO m_{table} VALUES (1)", "d")
+    stream = adapter.stream(table, f"m_{table}")
+    server.run(f"CREATE USER u_{table}@localhost IDENTIFIED BY 'x'; GRANT SELECT ON d.* TO u_{table}@localhost; DROP USER u_{table}@localhost; "
+               "CREATE PROCEDURE p() SELECT 1; DROP PROCEDURE p; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1; DROP FUNCTION f; "
+               f"FLUSH TABLES; ANALYZE TABLE {table}; INSERT INTO {table} VALUES (1, 'x')", "d")
+    assert stream.changes() == inserts(table, 1)
+    stream.close()
+    server.restart()
+    server.query(f"SELECT * FROM m_{table}", "d")
+    assert adapter.stream(table, f"m_{table}", position=stream.position).schema() == [("truncated", f"d.m_{table}", "")]
