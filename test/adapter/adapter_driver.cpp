@@ -14,6 +14,8 @@
 //                                                              HELD<tab>MARK`. Answers are lines
 //   adapter_driver LIBRARY URL stream READER_ID                     a change stream, driven by lines of input: see
 //                                                              stream_commands.hpp
+//   adapter_driver LIBRARY URL stream-time READER_ID POSITION DATABASE TABLE   reads all changes behind the position;
+//                                                              prints their number and seconds
 //   adapter_driver LIBRARY URL check                           prerequisites of a continuous source, a line of JSON
 //   each
 //
@@ -150,6 +152,30 @@ void read_all(core::Source& source, const std::string& database, const std::stri
                 seconds, cpu, usage.ru_maxrss);
 }
 
+void time_stream(core::Source& source, std::uint32_t reader_id, const std::string& position,
+                 const core::TableName& name) {
+    auto const began = std::chrono::steady_clock::now();
+    core::Position const mark = source.high_mark();
+    auto const stream = source.open_stream({.position = {position},
+                                            .reader_id = reader_id,
+                                            .tables = {{name, source.find_table(name).value().structure}}});
+    core::Position reached{position};
+    std::size_t changes = 0;
+    core::ChangeBatch batch;
+    while (!source.has_reached(reached, mark)) {
+        stream->read(batch, {});
+        changes += batch.changes.size();
+        reached = batch.position.text.empty() ? reached : batch.position;
+    }
+    rusage usage = {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    std::printf("{\"changes\": %zu, \"seconds\": %.3f, \"cpu\": %.3f, \"peak_kb\": %ld}\n", changes,
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
+                static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                    static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+                usage.ru_maxrss);
+}
+
 std::string text_of_rows(core::Snapshot& snapshot, const std::string& database, const std::string& name) {
     core::TableInfo const table = find(snapshot, database, name);
     auto const reader = snapshot.open_chunk(table, {});
@@ -237,6 +263,9 @@ int run(int argc, char** argv) {
         std::puts(source->open_snapshot({})->position().text.c_str());
     } else if (command == "stream") {
         test::run_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), std::cin, std::cout);
+    } else if (command == "stream-time") {
+        time_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), argument(5),
+                    {argument(6), "", argument(7)});
     } else if (command == "check") {
         for (const core::Check& check : source->check_prerequisites(true)) {
             std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",

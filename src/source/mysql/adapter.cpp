@@ -31,8 +31,8 @@ class MysqlSource final : public core::Source {
 
     core::SourceInfo describe() override { return info_; }
 
-    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override {
-        return ask([](Connection& server) { return check_server(server); });
+    std::vector<core::Check> check_prerequisites(bool continuous) override {
+        return ask([&](Connection& server) { return check_server(server, continuous); });
     }
 
     std::vector<core::TableInfo> discover() override {
