@@ -1,6 +1,8 @@
 """Change streams: what was committed, in order, whole transactions, from any position on."""
 import itertools
+import os
 import random
+import signal
 import threading
 import time
 
@@ -169,6 +171,21 @@ def test_the_end_of_the_log_is_told_while_nothing_happens(server, adapter, table
         batch = stream.read(100, 1000, 700)  # longer than from heartbeat to heartbeat
         assert batch["end"] and not batch["transactions"]
     assert 1.5 < time.monotonic() - began < 5
+
+
+def test_a_server_that_is_silent_is_not_at_the_end_of_its_log(server, adapter, table):
+    stream = adapter.stream(table)
+    while not stream.read(100, 1000, 100)["end"]:
+        pass
+    os.kill(server.pid(), signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 10
+        while stream.read(100, 1000, 500)["end"]:
+            assert time.monotonic() < deadline
+    finally:
+        os.kill(server.pid(), signal.SIGCONT)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    assert stream.changes() == inserts(table, 1)
 
 
 def test_what_comes_is_handed_out_at_once(server, adapter, table):

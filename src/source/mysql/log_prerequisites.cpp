@@ -81,23 +81,25 @@ class LogChecks {
 
     void check_log() {
         add("log_bin", logs(), logs() ? "The binary log is on." : "The binary log is off: changes cannot be followed.",
-            connection_.is_mariadb() ? std::string("MariaDB keeps no log unless it is told to (log_bin). ") +
-                                           kMariaDbConfiguration
-                                     : "Remove skip_log_bin (disable_log_bin) from the server's configuration, add "
-                                       "log_bin = binlog to its section [mysqld], and restart it.");
+            connection_.is_mariadb()
+                ? std::string("MariaDB keeps no log unless it is told to (log_bin). ") + kMariaDbConfiguration
+                : "Remove skip_log_bin (disable_log_bin) from the server's configuration, add "
+                  "log_bin = binlog to its section [mysqld], and restart it.");
     }
 
     void check_setting(const char* name, const std::string& wanted, const std::string& otherwise) {
         const std::string* const value = find(name);
         if (value == nullptr) {
             add(name, false, std::string("The server has no ") + name + ": it is too old to be followed.",
-                std::string(name) + " came with MySQL 8.0.1 and MariaDB 10.5: upgrade the server, or use mode => "
-                                    "'periodic'.");
+                std::string(name) +
+                    " came with MySQL 8.0.1 and MariaDB 10.5: upgrade the server, or use mode => "
+                    "'periodic'.");
             return;
         }
         bool const ok = *value == wanted;
-        std::string hint = set_statement(name, wanted) + " Sessions that are open keep the old setting: let applications "
-                                                         "connect anew.";
+        std::string hint = set_statement(name, wanted) +
+                           " Sessions that are open keep the old setting: let applications "
+                           "connect anew.";
         if (connection_.is_mariadb() && !logs()) {
             hint = std::string("MariaDB's default is not ") + wanted + " for " + name + ". " + kMariaDbConfiguration;
         }
@@ -107,8 +109,10 @@ class LogChecks {
     void check_gtid_mode() {
         std::string const mode = setting("gtid_mode");
         add("gtid_mode", mode == "ON", "gtid_mode is " + mode + (mode == "ON" ? "." : ": transactions have no names."),
-            "Run at the source, one after the other: SET PERSIST enforce_gtid_consistency = 'WARN'; (and look at its error "
-            "log for a while), SET PERSIST enforce_gtid_consistency = 'ON'; SET PERSIST gtid_mode = 'OFF_PERMISSIVE'; SET "
+            "Run at the source, one after the other: SET PERSIST enforce_gtid_consistency = 'WARN'; (and look at its "
+            "error "
+            "log for a while), SET PERSIST enforce_gtid_consistency = 'ON'; SET PERSIST gtid_mode = 'OFF_PERMISSIVE'; "
+            "SET "
             "PERSIST gtid_mode = 'ON_PERMISSIVE'; SET PERSIST gtid_mode = 'ON';");
     }
 
