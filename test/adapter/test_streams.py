@@ -216,6 +216,32 @@ def test_compressed_logs_are_read(server, adapter, table, is_mariadb):
         ("insert", n(1)), ("insert", n(2)), ("update", n(1)), ("update", n(2)), ("delete", n(1))]
 
 
+def test_logs_without_checksums_are_read(server, adapter, table):
+    first = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'); SET GLOBAL binlog_checksum = NONE; INSERT INTO {table} VALUES (2, 'x')", "d")
+    try:
+        assert first.changes() == inserts(table, 1, 2)
+        assert adapter.stream(table, position=first.start).changes() == inserts(table, 1, 2)
+    finally:
+        server.run(f"SET GLOBAL binlog_checksum = CRC32; INSERT INTO {table} VALUES (3, 'x')", "d")
+    assert first.changes() == inserts(table, 3)
+    assert adapter.stream(table, position=first.start).changes() == inserts(table, 1, 2, 3)
+
+
+def test_gtids_of_every_kind_make_positions(server, adapter, table, is_mariadb):
+    """Domains of MariaDB; tags of MySQL."""
+    stream = adapter.stream(table)
+    kinds = ["gtid_domain_id = 7", "gtid_domain_id = 3", "server_id = 99"] if is_mariadb else ["gtid_next = 'AUTOMATIC:blue'"]
+    for key, kind in enumerate(kinds):
+        server.run(f"SET SESSION {kind}; INSERT INTO {table} VALUES ({key}, 'x')", "d")
+    server.run(f"INSERT INTO {table} VALUES (10, 'x')", "d")
+    expected = inserts(table, *range(len(kinds)), 10)
+    assert sorted(stream.changes(), key=str) == sorted(expected, key=str)
+    assert ("7-" in stream.position and "3-" in stream.position) if is_mariadb else ":blue:1" in stream.position
+    server.run(f"INSERT INTO {table} VALUES (11, 'x')", "d")
+    assert adapter.stream(table, position=stream.position).changes() == inserts(table, 11)
+
+
 def test_the_marks_bound_what_is_seen(server, adapter, table):
     stream = adapter.stream(table)
     low = stream.ask("low")

@@ -139,12 +139,26 @@ class LogChecks {
                 granted = granted || grant.find(name) != std::string::npos;
             }
         }
+        granted = granted || (!connection_.is_mariadb() && may_list_replicas());
         std::string const user = connection_.query_value("SELECT CURRENT_USER()", kDoing).value_or("");
         std::size_t const at = user.rfind('@');
         add("replication_slave", granted,
             granted ? "The account may read the log." : "The account " + user + " may not read the log.",
             "Run at the source: GRANT REPLICATION SLAVE ON *.* TO " + quote_text(user.substr(0, at)) + "@" +
                 quote_text(at == std::string::npos ? "%" : user.substr(at + 1)) + ";");
+    }
+
+    /// MySQL does not show what a role grants; but this statement needs the same privilege.
+    bool may_list_replicas() {
+        try {
+            connection_.execute(connection_.version() >= 80022 ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS", kDoing);
+            return true;
+        } catch (const core::SourceError& error) {
+            if (error.kind() != core::SourceErrorKind::kPermissionDenied) {
+                throw;
+            }
+            return false;
+        }
     }
 
     /// binlog_expire_logs_seconds; MariaDB before 10.6 and MySQL before 8.0 have days only.
