@@ -111,6 +111,21 @@ def test_an_account_without_the_privilege(server, adapter, table):
     error = adapter.stream(table, url=server.url(user="poor", password="pw")).error()
     assert error["error"] == 2, error
     assert "REPLICATION SLAVE" in error["hint"]
+    check = {check["name"]: check for check in adapter.call("check", url=server.url(user="poor", password="pw"))}["replication_slave"]
+    assert not check["ok"]
+    server.run(check["hint"].removeprefix("Run at the source: "))
+    assert {check["name"]: check for check in adapter.call("check", url=server.url(user="poor", password="pw"))}["replication_slave"]["ok"]
+
+
+def test_a_privilege_by_role_is_seen(server, adapter, is_mariadb):
+    if is_mariadb:
+        pytest.skip("MariaDB shows the privileges of roles")
+    server.run("DROP USER IF EXISTS rolled@'127.0.0.1', rolled@localhost; DROP ROLE IF EXISTS reader; CREATE ROLE reader; "
+               "GRANT REPLICATION SLAVE ON *.* TO reader")
+    server.create_user("rolled", "pw", "SELECT ON *.*")
+    server.run("GRANT reader TO rolled@'127.0.0.1', rolled@localhost; SET DEFAULT ROLE ALL TO rolled@'127.0.0.1', rolled@localhost")
+    check = {check["name"]: check for check in adapter.call("check", url=server.url(user="rolled", password="pw"))}["replication_slave"]
+    assert check["ok"], check
 
 
 @pytest.fixture(params=[MariaDbServer, MySqlServer], ids=["mariadb", "mysql"])

@@ -105,6 +105,23 @@ def test_of_a_versioned_table_the_current_rows_come(server, adapter, is_mariadb)
     assert [change for change in changes if change[1:2] == ["d.w"]][2][3] == adapter.rows("d", "w")[0]
 
 
+def test_times_in_the_old_format_of_mariadb(server, adapter, is_mariadb):
+    if not is_mariadb:
+        pytest.skip("MySQL converts them")
+    columns = "a time, b time(2), c time(6), d datetime, e datetime(3), f datetime(6), g timestamp NULL, h timestamp(1) NULL, i timestamp(6) NULL"
+    server.run("SET GLOBAL mysql56_temporal_format = OFF")
+    try:
+        server.run(f"DROP TABLE IF EXISTS old; CREATE TABLE old (id int PRIMARY KEY, {columns})", "d")
+        stream = adapter.stream("old")
+        for key, (time, moment) in enumerate([("-838:59:59", "0000-00-00"), ("-00:00:01.234567", "2024-01-31 10:20:30.987654"),
+                                              ("12:34:56.5", "1999-12-31 23:59:59.999999")]):
+            server.run(f"SET sql_mode = ''; INSERT INTO old VALUES ({key}, " + ", ".join([f"'{time}'"] * 3 + [f"'{moment}'"] * 6) + ")", "d")
+    finally:
+        server.run("SET GLOBAL mysql56_temporal_format = ON")
+    changes = stream.changes()
+    assert [change[2] for change in changes] == sorted(adapter.rows("d", "old"), key=lambda row: row[0]["n"])
+
+
 COLUMNS = """
     c1 tinyint, c2 tinyint unsigned, c3 smallint, c4 mediumint, c5 mediumint unsigned, c6 int unsigned, c7 bigint, c8 bigint unsigned,
     c9 decimal(30,10), c10 float, c11 double, c12 bit(20), c13 year, c14 date, c15 datetime, c16 datetime(6), c17 timestamp(3) NULL,

@@ -1,6 +1,8 @@
 """Change streams: what was committed, in order, whole transactions, from any position on."""
 import itertools
+import os
 import random
+import signal
 import threading
 import time
 
@@ -171,6 +173,21 @@ def test_the_end_of_the_log_is_told_while_nothing_happens(server, adapter, table
     assert 1.5 < time.monotonic() - began < 5
 
 
+def test_a_server_that_is_silent_is_not_at_the_end_of_its_log(server, adapter, table):
+    stream = adapter.stream(table)
+    while not stream.read(100, 1000, 100)["end"]:
+        pass
+    os.kill(server.pid(), signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 10
+        while stream.read(100, 1000, 500)["end"]:
+            assert time.monotonic() < deadline
+    finally:
+        os.kill(server.pid(), signal.SIGCONT)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    assert stream.changes() == inserts(table, 1)
+
+
 def test_what_comes_is_handed_out_at_once(server, adapter, table):
     stream = adapter.stream(table)
     while not stream.read(100, 1000, 100)["end"]:
@@ -197,6 +214,32 @@ def test_compressed_logs_are_read(server, adapter, table, is_mariadb):
                f"UPDATE {table} SET b = REPEAT('y', 9000); COMMIT; DELETE FROM {table} WHERE a = 1; " + switch.format("OFF"), "d")
     assert [(change[0], change[-1][0]) for change in stream.changes(2)] == [
         ("insert", n(1)), ("insert", n(2)), ("update", n(1)), ("update", n(2)), ("delete", n(1))]
+
+
+def test_logs_without_checksums_are_read(server, adapter, table):
+    first = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'); SET GLOBAL binlog_checksum = NONE; INSERT INTO {table} VALUES (2, 'x')", "d")
+    try:
+        assert first.changes() == inserts(table, 1, 2)
+        assert adapter.stream(table, position=first.start).changes() == inserts(table, 1, 2)
+    finally:
+        server.run(f"SET GLOBAL binlog_checksum = CRC32; INSERT INTO {table} VALUES (3, 'x')", "d")
+    assert first.changes() == inserts(table, 3)
+    assert adapter.stream(table, position=first.start).changes() == inserts(table, 1, 2, 3)
+
+
+def test_gtids_of_every_kind_make_positions(server, adapter, table, is_mariadb):
+    """Domains of MariaDB; tags of MySQL."""
+    stream = adapter.stream(table)
+    kinds = ["gtid_domain_id = 7", "gtid_domain_id = 3", "server_id = 99"] if is_mariadb else ["gtid_next = 'AUTOMATIC:blue'"]
+    for key, kind in enumerate(kinds):
+        server.run(f"SET SESSION {kind}; INSERT INTO {table} VALUES ({key}, 'x')", "d")
+    server.run(f"INSERT INTO {table} VALUES (10, 'x')", "d")
+    expected = inserts(table, *range(len(kinds)), 10)
+    assert sorted(stream.changes(), key=str) == sorted(expected, key=str)
+    assert ("7-" in stream.position and "3-" in stream.position) if is_mariadb else ":blue:1" in stream.position
+    server.run(f"INSERT INTO {table} VALUES (11, 'x')", "d")
+    assert adapter.stream(table, position=stream.position).changes() == inserts(table, 11)
 
 
 def test_the_marks_bound_what_is_seen(server, adapter, table):

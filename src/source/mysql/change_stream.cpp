@@ -60,7 +60,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
         while (!is_full(batch, limits, deadline)) {
             if (!wait_for_event(batch, deadline)) {
-                batch.at_end_of_log = log_seen_;
+                batch.at_end_of_log = log_seen_ && connection_.is_alive();
                 break;
             }
             next_event();
@@ -324,7 +324,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     std::string storage_;
     std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
     bool has_failed_ = false;
-    bool log_seen_ = false;                ///< the server has found our place in its log
+    bool log_seen_ = false;  ///< the server has found our place in its log
     bool in_transaction_ = false;
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;

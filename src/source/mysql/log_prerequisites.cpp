@@ -81,23 +81,25 @@ class LogChecks {
 
     void check_log() {
         add("log_bin", logs(), logs() ? "The binary log is on." : "The binary log is off: changes cannot be followed.",
-            connection_.is_mariadb() ? std::string("MariaDB keeps no log unless it is told to (log_bin). ") +
-                                           kMariaDbConfiguration
-                                     : "Remove skip_log_bin (disable_log_bin) from the server's configuration, add "
-                                       "log_bin = binlog to its section [mysqld], and restart it.");
+            connection_.is_mariadb()
+                ? std::string("MariaDB keeps no log unless it is told to (log_bin). ") + kMariaDbConfiguration
+                : "Remove skip_log_bin (disable_log_bin) from the server's configuration, add "
+                  "log_bin = binlog to its section [mysqld], and restart it.");
     }
 
     void check_setting(const char* name, const std::string& wanted, const std::string& otherwise) {
         const std::string* const value = find(name);
         if (value == nullptr) {
             add(name, false, std::string("The server has no ") + name + ": it is too old to be followed.",
-                std::string(name) + " came with MySQL 8.0.1 and MariaDB 10.5: upgrade the server, or use mode => "
-                                    "'periodic'.");
+                std::string(name) +
+                    " came with MySQL 8.0.1 and MariaDB 10.5: upgrade the server, or use mode => "
+                    "'periodic'.");
             return;
         }
         bool const ok = *value == wanted;
-        std::string hint = set_statement(name, wanted) + " Sessions that are open keep the old setting: let applications "
-                                                         "connect anew.";
+        std::string hint = set_statement(name, wanted) +
+                           " Sessions that are open keep the old setting: let applications "
+                           "connect anew.";
         if (connection_.is_mariadb() && !logs()) {
             hint = std::string("MariaDB's default is not ") + wanted + " for " + name + ". " + kMariaDbConfiguration;
         }
@@ -107,8 +109,10 @@ class LogChecks {
     void check_gtid_mode() {
         std::string const mode = setting("gtid_mode");
         add("gtid_mode", mode == "ON", "gtid_mode is " + mode + (mode == "ON" ? "." : ": transactions have no names."),
-            "Run at the source, one after the other: SET PERSIST enforce_gtid_consistency = 'WARN'; (and look at its error "
-            "log for a while), SET PERSIST enforce_gtid_consistency = 'ON'; SET PERSIST gtid_mode = 'OFF_PERMISSIVE'; SET "
+            "Run at the source, one after the other: SET PERSIST enforce_gtid_consistency = 'WARN'; (and look at its "
+            "error "
+            "log for a while), SET PERSIST enforce_gtid_consistency = 'ON'; SET PERSIST gtid_mode = 'OFF_PERMISSIVE'; "
+            "SET "
             "PERSIST gtid_mode = 'ON_PERMISSIVE'; SET PERSIST gtid_mode = 'ON';");
     }
 
@@ -135,12 +139,26 @@ class LogChecks {
                 granted = granted || grant.find(name) != std::string::npos;
             }
         }
+        granted = granted || (!connection_.is_mariadb() && may_list_replicas());
         std::string const user = connection_.query_value("SELECT CURRENT_USER()", kDoing).value_or("");
         std::size_t const at = user.rfind('@');
         add("replication_slave", granted,
             granted ? "The account may read the log." : "The account " + user + " may not read the log.",
             "Run at the source: GRANT REPLICATION SLAVE ON *.* TO " + quote_text(user.substr(0, at)) + "@" +
                 quote_text(at == std::string::npos ? "%" : user.substr(at + 1)) + ";");
+    }
+
+    /// MySQL does not show what a role grants; but this statement needs the same privilege.
+    bool may_list_replicas() {
+        try {
+            connection_.execute(connection_.version() >= 80022 ? "SHOW REPLICAS" : "SHOW SLAVE HOSTS", kDoing);
+            return true;
+        } catch (const core::SourceError& error) {
+            if (error.kind() != core::SourceErrorKind::kPermissionDenied) {
+                throw;
+            }
+            return false;
+        }
     }
 
     /// binlog_expire_logs_seconds; MariaDB before 10.6 and MySQL before 8.0 have days only.
