@@ -82,8 +82,10 @@ $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
 DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp, \
                     $(patsubst $(BUILD)/adapter/%.o,%.cpp,$(UNIT_MYSQL)))
 $(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES)
+	@mkdir -p $(@D)
 	$(CXX) $(filter-out -MMD -MP,$(ADAPTER_FLAGS)) -o $@ $^ -lzstd -lz
 $(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES)
+	@mkdir -p $(@D)
 	$(FUZZ_CXX) $(filter-out -O2 -MMD -MP,$(ADAPTER_FLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ $^ -lzstd -lz
 $(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)

@@ -266,7 +266,7 @@ CREATE TABLE replicator.job (
     requested_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'done', 'failed', 'canceled')),
     worker_pid      integer,
-    attempts        integer NOT NULL DEFAULT 0,
+    failures        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     started_at      timestamptz,
     finished_at     timestamptz,
@@ -282,7 +282,7 @@ COMMENT ON COLUMN replicator.job.requested_by IS 'Role that asked for it';
 COMMENT ON COLUMN replicator.job.requested_at IS 'When it did';
 COMMENT ON COLUMN replicator.job.state IS 'pending, running, done, failed or canceled';
 COMMENT ON COLUMN replicator.job.worker_pid IS 'Process that works on it, or worked last';
-COMMENT ON COLUMN replicator.job.attempts IS 'How often it was begun';
+COMMENT ON COLUMN replicator.job.failures IS 'How often it failed with an error; interruptions do not count';
 COMMENT ON COLUMN replicator.job.next_attempt_at IS 'When it is begun again after an error';
 COMMENT ON COLUMN replicator.job.started_at IS 'When it was first begun';
 COMMENT ON COLUMN replicator.job.finished_at IS 'When it ended';
@@ -351,7 +351,7 @@ CREATE TABLE replicator.target_index (
     definition    text NOT NULL,
     state         text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'building', 'ready', 'failed', 'unwanted')),
     worker_pid    integer,
-    attempts      integer NOT NULL DEFAULT 0,
+    failures      integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     started_at    timestamptz,
     finished_at   timestamptz,
@@ -368,7 +368,7 @@ COMMENT ON COLUMN replicator.target_index.method IS 'btree or gin';
 COMMENT ON COLUMN replicator.target_index.definition IS 'What is indexed, as it stands within the parentheses of CREATE INDEX';
 COMMENT ON COLUMN replicator.target_index.state IS 'pending, building, ready or failed; unwanted: what an interrupted build has left is to be dropped';
 COMMENT ON COLUMN replicator.target_index.worker_pid IS 'Process that builds it, or did last';
-COMMENT ON COLUMN replicator.target_index.attempts IS 'How often its build was begun';
+COMMENT ON COLUMN replicator.target_index.failures IS 'How often its build failed with an error; interruptions do not count';
 COMMENT ON COLUMN replicator.target_index.next_attempt_at IS 'When its build is begun again after an error';
 COMMENT ON COLUMN replicator.target_index.started_at IS 'When its last build began';
 COMMENT ON COLUMN replicator.target_index.finished_at IS 'When its last build ended';

@@ -9,6 +9,7 @@
 #include "catalog/target_indexes.hpp"
 #include "core/version.hpp"
 #include "pg/compat.hpp"
+#include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"

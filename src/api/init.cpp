@@ -65,12 +65,20 @@ void check_schema_may_change(const catalog::SourceConfig& config, const SourceAr
     }
 }
 
+/// Whether what job and index workers are at may not be wanted any more, or be read from another place.
+bool concerns_side_workers(const catalog::SourceConfig& before, const catalog::SourceConfig& after) {
+    return !catalog::copies_alike(before, after) || before.rules != after.rules ||
+           before.include_tables != after.include_tables || before.exclude_tables != after.exclude_tables ||
+           before.include_databases != after.include_databases || before.exclude_databases != after.exclude_databases;
+}
+
 Datum alter(FunctionCallInfo fcinfo) {
     hide_statement("replicator_alter");
     Arguments const values(fcinfo);
     SourceArguments const arguments = read_source_arguments(values, 1, 0);
     run_control_call({"replicator_alter", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
-        catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig const before = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig config = before;
         check_schema_may_change(config, arguments);
         bool const was_continuous = config.is_continuous();
         apply_arguments(arguments, context.caller, config);
@@ -88,7 +96,9 @@ Datum alter(FunctionCallInfo fcinfo) {
         } else if (arguments.rules) {
             replication::apply_index_rules(config);
         }
-        interrupt_side_workers(config);
+        if (concerns_side_workers(before, config)) {
+            interrupt_side_workers(config);
+        }
         if (!restored) {
             catalog::clear_failure(config.id);
             catalog::retry_failed_indexes(config.id);

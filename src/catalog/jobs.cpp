@@ -9,7 +9,7 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kJob =
-    "SELECT j.id, j.source_id, j.kind = 'repair', j.attempts, coalesce(j.worker_pid, 0), "
+    "SELECT j.id, j.source_id, j.kind = 'repair', j.failures, coalesce(j.worker_pid, 0), "
     "j.state IN ('pending', 'running') FROM replicator.job j ";
 
 constexpr const char* kJobTable = R"(
@@ -80,7 +80,7 @@ std::optional<Job> next_job(std::int32_t source_id) {
 
 void begin_job(std::int64_t job_id, int worker_pid) {
     pg::execute(
-        "UPDATE replicator.job SET state = 'running', worker_pid = $2, attempts = attempts + 1, "
+        "UPDATE replicator.job SET state = 'running', worker_pid = $2, "
         "next_attempt_at = NULL, started_at = coalesce(started_at, clock_timestamp()) "
         "WHERE id = $1 AND state IN ('pending', 'running')",
         {job_id, worker_pid});
@@ -159,7 +159,7 @@ void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optio
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
         "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
-        "last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
+        "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', "
         "finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END "
         "WHERE id = $1 AND state IN ('pending', 'running')",
@@ -177,7 +177,7 @@ std::vector<int> job_and_index_pids(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running' "
         "UNION SELECT i.worker_pid FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-        "WHERE t.source_id = $1 AND i.state = 'building'",
+        "WHERE t.source_id = $1 AND i.state IN ('building', 'unwanted')",
         {source_id});
     std::vector<int> pids;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -199,20 +199,6 @@ std::vector<SideWork> list_job_work() {
 void prune_jobs(int retention_s) {
     pg::execute("DELETE FROM replicator.job WHERE finished_at < clock_timestamp() - $1 * interval '1 second'",
                 {retention_s});
-}
-
-std::string target_position(std::int32_t source_id) {
-    pg::QueryResult const row =
-        pg::execute("SELECT position FROM replicator.position WHERE source_id = $1", {source_id});
-    return row.empty() ? "" : row.text(0, 0);
-}
-
-bool is_source_moving(std::int32_t source_id) {
-    return !pg::execute(
-                "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND "
-                "(copy_position IS NOT NULL OR state IN ('catching_up', 'streaming'))",
-                {source_id})
-                .empty();
 }
 
 }  // namespace pgrepl::catalog

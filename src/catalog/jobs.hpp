@@ -18,7 +18,7 @@ struct Job {
     std::int64_t id = 0;
     std::int32_t source_id = 0;
     bool repair = false;
-    std::int32_t attempts = 0;
+    std::int32_t failures = 0;
     int worker_pid = 0;
     bool open = false;  ///< pending or running
 };
@@ -101,11 +101,5 @@ std::vector<SideWork> list_job_work();
 
 /// Removes jobs that ended longer ago than `retention_s`.
 void prune_jobs(int retention_s);
-
-/// The position that the target of a source holds; empty: none yet.
-std::string target_position(std::int32_t source_id);
-
-/// Whether a copy is under way or the source streams, so that the target's position will change by itself.
-bool is_source_moving(std::int32_t source_id);
 
 }  // namespace pgrepl::catalog

@@ -186,6 +186,20 @@ void clear_error(std::int32_t source_id) {
         {source_id});
 }
 
+std::string target_position(std::int32_t source_id) {
+    pg::QueryResult const row =
+        pg::execute("SELECT position FROM replicator.position WHERE source_id = $1", {source_id});
+    return row.empty() ? "" : row.text(0, 0);
+}
+
+bool is_source_moving(std::int32_t source_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND "
+                "(copy_position IS NOT NULL OR state IN ('catching_up', 'streaming'))",
+                {source_id})
+                .empty();
+}
+
 std::vector<SourceWork> list_source_work() {
     pg::QueryResult const rows = pg::execute(kSourceWork);
     std::vector<SourceWork> work;

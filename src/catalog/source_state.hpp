@@ -80,6 +80,12 @@ void note_no_copy_workers(std::int32_t source_id);
 /// Work has gone on: forget the last error.
 void clear_error(std::int32_t source_id);
 
+/// The position that the target of a source holds; empty: none yet.
+std::string target_position(std::int32_t source_id);
+
+/// Whether a copy is under way or the source streams, so that the target's position will change by itself.
+bool is_source_moving(std::int32_t source_id);
+
 /// A source that a probe found, and what it needs.
 struct SourceWork {
     std::int32_t source_id = 0;

@@ -10,17 +10,15 @@ namespace pgrepl::catalog {
 
 namespace {
 
-/// Of an index `i` of a table `t`: it is to be built, and its table can be read in full.
+/// Of an index `i` of a table `t`: it is to be built, and its table can be read in full. Never null.
 constexpr const char* kBuildable = R"(
     coalesce(i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
     AND t.consistency <> 'copying'
     AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL,
     false))";
 
-/// It is not to be built now, but a build of it was begun.
-constexpr const char* kToCleanUp = "(i.state = 'unwanted' OR i.state = 'building' AND NOT ";
-
-std::string has_work() { return std::string("(") + kBuildable + " OR " + kToCleanUp + kBuildable + "))"; }
+/// It is to be built, or a build of it was begun and is to be cleaned up.
+std::string has_work() { return std::string("(i.state IN ('unwanted', 'building') OR ") + kBuildable + ")"; }
 
 }  // namespace
 
@@ -30,13 +28,13 @@ void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& w
         names.push_back(index.name);
         pg::execute(
             "INSERT INTO replicator.target_index (table_id, name, method, definition) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (table_id, name) DO UPDATE SET state = 'pending', attempts = 0 "
+            "ON CONFLICT (table_id, name) DO UPDATE SET state = 'pending', failures = 0 "
             "WHERE target_index.state = 'unwanted'",
             {table_id, index.name, index.method, index.definition});
     }
     pg::execute(
         "DELETE FROM replicator.target_index WHERE table_id = $1 AND name <> ALL ($2) "
-        "AND (state = 'ready' OR attempts = 0)",
+        "AND (state = 'ready' OR started_at IS NULL)",
         {table_id, names});
     pg::execute("UPDATE replicator.target_index SET state = 'unwanted' WHERE table_id = $1 AND name <> ALL ($2)",
                 {table_id, names});
@@ -44,7 +42,7 @@ void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& w
 
 std::optional<TargetIndex> next_index(std::int32_t source_id) {
     pg::QueryResult const row =
-        pg::execute(std::string("SELECT i.id, i.attempts, t.database, t.schema, t.name, t.id, t.target_schema, "
+        pg::execute(std::string("SELECT i.id, i.failures, t.database, t.schema, t.name, t.id, t.target_schema, "
                                 "t.target_name, i.name, i.method, i.definition, NOT ") +
                         kBuildable +
                         " FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
@@ -58,7 +56,7 @@ std::optional<TargetIndex> next_index(std::int32_t source_id) {
     }
     TargetIndex index;
     index.id = static_cast<std::int32_t>(row.int64(0, 0));
-    index.attempts = static_cast<std::int32_t>(row.int64(0, 1));
+    index.failures = static_cast<std::int32_t>(row.int64(0, 1));
     index.table = {row.text(0, 2), row.text(0, 3), row.text(0, 4)};
     index.source_id = source_id;
     index.table_id = static_cast<std::int32_t>(row.int64(0, 5));
@@ -92,15 +90,16 @@ std::vector<std::string> invalid_indexes(std::int32_t source_id) {
 
 bool begin_index(std::int32_t index_id, int worker_pid) {
     return pg::execute(
-               "UPDATE replicator.target_index SET state = 'building', worker_pid = $2, attempts = attempts + 1, "
-               "next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL WHERE id = $1",
+               "UPDATE replicator.target_index SET state = 'building', worker_pid = $2, "
+               "next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL "
+               "WHERE id = $1 AND state IN ('pending', 'building')",
                {index_id, worker_pid})
                .processed() > 0;
 }
 
 void finish_index(std::int32_t index_id) {
     pg::execute(
-        "UPDATE replicator.target_index SET state = 'ready', finished_at = clock_timestamp(), attempts = 0, "
+        "UPDATE replicator.target_index SET state = 'ready', finished_at = clock_timestamp(), failures = 0, "
         "last_error = NULL, last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
         {index_id});
 }
@@ -109,14 +108,15 @@ void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::o
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
         "UPDATE replicator.target_index SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
-        "last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), finished_at = clock_timestamp(), "
+        "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), finished_at = "
+        "clock_timestamp(), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond' WHERE id = $1",
         {index_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint, retry_ms});
 }
 
 void retry_failed_indexes(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.target_index i SET state = 'pending', attempts = 0, next_attempt_at = NULL "
+        "UPDATE replicator.target_index i SET state = 'pending', failures = 0, next_attempt_at = NULL "
         "FROM replicator.source_table t WHERE t.id = i.table_id AND t.source_id = $1 "
         "AND (i.state = 'failed' OR i.next_attempt_at IS NOT NULL)",
         {source_id});

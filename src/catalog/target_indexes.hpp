@@ -27,7 +27,7 @@ void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& w
 
 struct TargetIndex {
     std::int32_t id = 0;
-    std::int32_t attempts = 0;
+    std::int32_t failures = 0;
     std::int32_t source_id = 0;
     std::int32_t table_id = 0;
     core::TableName table;

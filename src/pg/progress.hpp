@@ -1,7 +1,8 @@
 #pragma once
-// What each of our workers does now, in shared memory: for replicator_progress. Lost with the process, which is right:
-// what is left to do is in the catalog.
+// What each of our workers does now, in shared memory: for replicator_progress, and to find the workers that a control
+// call concerns. Lost with the process, which is right: what is left to do is in the catalog.
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -9,14 +10,6 @@
 #include "pg/error.hpp"
 
 namespace pgrepl::pg {
-
-/// This process enters a phase. `table_id` 0: no table in particular; `total` 0: not known how many rows it has.
-/// `activity` is what pg_stat_activity shows as the query. Nothing but that without preload.
-void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
-                 const std::string& activity);
-
-/// Rows done since the phase began, further to those reported before.
-void add_progress(std::int64_t rows) noexcept;
 
 struct PhaseReport {
     int pid = 0;
@@ -28,7 +21,42 @@ struct PhaseReport {
     TimestampTz since = 0;
 };
 
+/// This process enters a phase. `table_id` 0: no table in particular; `total` 0: not known how many rows it has.
+/// `activity` is what pg_stat_activity shows as the query. Nothing but that without preload.
+void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                 const std::string& activity);
+
+/// A phase within the phase of this process, which goes on where it was, since when it was, at the end of the scope.
+class NestedPhase {
+  public:
+    NestedPhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+                const std::string& activity);
+    ~NestedPhase();
+    NestedPhase(const NestedPhase&) = delete;
+    NestedPhase& operator=(const NestedPhase&) = delete;
+
+  private:
+    PhaseReport outer_;
+    std::string outer_activity_;
+};
+
+/// Rows done since the phase began, further to those reported before.
+void add_progress(std::int64_t rows) noexcept;
+
 /// The phases of all workers in the current database.
 std::vector<PhaseReport> phase_reports();
+
+/// Ends all workers that are busy with a source of this database (SIGTERM); they give back what they hold at once.
+/// Those that are wanted start again.
+void end_workers_of(std::int32_t source_id) noexcept;
+
+/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any
+/// process that has not entered a phase is left alone.
+void interrupt_worker(int pid) noexcept;
+
+// ---- for shared_state.cpp, which asks for the memory and the lock at the server's start ----
+
+[[nodiscard]] std::size_t phase_memory_bytes() noexcept;
+void attach_phase_memory(void* memory, bool is_new, LWLock* lock) noexcept;
 
 }  // namespace pgrepl::pg

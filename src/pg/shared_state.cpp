@@ -1,12 +1,13 @@
-// The shared memory of pg_replicator: one fixed struct under one lock. No call that can raise an error or throw
-// is made while the lock is held: an ERROR would zero the interrupt holdoff count under us.
+// The shared memory of pg_replicator: a fixed struct under one lock, and beside it the table of phases (progress.cpp)
+// under another.
 
 #include "pg/shared_state.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstring>
 
+#include "pg/fixed_text.hpp"
+#include "pg/locked.hpp"
 #include "pg/progress.hpp"
 
 namespace pgrepl::pg {
@@ -15,22 +16,6 @@ namespace {
 
 constexpr int kMaxDatabases = 256;
 constexpr int kMaxFailedCalls = 64;
-constexpr int kMaxPhases = 256;
-
-/// Fixed-size copies; a longer text is cut at a character.
-template <std::size_t Size>
-struct FixedText {
-    char bytes[Size];
-
-    void assign(const std::string& text) noexcept {
-        std::size_t length = std::min(text.size(), Size - 1);
-        while (length < text.size() && length > 0 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80) {
-            --length;
-        }
-        std::memcpy(bytes, text.data(), length);
-        bytes[length] = '\0';
-    }
-};
 
 struct SharedFailedCall {
     Oid database;
@@ -43,18 +28,6 @@ struct SharedFailedCall {
     FixedText<512> message;
 };
 
-/// One worker's phase. Written by it alone, `done` without the lock: a reader may see a value a moment old.
-struct PhaseSlot {
-    int pid;
-    Oid database;
-    std::int32_t source_id;
-    std::int32_t table_id;
-    FixedText<48> phase;
-    volatile std::int64_t done;
-    std::int64_t total;
-    TimestampTz since;
-};
-
 struct SharedState {
     LWLock* lock;
     int launcher_pid;
@@ -62,7 +35,6 @@ struct SharedState {
     DatabaseWork databases[kMaxDatabases];
     int failed_call_count;
     SharedFailedCall failed_calls[kMaxFailedCalls];
-    PhaseSlot phases[kMaxPhases];
 };
 
 SharedState* shared = nullptr;
@@ -71,13 +43,14 @@ shmem_request_hook_type previous_request_hook = nullptr;
 shmem_startup_hook_type previous_startup_hook = nullptr;
 
 constexpr const char* kName = "pg_replicator";
+constexpr const char* kPhasesName = "pg_replicator phases";
 
 void on_shmem_request() {
     if (previous_request_hook != nullptr) {
         previous_request_hook();
     }
-    RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)));
-    RequestNamedLWLockTranche(kName, 1);
+    RequestAddinShmemSpace(MAXALIGN(sizeof(SharedState)) + MAXALIGN(phase_memory_bytes()));
+    RequestNamedLWLockTranche(kName, 2);
 }
 
 void on_shmem_startup() {
@@ -85,23 +58,17 @@ void on_shmem_startup() {
         previous_startup_hook();
     }
     LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+    LWLockPadded* const locks = GetNamedLWLockTranche(kName);
     bool found = false;
     shared = static_cast<SharedState*>(ShmemInitStruct(kName, sizeof(SharedState), &found));
     if (!found) {
         std::memset(static_cast<void*>(shared), 0, sizeof(SharedState));
-        shared->lock = &GetNamedLWLockTranche(kName)->lock;
+        shared->lock = &locks[0].lock;
     }
+    void* const phases = ShmemInitStruct(kPhasesName, phase_memory_bytes(), &found);
+    attach_phase_memory(phases, !found, &locks[1].lock);
     LWLockRelease(AddinShmemInitLock);
 }
-
-/// Holds the lock for a few loads and stores.
-class Locked {
-  public:
-    explicit Locked(LWLockMode mode) { LWLockAcquire(shared->lock, mode); }
-    ~Locked() { LWLockRelease(shared->lock); }
-    Locked(const Locked&) = delete;
-    Locked& operator=(const Locked&) = delete;
-};
 
 /// The entry of a database; a new one if there is room, else null. Under the lock.
 DatabaseWork* entry_of(Oid database, bool create) {
@@ -117,26 +84,6 @@ DatabaseWork* entry_of(Oid database, bool create) {
     *entry = DatabaseWork{};
     entry->database = database;
     return entry;
-}
-
-PhaseSlot* own_phase = nullptr;
-
-void leave_phase(int /*code*/, Datum /*unused*/) {
-    Locked lock(LW_EXCLUSIVE);
-    own_phase->pid = 0;
-}
-
-/// This process's slot; null if all are taken.
-PhaseSlot* take_phase_slot() {
-    Locked lock(LW_EXCLUSIVE);
-    for (PhaseSlot& slot : shared->phases) {
-        if (slot.pid == 0) {
-            slot.pid = MyProcPid;
-            slot.database = MyDatabaseId;
-            return &slot;
-        }
-    }
-    return nullptr;
 }
 
 // What the current transaction asked for. Reset at its end, whichever way it ends.
@@ -208,32 +155,13 @@ void interrupt_at_commit(int worker_pid) {
     }
 }
 
-void end_workers_of(std::int32_t source_id) noexcept {
-    Locked lock(LW_SHARED);
-    for (const PhaseSlot& slot : shared->phases) {
-        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id) {
-            kill(slot.pid, SIGTERM);
-        }
-    }
-}
-
-void interrupt_worker(int pid) noexcept {
-    // The number may have been given to another process meanwhile: only workers of ours have a phase.
-    Locked lock(LW_SHARED);
-    for (const PhaseSlot& slot : shared->phases) {
-        if (pid != 0 && slot.pid == pid) {
-            kill(pid, SIGINT);
-        }
-    }
-}
-
 void request_probe(Oid database) noexcept {
     if (!is_preloaded()) {
         return;
     }
     int pid = 0;
     {
-        Locked lock(LW_EXCLUSIVE);
+        Locked lock(shared->lock, LW_EXCLUSIVE);
         if (DatabaseWork* const entry = entry_of(database, true)) {
             entry->probe_requested = true;
         }
@@ -257,7 +185,7 @@ void remember_failed_call(const FailedCall& call) noexcept {
         return;
     }
     {
-        Locked lock(LW_EXCLUSIVE);
+        Locked lock(shared->lock, LW_EXCLUSIVE);
         if (shared->failed_call_count == kMaxFailedCalls) {
             std::memmove(static_cast<void*>(&shared->failed_calls[0]), &shared->failed_calls[1],
                          sizeof(SharedFailedCall) * (kMaxFailedCalls - 1));
@@ -280,7 +208,7 @@ std::vector<FailedCall> take_failed_calls() {
     std::vector<SharedFailedCall> taken(kMaxFailedCalls);
     std::size_t count = 0;
     {
-        Locked lock(LW_EXCLUSIVE);
+        Locked lock(shared->lock, LW_EXCLUSIVE);
         int kept = 0;
         for (int i = 0; i < shared->failed_call_count; ++i) {
             if (shared->failed_calls[i].database == MyDatabaseId) {
@@ -300,64 +228,13 @@ std::vector<FailedCall> take_failed_calls() {
     return calls;
 }
 
-void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
-                 const std::string& activity) {
-    const char* const text = activity.c_str();
-    CallPg([&] { pgstat_report_activity(STATE_RUNNING, text); });
-    if (!is_preloaded()) {
-        return;
-    }
-    if (own_phase == nullptr) {
-        own_phase = take_phase_slot();
-        if (own_phase == nullptr) {
-            return;
-        }
-        CallPg([] { before_shmem_exit(leave_phase, 0); });
-    }
-    std::string const name = phase;
-    TimestampTz const now = GetCurrentTimestamp();
-    Locked lock(LW_EXCLUSIVE);
-    own_phase->source_id = source_id;
-    own_phase->table_id = table_id;
-    own_phase->phase.assign(name);
-    own_phase->done = 0;
-    own_phase->total = total;
-    own_phase->since = now;
-}
-
-void add_progress(std::int64_t rows) noexcept {
-    if (own_phase != nullptr) {
-        own_phase->done = own_phase->done + rows;
-    }
-}
-
-std::vector<PhaseReport> phase_reports() {
-    std::vector<PhaseSlot> slots(kMaxPhases);
-    std::size_t count = 0;
-    if (is_preloaded()) {
-        Locked lock(LW_SHARED);
-        for (const PhaseSlot& slot : shared->phases) {
-            if (slot.pid != 0 && slot.database == MyDatabaseId) {
-                std::memcpy(static_cast<void*>(&slots[count++]), &slot, sizeof(PhaseSlot));
-            }
-        }
-    }
-    std::vector<PhaseReport> reports;
-    for (std::size_t i = 0; i < count; ++i) {
-        const PhaseSlot& slot = slots[i];
-        reports.push_back(
-            {slot.pid, slot.source_id, slot.table_id, slot.phase.bytes, slot.done, slot.total, slot.since});
-    }
-    return reports;
-}
-
 void set_launcher(int pid) noexcept {
-    Locked lock(LW_EXCLUSIVE);
+    Locked lock(shared->lock, LW_EXCLUSIVE);
     shared->launcher_pid = pid;
 }
 
 int launcher_pid() noexcept {
-    Locked lock(LW_SHARED);
+    Locked lock(shared->lock, LW_SHARED);
     return shared->launcher_pid;
 }
 
@@ -365,7 +242,7 @@ std::vector<DatabaseWork> database_work() {
     std::vector<DatabaseWork> work(kMaxDatabases);
     std::size_t count = 0;
     {
-        Locked lock(LW_SHARED);
+        Locked lock(shared->lock, LW_SHARED);
         count = static_cast<std::size_t>(shared->database_count);
         std::copy_n(shared->databases, count, work.begin());
     }
@@ -374,7 +251,7 @@ std::vector<DatabaseWork> database_work() {
 }
 
 void probe_starts(Oid database) noexcept {
-    Locked lock(LW_EXCLUSIVE);
+    Locked lock(shared->lock, LW_EXCLUSIVE);
     if (DatabaseWork* const entry = entry_of(database, true)) {
         entry->probe_requested = false;
         entry->next_due = 0;
@@ -384,7 +261,7 @@ void probe_starts(Oid database) noexcept {
 void probe_done(Oid database, TimestampTz next_due) noexcept {
     int pid = 0;
     {
-        Locked lock(LW_EXCLUSIVE);
+        Locked lock(shared->lock, LW_EXCLUSIVE);
         if (DatabaseWork* const entry = entry_of(database, true)) {
             entry->next_due = next_due;
         }
@@ -394,7 +271,7 @@ void probe_done(Oid database, TimestampTz next_due) noexcept {
 }
 
 void forget_database(Oid database) noexcept {
-    Locked lock(LW_EXCLUSIVE);
+    Locked lock(shared->lock, LW_EXCLUSIVE);
     if (DatabaseWork* const entry = entry_of(database, false)) {
         *entry = shared->databases[--shared->database_count];
     }
@@ -404,14 +281,14 @@ void set_stopped(Oid database, bool stopped) noexcept {
     if (!is_preloaded()) {
         return;
     }
-    Locked lock(LW_EXCLUSIVE);
+    Locked lock(shared->lock, LW_EXCLUSIVE);
     if (DatabaseWork* const entry = entry_of(database, true)) {
         entry->stopped = stopped;
     }
 }
 
 bool is_stopped(Oid database) noexcept {
-    Locked lock(LW_SHARED);
+    Locked lock(shared->lock, LW_SHARED);
     DatabaseWork* const entry = entry_of(database, false);
     return entry != nullptr && entry->stopped;
 }

@@ -28,14 +28,6 @@ void wake_at_commit(int worker_pid = 0);
 /// When this transaction commits: interrupt a worker (0: none), and have the launcher probe the database.
 void interrupt_at_commit(int worker_pid);
 
-/// Ends all workers that are busy with a source of this database (SIGTERM); they give back what they hold at once.
-/// Those that are wanted start again.
-void end_workers_of(std::int32_t source_id) noexcept;
-
-/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any
-/// process that has not entered a phase (progress.hpp) is left alone.
-void interrupt_worker(int pid) noexcept;
-
 /// Have the launcher probe a database now.
 void request_probe(Oid database) noexcept;
 

@@ -36,8 +36,14 @@ Verdict judge_current_exception() {
     try {
         throw;
     } catch (const core::SourceError& error) {
-        return {pg::to_sql_error(error), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
-                error.kind() == core::SourceErrorKind::kPositionLost};
+        bool const position_lost = error.kind() == core::SourceErrorKind::kPositionLost;
+        pg::SqlError::Fields fields = pg::to_sql_error(error).fields();
+        if (position_lost) {
+            fields.hint +=
+                " To have it copied again: replicator_alter(name, options => '{\"on_position_lost\": \"resync\"}').";
+        }
+        return {pg::SqlError(std::move(fields)), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
+                position_lost};
     } catch (const pg::SqlError& error) {
         bool const needs_person =
             error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE || error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||

@@ -9,9 +9,6 @@
 
 namespace pgrepl::replication {
 
-/// A table that a person wants, though the filters do not; see replicator_add_table and replicator_remove_table.
-/// Filters of a source are part of its configuration, so those functions change the filters.
-
 /// Selects among the discovered tables and writes the result: new tables appear, changed ones are updated, tables
 /// that are gone are marked; nothing of a copy's progress changes.
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,

@@ -179,6 +179,9 @@ class SuspectCheck {
             catalog::quarantine_row(context_.job.source_id, table_.table_id,
                                     {differences[row].key, false, rows_.data(row)}, error);
         }
+        if (!refused.empty()) {
+            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        }
         findings_.repaired += static_cast<std::int64_t>(differences.size() - refused.size());
     }
 
@@ -200,8 +203,8 @@ void check_suspects(const VerificationContext& context, core::Source& source, co
     for (const SuspectBlock& block : blocks) {
         suspects += static_cast<std::int64_t>(block.ids.size());
     }
-    pg::begin_phase("confirming", context.job.source_id, table.table_id, suspects,
-                    "reading again what differs in " + table.name.qualified());
+    pg::NestedPhase const phase("confirming", context.job.source_id, table.table_id, suspects,
+                                "reading again what differs in " + table.name.qualified());
     SuspectCheck check(context, source, table, findings);
     try {
         check.check(blocks);

@@ -85,10 +85,6 @@ class TableVerification {
             std::string bound = range.lower;
             while (compare_batches(*reader, encoder, batch, range.upper, bound, seen)) {
                 check_collected();
-                pg::begin_phase("comparing", context_.job.source_id, table_.table_id,
-                                info.estimated_rows.value_or(table_.rows_expected),
-                                "comparing " + table_.name.qualified());
-                pg::add_progress(findings_.rows_compared);
             }
             check_collected();
         }
@@ -130,7 +126,6 @@ class TableVerification {
                 rows += static_cast<std::int64_t>(batch.row_count());
                 pg::add_progress(static_cast<std::int64_t>(batch.row_count()));
             }
-            findings_.rows_compared = rows_read_;
             lookup.finish();
         }
         seen.write();
@@ -148,7 +143,7 @@ class TableVerification {
                 ++findings_.quarantined;
             }
         }
-        rows_read_ += static_cast<std::int64_t>(batch.row_count());
+        findings_.rows_compared += static_cast<std::int64_t>(batch.row_count());
     }
 
     void collect_suspects(SuspectBlock block, target::SeenIds& seen) {
@@ -229,7 +224,7 @@ class TableVerification {
         in_transaction([&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
         std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
         core::TableInfo const info = find_table_info(*snapshot);
-        pg::begin_phase("second pass", context_.job.source_id, table_.table_id, rows_read_,
+        pg::begin_phase("second pass", context_.job.source_id, table_.table_id, findings_.rows_compared,
                         "reading the keys of " + table_.name.qualified() + " again");
         target::SeenIds seen(target::second_pass_name(table_.table_id));
         target::RowEncoder encoder(info.layout);
@@ -314,6 +309,9 @@ class TableVerification {
             catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
             refused.insert(id);
         }
+        if (!errors.empty()) {
+            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        }
         return true;
     }
 
@@ -323,7 +321,6 @@ class TableVerification {
     target::TargetName target_;
     TimestampTz started_at_;
     catalog::Findings findings_;
-    std::int64_t rows_read_ = 0;
     target::EncodedRows encoded_;
     std::vector<target::Found> found_;
     target::IdFingerprint found_ids_;

@@ -29,7 +29,8 @@ namespace pgrepl::replication {
 struct VerificationContext {
     catalog::Job job;
     Oid owner = InvalidOid;
-    bool durable = false;  ///< take snapshots that no writer can end
+    bool durable = false;     ///< take snapshots that no writer can end
+    int max_quarantined = 0;  ///< rows of a table that may be set aside; more, and the table fails
     /// Throws if the job was canceled or its source paused. Called within a transaction.
     std::function<void()> require_wanted;
 };

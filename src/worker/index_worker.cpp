@@ -26,7 +26,7 @@ namespace pgrepl::worker {
 
 namespace {
 
-constexpr std::int32_t kMostAttempts = 5;
+constexpr std::int32_t kMostFailures = 5;
 
 class IndexWorker {
   public:
@@ -100,9 +100,9 @@ class IndexWorker {
         bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
                            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
                             category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
-        bool const again = !stays && index.attempts + 1 < kMostAttempts;
+        bool const again = !stays && index.failures + 1 < kMostFailures;
         std::int64_t const delay_ms =
-            replication::retry_delay_ms(index.attempts, config_.retry_initial_ms(), config_.retry_max_ms());
+            replication::retry_delay_ms(index.failures, config_.retry_initial_ms(), config_.retry_max_ms());
         log_failure("index \"" + index.index.name + "\" of source", config_.name, error);
         pg::SqlError::Fields fields = error.fields();
         if (fields.hint.empty()) {

@@ -1,8 +1,7 @@
 // A job worker: takes the jobs of one source (comparisons and repairs) one after another, and ends.
 //
-//   pending ──► running ──► done | failed       by its own tables; one that fails does not keep the others from being
-//   done
-//      ▲           │
+//   pending ──► running ──► done | failed       by its own tables: one that fails does not keep the others from being
+//      ▲           │                            done; as a whole it fails at the fifth error
 //      └───────────┘ an error that may pass, a crash, a termination: begun again, the tables that are done stay done
 //
 // A job that is canceled, or whose source is paused, stops at the next transaction: within seconds. Only one job worker
@@ -31,7 +30,7 @@ namespace pgrepl::worker {
 
 namespace {
 
-constexpr std::int32_t kMostAttempts = 5;
+constexpr std::int32_t kMostFailures = 5;
 
 /// Thrown where a job is not wanted any more.
 struct NotWanted {};
@@ -103,7 +102,7 @@ class JobWorker {
     }
 
     void compare(const catalog::Job& job, core::Source& source, const catalog::JobTable& table) {
-        replication::VerificationContext context{job, config_.owner, false, [&] {
+        replication::VerificationContext context{job, config_.owner, false, config_.max_quarantined(), [&] {
                                                      if (!catalog::is_job_wanted(job.id)) {
                                                          throw NotWanted{};
                                                      }
@@ -147,9 +146,9 @@ class JobWorker {
     }
 
     void record_error(const catalog::Job& job, const replication::Verdict& verdict) {
-        bool const again = verdict.retryable && job.attempts + 1 < kMostAttempts;
+        bool const again = verdict.retryable && job.failures + 1 < kMostFailures;
         std::int64_t const delay_ms =
-            replication::retry_delay_ms(job.attempts, config_.retry_initial_ms(), config_.retry_max_ms());
+            replication::retry_delay_ms(job.failures, config_.retry_initial_ms(), config_.retry_max_ms());
         log_failure("job " + std::to_string(job.id) + " of source", config_.name, verdict.error);
         pg::Transaction transaction;
         catalog::record_job_error(job.id, verdict.error, again ? std::optional(delay_ms) : std::nullopt);

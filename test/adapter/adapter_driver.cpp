@@ -5,13 +5,17 @@
 //   adapter_driver LIBRARY URL rows DATABASE TABLE             a line of JSON for each row
 //   adapter_driver LIBRARY URL chunks DATABASE TABLE WANTED SEED   the same, by chunks that are split and resumed
 //   adapter_driver LIBRARY URL time DATABASE TABLE             reads everything, prints the rows and seconds
-//   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     the same, interrupted after MS milliseconds
+//   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     opens a snapshot, prints a line, waits for a line of
+//                                                              input; then reads everything, interrupted after MS
+//                                                              milliseconds
 //   adapter_driver LIBRARY URL position                        position of a new snapshot
 //   adapter_driver LIBRARY URL hold DATABASE TABLE             the same; then each line of input is a position to join,
 //                                                              with the same rows of TABLE; or `reached
 //                                                              HELD<tab>MARK`. Answers are lines
 //   adapter_driver LIBRARY URL stream READER_ID                     a change stream, driven by lines of input: see
 //                                                              stream_commands.hpp
+//   adapter_driver LIBRARY URL stream-time READER_ID POSITION DATABASE TABLE   reads all changes behind the position;
+//                                                              prints their number and seconds
 //   adapter_driver LIBRARY URL check                           prerequisites of a continuous source, a line of JSON
 //   each
 //
@@ -148,6 +152,30 @@ void read_all(core::Source& source, const std::string& database, const std::stri
                 seconds, cpu, usage.ru_maxrss);
 }
 
+void time_stream(core::Source& source, std::uint32_t reader_id, const std::string& position,
+                 const core::TableName& name) {
+    auto const began = std::chrono::steady_clock::now();
+    core::Position const mark = source.high_mark();
+    auto const stream = source.open_stream({.position = {position},
+                                            .reader_id = reader_id,
+                                            .tables = {{name, source.find_table(name).value().structure}}});
+    core::Position reached{position};
+    std::size_t changes = 0;
+    core::ChangeBatch batch;
+    while (!source.has_reached(reached, mark)) {
+        stream->read(batch, {});
+        changes += batch.changes.size();
+        reached = batch.position.text.empty() ? reached : batch.position;
+    }
+    rusage usage = {};
+    ::getrusage(RUSAGE_SELF, &usage);
+    std::printf("{\"changes\": %zu, \"seconds\": %.3f, \"cpu\": %.3f, \"peak_kb\": %ld}\n", changes,
+                std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count(),
+                static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                    static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+                usage.ru_maxrss);
+}
+
 std::string text_of_rows(core::Snapshot& snapshot, const std::string& database, const std::string& name) {
     core::TableInfo const table = find(snapshot, database, name);
     auto const reader = snapshot.open_chunk(table, {});
@@ -184,6 +212,25 @@ void hold(core::Source& source, const std::string& database, const std::string& 
     }
 }
 
+/// The caller may stop the server between the two lines.
+void read_interrupted(core::Source& source, const std::string& database, const std::string& name,
+                      std::chrono::milliseconds after, DriverInterrupts& interrupts) {
+    auto const snapshot = source.open_snapshot({});
+    core::TableInfo const table = find(*snapshot, database, name);
+    std::cout << "open" << std::endl;
+    std::string line;
+    std::getline(std::cin, line);
+    std::jthread const stopper([&] {
+        std::this_thread::sleep_for(after);
+        interrupts.raised = true;
+    });
+    auto const reader = snapshot->open_chunk(table, {});
+    core::RowBatch batch(table.layout.columns.size());
+    while (reader->read(batch, {})) {
+    }
+    std::cout << "everything was read" << std::endl;
+}
+
 int run(int argc, char** argv) {
     if (argc < 4) {
         std::fputs("adapter_driver LIBRARY URL COMMAND …\n", stderr);
@@ -205,13 +252,6 @@ int run(int argc, char** argv) {
     config.url = parsed.url;
     config.password = parsed.password;
     auto const open = [&] { return factory()->open(config, interrupts); };
-    std::jthread stopper;
-    if (command == "interrupt") {
-        stopper = std::jthread([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(argument(6))));
-            interrupts.raised = true;
-        });
-    }
     auto const source = open();
     if (command == "tables") {
         core::SourceInfo const info = source->describe();
@@ -223,6 +263,9 @@ int run(int argc, char** argv) {
         std::puts(source->open_snapshot({})->position().text.c_str());
     } else if (command == "stream") {
         test::run_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), std::cin, std::cout);
+    } else if (command == "stream-time") {
+        time_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), argument(5),
+                    {argument(6), "", argument(7)});
     } else if (command == "check") {
         for (const core::Check& check : source->check_prerequisites(true)) {
             std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",
@@ -231,8 +274,11 @@ int run(int argc, char** argv) {
         }
     } else if (command == "hold") {
         hold(*source, argument(4), argument(5), open);
-    } else if (command == "time" || command == "interrupt") {
+    } else if (command == "time") {
         read_all(*source, argument(4), argument(5));
+    } else if (command == "interrupt") {
+        read_interrupted(*source, argument(4), argument(5), std::chrono::milliseconds(std::stoi(argument(6))),
+                         interrupts);
     } else {
         auto const snapshot = source->open_snapshot({});
         core::TableInfo const table = find(*snapshot, argument(4), argument(5));

@@ -5,6 +5,7 @@
 //   table DATABASE TABLE                follow this table, with the structure that it has now; before `open` or later
 //   old-table DATABASE TABLE FROM TO    the same, but with the name TO of a column replaced by FROM in the structure
 //   forget DATABASE TABLE
+//   copy DATABASE TABLE                 {"position": low mark, "rows": […]} of a read beside the log
 //   open POSITION                       opens the stream
 //   read [CHANGES [BYTES [WAIT_MS]]]    one batch, as JSON
 //   reopen POSITION                     a second stream, of the same reader id, beside the first
@@ -115,6 +116,9 @@ class StreamCommands {
         if (command == "read") {
             return read(words);
         }
+        if (command == "copy") {
+            return copy(words);
+        }
         request_.position.text = line.substr(command.size() + 1);
         (command == "open" ? stream_ : second_) = source_.open_stream(request_);
         return "opened";
@@ -140,6 +144,22 @@ class StreamCommands {
             request_.tables.push_back(table);
         }
         return "followed";
+    }
+
+    std::string copy(std::istringstream& words) {
+        core::TableName name;
+        words >> name.database >> name.table;
+        auto const snapshot = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
+        auto const joined = source_.open_snapshot({.join = snapshot->position(), .durable = false, .beside_log = true});
+        core::TableInfo const table = source_.find_table(name).value();
+        std::string rows;
+        core::RowBatch batch(table.layout.columns.size());
+        for (auto const reader = joined->open_chunk(table, {}); reader->read(batch, {});) {
+            for (std::size_t i = 0; i < batch.row_count(); ++i) {
+                rows += (rows.empty() ? "" : ", ") + show_row(batch, i);
+            }
+        }
+        return "{\"position\": " + quoted(joined->position().text) + ", \"rows\": [" + rows + "]}";
     }
 
     std::string read(std::istringstream& words) {

@@ -6,7 +6,6 @@
 CPU is that of every process involved: the server with all its workers, the client, the peer."""
 import sys
 
-import measuring  # noqa: F401  (makes test/servers importable)
 from sqlite_copy import bench_copy
 from sqlite_refresh import bench_refresh
 from sqlite_verify import bench_verify

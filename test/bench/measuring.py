@@ -1,15 +1,20 @@
-"""What the benches share: the rows, a meter of wall and CPU seconds, and what a cluster under test is set to."""
+"""What the benches share: the rows, a cluster to copy them into, a meter of wall and CPU seconds."""
+import contextlib
 import os
 import pathlib
 import random
 import resource
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test/servers"))
+
+from private_cluster import PrivateCluster  # noqa: E402
 
 SETTINGS = {"shared_buffers": "128MB", "listen_addresses": "127.0.0.1", "max_wal_size": "4GB"}
 ROWS = int(os.environ.get("BENCH_ROWS", 2_000_000))
@@ -17,9 +22,9 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", 3))
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def generate(path, rows=None):
+def generate(path, rows):
     """The shape of our measurements: 11 columns, about 190 bytes a row."""
-    rows = rows or ROWS
+    print(f"generating {rows} rows", flush=True)
     rng = random.Random(7)
     store = sqlite3.connect(path)
     store.execute("CREATE TABLE src (id INTEGER PRIMARY KEY, a INT, b INT, v1 VARCHAR(40), v2 VARCHAR(40), d DECIMAL(12,2), "
@@ -33,7 +38,35 @@ def generate(path, rows=None):
         for i in range(1, rows + 1)))
     store.commit()
     store.close()
-    os.chmod(path, 0o644)
+    os.chmod(path, 0o666)
+
+
+@contextlib.contextmanager
+def bench_cluster(rows):
+    """A cluster with the extension, and the path of a SQLite file with so many rows in a directory of its own."""
+    directory = tempfile.mkdtemp(prefix="pgreplbench")
+    os.chmod(directory, 0o777)
+    cluster = None
+    try:
+        path = os.path.join(directory, "src.sqlite")
+        generate(path, rows)
+        cluster = PrivateCluster(SETTINGS)
+        cluster.query("CREATE EXTENSION pg_replicator")
+        yield cluster, path
+    finally:
+        if cluster is not None:
+            cluster.destroy(check=False)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def copied_source(rows):
+    """The same with the file copied as the source `bench`, and the seconds and CPU seconds that this took."""
+    with bench_cluster(rows) as (cluster, path):
+        cluster.query("SELECT replicator_init(%s, name => 'bench')", (f"sqlite://{path}",))
+        copied = Meter(cluster).measure(lambda: copy_once(cluster))
+        print(f"first copy: {copied[0]:.2f} s, {copied[1]:.2f} CPU s")
+        yield cluster, path, copied
 
 
 class Meter:

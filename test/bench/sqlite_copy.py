@@ -1,28 +1,18 @@
 """A first copy of a SQLite table, against pgloader and against the floor: reading it once and CREATE TABLE AS."""
 import os
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-from measuring import ROOT, ROUNDS, ROWS, SETTINGS, Meter, generate, peak_kb
-from private_cluster import PrivateCluster
+from measuring import ROOT, ROUNDS, ROWS, SETTINGS, Meter, bench_cluster, peak_kb
 
 
 def bench_copy():
-    directory = tempfile.mkdtemp(prefix="pgreplbench")
-    os.chmod(directory, 0o755)
-    path = os.path.join(directory, "src.sqlite")
-    cluster = None
-    try:
-        print(f"generating {ROWS} rows", flush=True)
-        generate(path)
+    with bench_cluster(ROWS) as (cluster, path):
+        directory = os.path.dirname(path)
         reader = os.path.join(directory, "sqlite_read")
         subprocess.run(["g++", "-O2", "-o", reader, str(ROOT / "test/bench/sqlite_read.cpp"), "-lsqlite3"], check=True)
-        cluster = PrivateCluster(SETTINGS)
-        cluster.query("CREATE EXTENSION pg_replicator")
         meter = Meter(cluster)
         load = os.path.join(directory, "load")
         with open(load, "w") as f:
@@ -82,7 +72,3 @@ def bench_copy():
              median["pgloader"][1] / median["ours"][1], ">= 3.5", median["pgloader"][1] / median["ours"][1] >= 3.5),
             ("the same, against read + CTAS + key: CPU s", median["ours"][1], median["floor"][1],
              median["ours"][1] / median["floor"][1], "<= 1.25", median["ours"][1] / median["floor"][1] <= 1.25)]
-    finally:
-        if cluster is not None:
-            cluster.destroy(check=False)
-        shutil.rmtree(directory, ignore_errors=True)

@@ -1,12 +1,8 @@
 """A refresh of a table of which nothing, 0.01 % and 1 % has changed, at the size of the other benches and at ten times it."""
-import os
-import shutil
 import sqlite3
 import statistics
-import tempfile
 
-from measuring import ROUNDS, ROWS, SETTINGS, Meter, copy_once, generate, refresh_once
-from private_cluster import PrivateCluster
+from measuring import ROUNDS, ROWS, Meter, copied_source, refresh_once
 
 CHANGED = (0, 0.0001, 0.01)
 
@@ -35,19 +31,7 @@ def figures_of(cluster, path, rows, part):
 
 
 def run_size(rows, rounds):
-    directory = tempfile.mkdtemp(prefix="pgreplbench")
-    os.chmod(directory, 0o777)
-    path = os.path.join(directory, "src.sqlite")
-    cluster = None
-    try:
-        print(f"generating {rows} rows", flush=True)
-        generate(path, rows)
-        os.chmod(path, 0o666)
-        cluster = PrivateCluster(SETTINGS)
-        cluster.query("CREATE EXTENSION pg_replicator")
-        cluster.query("SELECT replicator_init(%s, name => 'bench')", (f"sqlite://{path}",))
-        copied = Meter(cluster).measure(lambda: copy_once(cluster))
-        print(f"first copy: {copied[0]:.2f} s, {copied[1]:.2f} CPU s")
+    with copied_source(rows) as (cluster, path, copied):
         figures = {part: [] for part in CHANGED}
         for _ in range(rounds):
             for part in CHANGED:
@@ -60,10 +44,6 @@ def run_size(rows, rounds):
             lines.append((f"refresh of {rows} rows, {part:.2%} changed, against their first copy: seconds", seconds,
                           copied[0], copied[0] / seconds, "-", True))
         return lines
-    finally:
-        if cluster is not None:
-            cluster.destroy(check=False)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def bench_refresh():

@@ -1,12 +1,8 @@
 """Comparing with the source: rows a second against the first copy, memory, and finding one flipped bit; at the size of the
 other benches and at ten times it."""
-import os
-import shutil
 import statistics
-import tempfile
 
-from measuring import ROUNDS, ROWS, SETTINGS, Meter, copy_once, generate, run_and_watch
-from private_cluster import PrivateCluster
+from measuring import ROUNDS, ROWS, Meter, copied_source, run_and_watch
 
 DONE = "SELECT NOT EXISTS (SELECT FROM replicator.job WHERE state IN ('pending', 'running'))"
 FLIP = "UPDATE bench.src SET data = jsonb_set(data, '{b}', to_jsonb((data->>'b')::int # 1)) WHERE id = %s"
@@ -19,17 +15,7 @@ def run_job(cluster, call, peaks):
 
 
 def run_size(rows, rounds):
-    directory = tempfile.mkdtemp(prefix="pgreplbench")
-    os.chmod(directory, 0o755)
-    path = os.path.join(directory, "src.sqlite")
-    cluster = None
-    try:
-        print(f"generating {rows} rows", flush=True)
-        generate(path, rows)
-        cluster = PrivateCluster(SETTINGS)
-        cluster.query("CREATE EXTENSION pg_replicator")
-        cluster.query("SELECT replicator_init(%s, name => 'bench')", (f"sqlite://{path}",))
-        copied = Meter(cluster).measure(lambda: copy_once(cluster))
+    with copied_source(rows) as (cluster, _, copied):
         cluster.query("CHECKPOINT")
         peaks, runs = [], []
         for _ in range(rounds):
@@ -37,7 +23,6 @@ def run_size(rows, rounds):
             assert found == (0, 0, 0, 0, 0, rows, None), found
             runs.append(figures)
         seconds, cpu = (statistics.median(column) for column in zip(*runs))
-        print(f"first copy: {copied[0]:.2f} s, {copied[1]:.2f} CPU s")
         print(f"comparing {rows} rows: {seconds:.2f} s, {cpu:.2f} CPU s, {rows / seconds:.0f} rows/s, "
               f"peak {max(peaks) / 1024:.0f} MB (shared buffers included)")
         cluster.query(FLIP, (str(rows * 2 // 3),))
@@ -49,10 +34,6 @@ def run_size(rows, rounds):
         print(f"and mended in {figures[0]:.2f} s")
         return [(f"verify of {rows} rows, against their first copy: seconds", seconds, copied[0], copied[0] / seconds,
                  ">= 1", seconds <= copied[0])]
-    finally:
-        if cluster is not None:
-            cluster.destroy(check=False)
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def bench_verify():

@@ -132,6 +132,58 @@ def test_pause_and_drop_cancel_a_build(cluster, database, source, many_rows, hel
     wait_until(lambda: not cluster.workers("index worker"), 20, "the worker to end")
 
 
+def test_only_a_change_of_what_is_wanted_interrupts_a_build(cluster, database, source, many_rows, held_up):
+    path = database("steady.db", many_rows(1000))
+    source(path, "steady")
+    cluster.wait_for_copy("steady")
+    rules = '{"gin": "jsonb_ops"}'
+    holder = held_up()
+    cluster.query("SELECT replicator_alter('steady', rules => %s)", (rules,))
+    building(cluster, "steady")
+    begun = cluster.query("SELECT started_at FROM replicator_indexes WHERE source = 'steady'")
+    cluster.query("SELECT replicator_alter('steady', mode => 'periodic', refresh_interval => '1 day', options => '{\"retry_max\": \"2s\"}')")
+    cluster.query("SELECT replicator_alter('steady', rules => %s)", (rules,))
+    holder.rollback()
+    wait_ready(cluster, "steady", 1)
+    assert cluster.query("SELECT started_at FROM replicator_indexes WHERE source = 'steady'") == begun, "it was begun again"
+    holder = held_up()
+    cluster.query("SELECT replicator_alter('steady', rules => %s)", (RULES,))
+    building(cluster, "steady")
+    cluster.query("SELECT replicator_alter('steady', rules => '{}')")
+    wait_until(lambda: not cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'steady' AND phase LIKE 'creating%'"),
+               5, "the build to be canceled")
+    holder.rollback()
+    wait_until(lambda: invalid_indexes(cluster) == [], 20, "what is left of the index to be dropped")
+
+
+def test_pauses_do_not_use_up_the_failures_that_a_build_may_have(cluster, database, source, many_rows, held_up):
+    path = database("patient.db", many_rows(1000))
+    source(path, "patient", options='{"retry_initial": "10s", "retry_max": "10s"}')
+    cluster.wait_for_copy("patient")
+    define = "CREATE OR REPLACE FUNCTION patient.moody(jsonb) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN {} END $$"
+    cluster.query(define.format("RETURN 'fine';"))
+    holder = held_up()
+    cluster.query("SELECT replicator_alter('patient', rules => '{\"indexes\": {\"t\": [\"patient.moody(data)\"]}}')")
+    for _ in range(5):
+        building(cluster, "patient")
+        cluster.query("SELECT replicator_pause('patient')")
+        wait_until(lambda: not cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'patient' AND phase LIKE 'creating%'"),
+                   5, "the build to be canceled")
+        cluster.query("SELECT replicator_resume('patient')")
+    building(cluster, "patient")
+    cluster.query("SELECT replicator_pause('patient')")
+    holder.rollback()
+    wait_until(lambda: not cluster.workers("index worker"), 20, "the worker to end")
+    cluster.query(define.format("RAISE EXCEPTION 'not today';"))
+    cluster.query("SELECT replicator_resume('patient')")
+    error = wait_until(lambda: cluster.query("SELECT last_error, state FROM replicator_indexes WHERE source = 'patient' AND last_error <> ''"),
+                       20, "the build to fail")
+    assert error == [("not today", "pending")]
+    cluster.query(define.format("RETURN 'fine';"))
+    cluster.query("SELECT replicator_resume('patient')")
+    wait_ready(cluster, "patient", 1)
+
+
 def test_an_expression_that_fails_on_a_row_says_so_and_can_be_tried_again(cluster, database, source):
     path = database("rows.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'five'), (2, 5);")
     source(path, "rows", rules='{"indexes": {"t": ["(data->>\'v\')::int"]}}')

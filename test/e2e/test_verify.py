@@ -212,6 +212,54 @@ def test_a_row_that_the_target_refuses_is_set_aside_by_a_repair(cluster, copied,
     assert_equal(path, "refusing")
 
 
+def test_a_table_named_twice_is_compared_once(cluster, database, source, many_rows):
+    path = database("twice.db", many_rows(100), "CREATE TABLE u (id INTEGER PRIMARY KEY)")
+    source(path, "twice")
+    cluster.wait_for_copy("twice")
+    rows = verify(cluster, "twice", ["t", "u", "t", "main.t"])
+    assert {name: (row["state"], row["compared"]) for name, row in rows.items()} == {"t": ("done", 100), "u": ("done", 0)}
+
+
+def aside(cluster, name):
+    return cluster.query("SELECT key, operation FROM replicator_quarantine WHERE source = %s ORDER BY 1", (name,))
+
+
+def test_a_repair_that_would_set_too_many_rows_aside_fails_and_changes_nothing(cluster, database, source, many_rows, assert_equal):
+    path = database("crowded.db", many_rows(1000))
+    source(path, "crowded", options='{"max_quarantined": 2}')
+    cluster.wait_for_copy("crowded")
+    cluster.query("DELETE FROM crowded.t WHERE id IN ('5', '6', '7', '8')")
+    cluster.query("ALTER TABLE crowded.t ADD CONSTRAINT few CHECK (id NOT IN ('6', '7', '8'))")
+    row = repair(cluster, "crowded", "t")
+    assert row["state"] == "failed" and "more than 2 rows" in row["error"] and "max_quarantined" in row["hint"]
+    assert aside(cluster, "crowded") == []
+    assert cluster.query("SELECT 1 FROM crowded.t WHERE id = '5'") == []
+    cluster.query("ALTER TABLE crowded.t DROP CONSTRAINT few, ADD CONSTRAINT few CHECK (id NOT IN ('6', '7'))")
+    row = repair(cluster, "crowded", "t")
+    assert row["state"] == "done" and row["repaired"] == 2
+    assert aside(cluster, "crowded") == [("6", "write"), ("7", "write")]
+    cluster.query("ALTER TABLE crowded.t DROP CONSTRAINT few")
+    cluster.query("SELECT * FROM replicator_replay('crowded')")
+    assert_equal(path, "crowded")
+
+
+def test_a_repair_that_may_not_delete_too_many_extra_rows_fails_and_changes_nothing(cluster, database, source, many_rows, assert_equal):
+    path = database("sticky.db", many_rows(1000))
+    source(path, "sticky", options='{"max_quarantined": 2}')
+    cluster.wait_for_copy("sticky")
+    cluster.query("INSERT INTO sticky.t SELECT 'x' || i, '{}', now() - interval '1 hour' FROM generate_series(1, 5) i")
+    cluster.query("CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'kept'; END $$")
+    cluster.query("CREATE TRIGGER keep BEFORE DELETE ON sticky.t FOR EACH ROW WHEN (OLD.id > 'x2') EXECUTE FUNCTION keep()")
+    cluster.query("ALTER TABLE sticky.t ENABLE ALWAYS TRIGGER keep")
+    row = repair(cluster, "sticky", "t")
+    assert row["state"] == "failed" and "more than 2 rows" in row["error"] and "max_quarantined" in row["hint"]
+    assert aside(cluster, "sticky") == []
+    assert cluster.query("SELECT count(*) FROM sticky.t") == [(1005,)]
+    cluster.query("DROP FUNCTION keep() CASCADE")
+    assert repair(cluster, "sticky", "t")["repaired"] == 5
+    assert_equal(path, "sticky")
+
+
 def test_a_table_that_left_the_source_fails_alone(cluster, database, source, many_rows):
     path = database("left.db", many_rows(100), "CREATE TABLE gone (id INTEGER PRIMARY KEY)")
     source(path, "left")
@@ -309,6 +357,31 @@ def test_a_pause_stops_a_job_until_resumed_and_cancel_ends_it(cluster, database,
         cluster.query("SELECT replicator_cancel_job(%s)", (job,))
 
 
+def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database, source, many_rows):
+    path = database("patient.db", many_rows(1000))
+    source(path, "patient", options='{"retry_initial": "1s", "retry_max": "1s"}')
+    cluster.wait_for_copy("patient")
+    holder = cluster.connect()
+    holder.autocommit = False
+    holder.cursor().execute("LOCK TABLE patient.t IN ACCESS EXCLUSIVE MODE")
+    job = cluster.query("SELECT replicator_verify('patient')")[0][0]
+    for number in range(5):
+        wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker' "
+                                         "AND wait_event_type = 'Lock'"), 20, "the comparison to wait")
+        cluster.query("SELECT replicator_pause('patient')")
+        wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+        if number == 4:
+            os.rename(path, str(path) + ".away")
+        cluster.query("SELECT replicator_resume('patient')")
+    holder.rollback()
+    holder.close()
+    wait_until(lambda: job_rows(cluster, job)[0][9], 20, "the job to fail")
+    os.rename(str(path) + ".away", path)
+    assert "does not exist" in job_rows(cluster, job)[0][9]
+    row = finished(cluster, job)["t"]
+    assert row["state"] == "done" and row["compared"] == 1000, row
+
+
 def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     path = database("shown.db", many_rows(400_000))
     source(path, "shown")
@@ -320,3 +393,25 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
     assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
     finished(cluster, job)
+
+
+def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, database, source, many_rows):
+    path = database("nested.db", many_rows(200_000))
+    source(path, "nested")
+    cluster.wait_for_copy("nested")
+    cluster.query("UPDATE nested.t SET data = '{}' WHERE id::int % 3 = 0")
+    job = cluster.query("SELECT replicator_verify('nested')")[0][0]
+    seen = []
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        while job_rows(cluster, job)[0][1] in ("pending", "running"):
+            for _ in range(20):
+                cursor.execute("SELECT phase, since, rows_done FROM replicator.worker_phases()")
+                seen += cursor.fetchall()
+    connection.close()
+    assert finished(cluster, job)["t"]["changed"] == 66_666
+    phases = [phase for phase, _, _ in seen]
+    assert "comparing" in phases[phases.index("confirming"):], "it was not seen to go on"
+    comparing = [row[1:] for row in seen if row[0] == "comparing"]
+    assert len({since for since, _ in comparing}) == 1
+    assert sorted(comparing) == comparing, "rows that were done are no longer"

@@ -101,7 +101,7 @@ class EventWalk {
     }
 
     void read_table_map(const mysql::Event& event) {
-        mysql::TableMap const map = mysql::parse_table_map(event);
+        mysql::TableMap const map = mysql::parse_table_map(event, framer_.format().maria_db);
         mysql::EventTable table = mysql::event_table_of(map, event.place, charsets_);
         complete(table);
         decoders_[map.table_id] = std::make_unique<mysql::RowDecoder>(std::move(table));

@@ -134,7 +134,7 @@ TEST_F(MariaEvents, xa_groups_carry_their_xid) {
 TEST_F(MysqlEvents, table_maps_tell_names_keys_and_what_is_hidden) {
     int found = 0;
     for (mysql::Event const& event : all(EventType::kTableMap)) {
-        mysql::TableMap const map = mysql::parse_table_map(event);
+        mysql::TableMap const map = mysql::parse_table_map(event, false);
         if (map.table == "v_hidden") {
             ++found;
             EXPECT_TRUE(map.has_names);
@@ -160,7 +160,7 @@ TEST_F(MysqlEvents, errors_name_event_file_and_position) {
     mysql::Event event = all(EventType::kTableMap).front();
     event.body = event.body.first(10);
     try {
-        mysql::parse_table_map(event);
+        mysql::parse_table_map(event, false);
         FAIL();
     } catch (const core::SourceError& error) {
         EXPECT_EQ(error.kind(), core::SourceErrorKind::kCorrupt);

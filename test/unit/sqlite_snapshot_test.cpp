@@ -7,7 +7,7 @@
 #include <fstream>
 #include <random>
 
-#include "test/unit/sqlite_fixture.hpp"
+#include "test/unit/sqlite_bank.hpp"
 
 namespace pgrepl::test {
 namespace {
@@ -39,18 +39,8 @@ class Process {
     pid_t pid_;
 };
 
-class SqliteSnapshot : public SqliteTest {
+class SqliteSnapshot : public SqliteBank {
   protected:
-    /// Two tables between which money is moved: their sum never changes in a committed state.
-    void make_bank(const std::string& mode) {
-        Program(path()).run("PRAGMA journal_mode=" + mode +
-                            "; CREATE TABLE a(id INTEGER PRIMARY KEY, money, filler); CREATE TABLE b(id INTEGER "
-                            "PRIMARY KEY, money, filler);"
-                            "WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<1000) INSERT INTO a SELECT i, "
-                            "1000, zeroblob(200) FROM n;"
-                            "INSERT INTO b SELECT id, 0, filler FROM a");
-    }
-
     /// Moves money, renumbers rows, and now and then checkpoints, as fast as `pause_us` allows.
     std::unique_ptr<Process> start_bank(int pause_us) {
         std::string const file = path();
@@ -146,54 +136,6 @@ TEST_F(SqliteSnapshot, a_rollback_journal_file_is_read_as_one_state_or_the_loss_
     EXPECT_GT(lost, 0);
     RecordProperty("whole", whole);
 }
-
-/// Whether a target that holds `held` has what the source held at `mark`, and the other way round: it is one question.
-bool same_rows(const core::Source& source, const core::Position& held, const core::Position& mark) {
-    bool const there = source.has_reached(held, mark);
-    EXPECT_EQ(there, source.has_reached(mark, held));
-    return there;
-}
-
-class SqliteMark : public SqliteSnapshot, public testing::WithParamInterface<const char*> {};
-
-TEST_P(SqliteMark, a_state_is_reached_until_somebody_commits) {
-    make_bank(GetParam());
-    Program const program(path());
-    auto const source = open();
-    core::Position const before = source->open_snapshot({})->position();
-    EXPECT_TRUE(same_rows(*source, before, source->open_snapshot({})->position()));
-    program.run("BEGIN; UPDATE a SET money = 0; ROLLBACK");
-    EXPECT_TRUE(same_rows(*source, before, source->open_snapshot({})->position()));
-    program.run("UPDATE a SET money = money + 1 WHERE id = 1");
-    core::Position const after = source->open_snapshot({})->position();
-    EXPECT_FALSE(same_rows(*source, before, after));
-    EXPECT_TRUE(same_rows(*source, after, source->open_snapshot({})->position()));
-}
-
-TEST_P(SqliteMark, a_private_copy_stands_for_the_state_that_was_copied) {
-    make_bank(GetParam());
-    Program const program(path());
-    auto const source = open();
-    core::Position const first = source->open_snapshot({.join = {}, .durable = true})->position();
-    core::Position const second = source->open_snapshot({.join = {}, .durable = true})->position();
-    EXPECT_NE(first.text, second.text);
-    EXPECT_TRUE(same_rows(*source, first, second));
-    EXPECT_TRUE(same_rows(*source, first, source->open_snapshot({})->position()));
-    program.run("UPDATE a SET money = money + 1 WHERE id = 1");
-    EXPECT_FALSE(same_rows(*source, first, source->open_snapshot({})->position()));
-    EXPECT_FALSE(same_rows(*source, first, source->open_snapshot({.join = {}, .durable = true})->position()));
-}
-
-TEST_P(SqliteMark, a_text_that_cannot_be_understood_proves_nothing) {
-    make_bank(GetParam());
-    auto const source = open();
-    core::Position const now = source->open_snapshot({})->position();
-    for (const char* const text : {"", "nonsense", "wal", "copy name=x", "copy name=x copy_bytes=1 of=nothing"}) {
-        EXPECT_FALSE(same_rows(*source, {text}, now)) << text;
-    }
-}
-
-INSTANTIATE_TEST_SUITE_P(Modes, SqliteMark, testing::Values("WAL", "DELETE"));
 
 TEST_F(SqliteSnapshot, a_durable_snapshot_under_a_busy_writer_is_one_state_and_outlives_its_maker) {
     for (const char* mode : {"wal", "delete", "persist", "truncate"}) {

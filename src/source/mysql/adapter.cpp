@@ -31,8 +31,8 @@ class MysqlSource final : public core::Source {
 
     core::SourceInfo describe() override { return info_; }
 
-    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override {
-        return ask([](Connection& server) { return check_server(server); });
+    std::vector<core::Check> check_prerequisites(bool continuous) override {
+        return ask([&](Connection& server) { return check_server(server, continuous); });
     }
 
     std::vector<core::TableInfo> discover() override {
@@ -93,19 +93,19 @@ class MysqlSource final : public core::Source {
     /// ago: then on a new one.
     template <typename Question>
     auto ask(Question question) -> decltype(question(std::declval<Connection&>())) {
-        if (idle_) {
-            try {
-                return question(*idle_);
-            } catch (const core::SourceError& error) {
-                idle_.reset();  // whatever it was: a transaction or half an answer may be left on it
-                if (error.kind() != core::SourceErrorKind::kUnreachable) {
-                    throw;
-                }
+        bool const is_new = !idle_;
+        if (is_new) {
+            idle_ = connect();
+        }
+        try {
+            return question(*idle_);
+        } catch (const core::SourceError& error) {
+            idle_.reset();  // whatever it was: a transaction or half an answer may be left on it
+            if (is_new || error.kind() != core::SourceErrorKind::kUnreachable) {
+                throw;
             }
         }
-        auto connection = connect();
-        idle_ = std::move(connection);
-        return question(*idle_);
+        return ask(std::move(question));
     }
 
     void look_at(Connection& connection) {

@@ -32,7 +32,8 @@ class MysqlChangeStream final : public core::ChangeStream {
                       const core::StreamRequest& request)
         : position_(StateIdentity::parse(request.position.text)),
           statements_(*connection, databases),
-          connection_(std::move(connection), position_, request.reader_id) {
+          connection_(std::move(connection), position_, request.reader_id),
+          tables_(connection_.is_mariadb()) {
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
         }
@@ -40,12 +41,26 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     void read(core::ChangeBatch& batch, const core::StreamLimits& limits) override {
         batch.clear();
+        if (has_failed_) {
+            throw SourceError(SourceErrorKind::kUnreachable, 0,
+                              "the stream of MySQL server " + connection_.server() + " has failed before", true);
+        }
+        has_failed_ = true;  // until this read has ended well
+        fill(batch, limits);
+        has_failed_ = false;
+    }
+
+    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
+    void forget(const core::TableName& table) override { tables_.forget(table); }
+
+  private:
+    void fill(core::ChangeBatch& batch, const core::StreamLimits& limits) {
         batch_.open(batch);
         std::uint64_t const bytes_before = connection_.bytes_read();
         auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
         while (!is_full(batch, limits, deadline)) {
             if (!wait_for_event(batch, deadline)) {
-                batch.at_end_of_log = log_seen_;
+                batch.at_end_of_log = log_seen_ && connection_.is_alive();
                 break;
             }
             next_event();
@@ -56,19 +71,18 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
-    void forget(const core::TableName& table) override { tables_.forget(table); }
-
-  private:
+    /// Whole transactions are preferred: at the end of one, half of what may be in a batch is enough.
     bool is_full(const core::ChangeBatch& batch, const core::StreamLimits& limits, Clock::time_point deadline) {
-        if (!batch.schema_changes.empty() || batch.changes.size() >= limits.changes || batch_.bytes() >= limits.bytes) {
+        bool const is_boundary = !in_transaction_ || !batch_.has_changes();
+        std::size_t const part = is_boundary && batch.transactions != 0 ? 2 : 1;
+        if (!batch.schema_changes.empty() || batch.changes.size() >= std::max<std::size_t>(limits.changes / part, 1) ||
+            batch_.bytes() >= limits.bytes / part) {
             return true;
         }
-        bool const is_boundary = !in_transaction_ || !batch_.has_changes();
         if (batch.transactions == 0 || !is_boundary) {
             return false;
         }
-        // Whole transactions are preferred. And the position moves on, though nothing that we follow is changed.
+        // The position is to move on, too, while nothing that we follow is changed.
         bool const will_not_fit =
             in_transaction_ && !batch.changes.empty() && batch_.bytes() + transaction_bytes_ > limits.bytes;
         return will_not_fit || Clock::now() >= deadline;
@@ -309,7 +323,8 @@ class MysqlChangeStream final : public core::ChangeStream {
     bool payload_open_ = false;
     std::string storage_;
     std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
-    bool log_seen_ = false;                ///< the server has found our place in its log
+    bool has_failed_ = false;
+    bool log_seen_ = false;  ///< the server has found our place in its log
     bool in_transaction_ = false;
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;

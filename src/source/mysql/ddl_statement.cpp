@@ -21,7 +21,8 @@ constexpr std::size_t kMostShownBytes = 1000;
 
 class StatementReader {
   public:
-    StatementReader(WordReader words, std::string_view database) : words_(std::move(words)), database_(database) {}
+    StatementReader(std::string_view sql, WordReader words, std::string_view database)
+        : sql_(sql), words_(std::move(words)), database_(database) {}
 
     LoggedStatement read() {
         if (read_transaction() || read_xa() || read_rows()) {
@@ -88,7 +89,7 @@ class StatementReader {
                           : words_.accept("ROLLBACK")                        ? Kind::kXaRollback
                           : words_.accept("START") || words_.accept("BEGIN") ? Kind::kXaStart
                                                                              : Kind::kXaEnd;
-        statement_.name = words_.rest();
+        statement_.name = sql_.substr(words_.word().begin);
         return set(kind);
     }
 
@@ -201,6 +202,7 @@ class StatementReader {
         } while (words_.accept_sign(','));
     }
 
+    std::string_view sql_;
     WordReader words_;
     std::string_view database_;
     LoggedStatement statement_;
@@ -209,7 +211,7 @@ class StatementReader {
 }  // namespace
 
 LoggedStatement read_statement(std::string_view sql, std::string_view database, const SqlReading& reading) {
-    return StatementReader(WordReader(split_sql(sql, reading, kMostWords)), database).read();
+    return StatementReader(sql, WordReader(split_sql(sql, reading, kMostWords)), database).read();
 }
 
 std::string shown_statement(std::string_view sql, const SqlReading& reading) {

@@ -112,6 +112,8 @@ constexpr const char* kDivergedHint =
     "or "
     "a reset of its log), or the URL names another server. Copy the source anew.";
 
+constexpr const char* kSameServerId = "same server_uuid/server_id";
+
 constexpr LogMeaning kLogMeanings[] = {
     {"purged required binary logs", Kind::kPositionLost, false, kPurgedHint},
     {"has purged binary logs", Kind::kPositionLost, false, kPurgedHint},
@@ -120,7 +122,7 @@ constexpr LogMeaning kLogMeanings[] = {
     {"more GTIDs than the", Kind::kDiverged, false, kDivergedHint},
     {"not in the master's binlog", Kind::kDiverged, false, kDivergedHint},
     {"slave has diverged", Kind::kDiverged, false, kDivergedHint},
-    {"same server_uuid/server_id", Kind::kBusy, true,
+    {kSameServerId, Kind::kBusy, true,
      "Another reader has the same server_id, and a server allows one at a time only. Is the source registered in a "
      "copy "
      "of this database, too? Look at SHOW REPLICAS (SHOW SLAVE HOSTS) and SHOW PROCESSLIST at the source."},
@@ -145,7 +147,8 @@ SourceError interrupted_error() { return {Kind::kInterrupted, 0, "reading a MySQ
 
 SourceError translate_error(const FailedCall& call) {
     std::string const text = "cannot " + call.doing + " MySQL server " + call.server + ": " + call.message;
-    if (call.number == ER_MASTER_FATAL_ERROR_READING_BINLOG) {
+    bool const same_id = call.message.find(kSameServerId) != std::string::npos;  // MariaDB has a number for it
+    if (call.number == ER_MASTER_FATAL_ERROR_READING_BINLOG || same_id) {
         return translate_log_error(text, call);
     }
     auto const code = static_cast<int>(call.number);

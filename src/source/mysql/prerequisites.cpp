@@ -3,6 +3,7 @@
 #include "source/mysql/prerequisites.hpp"
 
 #include <string>
+#include <utility>
 
 namespace pgrepl::mysql {
 namespace {
@@ -50,8 +51,15 @@ Check check_isolation(Connection& connection) {
 
 }  // namespace
 
-std::vector<Check> check_server(Connection& connection) {
-    return {check_encryption(connection), check_log(connection), check_isolation(connection)};
+std::vector<Check> check_server(Connection& connection, bool continuous) {
+    if (!continuous) {
+        return {check_encryption(connection), check_log(connection), check_isolation(connection)};
+    }
+    std::vector<Check> checks = {check_encryption(connection)};
+    for (Check& check : check_log_settings(connection)) {
+        checks.push_back(std::move(check));
+    }
+    return checks;
 }
 
 }  // namespace pgrepl::mysql

@@ -8,8 +8,11 @@
 
 namespace pgrepl::mysql {
 
-/// What copies in the modes once and periodic profit from. None of it is needed: without a binary log one reader alone
-/// copies in one transaction.
-std::vector<core::Check> check_server(Connection& connection);
+/// `continuous`: what following its changes needs. Else what copies profit from, none of which is needed: without a
+/// binary log one reader alone copies in one transaction.
+std::vector<core::Check> check_server(Connection& connection, bool continuous);
+
+/// What following a server's log needs. For check_server().
+std::vector<core::Check> check_log_settings(Connection& connection);
 
 }  // namespace pgrepl::mysql

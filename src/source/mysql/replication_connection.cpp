@@ -18,6 +18,7 @@ constexpr std::uint64_t kHeartbeatNanoseconds = 500'000'000;
 /// Heartbeats come when nothing else does; so a server that is silent for longer is not there any more. While it looks
 /// for the place to begin it may be silent for a while.
 constexpr int kMostSilenceMs = 60'000;
+constexpr int kSignOfLifeMs = 2'000;
 constexpr auto kDumpByGtid = static_cast<enum_server_command>(0x1e);  // COM_BINLOG_DUMP_GTID
 
 template <typename Number>
@@ -40,9 +41,13 @@ void put(std::string& out, Number number) {
 ReplicationConnection::ReplicationConnection(std::unique_ptr<Connection> connection, const StreamPosition& position,
                                              std::uint32_t reader_id)
     : connection_(std::move(connection)), reader_id_(reader_id), framer_(ChecksumAlgorithm::kNone) {
+    if (reader_id == 0) {
+        throw SourceError(SourceErrorKind::kInternal, 0, "a reader of a log needs a server_id that is not 0", false);
+    }
     require_same_history(position);
     set_up();
     send_dump(position);
+    last_event_ = std::chrono::steady_clock::now();
 }
 
 /// The servers notice some of it by themselves, but neither transactions of another server's that are missing (MySQL),
@@ -92,6 +97,23 @@ void ReplicationConnection::send_dump(const StreamPosition& position) {
     connection_->send_command(kDumpByGtid, request + set, kMostSilenceMs, kDoing);
 }
 
+bool ReplicationConnection::has_input(int timeout_ms) {
+    if (connection_->has_input(timeout_ms)) {
+        return true;
+    }
+    if (std::chrono::steady_clock::now() - last_event_ > std::chrono::milliseconds(kMostSilenceMs)) {
+        throw SourceError(
+            SourceErrorKind::kUnreachable, 0,
+            "no sign of life of MySQL server " + server() + " for " + std::to_string(kMostSilenceMs / 1000) + " s",
+            true, "It was to send a heartbeat every half second.", "Check the server and the network between.");
+    }
+    return false;
+}
+
+bool ReplicationConnection::is_alive() const {
+    return std::chrono::steady_clock::now() - last_event_ < std::chrono::milliseconds(kSignOfLifeMs);
+}
+
 Event ReplicationConnection::read_event() {
     constexpr std::size_t kLongestEnd = 9;
     std::string_view const packet = connection_->read_packet(kDoing);
@@ -103,6 +125,7 @@ Event ReplicationConnection::read_event() {
                           "MySQL server " + server() + " sent something that is no event of its log", true);
     }
     bytes_read_ += packet.size() - 1;
+    last_event_ = std::chrono::steady_clock::now();
     Event const event = framer_.open({reinterpret_cast<const std::uint8_t*>(packet.data()) + 1, packet.size() - 1},
                                      file_, next_position_);
     note_place(event);

@@ -1,6 +1,7 @@
 #pragma once
 // The connection on which a server sends its log, event by event, from a position on.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -18,8 +19,12 @@ class ReplicationConnection {
     ReplicationConnection(std::unique_ptr<Connection> connection, const StreamPosition& position,
                           std::uint32_t reader_id);
 
-    /// Whether an event, or a part of one, is there, after a wait of up to `timeout_ms`.
-    [[nodiscard]] bool has_input(int timeout_ms) { return connection_->has_input(timeout_ms); }
+    /// Whether an event, or a part of one, is there, after a wait of up to `timeout_ms`. Throws kUnreachable if there
+    /// has been nothing for so long that the server cannot be there any more.
+    [[nodiscard]] bool has_input(int timeout_ms);
+
+    /// Whether the server has given a sign of life just now: its heartbeats come when there is nothing else.
+    [[nodiscard]] bool is_alive() const;
 
     /// The next event, which stays until the next call. Waits for it.
     Event read_event();
@@ -42,6 +47,7 @@ class ReplicationConnection {
     std::string file_;
     std::uint64_t next_position_ = 4;
     std::uint64_t bytes_read_ = 0;
+    std::chrono::steady_clock::time_point last_event_;
 };
 
 }  // namespace pgrepl::mysql

@@ -59,7 +59,7 @@ void StreamTables::read_map(const Event& event) {
     std::string_view const definition(reinterpret_cast<const char*>(event.body.data()) + kIdAndFlagBytes,
                                       event.body.size() - kIdAndFlagBytes);
     if (!followed.current || followed.map != definition) {
-        TableMap const map = parse_table_map(event);
+        TableMap const map = parse_table_map(event, from_mariadb_);
         if (!map.has_names) {
             throw core::SourceError(core::SourceErrorKind::kUnsupported, 0,
                                     "the log lacks the names of the columns of table " + head.name.qualified(), false,
@@ -68,7 +68,7 @@ void StreamTables::read_map(const Event& event) {
                                     "configuration, and copy the table anew.");
         }
         EventTable table = event_table_of(map, event.place, charsets_);
-        core::RowLayout layout = complete_table(table, map, followed.structure);
+        StreamedLayout layout = complete_table(table, map, followed.structure);
         followed.current = std::make_shared<StreamedTable>(head.name, std::move(layout), std::move(table));
         followed.map = definition;
     }

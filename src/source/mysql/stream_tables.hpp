@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -17,13 +18,15 @@ namespace pgrepl::mysql {
 
 /// One table with one structure.
 struct StreamedTable {
-    StreamedTable(core::TableName table, core::RowLayout row_layout, EventTable event_table)
+    StreamedTable(core::TableName table, StreamedLayout streamed, EventTable event_table)
         : name(std::move(table)),
-          layout(std::make_shared<const core::RowLayout>(std::move(row_layout))),
+          layout(std::make_shared<const core::RowLayout>(std::move(streamed.layout))),
+          end_column(streamed.end_column),
           decoder(std::move(event_table)) {}
 
     core::TableName name;
     std::shared_ptr<const core::RowLayout> layout;
+    std::optional<std::uint32_t> end_column;  ///< as StreamedLayout
     RowDecoder decoder;
     bool is_followed = true;
     // Where its rows are in the batch with this number.
@@ -33,6 +36,8 @@ struct StreamedTable {
 
 class StreamTables {
   public:
+    explicit StreamTables(bool from_mariadb) : from_mariadb_(from_mariadb) {}
+
     /// Both apply from the next statement in the log on.
     void follow(const core::FollowedTable& table);
     void forget(const core::TableName& name);
@@ -56,6 +61,7 @@ class StreamTables {
         std::shared_ptr<StreamedTable> current;
     };
 
+    bool from_mariadb_;
     Charsets charsets_;
     std::map<core::TableName, Followed> followed_;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;

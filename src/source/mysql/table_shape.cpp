@@ -158,6 +158,9 @@ class ShapeBuilder {
             add_note("virtual generated " + virtual_columns_ + " left out");
         }
         structure_.key = info.key_names;
+        if (table_.type == "SYSTEM VERSIONED") {
+            add_period();
+        }
         info.structure = structure_.to_text();
         return std::move(shape_);
     }
@@ -235,6 +238,19 @@ class ShapeBuilder {
         shape_.info.layout.columns.push_back({.name = column.name, .in_data = true, .id_style = style});
         shape_.info.column_types.push_back(std::move(declared));
         shape_.columns.push_back(std::move(shape));
+    }
+
+    /// The columns that say from when until when a row was the current one may be invisible to information_schema too.
+    void add_period() {
+        for (const ColumnRow& column : table_.columns) {
+            if (column.generation == "ROW END") {
+                structure_.end_column = column.name;
+                return;
+            }
+        }
+        structure_.columns.push_back({.name = "row_start", .left_out = true});
+        structure_.columns.push_back({.name = "row_end", .left_out = true});
+        structure_.end_column = "row_end";
     }
 
     static void shape_set(const ColumnRow& column, ColumnShape& shape) {

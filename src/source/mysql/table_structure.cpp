@@ -127,6 +127,9 @@ std::string TableStructure::to_text() const {
     for (const std::string& name : key) {
         text += "key " + escape(name) + "\n";
     }
+    if (!end_column.empty()) {
+        text += "end " + escape(end_column) + "\n";
+    }
     return text;
 }
 
@@ -141,6 +144,8 @@ TableStructure TableStructure::parse(const std::string& text) {
             structure.columns.push_back(std::move(*column));
         } else if (what == "key" && !line.empty()) {
             structure.key.push_back(unescape(line));
+        } else if (what == "end" && !line.empty()) {
+            structure.end_column = unescape(line);
         } else {
             throw core::SourceError(core::SourceErrorKind::kInternal, 0,
                                     "\"" + text.substr(0, 100) + "\" is no structure of a MySQL table", false);
@@ -149,12 +154,15 @@ TableStructure TableStructure::parse(const std::string& text) {
     return structure;
 }
 
-core::RowLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure) {
-    core::RowLayout layout;
+StreamedLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure) {
+    StreamedLayout streamed;
+    core::RowLayout& layout = streamed.layout;
     for (std::size_t i = 0; i < table.columns.size(); ++i) {
         EventColumn& column = table.columns[i];
         const StructureColumn* const known = structure.find(column.name);
-        if (known != nullptr && known->left_out) {
+        bool const is_end = !structure.end_column.empty() && column.name == structure.end_column;
+        bool const left_out = known != nullptr && known->left_out;
+        if (left_out && !is_end) {
             table.leave_out(i);
             continue;
         }
@@ -162,11 +170,15 @@ core::RowLayout complete_table(EventTable& table, const TableMap& map, const Tab
             column.logical = known->logical;
             column.decimals = is_old_time(column.type) ? known->fraction : column.decimals;
         }
-        layout.columns.push_back(
-            {.name = column.name, .in_data = true, .id_style = known != nullptr ? known->id_style : style_of(column)});
+        if (is_end) {
+            streamed.end_column = static_cast<std::uint32_t>(layout.columns.size());
+        }
+        layout.columns.push_back({.name = column.name,
+                                  .in_data = !left_out,
+                                  .id_style = known != nullptr ? known->id_style : style_of(column)});
     }
     choose_key(layout, map, structure);
-    return layout;
+    return streamed;
 }
 
 }  // namespace pgrepl::mysql

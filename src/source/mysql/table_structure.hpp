@@ -5,8 +5,11 @@
 // As text, a line each, names last so that they may hold anything but a line end, which is written \n (and \ is \\):
 //   column <type> <digits of a second's fraction> <text|hex> <name>
 //   key <name>
+//   end <name>                of a table with system versioning (MariaDB): the column that says until when a row was
+//                             the current one
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +30,7 @@ struct StructureColumn {
 struct TableStructure {
     std::vector<StructureColumn> columns;
     std::vector<std::string> key;
+    std::string end_column;  ///< empty: no system versioning
 
     [[nodiscard]] const StructureColumn* find(std::string_view name) const;
     [[nodiscard]] std::string to_text() const;
@@ -34,8 +38,15 @@ struct TableStructure {
     static TableStructure parse(const std::string& text);
 };
 
+/// How rows of a table come from the log.
+struct StreamedLayout {
+    core::RowLayout layout;
+    /// Index of the structure's `end_column` in a row. If the snapshot does not select it, it is the last, not in data.
+    std::optional<std::uint32_t> end_column;
+};
+
 /// Completes `table` by what the structure says of its columns, and leaves columns out. Returns the layout of its rows:
 /// that of the snapshot if the structure is the table's own; else what the map and the names in common tell.
-core::RowLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure);
+StreamedLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure);
 
 }  // namespace pgrepl::mysql

@@ -1,10 +1,43 @@
 #include "source/mysql/transaction_batch.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
+#include <optional>
 
 namespace pgrepl::mysql {
 
 using core::ChangeKind;
+
+namespace {
+
+/// Of a system-versioned table: whether the row is the current one, not a past state of it.
+bool is_current(const core::Value& end) {
+    // The last moment of a TIMESTAMP, as of MariaDB 11.5, too; or the last number of a transaction.
+    return end.kind == core::ValueKind::kText
+               ? end.view().starts_with("2038-01-19T03:14:07.999999") ||
+                     end.view().starts_with("2106-02-07T06:28:15.999999")
+               : end.kind == core::ValueKind::kUint64 && end.payload.uint64 == UINT64_MAX;
+}
+
+/// What the change is to those who see current rows only. Past states come as inserts of their own, and a delete is an
+/// update of the row's end. Of an update to a current row the second row may be new: then it begins one row later.
+std::optional<core::Change> current_change(core::Change change, const core::RowBatch& rows, std::uint32_t end_column) {
+    bool const before = is_current(rows.row(change.row)[end_column]);
+    if (change.kind != ChangeKind::kUpdate) {
+        return before ? std::optional(change) : std::nullopt;
+    }
+    bool const after = is_current(rows.row(change.row + 1)[end_column]);
+    if (before && !after) {
+        change.kind = ChangeKind::kDelete;
+    } else if (!before && after) {
+        change.kind = ChangeKind::kInsert;
+        ++change.row;
+    }
+    return before || after ? std::optional(change) : std::nullopt;
+}
+
+}  // namespace
 
 void TransactionBatch::open(core::ChangeBatch& batch) {
     if (batch_ != nullptr) {
@@ -38,10 +71,17 @@ void TransactionBatch::add_rows(StreamedTable& table, const RowsEvent& event) {
     table.decoder.open(event);
     for (auto row = static_cast<std::uint32_t>(rows.row_count()); table.decoder.next(rows);
          row = static_cast<std::uint32_t>(rows.row_count())) {
+        std::optional<core::Change> change = core::Change{table.index, event.kind, row};
+        if (table.end_column) {
+            change = current_change(*change, rows, *table.end_column);
+        }
+        if (!change) {
+            continue;
+        }
         if (table.decoder.invalid_value()) {
             batch_->unreadable.push_back({batch_->changes.size(), *table.decoder.invalid_value()});
         }
-        batch_->changes.push_back({table.index, event.kind, row});
+        batch_->changes.push_back(*change);
     }
     bytes_ += rows.size_bytes() - bytes_before;
     open_changes_ = batch_->changes.size() - batch_->complete_changes;

@@ -86,15 +86,6 @@ class WordReader {
         } while (depth > 0 && word().kind != SqlWord::Kind::kEnd);
     }
 
-    /// All words that are left, with a space between them.
-    std::string rest() {
-        std::string rest;
-        for (; !at_end(); skip()) {
-            rest += (rest.empty() ? "" : " ") + word().text;
-        }
-        return rest;
-    }
-
   private:
     bool advance_if(bool found) {
         at_ += found ? 1 : 0;

@@ -110,7 +110,7 @@ void read_column_metadata(ByteReader& metadata, MappedColumn& column) {
 
 }  // namespace
 
-TableMap parse_table_map(const Event& event) {
+TableMap parse_table_map(const Event& event, bool from_mariadb) {
     ByteReader reader = event.reader();
     TableMap map;
     map.table_id = reader.u48();
@@ -134,6 +134,7 @@ TableMap parse_table_map(const Event& event) {
     for (std::size_t i = 0; i < column_count; ++i) {
         map.columns[i].nullable = bit_is_set(nullable, i);
     }
+    map.from_mariadb = from_mariadb;
     parse_table_map_metadata(reader, map);
     return map;
 }

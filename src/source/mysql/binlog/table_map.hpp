@@ -80,9 +80,11 @@ struct TableMap {
     std::vector<MappedColumn> columns;
     std::vector<MappedKeyPart> primary_key;  ///< binlog_row_metadata = FULL
     bool has_names = false;
+    bool from_mariadb = false;
 };
 
-TableMap parse_table_map(const Event& event);
+/// The servers do not agree on what has a charset: `from_mariadb` is FormatDescription::maria_db.
+TableMap parse_table_map(const Event& event, bool from_mariadb);
 
 /// The optional part: fills what it tells. For parse_table_map.
 void parse_table_map_metadata(ByteReader& reader, TableMap& map);

@@ -23,8 +23,10 @@ enum Field : std::uint8_t {
     kVectorDimensionality = 13,
 };
 
+/// YEAR too: it is declared like a number, though it has no sign.
 bool is_numeric(ColumnType type) {
     switch (type) {
+        case ColumnType::kYear:
         case ColumnType::kTiny:
         case ColumnType::kShort:
         case ColumnType::kInt24:
@@ -55,6 +57,9 @@ bool is_character(ColumnType type) {
             return false;
     }
 }
+
+/// MariaDB gives GEOMETRY a charset, too.
+bool is_character_of_mariadb(ColumnType type) { return is_character(type) || type == ColumnType::kGeometry; }
 
 bool is_enum_or_set(ColumnType type) { return type == ColumnType::kEnum || type == ColumnType::kSet; }
 
@@ -158,13 +163,14 @@ void read_numbers(ByteReader& value, Columns& columns, ColumnType type, Set&& se
 }
 
 void read_field(std::uint8_t type, ByteReader& value, TableMap& map) {
+    TypeTest const has_charset = map.from_mariadb ? is_character_of_mariadb : is_character;
     switch (type) {
         case kSignedness:
             return read_signedness(value, map.columns);
         case kDefaultCharset:
-            return read_default_charset(value, map.columns, is_character);
+            return read_default_charset(value, map.columns, has_charset);
         case kColumnCharset:
-            return read_column_charsets(value, map.columns, is_character);
+            return read_column_charsets(value, map.columns, has_charset);
         case kColumnName:
             return read_names(value, map);
         case kSetLabels:

@@ -1,10 +1,12 @@
 // replicator_verify, replicator_repair, replicator_cancel_job. They ask for the work; a job worker does it.
 
-#include "catalog/jobs.hpp"
+#include <algorithm>
+
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
+#include "catalog/jobs.hpp"
 #include "pg/shared_state.hpp"
 
 namespace pgrepl::api {
@@ -20,7 +22,7 @@ void require_complete(const catalog::SourceTable& table) {
     }
 }
 
-/// The tables named, or all that can be compared.
+/// The tables named, each once, or all that can be compared.
 std::vector<std::int32_t> tables_to_compare(const catalog::SourceConfig& config,
                                             const std::optional<std::vector<std::string>>& names) {
     std::vector<std::int32_t> ids;
@@ -28,7 +30,9 @@ std::vector<std::int32_t> tables_to_compare(const catalog::SourceConfig& config,
         for (const std::string& name : *names) {
             catalog::SourceTable const table = require_replicated(config, name);
             require_complete(table);
-            ids.push_back(table.id);
+            if (std::find(ids.begin(), ids.end(), table.id) == ids.end()) {
+                ids.push_back(table.id);
+            }
         }
     } else {
         for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {

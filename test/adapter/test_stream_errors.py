@@ -1,0 +1,159 @@
+"""Change streams that cannot go on say why, and what to do."""
+import itertools
+
+import pytest
+
+from private_cluster import wait_until
+from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
+from conftest import Adapter
+from test_streams import KIND, inserts
+
+numbers = itertools.count()
+
+
+@pytest.fixture
+def table(server):
+    name = f"e{next(numbers)}"
+    server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
+    return name
+
+
+def expect(error, kind, *words):
+    assert error["error"] == KIND[kind], error
+    text = " ".join(error[part] for part in ("text", "detail", "hint"))
+    for word in words:
+        assert word in text, error
+
+
+def test_a_purged_log_is_a_lost_position(server, adapter, table):
+    stream = adapter.stream(table)
+    start = stream.start
+    stream.close()
+    # A server keeps the files that are being read, and notices with its next heartbeat that nobody does any more.
+    wait_until(lambda: server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") == "0",
+               20, lambda: "the end of the streams")
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'); FLUSH BINARY LOGS; INSERT INTO {table} VALUES (2, 'x'); FLUSH BINARY LOGS", "d")
+
+    def purged():
+        server.run("PURGE BINARY LOGS TO '" + server.query("SHOW BINARY LOGS")[-1][0] + "'")
+        return len(server.query("SHOW BINARY LOGS")) == 1
+    wait_until(purged, 20, lambda: "the purge")  # MariaDB keeps a file until a checkpoint says that it is not needed
+    expect(adapter.stream(table, position=start).error(), "position lost", "Copy the source anew")
+
+
+def test_another_history_is_noticed(server, adapter, table, is_mariadb):
+    stream = adapter.stream(table)
+    words = stream.start.split(" ")
+    if is_mariadb:
+        for gtid in ("0-1-99999999", "77-1-1"):
+            expect(adapter.stream(table, position=f"{words[0]} {words[1]} gtid={gtid}").error(), "diverged", gtid)
+    else:
+        for gtid in (words[2] + ":99999999", words[2] + ",11111111-2222-3333-4444-555555555555:1-5"):
+            expect(adapter.stream(table, position=f"{words[0]} {words[1]} {gtid}").error(), "diverged")
+    other = "mysql server=x gtid=11111111-2222-3333-4444-555555555555:1" if is_mariadb else "mariadb server=x gtid=0-1-1"
+    expect(adapter.stream(table, position=other).error(), "diverged")
+
+
+def test_xa_is_refused_where_it_touches_our_tables(server, adapter, table):
+    server.run("CREATE TABLE IF NOT EXISTS other_e (a int)", "d")
+    stream = adapter.stream(table)
+    server.run("XA START 'o'; INSERT INTO other_e VALUES (1); XA END 'o'; XA PREPARE 'o'; XA COMMIT 'o'; "
+               f"XA START 'p'; INSERT INTO {table} VALUES (1, 'x'); XA END 'p'; XA COMMIT 'p' ONE PHASE; "
+               f"XA START 'q'; INSERT INTO {table} VALUES (9, 'x'); XA END 'q'; XA ROLLBACK 'q'", "d")
+    assert stream.changes() == inserts(table, 1)
+    server.run(f"XA START 'r'; INSERT INTO {table} VALUES (2, 'x'); XA END 'r'; XA PREPARE 'r'", "d")
+    expect(stream.error(), "unsupported", "distributed transaction X'72',X'',1", "ONE PHASE")
+    late = adapter.stream(table)
+    server.run("XA COMMIT 'r'", "d")
+    expect(late.error(), "unsupported", "distributed transaction", "X")
+
+
+def test_a_statement_instead_of_rows_is_refused(server, adapter, table):
+    server.run("CREATE TABLE IF NOT EXISTS other_f (a int)", "d")
+    stream = adapter.stream(table)
+    server.run("SET SESSION binlog_format = STATEMENT; INSERT INTO other_f VALUES (1)", "d")
+    stream.read_all()
+    server.run(f"SET SESSION binlog_format = STATEMENT; INSERT INTO {table} VALUES (1, 'x')", "d")
+    expect(stream.error(), "unsupported", "binlog_format = ROW", "INSERT INTO")
+
+
+@pytest.mark.parametrize("setting, value", [("binlog_row_image", "MINIMAL"), ("binlog_row_metadata", "MINIMAL"),
+                                            ("binlog_row_value_options", "PARTIAL_JSON")])
+def test_incomplete_rows_are_refused(server, adapter, table, is_mariadb, setting, value):
+    if setting == "binlog_row_value_options" and is_mariadb:
+        pytest.skip("MariaDB has no partial JSON")
+    column = "json" if setting == "binlog_row_value_options" else "text"
+    server.run(f"""ALTER TABLE {table} ADD COLUMN c {column}; INSERT INTO {table} VALUES (1, 'x', '{{"a": "{'x' * 1000}", "b": 1}}')""", "d")
+    stream = adapter.stream(table)
+    update = "c = JSON_SET(c, '$.b', 2)" if column == "json" else "c = 'y'"
+    before = server.value(f"SELECT @@GLOBAL.{setting}")
+    server.run(f"SET GLOBAL {setting} = '{value}'")
+    try:
+        server.run(f"SET SESSION {setting} = '{value}'; UPDATE {table} SET {update}" if setting != "binlog_row_metadata"
+                   else f"UPDATE {table} SET {update}", "d")
+    finally:
+        server.run(f"SET GLOBAL {setting} = '{before}'")
+    expect(stream.error(), "unsupported", setting)
+
+
+def test_a_second_reader_with_the_same_id_is_named(server, adapter, table):
+    stream = adapter.stream(table, reader_id=4711)
+    assert stream.read()["end"] in (True, False)
+    assert stream.ask(f"reopen {stream.start}") == "opened"
+    error = stream.error()
+    assert error["retryable"], error
+    expect(error, "busy" if error["error"] == KIND["busy"] else "unreachable", "server_id")
+
+
+def test_an_account_without_the_privilege(server, adapter, table):
+    server.run("DROP USER IF EXISTS poor@'127.0.0.1', poor@localhost")
+    server.create_user("poor", "pw", "SELECT ON *.*")
+    error = adapter.stream(table, url=server.url(user="poor", password="pw")).error()
+    assert error["error"] == 2, error
+    assert "REPLICATION SLAVE" in error["hint"]
+    check = {check["name"]: check for check in adapter.call("check", url=server.url(user="poor", password="pw"))}["replication_slave"]
+    assert not check["ok"]
+    server.run(check["hint"].removeprefix("Run at the source: "))
+    assert {check["name"]: check for check in adapter.call("check", url=server.url(user="poor", password="pw"))}["replication_slave"]["ok"]
+
+
+def test_a_privilege_by_role_is_seen(server, adapter, is_mariadb):
+    if is_mariadb:
+        pytest.skip("MariaDB shows the privileges of roles")
+    server.run("DROP USER IF EXISTS rolled@'127.0.0.1', rolled@localhost; DROP ROLE IF EXISTS reader; CREATE ROLE reader; "
+               "GRANT REPLICATION SLAVE ON *.* TO reader")
+    server.create_user("rolled", "pw", "SELECT ON *.*")
+    server.run("GRANT reader TO rolled@'127.0.0.1', rolled@localhost; SET DEFAULT ROLE ALL TO rolled@'127.0.0.1', rolled@localhost")
+    check = {check["name"]: check for check in adapter.call("check", url=server.url(user="rolled", password="pw"))}["replication_slave"]
+    assert check["ok"], check
+
+
+@pytest.fixture(params=[MariaDbServer, MySqlServer], ids=["mariadb", "mysql"])
+def bare(request):
+    """A server as it is installed, without what a stream needs."""
+    class Bare(request.param):
+        def defaults(self):
+            return {} if self.flavour == "MariaDB" else {"gtid-mode": "OFF"}
+    try:
+        instance = Bare()
+    except UnavailableServer as reason:
+        pytest.skip(str(reason))
+    yield instance
+    instance.destroy()
+
+
+def test_a_server_as_it_is_installed_is_told_what_it_needs(bare):
+    adapter = Adapter(bare)
+    checks = {check["name"]: check for check in adapter.call("check")}
+    wanted = {"log_bin", "binlog_format", "binlog_row_metadata"} if bare.flavour == "MariaDB" else {"gtid_mode", "binlog_row_metadata"}
+    assert {name for name, check in checks.items() if not check["ok"] and check["severity"] == 0} == wanted
+    for name in wanted:
+        assert name in checks[name]["hint"], checks[name]
+    from conftest import Stream
+    stream = Stream(adapter.command(bare.url(), "stream", 5))
+    assert stream.ask("low")["error"] == KIND["unsupported"]
+
+
+def test_a_server_that_is_set_up_passes_every_check(adapter):
+    failed = [check for check in adapter.call("check") if not check["ok"] and check["severity"] == 0]
+    assert failed == []

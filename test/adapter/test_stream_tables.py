@@ -1,0 +1,162 @@
+"""Change streams and the tables' structure: every class of DDL, and values as the snapshot reads them."""
+import itertools
+
+import pytest
+
+from test_streams import n, inserts
+
+numbers = itertools.count()
+
+
+@pytest.fixture
+def table(server):
+    name = f"s{next(numbers)}"
+    server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
+    return name
+
+
+def test_tables_come_and_go(server, adapter, table):
+    stream = adapter.stream(table)
+    server.run(f"CREATE TABLE x1 (a int); CREATE TABLE x2 LIKE x1; RENAME TABLE x1 TO y1, x2 TO y2; DROP TABLE y1, y2; "
+               f"TRUNCATE TABLE {table}; DROP TABLE {table}; CREATE DATABASE e; CREATE TABLE e.t (a int); DROP DATABASE e", "d")
+    assert stream.schema() == [
+        ("created", "d.x1", ""), ("created", "d.x2", ""), ("renamed", "d.x1", "d.y1"), ("renamed", "d.x2", "d.y2"),
+        ("dropped", "d.y1", ""), ("dropped", "d.y2", ""), ("truncated", f"d.{table}", ""), ("dropped", f"d.{table}", ""),
+        ("created", "e.t", ""), ("database dropped", "e.", "")]
+
+
+def test_a_batch_ends_behind_a_schema_change(server, adapter, table):
+    stream = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'); ALTER TABLE {table} ADD COLUMN c int; INSERT INTO {table} VALUES (2, 'x', 3)", "d")
+    first, *others = [batch for batch in stream.read_all() if batch["transactions"]]
+    assert first["changes"] == inserts(table, 1) and first["complete"] == 1 and first["position"]
+    assert [change[:3] for change in first["schema"]] == [["altered", f"d.{table}", ""]]
+    assert first["schema"][0][3] == f"ALTER TABLE {table} ADD COLUMN c int"
+    assert others[0]["changes"] == [["insert", f"d.{table}", [n(2), "x", n(3)]]]
+
+
+def test_create_table_select_is_one_transaction(server, adapter, table):
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    stream = adapter.stream(table)
+    server.run(f"CREATE TABLE copy_{table} (PRIMARY KEY (a)) SELECT * FROM {table}; INSERT INTO {table} VALUES (2, 'x')", "d")
+    batches = [batch for batch in stream.read_all() if batch["transactions"]]
+    assert [change[:3] for change in batches[0]["schema"]] == [["created", f"d.copy_{table}", ""]]
+    assert [change for batch in batches for change in batch["changes"]] == inserts(table, 2)
+
+
+def test_what_changes_no_table_is_passed_over(server, adapter, table):
+    stream = adapter.stream(table)
+    server.run(f"CREATE INDEX i ON {table} (b); ALTER TABLE {table} ADD INDEX j (b, a), COMMENT = 'c'; ANALYZE TABLE {table}; "
+               f"CREATE VIEW v_{table} AS SELECT 1; CREATE TEMPORARY TABLE tmp (a int); INSERT INTO tmp VALUES (1); DROP TABLE tmp; "
+               f"CREATE TRIGGER g_{table} AFTER INSERT ON {table} FOR EACH ROW SET @x = 1; DROP VIEW v_{table}; "
+               f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    batches = stream.read_all()
+    assert [change for batch in batches for change in batch["schema"]] == []
+    assert [change for batch in batches for change in batch["changes"]] == inserts(table, 1)
+
+
+def test_a_table_is_followed_by_its_name(server, adapter, table):
+    """As an online change of the structure swaps tables."""
+    stream = adapter.stream(table)
+    server.run(f"CREATE TABLE _new LIKE {table}; ALTER TABLE _new ADD COLUMN c int; INSERT INTO _new VALUES (1, 'x', 1); "
+               f"RENAME TABLE {table} TO _old, _new TO {table}; INSERT INTO {table} VALUES (2, 'x', 2); "
+               f"INSERT INTO _old VALUES (9, 'x'); DROP TABLE _old", "d")
+    assert stream.changes() == [["insert", f"d.{table}", [n(2), "x", n(2)]]]
+
+
+def test_databases_in_the_url_limit_what_is_told(server, adapter, table):
+    server.run("CREATE DATABASE IF NOT EXISTS f")
+    stream = adapter.stream(table, url=server.url("d"))
+    server.run(f"CREATE TABLE f.t (a int); RENAME TABLE f.t TO f.u; RENAME TABLE f.u TO d.u; DROP TABLE d.u; DROP DATABASE f", "d")
+    assert stream.schema() == [("renamed", "f.u", "d.u"), ("dropped", "d.u", "")]
+
+
+def test_old_events_are_read_with_the_old_structure(server, adapter, table, is_mariadb):
+    kind = "uuid" if is_mariadb else "varbinary(16)"
+    value = "123e4567-e89b-12d3-a456-426655440000"
+    literal = f"'{value}'" if is_mariadb else "x'" + value.replace("-", "") + "'"
+    server.run(f"ALTER TABLE {table} ADD COLUMN u {kind}", "d")
+    old = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x', {literal}); ALTER TABLE {table} CHANGE u v {kind}, ADD COLUMN w int; "
+               f"INSERT INTO {table} VALUES (2, 'x', {literal}, 5)", "d")
+    expected = value if is_mariadb else {"x": value.replace("-", "")}
+    assert old.changes()[0] == ["insert", f"d.{table}", [n(1), "x", expected]]
+    # With the structure of today: by name, and what the log alone tells of columns that are gone.
+    late = adapter.stream(table, position=old.start)
+    first, second = late.changes()
+    assert first[2][:2] == [n(1), "x"]
+    assert second == ["insert", f"d.{table}", [n(2), "x", expected, n(5)]]
+
+
+def test_of_a_versioned_table_the_current_rows_come(server, adapter, is_mariadb):
+    if not is_mariadb:
+        pytest.skip("MariaDB alone has system versioning")
+    server.run("DROP TABLE IF EXISTS v, w; CREATE TABLE v (a int PRIMARY KEY, b int) WITH SYSTEM VERSIONING; CREATE TABLE w (a int PRIMARY "
+               "KEY, b int, s timestamp(6) GENERATED ALWAYS AS ROW START, e timestamp(6) GENERATED ALWAYS AS ROW END, PERIOD FOR "
+               "SYSTEM_TIME (s, e)) WITH SYSTEM VERSIONING", "d")
+    stream = adapter.stream("v", "w")
+    for name in "vw":
+        server.run(f"INSERT INTO {name} (a, b) VALUES (1, 1), (2, 1); UPDATE {name} SET b = 2 WHERE a = 1; DELETE FROM {name} WHERE a = 2; "
+                   f"DELETE HISTORY FROM {name}", "d")
+    changes = stream.changes()
+    for name in "vw":
+        assert [(kind, rows[-1][:2]) for kind, table, *rows in changes if table == f"d.{name}"] == [
+            ("insert", [n(1), n(1)]), ("insert", [n(2), n(1)]), ("update", [n(1), n(2)]), ("delete", [n(2), n(1)])]
+    assert [change for change in changes if change[1:2] == ["d.w"]][2][3] == adapter.rows("d", "w")[0]
+
+
+def test_times_in_the_old_format_of_mariadb(server, adapter, is_mariadb):
+    if not is_mariadb:
+        pytest.skip("MySQL converts them")
+    columns = "a time, b time(2), c time(6), d datetime, e datetime(3), f datetime(6), g timestamp NULL, h timestamp(1) NULL, i timestamp(6) NULL"
+    server.run("SET GLOBAL mysql56_temporal_format = OFF")
+    try:
+        server.run(f"DROP TABLE IF EXISTS old; CREATE TABLE old (id int PRIMARY KEY, {columns})", "d")
+        stream = adapter.stream("old")
+        for key, (time, moment) in enumerate([("-838:59:59", "0000-00-00"), ("-00:00:01.234567", "2024-01-31 10:20:30.987654"),
+                                              ("12:34:56.5", "1999-12-31 23:59:59.999999")]):
+            server.run(f"SET sql_mode = ''; INSERT INTO old VALUES ({key}, " + ", ".join([f"'{time}'"] * 3 + [f"'{moment}'"] * 6) + ")", "d")
+    finally:
+        server.run("SET GLOBAL mysql56_temporal_format = ON")
+    changes = stream.changes()
+    assert [change[2] for change in changes] == sorted(adapter.rows("d", "old"), key=lambda row: row[0]["n"])
+
+
+COLUMNS = """
+    c1 tinyint, c2 tinyint unsigned, c3 smallint, c4 mediumint, c5 mediumint unsigned, c6 int unsigned, c7 bigint, c8 bigint unsigned,
+    c9 decimal(30,10), c10 float, c11 double, c12 bit(20), c13 year, c14 date, c15 datetime, c16 datetime(6), c17 timestamp(3) NULL,
+    c18 time, c19 time(6), c20 char(10) character set latin1, c21 varchar(300) character set ucs2, c22 text character set sjis,
+    c23 binary(6), c24 varbinary(40), c25 blob, c26 enum('a','b''c','ü') character set latin1, c27 set('x','y','zw'), c28 json,
+    c29 geometry, c30 int(5) unsigned zerofill, c31 boolean, c32 longtext, c33 tinyblob, c34 varchar(10) character set utf8mb4,
+    c35 int AS (c1 + 1) VIRTUAL, c36 int AS (c1 + 1) STORED, c37 set('','one','two'), c38 timestamp NULL, c39 decimal(5,0)"""
+
+ROWS = [
+    """-128, 255, -32768, -8388608, 16777215, 4294967295, -9223372036854775808, 18446744073709551615, 12345678901234567890.0123456789,
+    0.1, 1e300, b'10101010101010101010', 2024, '2024-01-31', '2024-01-31 10:20:30', '2024-01-31 10:20:30.123456',
+    '2024-01-31 10:20:30.5', '-838:59:59', '-00:00:00.5', 'é€', 'Ωж', _utf8mb4'日本', 'ab', 'abc', x'00ff00', 'ü', 'x,y',
+    '{"b": [1, 2.50, "x", null, true, {"n": 1e5}], "a": -7}', ST_GeomFromText('POINT(1 2)', 4326), 42, 2, REPEAT('long', 20000), '',
+    '😀', DEFAULT, DEFAULT, 'one', '2024-06-30 23:59:59', 99999""",
+    """127, 0, 32767, 8388607, 0, 0, 9223372036854775807, 0, -0.0000000001, -5, -1.5, 0, 1901, '0000-00-00', '0000-00-00 00:00:00',
+    '9999-12-31 23:59:59.999999', '1970-01-01 00:00:01', '838:59:59', '12:00:00.000001', '', '', '', '', '', '', '', '',
+    '"text"', ST_GeomFromText('LINESTRING(0 0,1 1)'), 0, -1, '', REPEAT('x', 255), 'a', DEFAULT, DEFAULT, '', '1999-12-31 00:00:00', -1""",
+    ", ".join(["NULL"] * 34 + ["DEFAULT", "DEFAULT"] + ["NULL"] * 3)]
+
+
+def test_the_stream_reads_every_type_as_the_snapshot_does(server, adapter, is_mariadb):
+    special = ", m1 uuid, m2 inet4, m3 inet6" if is_mariadb else ", m1 vector(3)"
+    values = ["'0189e4567-e89b-72d3-a456-42665544000'", "'192.0.2.1'", "'2001:db8::1'"]
+    values = ["'123e4567-e89b-12d3-a456-426655440000'", *values[1:]] if is_mariadb else ["TO_VECTOR('[1,2,3]')"]
+    server.run(f"DROP TABLE IF EXISTS wide; CREATE TABLE wide (id int PRIMARY KEY, {COLUMNS} {special}) CHARACTER SET utf8mb4", "d")
+    stream = adapter.stream("wide")
+    for key, row in enumerate(ROWS):
+        server.run(f"SET sql_mode = '', time_zone = '+00:00'; INSERT INTO wide VALUES ({key}, {row}, {', '.join(values)})", "d")
+    server.run("SET sql_mode = ''; UPDATE wide SET c34 = 'new'", "d")
+    changes = stream.changes()
+    updated = [change[3] for change in changes if change[0] == "update"]
+    snapshot = sorted(adapter.rows("d", "wide"), key=lambda row: int(row[0]["n"]))
+    assert len(updated) == 3
+    for ours, theirs in zip(updated, snapshot):
+        for column, (a, b) in enumerate(zip(ours, theirs)):
+            assert a == b, f"column {column}"
+        assert ours == theirs
+    assert [change[2] for change in changes if change[0] == "update"] == [change[2] for change in changes if change[0] == "insert"]
