@@ -14,6 +14,9 @@
 //                                                              stream_commands.hpp
 //   adapter_driver LIBRARY URL stream-time READER_ID POSITION DATABASE TABLE   reads all changes behind the position;
 //                                                              prints their number and seconds
+//   adapter_driver LIBRARY URL stream-interrupt READER_ID DATABASE TABLE MS   reads from now on, until interrupted
+//   after
+//                                                              MS milliseconds
 //   adapter_driver LIBRARY URL check                           prerequisites of a continuous source, a line of JSON
 //   each
 //
@@ -232,9 +235,10 @@ int run(int argc, char** argv) {
     config.password = parsed.password;
     auto const open = [&] { return factory()->open(config, interrupts); };
     std::jthread stopper;
-    if (command == "interrupt") {
-        stopper = std::jthread([&] {
-            std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(argument(6))));
+    if (command == "interrupt" || command == "stream-interrupt") {
+        int const after_ms = std::stoi(argument(command == "interrupt" ? 6 : 7));
+        stopper = std::jthread([&interrupts, after_ms] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(after_ms));
             interrupts.raised = true;
         });
     }
@@ -252,6 +256,16 @@ int run(int argc, char** argv) {
     } else if (command == "stream-time") {
         time_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), argument(5),
                     {argument(6), "", argument(7)});
+    } else if (command == "stream-interrupt") {
+        auto const stream = source->open_stream({.position = source->low_mark(),
+                                                 .reader_id = static_cast<std::uint32_t>(std::stoul(argument(4))),
+                                                 .tables = {}});
+        core::ChangeBatch batch;
+        std::puts("reading");
+        std::fflush(stdout);
+        for (;;) {
+            stream->read(batch, {.changes = 1, .bytes = 1, .wait_ms = 60'000});
+        }
     } else if (command == "check") {
         for (const core::Check& check : source->check_prerequisites(true)) {
             std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",
