@@ -3,6 +3,7 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -312,3 +313,18 @@ def test_a_stream_survives_what_it_does_not_follow(server, adapter, table):
     server.restart()
     server.query(f"SELECT * FROM m_{table}", "d")
     assert adapter.stream(table, f"m_{table}", position=stream.position).schema() == [("truncated", f"d.m_{table}", "")]
+
+
+@pytest.mark.parametrize("parameters", ["sslmode=disable", "sslmode=prefer"])
+def test_an_interrupt_ends_the_wait_for_changes(server, adapter, table, parameters):
+    process = subprocess.Popen(adapter.command(server.url(parameters=parameters), "stream-interrupt", 4712, "d", table, 2500),
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "reading\n"
+    os.kill(server.pid(), signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        out, _ = process.communicate(timeout=20)
+        assert time.monotonic() - began < 4
+    finally:
+        os.kill(server.pid(), signal.SIGCONT)
+    assert process.returncode == 3 and '"error": 17' in out
