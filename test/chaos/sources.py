@@ -80,7 +80,7 @@ class ServerSource:
                 "options": '{"copy_workers_per_source": %d, "apply_batch_rows": 1000}' % self.copy_workers}
 
 
-SERVERS = (ServerSource("maria", "MariaDB"), ServerSource("mysql", "MySQL"))
+SERVERS = (ServerSource("maria", "MariaDB"), ServerSource("sun", "MySQL"))
 FILES = (
     Source("wal", wal=True, rows=80_000, long_rows=230_000),
     Source("rollback", wal=False, rows=120_000),
