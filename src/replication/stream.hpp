@@ -84,8 +84,8 @@ class Stream {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     std::unique_ptr<core::ChangeStream> stream_;
-    BesideCopy beside_;
     core::StreamLimits limits_;
+    BesideCopy beside_;
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
     std::int64_t fingerprint_ = 0;             ///< of known_
