@@ -85,6 +85,15 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
     return tables;
 }
 
+std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
+    return pg::execute(
+               "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
+               "paused, target_created, beside_bound IS NULL, target_name, structure), 0)), 0) "
+               "FROM replicator.source_table WHERE source_id = $1",
+               {source_id})
+        .int64(0, 0);
+}
+
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts) {
     std::int64_t total = 0;
     std::vector<std::string> columns[5];
@@ -153,13 +162,15 @@ void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& defi
         {table_id, seen, definition, structure});
 }
 
-void save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
+bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
                           std::int64_t tagged_values) {
-    pg::execute(
-        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
-        "WHERE id = $1",
-        {table_id, bound, rows, bytes, tagged_values});
+    return pg::execute(
+               "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
+               "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = "
+               "clock_timestamp() "
+               "WHERE id = $1 AND beside_bound IS NOT NULL",
+               {table_id, bound, rows, bytes, tagged_values})
+               .processed() > 0;
 }
 
 void end_beside_copy(std::int32_t table_id, const std::string& state) {

@@ -221,7 +221,10 @@ bool BesideCopy::write(const std::string& state) {
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
     write_rows();
-    catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged);
+    if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {
+        stop();
+        return true;
+    }
     pg::add_progress(read);
     rows_.clear();
     set_aside_.clear();

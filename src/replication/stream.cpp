@@ -100,13 +100,23 @@ void Stream::step() {
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
-    reload_tables();
+    if (tables_are_others()) {
+        reload_tables();
+    }
     take_sync_requests();
+}
+
+bool Stream::tables_are_others() const {
+    pg::Transaction transaction;
+    std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
+    transaction.commit();
+    return fingerprint != fingerprint_;
 }
 
 void Stream::reload_tables() {
     {
         pg::Transaction transaction;
+        fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
         known_ = catalog::stream_tables(context_.source_id);
         transaction.commit();
     }

@@ -22,7 +22,7 @@ numbers = itertools.count()
 @pytest.fixture
 def table(server):
     """A table of its own for each test."""
-    name = f"t{next(numbers)}"
+    name = f"stream{next(numbers)}"
     server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
     return name
 
@@ -119,7 +119,7 @@ def test_tables_without_transactions_are_followed(server, adapter, table):
 
 
 def test_other_tables_only_move_the_position(server, adapter, table):
-    server.run("CREATE TABLE IF NOT EXISTS other (a int)", "d")
+    server.run("DROP TABLE IF EXISTS other; CREATE TABLE other (a int)", "d")
     stream = adapter.stream(table)
     server.run("INSERT INTO other VALUES (1)", "d")
     batches = stream.read_all()
