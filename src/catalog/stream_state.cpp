@@ -18,6 +18,19 @@ constexpr const char* kAddChanges = R"(
          AS c(id, inserted, updated, deleted, tagged)
     WHERE t.id = c.id)";
 
+// The index is looked for where it may be lacking only: this is asked for several times a second.
+constexpr const char* kStreamTables = R"(
+    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state, t.definition,
+           t.structure, t.beside_bound, t.beside_seen,
+           t.state = 'pending' AND EXISTS (
+               SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = t.target_schema AND c.relname = t.target_name AND i.indisunique AND i.indisvalid)
+    FROM replicator.source_table t
+    WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
+      AND t.state NOT IN ('excluded', 'unsupported', 'failed')
+    ORDER BY t.id)";
+
 }  // namespace
 
 std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
@@ -52,11 +65,7 @@ void save_position(std::int32_t source_id, const std::string& position, std::int
 }
 
 std::vector<StreamTable> stream_tables(std::int32_t source_id) {
-    pg::QueryResult const rows = pg::execute(
-        "SELECT id, database, schema, name, target_schema, target_name, target_created, state, definition, structure, "
-        "beside_bound, beside_seen FROM replicator.source_table WHERE source_id = $1 AND NOT paused "
-        "AND target_name IS NOT NULL AND state NOT IN ('excluded', 'unsupported', 'failed') ORDER BY id",
-        {source_id});
+    pg::QueryResult const rows = pg::execute(kStreamTables, {source_id});
     std::vector<StreamTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         StreamTable table;
@@ -70,9 +79,19 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.structure = rows.text(i, 9);
         table.beside_bound = rows.cell(i, 10);
         table.beside_seen = rows.boolean(i, 11);
+        table.has_key_index = rows.boolean(i, 12);
         tables.push_back(std::move(table));
     }
     return tables;
+}
+
+std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
+    return pg::execute(
+               "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
+               "paused, target_created, beside_bound IS NULL, target_name, structure), 0)), 0) "
+               "FROM replicator.source_table WHERE source_id = $1",
+               {source_id})
+        .int64(0, 0);
 }
 
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts) {
@@ -143,13 +162,15 @@ void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& defi
         {table_id, seen, definition, structure});
 }
 
-void save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
+bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
                           std::int64_t tagged_values) {
-    pg::execute(
-        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
-        "WHERE id = $1",
-        {table_id, bound, rows, bytes, tagged_values});
+    return pg::execute(
+               "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
+               "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = "
+               "clock_timestamp() "
+               "WHERE id = $1 AND beside_bound IS NOT NULL",
+               {table_id, bound, rows, bytes, tagged_values})
+               .processed() > 0;
 }
 
 void end_beside_copy(std::int32_t table_id, const std::string& state) {

@@ -22,7 +22,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 4;
+constexpr std::uint32_t kAdapterAbiVersion = 5;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -46,6 +46,8 @@ struct SourceConfig {
     std::string password;  ///< empty if there is none
     std::map<std::string, std::string> options;
     int connect_timeout_ms = 10'000;  ///< also: how long a lock of others is waited for
+    int keepalive_idle_s = 60;        ///< of silence on a connection, before TCP asks whether the peer is there
+    int keepalive_interval_s = 10;    ///< between two such questions
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;

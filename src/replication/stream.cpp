@@ -23,15 +23,23 @@ constexpr int kWaitMs = 500;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
 
+core::StreamLimits batch_limits(const catalog::SourceOptions& options) {
+    const pg::Settings& settings = pg::settings();
+    core::StreamLimits limits;
+    limits.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
+    limits.bytes = static_cast<std::size_t>(options.apply_batch_kb.value_or(settings.apply_batch_kb)) * 1024;
+    return limits;
+}
+
 }  // namespace
 
 Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
                core::Interrupts& interrupts)
-    : context_(context), config_(config), source_(source), beside_(context, config.name, source, interrupts) {
-    const pg::Settings& settings = pg::settings();
-    const catalog::SourceOptions& options = config.parsed_options;
-    limits_.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
-    limits_.bytes = static_cast<std::size_t>(options.apply_batch_kb.value_or(settings.apply_batch_kb)) * 1024;
+    : context_(context),
+      config_(config),
+      source_(source),
+      limits_(batch_limits(config.parsed_options)),
+      beside_(context, config.name, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
@@ -92,13 +100,23 @@ void Stream::step() {
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
-    reload_tables();
+    if (tables_are_others()) {
+        reload_tables();
+    }
     take_sync_requests();
+}
+
+bool Stream::tables_are_others() const {
+    pg::Transaction transaction;
+    std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
+    transaction.commit();
+    return fingerprint != fingerprint_;
 }
 
 void Stream::reload_tables() {
     {
         pg::Transaction transaction;
+        fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
         known_ = catalog::stream_tables(context_.source_id);
         transaction.commit();
     }

@@ -58,6 +58,7 @@ class Stream {
     using Clock = std::chrono::steady_clock;
 
     void look_around();
+    [[nodiscard]] bool tables_are_others() const;
     void reload_tables();
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
@@ -83,10 +84,11 @@ class Stream {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     std::unique_ptr<core::ChangeStream> stream_;
-    BesideCopy beside_;
     core::StreamLimits limits_;
+    BesideCopy beside_;
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
+    std::int64_t fingerprint_ = 0;             ///< of known_
     std::map<core::TableName, std::unique_ptr<Table>> followed_;
     std::vector<Table*> table_of_batch_;  ///< by index into batch_.tables; null: not followed
     std::set<Table*> written_;            ///< in the transaction under way

@@ -24,6 +24,8 @@ class MysqlSource final : public core::Source {
           password_(config.password),
           connect_timeout_ms_(config.connect_timeout_ms),
           interrupts_(interrupts) {
+        options_.keepalive_idle_s = config.keepalive_idle_s;
+        options_.keepalive_interval_s = config.keepalive_interval_s;
         ask([&](Connection& server) {
             look_at(server);
         });  // finds out at once what is wrong with the URL, the server or the account
