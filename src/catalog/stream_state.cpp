@@ -56,6 +56,18 @@ void forget_position(std::int32_t source_id) {
         {source_id});
 }
 
+void begin_anew(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL "
+        "WHERE source_id = $1 AND state = 'failed'",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "
+        "WHERE source_id = $1",
+        {source_id});
+    forget_position(source_id);
+}
+
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us) {
     pg::execute(
         "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "

@@ -23,6 +23,9 @@ std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 /// The stream begins anew: with a copy.
 void forget_position(std::int32_t source_id);
 
+/// The same from outside of its worker, which is replaced: whatever was under way is void.
+void begin_anew(std::int32_t source_id);
+
 /// The target holds everything up to `position`. `source_time_us`: since 1970 UTC; 0: as it was.
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us);
 
