@@ -6,7 +6,7 @@
 #   make demo       set up, build, install, and watch a SQLite database being copied
 #   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
 #   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
-#   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
+#   make bench      speed against peers and floors                  (BENCH=sqlite: one of them)
 #   make fuzz       the binlog decoder under libFuzzer              (FUZZ_SECONDS=600)
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
@@ -121,7 +121,7 @@ demo: build-and-install
 	/usr/bin/python3 demo/demo.py
 chaos: build-and-install
 	/usr/bin/python3 test/chaos/chaos.py
-bench: build-and-install
+bench: build-and-install $(BUILD)/mysql_binlog_decode
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)
 
