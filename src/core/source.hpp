@@ -22,7 +22,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 4;
+constexpr std::uint32_t kAdapterAbiVersion = 5;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -49,6 +49,8 @@ struct SourceConfig {
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;
+    /// Columns that make up the key of a table that has none of its own, by `database.table` or `table`.
+    std::map<std::string, std::vector<std::string>> keys;
 };
 
 struct SourceInfo {

@@ -12,6 +12,7 @@ namespace {
 /// Errors of a statement on a target that the table's own definition or rows cause.
 bool concerns_table(int sqlstate) {
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+        case MAKE_SQLSTATE('2', '1', '0', '0', '0'):  // cardinality violation: two rows with one id
         case MAKE_SQLSTATE('2', '2', '0', '0', '0'):  // data exception
         case MAKE_SQLSTATE('2', '3', '0', '0', '0'):  // integrity constraint violation
         case MAKE_SQLSTATE('0', 'A', '0', '0', '0'):  // feature not supported

@@ -132,6 +132,7 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
     source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();
     source.scratch_directory = scratch;
+    source.keys = config.keys;
     return adapter.open(source, interrupts);
 }
 

@@ -27,7 +27,7 @@ constexpr int kWaitForMarkMs = 10;
 
 Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
                core::Interrupts& interrupts)
-    : context_(context), config_(config), source_(source), beside_(context, config.name, source, interrupts) {
+    : context_(context), config_(config), source_(source), beside_(context, config, source, interrupts) {
     const pg::Settings& settings = pg::settings();
     const catalog::SourceOptions& options = config.parsed_options;
     limits_.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
