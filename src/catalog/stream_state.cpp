@@ -176,13 +176,12 @@ void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& defi
 
 bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
                           std::int64_t tagged_values) {
-    return pg::execute(
-               "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-               "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = "
-               "clock_timestamp() "
-               "WHERE id = $1 AND beside_bound IS NOT NULL",
-               {table_id, bound, rows, bytes, tagged_values})
-               .processed() > 0;
+    pg::QueryResult const saved = pg::execute(
+        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
+        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
+        "WHERE id = $1 AND beside_bound IS NOT NULL",
+        {table_id, bound, rows, bytes, tagged_values});
+    return saved.processed() > 0;
 }
 
 void end_beside_copy(std::int32_t table_id, const std::string& state) {

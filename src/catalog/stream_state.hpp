@@ -85,7 +85,7 @@ void release_keys(std::int32_t table_id, const std::vector<std::string>& keys);
 // ---- copies beside the stream ----
 
 void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure);
-/// False if the copy was asked for anew meanwhile: this one is void.
+/// False, and nothing is saved, if the copy was asked for anew meanwhile.
 [[nodiscard]] bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows,
                                         std::int64_t bytes, std::int64_t tagged_values);
 void end_beside_copy(std::int32_t table_id, const std::string& state);

@@ -41,7 +41,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       config_(config),
       source_(source),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config.name, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
+      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
