@@ -104,7 +104,8 @@ struct LogMeaning {
 };
 
 constexpr const char* kPurgedHint =
-    "Copy the source anew: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, and no PURGE BINARY LOGS "
+    "Copy the source anew: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, "
+    "and no PURGE BINARY LOGS "
     "that "
     "is ahead of us.";
 constexpr const char* kDivergedHint =
