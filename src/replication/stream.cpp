@@ -102,10 +102,11 @@ void Stream::step() {
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
+    // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
+    take_sync_requests();
     if (tables_are_others()) {
         reload_tables();
     }
-    take_sync_requests();
     if (Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
         require_history(source_.high_mark());
     }
@@ -323,7 +324,8 @@ void Stream::note_what_is_reached() {
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
     }
-    if (next_to_copy() == nullptr) {
+    // A statement in this very transaction may have asked for copies that known_ does not have yet.
+    if (!tables_changed_ && next_to_copy() == nullptr) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
     }
