@@ -37,7 +37,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 /// All tables. Of a source that follows a log the position is forgotten, so this is the way past what cannot be
 /// followed.
 void resync_source(const catalog::SourceConfig& config) {
-    catalog::lock_state(config.id);
+    take_state(config.id);
     if (config.is_continuous()) {
         catalog::begin_anew(config.id);
         interrupt_side_workers(config);
@@ -59,7 +59,7 @@ Datum resync(FunctionCallInfo fcinfo) {
         PG_RETURN_VOID();
     }
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
-        catalog::lock_state(config.id);
+        take_state(config.id);
         catalog::set_table_state(require_replicated(config, name).id, "pending", "");
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
@@ -76,7 +76,7 @@ Datum pause_table(FunctionCallInfo fcinfo) {
 Datum resume_table(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resume_table",
                     [](const catalog::SourceConfig& config, const std::string& name) {
-                        catalog::lock_state(config.id);
+                        take_state(config.id);
                         catalog::SourceTable const table = require_replicated(config, name);
                         catalog::set_table_paused(table.id, false);
                         if (config.is_continuous()) {
@@ -97,7 +97,7 @@ void change_list(std::vector<std::string>& patterns, const std::string& name, bo
 /// Writes the changed filters, and registers what they select.
 void save_filters(const catalog::SourceConfig& config) {
     catalog::update_source(config);
-    catalog::lock_state(config.id);
+    take_state(config.id);
     discover_and_register(config);
     catalog::request_sync(config.id);
 }

@@ -107,7 +107,8 @@ void Stream::look_around() {
     if (tables_are_others()) {
         reload_tables();
     }
-    if (Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
+    // Asked is only a server that has just given a sign of life: one that is stuck would keep us waiting.
+    if (end_seen_at_ != 0 && Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
         require_history(source_.high_mark());
     }
 }
