@@ -14,8 +14,8 @@ int main(int argc, char** argv) {
         return 2;
     }
     MYSQL* const connection = mysql_init(nullptr);
-    if (mysql_real_connect(connection, argv[1], argv[3], argv[4], argv[5],
-                           static_cast<unsigned>(std::atoi(argv[2])), nullptr, 0) == nullptr) {
+    if (mysql_real_connect(connection, argv[1], argv[3], argv[4], argv[5], static_cast<unsigned>(std::atoi(argv[2])),
+                           nullptr, 0) == nullptr) {
         std::fprintf(stderr, "%s\n", mysql_error(connection));
         return 1;
     }
