@@ -19,6 +19,11 @@ constexpr std::size_t kKeptIdBytes = 64 * 1024;
 
 }  // namespace
 
+void EncodedRows::sort_by_id() {
+    std::sort(rows_.begin(), rows_.end(),
+              [&](const Offsets& a, const Offsets& b) { return text_at(a.id) < text_at(b.id); });
+}
+
 RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) {
     if (layout.key_columns.empty()) {
         throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "the table has no key");

@@ -196,6 +196,7 @@ class SourceWorker {
     Outcome stream() {
         // What a crash takes back, the position among it, is read from the source again: commits need not wait.
         set_commits_wait(false);
+        keep_freed_memory();
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = open(interrupts);
         replication::Stream stream(context_, config_, *source, interrupts);

@@ -47,7 +47,8 @@ def bench_copy():
         with open(load, "w") as f:
             f.write(f"LOAD DATABASE FROM mysql://peer:{PEER_PASSWORD}@127.0.0.1:{server.port}/bench "
                     f"INTO pgsql://postgres@127.0.0.1:{cluster.port}/peer "
-                    "WITH include drop, create tables, create indexes, reset sequences;\n")
+                    # Its default of 100,000 rows ahead of the writers exhausts its heap now and then.
+                    "WITH include drop, create tables, create indexes, reset sequences, prefetch rows = 10000;\n")
         memory = []
 
         def pgloader():
