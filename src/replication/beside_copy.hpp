@@ -32,7 +32,8 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `source` outlives it. A window holds the stream's commits up for as long as it takes to write it: at most `window`.
+    /// `source` outlives it. A window holds the stream's commits up for as long as it takes to write it: at most
+    /// `window`.
     BesideCopy(const CopyContext& context, std::string source_name, core::Source& source, core::Interrupts& interrupts,
                const core::BatchLimits& window)
         : context_(context),
