@@ -7,7 +7,7 @@
 #                   (SOURCE=mariadb: a MariaDB server being followed)
 #   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
 #   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
-#   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
+#   make bench      speed against peers and floors                  (BENCH=sqlite: one of them)
 #   make fuzz       the binlog decoder under libFuzzer              (FUZZ_SECONDS=600)
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
@@ -122,7 +122,7 @@ demo: build-and-install
 	/usr/bin/python3 demo/$(if $(filter mariadb,$(SOURCE)),mariadb,demo).py
 chaos: build-and-install
 	/usr/bin/python3 test/chaos/chaos.py
-bench: build-and-install
+bench: build-and-install $(BUILD)/mysql_binlog_decode
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)
 

@@ -90,7 +90,8 @@ Datum alter(FunctionCallInfo fcinfo) {
         context.worker_pid = catalog::worker_pid(config.id);
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||
-                              arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases;
+                              arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases ||
+                              before.keys != config.keys;
         if (reselect) {
             discover_and_register(config);
         } else if (arguments.rules) {

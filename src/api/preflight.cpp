@@ -173,6 +173,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
     bool const selected = preflight.step("tables", [&] {
         ask_source([&] { tables = source->discover(); });
         planned = replication::select_tables(config, tables);
+        replication::check_key_rules(config, planned);
         replication::check_selection(config, tables, planned);
         return describe_tables(planned);
     });

@@ -71,6 +71,13 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
     check_mode(config);
 }
 
+void check_keys(const catalog::SourceConfig& config) {
+    if (config.kind == "sqlite" && !config.keys.empty()) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "rule \"keys\" does not go with SQLite sources",
+                           "Their tables have a key always: the declared one, else the rowid.", "Leave the rule out.");
+    }
+}
+
 void check_target_schema(const std::string& schema) {
     if (schema.empty()) {
         throw pg::SqlError(ERRCODE_INVALID_SCHEMA_NAME, "target_schema must not be empty",
@@ -134,6 +141,8 @@ void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
     take(arguments.options, config.options);
     check_target_schema(config.target_schema);
     replication::check_rules(config.rules, config.owner);
+    config.keys = catalog::parse_key_rules(config.rules);
+    check_keys(config);
     config.parsed_options = catalog::parse_source_options(config.options);
     replication::check_filters(config);
 }

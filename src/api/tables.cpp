@@ -10,17 +10,22 @@
 #include "api/source_arguments.hpp"
 #include "api/table_arguments.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
 
 namespace pgrepl::api {
 
 namespace {
 
+void record_call(ControlCall& call, const Arguments& values) {
+    record(call.arguments, "name", values.string(0));
+    record(call.arguments, "table", values.string(1));
+}
+
 template <typename Body>
 Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     Arguments const values(fcinfo);
     ControlCall call{action, values.string(0).value_or(""), {}};
-    record(call.arguments, "name", values.string(0));
-    record(call.arguments, "table", values.string(1));
+    record_call(call, values);
     run_control_call(call, [&](CallContext& context) {
         catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
@@ -29,7 +34,29 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     PG_RETURN_VOID();
 }
 
+/// All tables. Of a source that follows a log the position is forgotten, so this is the way past what cannot be followed.
+void resync_source(const catalog::SourceConfig& config) {
+    catalog::lock_state(config.id);
+    if (config.is_continuous()) {
+        catalog::begin_anew(config.id);
+        interrupt_side_workers(config);
+    }
+    catalog::clear_failure(config.id);
+    catalog::request_sync(config.id);
+}
+
 Datum resync(FunctionCallInfo fcinfo) {
+    Arguments const values(fcinfo);
+    if (!values.string(1)) {
+        ControlCall call{"replicator_resync", values.string(0).value_or(""), {}};
+        record_call(call, values);
+        run_control_call(call, [&](CallContext& context) {
+            catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+            context.worker_pid = catalog::worker_pid(config.id);
+            resync_source(config);
+        });
+        PG_RETURN_VOID();
+    }
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
         catalog::lock_state(config.id);
         catalog::set_table_state(require_replicated(config, name).id, "pending", "");

@@ -44,6 +44,7 @@ std::optional<SourceConfig> read(const pg::QueryResult& row) {
     config.paused = row.boolean(0, 16);
     config.password = row.cell(0, 17);
     config.parsed_options = parse_source_options(config.options);
+    config.keys = parse_key_rules(config.rules);
     return config;
 }
 
@@ -79,7 +80,8 @@ std::optional<SourceConfig> lock_source(std::int32_t id) {
 }
 
 bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
-    return a.url == b.url && a.password == b.password && a.target_schema == b.target_schema && a.owner == b.owner;
+    return a.url == b.url && a.password == b.password && a.target_schema == b.target_schema && a.owner == b.owner &&
+           a.keys == b.keys;
 }
 
 std::optional<SourceConfig> find_source(const std::string& name) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/key_rules.hpp"
 #include "catalog/source_options.hpp"
 #include "pg/error.hpp"
 
@@ -30,6 +31,7 @@ struct SourceConfig {
     bool has_secret = false;
     bool paused = false;
     SourceOptions parsed_options;
+    KeyRules keys;  ///< of the rules
     std::optional<std::string> password;
 
     /// Its changes are followed.
@@ -51,7 +53,7 @@ std::optional<SourceConfig> find_source(const std::string& name);
 std::optional<SourceConfig> lock_source(std::int32_t id);
 
 /// Whether a copy that began with `a` may go on under `b`: both read the same place, into the same schema, as the same
-/// owner.
+/// owner, and make the same ids.
 bool copies_alike(const SourceConfig& a, const SourceConfig& b);
 
 /// Names of the sources that a role may control, in order.

@@ -56,6 +56,18 @@ void forget_position(std::int32_t source_id) {
         {source_id});
 }
 
+void begin_anew(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL "
+        "WHERE source_id = $1 AND state = 'failed'",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "
+        "WHERE source_id = $1",
+        {source_id});
+    forget_position(source_id);
+}
+
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us) {
     pg::execute(
         "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "
@@ -164,13 +176,12 @@ void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& defi
 
 bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
                           std::int64_t tagged_values) {
-    return pg::execute(
-               "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-               "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = "
-               "clock_timestamp() "
-               "WHERE id = $1 AND beside_bound IS NOT NULL",
-               {table_id, bound, rows, bytes, tagged_values})
-               .processed() > 0;
+    pg::QueryResult const saved = pg::execute(
+        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
+        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
+        "WHERE id = $1 AND beside_bound IS NOT NULL",
+        {table_id, bound, rows, bytes, tagged_values});
+    return saved.processed() > 0;
 }
 
 void end_beside_copy(std::int32_t table_id, const std::string& state) {

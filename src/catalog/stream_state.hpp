@@ -23,6 +23,9 @@ std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 /// The stream begins anew: with a copy.
 void forget_position(std::int32_t source_id);
 
+/// The same from outside of its worker, which is replaced: whatever was under way is void.
+void begin_anew(std::int32_t source_id);
+
 /// The target holds everything up to `position`. `source_time_us`: since 1970 UTC; 0: as it was.
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us);
 
@@ -82,7 +85,7 @@ void release_keys(std::int32_t table_id, const std::vector<std::string>& keys);
 // ---- copies beside the stream ----
 
 void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure);
-/// False if the copy was asked for anew meanwhile: this one is void.
+/// False, and nothing is saved, if the copy was asked for anew meanwhile.
 [[nodiscard]] bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows,
                                         std::int64_t bytes, std::int64_t tagged_values);
 void end_beside_copy(std::int32_t table_id, const std::string& state);

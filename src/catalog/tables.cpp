@@ -18,8 +18,11 @@ constexpr const char* kSave = R"(
     SET kind = excluded.kind,
         target_schema = CASE WHEN t.target_created THEN t.target_schema ELSE excluded.target_schema END,
         target_name = CASE WHEN t.target_created THEN t.target_name ELSE excluded.target_name END,
-        state = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
-                     THEN t.state ELSE excluded.state END,
+        state = CASE WHEN excluded.state <> 'pending' OR t.state IN ('excluded', 'unsupported') THEN excluded.state
+                     WHEN (t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL)
+                          AND t.key_columns <> excluded.key_columns THEN 'pending'
+                     ELSE t.state END,
+        beside_bound = CASE WHEN t.key_columns <> excluded.key_columns THEN NULL ELSE t.beside_bound END,
         reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
                       THEN t.reason ELSE excluded.reason END,
         note = excluded.note, key_columns = excluded.key_columns, definition = excluded.definition,

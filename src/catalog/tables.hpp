@@ -34,7 +34,8 @@ std::vector<SourceTable> list_tables(std::int32_t source_id);
 
 /// Writes a new table, or what discovery says of a known one: kind, key, note, sizes, definition, and its state
 /// where that changes between replicated, excluded and unsupported. Run-time fields stay; so does the structure of a
-/// table that is being streamed, which follows the stream's position.
+/// table that is being streamed, which follows the stream's position. A table that is being streamed and has another
+/// key now is to be copied again.
 void save_discovered_table(std::int32_t source_id, const SourceTable& table);
 
 /// The table is no longer at the source; its target stays.

@@ -52,6 +52,8 @@ struct SourceConfig {
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;
+    /// Columns that make up the key of a table that has none of its own, by `database.table` or `table`.
+    std::map<std::string, std::vector<std::string>> keys;
 };
 
 struct SourceInfo {

@@ -12,6 +12,7 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
@@ -56,6 +57,7 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
         pg::Transaction transaction;
         catalog::lock_state(context_.source_id, context_.generation);
+        require_same_source();
         if (!prepare_target()) {
             bound_ = *table.beside_bound;
         }
@@ -70,6 +72,14 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     }
     pg::begin_phase("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0),
                     "copying " + table.name.qualified() + " beside the stream");
+}
+
+/// What a source that was opened under other rules calls the key would be copied, and be taken for the right one.
+void BesideCopy::require_same_source() const {
+    std::optional<catalog::SourceConfig> const now = catalog::find_source(context_.source_id);
+    if (!now || !catalog::copies_alike(config_, *now)) {
+        throw ConfigurationChanged{};
+    }
 }
 
 /// True if the copy begins at the first row; false if it goes on.
@@ -104,7 +114,7 @@ bool BesideCopy::prepare_target() {
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         if (!existing) {
-            target::create_target(target(), "Copy of " + table_->name.qualified() + " of source " + source_name_ +
+            target::create_target(target(), "Copy of " + table_->name.qualified() + " of source " + config_.name +
                                                 ", kept by pg_replicator");
             target::add_primary_key(target());
         } else {
@@ -220,11 +230,11 @@ bool BesideCopy::write(const std::string& state) {
     std::int64_t const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
-    write_rows();
     if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {
-        stop();
-        return true;
+        stop();  // it was asked for anew, and begins again
+        return false;
     }
+    write_rows();
     pg::add_progress(read);
     rows_.clear();
     set_aside_.clear();

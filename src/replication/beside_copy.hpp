@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "catalog/source_config.hpp"
 #include "catalog/stream_state.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
@@ -32,22 +33,18 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `source` outlives it. A window holds the stream's commits up for as long as it takes to write it: at most
-    /// `window`.
-    BesideCopy(const CopyContext& context, std::string source_name, core::Source& source, core::Interrupts& interrupts,
-               const core::BatchLimits& window)
-        : context_(context),
-          source_name_(std::move(source_name)),
-          source_(source),
-          interrupts_(interrupts),
-          window_limits_(window) {}
+    /// `config`, by which `source` was opened, `source` and `interrupts` outlive it. A window holds the stream's
+    /// commits up for as long as it takes to write it: at most `window`.
+    BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
+               core::Interrupts& interrupts, const core::BatchLimits& window)
+        : context_(context), config_(config), source_(source), interrupts_(interrupts), window_limits_(window) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
     [[nodiscard]] bool has_window() const noexcept { return has_window_; }
 
     /// Begins or resumes the copy of a table. An error of the table alone makes it fail. No transaction is open. The
-    /// table is to be followed from now on, with the structure that the catalog then has.
+    /// table is to be followed from now on, with the structure that the catalog then has. Throws ConfigurationChanged.
     void begin(const catalog::StreamTable& table);
 
     /// The table is no longer wanted, or begins anew.
@@ -74,6 +71,7 @@ class BesideCopy {
         pg::SqlError error;
     };
 
+    void require_same_source() const;
     bool prepare_target();
     void fail(const pg::SqlError& error);
     bool wait_for_low_mark(const core::Position& applied);
@@ -83,7 +81,7 @@ class BesideCopy {
     [[nodiscard]] target::TargetName target() const { return {table_->target_schema, table_->target_name}; }
 
     CopyContext context_;
-    std::string source_name_;
+    const catalog::SourceConfig& config_;
     core::Source& source_;
     core::Interrupts& interrupts_;
     core::BatchLimits window_limits_;

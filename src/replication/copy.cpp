@@ -258,10 +258,21 @@ void Copy::complete_table(const catalog::CopyTable& table) {
             throw;
         }
         pg::Transaction transaction;
-        catalog::fail_table(table.table_id, *table_error);
+        catalog::fail_table(table.table_id, explained(*table_error, table.name));
         transaction.commit();
     }
     pg::failure_point("after_primary_key");
+}
+
+/// Two rows with one id: the rule `keys` names columns that are not unique.
+pg::SqlError Copy::explained(const pg::SqlError& error, const core::TableName& table) const {
+    bool const by_rule = config_.keys.contains(table.table) || config_.keys.contains(table.qualified());
+    if (!by_rule || error.sqlstate() != ERRCODE_UNIQUE_VIOLATION) {
+        return error;
+    }
+    pg::SqlError::Fields fields = error.fields();
+    fields.hint = "The columns that the rule keys names are not unique: name more of them, or remove the rule.";
+    return pg::SqlError(std::move(fields));
 }
 
 void Copy::finish() {

@@ -12,6 +12,7 @@ namespace {
 /// Errors of a statement on a target that the table's own definition or rows cause.
 bool concerns_table(int sqlstate) {
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
+        case MAKE_SQLSTATE('2', '1', '0', '0', '0'):  // cardinality violation: two rows with one id
         case MAKE_SQLSTATE('2', '2', '0', '0', '0'):  // data exception
         case MAKE_SQLSTATE('2', '3', '0', '0', '0'):  // integrity constraint violation
         case MAKE_SQLSTATE('0', 'A', '0', '0', '0'):  // feature not supported
@@ -40,7 +41,8 @@ Verdict judge_current_exception() {
         pg::SqlError::Fields fields = pg::to_sql_error(error).fields();
         if (position_lost) {
             fields.hint +=
-                " To have it copied again: replicator_alter(name, options => '{\"on_position_lost\": \"resync\"}').";
+                " To have that done by itself: replicator_alter(name, options => '{\"on_position_lost\": "
+                "\"resync\"}').";
         }
         return {pg::SqlError(std::move(fields)), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
                 position_lost};

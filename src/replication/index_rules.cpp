@@ -103,9 +103,9 @@ std::vector<IndexRule> read_rules(const std::string& rules) {
             read_gin(value, result);
         } else if (name == "indexes") {
             read_indexes(value, result);
-        } else {
+        } else if (name != "keys") {  // catalog/key_rules.hpp
             throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "unknown rule \"" + name + "\"",
-                               "Known rules: gin, indexes.", kExample);
+                               "Known rules: gin, indexes, keys.", kExample);
         }
     }
     return result;

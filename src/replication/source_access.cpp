@@ -134,6 +134,7 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
     source.keepalive_idle_s = pg::settings().keepalive_idle_s;
     source.keepalive_interval_s = pg::settings().keepalive_interval_s;
     source.scratch_directory = scratch;
+    source.keys = config.keys;
     return adapter.open(source, interrupts);
 }
 

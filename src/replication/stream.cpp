@@ -19,6 +19,8 @@ namespace {
 constexpr std::chrono::milliseconds kLookAroundEvery{250};
 /// A position without changes of ours is worth a transaction of its own this often.
 constexpr std::chrono::seconds kCommitPositionEvery{10};
+/// A log that was reset is silent for those who read it.
+constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
@@ -39,7 +41,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       config_(config),
       source_(source),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config.name, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
+      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
@@ -104,6 +106,20 @@ void Stream::look_around() {
         reload_tables();
     }
     take_sync_requests();
+    if (Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
+        require_history(source_.high_mark());
+    }
+}
+
+/// What has been read must be in the source's log for good. Opening it again says what is wrong, if it is not.
+void Stream::require_history(const core::Position& mark) {
+    history_checked_at_ = Clock::now();
+    if (!source_.has_reached(mark, position_)) {
+        throw core::SourceError(core::SourceErrorKind::kUnreachable, 0,
+                                "the log of source \"" + config_.name + "\" lacks what has been read of it", true,
+                                "It holds " + mark.text + "; what has been read is " + position_.text + ".",
+                                "It was reset, or another server answers.");
+    }
 }
 
 bool Stream::tables_are_others() const {
@@ -173,6 +189,7 @@ void Stream::take_sync_requests() {
     }
     if (asked) {
         mark_ = source_.high_mark();
+        require_history(*mark_);
     }
 }
 

@@ -62,6 +62,7 @@ class Stream {
     void reload_tables();
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
+    void require_history(const core::Position& mark);
     void work_on_beside_copy();
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
@@ -101,6 +102,7 @@ class Stream {
     bool tables_changed_ = false;      ///< the catalog's tables are to be read again after the commit
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;
+    Clock::time_point history_checked_at_;
     bool streaming_ = false;              ///< else catching up
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
     pg::StreamReport report_;

@@ -187,6 +187,30 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
     return planned;
 }
 
+void check_key_rules(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    for (auto const& [name, columns] : config.keys) {
+        bool found = false;
+        for (const PlannedTable& table : planned) {
+            if (name != table.info.name.table && name != table.info.name.qualified()) {
+                continue;
+            }
+            found = true;
+            if (table.state == "unsupported") {
+                throw pg::SqlError(ERRCODE_INVALID_COLUMN_REFERENCE,
+                                   "rule \"keys\" does not go with table \"" + table.info.name.qualified() + "\"",
+                                   "It is not supported: " + table.reason + ".",
+                                   "Name columns of the table that are NOT NULL, and unique together.");
+            }
+        }
+        if (!found) {
+            throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                               "rule \"keys\" names a table that the source does not have: \"" + name + "\"",
+                               "It is the name of a table, or database.table.",
+                               "Correct the name; replicator_discover lists the tables.");
+        }
+    }
+}
+
 void check_selection(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered,
                      const std::vector<PlannedTable>& planned) {
     check_matches("include_databases", config.include_databases, discovered, true);

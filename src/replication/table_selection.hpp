@@ -27,6 +27,9 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
 void check_selection(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered,
                      const std::vector<PlannedTable>& planned);
 
+/// Throws SqlError if the rule `keys` names a table that the source does not have, or one that cannot have that key.
+void check_key_rules(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned);
+
 /// Checks what can be checked of the filters without the source: throws for contradictory ones.
 void check_filters(const catalog::SourceConfig& config);
 

@@ -22,6 +22,7 @@ class MysqlSource final : public core::Source {
     MysqlSource(const core::SourceConfig& config, core::Interrupts& interrupts)
         : options_(parse_options(config.url)),
           password_(config.password),
+          keys_(config.keys),
           connect_timeout_ms_(config.connect_timeout_ms),
           interrupts_(interrupts) {
         options_.keepalive_idle_s = config.keepalive_idle_s;
@@ -40,7 +41,7 @@ class MysqlSource final : public core::Source {
     std::vector<core::TableInfo> discover() override {
         return ask([&](Connection& server) {
             std::vector<core::TableInfo> tables;
-            for (TableShape& shape : read_shapes(server, charsets_, options_.databases)) {
+            for (TableShape& shape : read_shapes(server, charsets_, options_.databases, keys_)) {
                 tables.push_back(std::move(shape.info));
             }
             return tables;
@@ -48,7 +49,7 @@ class MysqlSource final : public core::Source {
     }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
-        return take_snapshot(take_connection(), options_.databases, request);
+        return take_snapshot(take_connection(), options_.databases, keys_, request);
     }
 
     core::Position low_mark() override {
@@ -61,7 +62,7 @@ class MysqlSource final : public core::Source {
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
         return ask([&](Connection& server) {
-            std::optional<TableShape> shape = read_shape(server, charsets_, name);
+            std::optional<TableShape> shape = read_shape(server, charsets_, name, keys_);
             return shape ? std::optional(std::move(shape->info)) : std::nullopt;
         });
     }
@@ -132,6 +133,7 @@ class MysqlSource final : public core::Source {
 
     ConnectOptions options_;
     std::string password_;
+    KeyRules keys_;
     int connect_timeout_ms_;
     core::Interrupts& interrupts_;
     core::SourceInfo info_;

@@ -97,7 +97,7 @@ class Reader {
         }
         std::string const sql =
             "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, COLLATION, SUB_PART, NULLABLE, INDEX_TYPE, " +
-            expression + " FROM information_schema.STATISTICS" + filter() + " AND NON_UNIQUE = 0 AND " + usable +
+            expression + ", NON_UNIQUE FROM information_schema.STATISTICS" + filter() + " AND " + usable +
             " = 'YES' ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX";
         for (const TextRow& row : connection_.query(sql, kDoing)) {
             TableRow* const table = find(row);
@@ -106,7 +106,10 @@ class Reader {
             }
             std::string const name = text_of(row, 2);
             if (table->indexes.empty() || table->indexes.back().name != name) {
-                table->indexes.push_back({.name = name, .ordered = text_of(row, 7) == "BTREE", .parts = {}});
+                table->indexes.push_back({.name = name,
+                                          .unique = text_of(row, 9) == "0",
+                                          .ordered = text_of(row, 7) == "BTREE",
+                                          .parts = {}});
             }
             table->indexes.back().parts.push_back({.column = text_of(row, 3),
                                                    .descending = text_of(row, 4) == "D",

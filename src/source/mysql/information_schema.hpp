@@ -33,6 +33,7 @@ struct IndexPart {
 
 struct IndexRow {
     std::string name;
+    bool unique = true;
     bool ordered = true;  ///< a b-tree; not a hash
     std::vector<IndexPart> parts;
 };
@@ -54,7 +55,7 @@ using TableKey = std::pair<std::string, std::string>;  ///< database, table
 using TableDescriptions = std::map<TableKey, TableRow>;
 
 /// The tables that meet both conditions, which begin with an operator; the second may be empty. One question for the
-/// tables, the columns, the unique keys, and MariaDB's json_valid() checks each, whatever the number of tables.
+/// tables, the columns, the indexes, and MariaDB's json_valid() checks each, whatever the number of tables.
 TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
                                     const std::string& table_condition);
 

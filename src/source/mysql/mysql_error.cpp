@@ -104,13 +104,14 @@ struct LogMeaning {
 };
 
 constexpr const char* kPurgedHint =
-    "Copy the source anew. Let the server keep its log longer: binlog_expire_logs_seconds, and no PURGE BINARY LOGS "
+    "Copy the source anew: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, and no PURGE BINARY LOGS "
     "that "
     "is ahead of us.";
 constexpr const char* kDivergedHint =
     "The server lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a restore, "
     "or "
-    "a reset of its log), or the URL names another server. Copy the source anew.";
+    "a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or copy the source "
+    "anew: replicator_resync(name).";
 
 constexpr const char* kSameServerId = "same server_uuid/server_id";
 

@@ -9,7 +9,8 @@ namespace pgrepl::mysql {
 namespace {
 
 std::string column_of(const TableShape& shape, const KeyPart& part) {
-    return quote_identifier(shape.columns[part.column].name);
+    std::string const name = quote_identifier(shape.columns[part.column].name);
+    return part.by_bytes ? "CAST(" + name + " AS BINARY)" : name;
 }
 
 enum class Side : std::uint8_t { kBehind, kUpTo };

@@ -89,8 +89,12 @@ class StateTaker {
 
 class MysqlSnapshot final : public core::Snapshot {
   public:
-    MysqlSnapshot(std::unique_ptr<Connection> connection, std::vector<std::string> databases, ReadSession::Reads reads)
-        : server_(connection->server()), databases_(std::move(databases)), session_(std::move(connection), reads) {}
+    MysqlSnapshot(std::unique_ptr<Connection> connection, std::vector<std::string> databases, KeyRules keys,
+                  ReadSession::Reads reads)
+        : server_(connection->server()),
+          databases_(std::move(databases)),
+          keys_(std::move(keys)),
+          session_(std::move(connection), reads) {}
 
     /// Of reads that the log mends: any reader can join them.
     void begin_beside_log(const core::Position& join) {
@@ -120,14 +124,14 @@ class MysqlSnapshot final : public core::Snapshot {
 
     std::vector<core::TableInfo> discover() override {
         std::vector<core::TableInfo> tables;
-        for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_)) {
+        for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_, keys_)) {
             tables.push_back(std::move(shape.info));
         }
         return tables;
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
-        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, name);
+        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, name, keys_);
         return shape ? std::optional(std::move(shape->info)) : std::nullopt;
     }
 
@@ -152,7 +156,7 @@ class MysqlSnapshot final : public core::Snapshot {
     /// The table's shape as it is now, if the table is still the one that was discovered.
     TableShape shape_of(const core::TableInfo& table) {
         std::string const name = quote_identifier(table.name.database) + "." + quote_identifier(table.name.table);
-        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, table.name);
+        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, table.name, keys_);
         if (!shape) {
             throw SourceError(SourceErrorKind::kTableChanged, 0,
                               "table " + name + " is no longer at MySQL server " + server_, true);
@@ -171,6 +175,7 @@ class MysqlSnapshot final : public core::Snapshot {
 
     std::string server_;
     std::vector<std::string> databases_;
+    KeyRules keys_;
     core::Position position_;
     Charsets charsets_;
     ReadSession session_;
@@ -179,10 +184,10 @@ class MysqlSnapshot final : public core::Snapshot {
 }  // namespace
 
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases,
+                                              const std::vector<std::string>& databases, const KeyRules& keys,
                                               const core::SnapshotRequest& request) {
     auto const reads = request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState;
-    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), databases, reads);
+    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), databases, keys, reads);
     if (request.beside_log) {
         snapshot->begin_beside_log(request.join);
     } else {

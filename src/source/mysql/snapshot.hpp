@@ -23,12 +23,13 @@
 
 #include "core/source.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/table_shape.hpp"
 
 namespace pgrepl::mysql {
 
 /// Takes a new snapshot, or the one of `request.join` (throws kStateLost).
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases,
+                                              const std::vector<std::string>& databases, const KeyRules& keys,
                                               const core::SnapshotRequest& request);
 
 }  // namespace pgrepl::mysql

@@ -133,8 +133,9 @@ std::string kind_name(const TableRow& table) {
 
 class ShapeBuilder {
   public:
-    ShapeBuilder(const TableKey& name, const TableRow& table, Charsets& charsets)
-        : name_(name), table_(table), charsets_(charsets) {}
+    /// `rule` is null, or names the key's columns for the case that the table has none.
+    ShapeBuilder(const TableKey& name, const TableRow& table, Charsets& charsets, const std::vector<std::string>* rule)
+        : name_(name), table_(table), charsets_(charsets), rule_(rule) {}
 
     TableShape build() {
         core::TableInfo& info = shape_.info;
@@ -273,7 +274,7 @@ class ShapeBuilder {
     }
 
     [[nodiscard]] bool can_be_key(const IndexRow& index) const {
-        return std::all_of(index.parts.begin(), index.parts.end(), [&](const IndexPart& part) {
+        return index.unique && std::all_of(index.parts.begin(), index.parts.end(), [&](const IndexPart& part) {
             return part.usable && !part.nullable && layout_column(part.column).has_value();
         });
     }
@@ -292,9 +293,17 @@ class ShapeBuilder {
                 best = &index;
             }
         }
+        if (best == nullptr && rule_ != nullptr) {
+            return follow_rule();
+        }
         if (best == nullptr) {
-            unsupported("it has no primary key, and no unique key of whole columns that are NOT NULL: give it one");
+            unsupported(
+                "it has no primary key, and no unique key of whole columns that are NOT NULL: give it one, or name "
+                "columns by the rule keys");
             return;
+        }
+        if (rule_ != nullptr) {
+            add_note("the rule keys is not needed: it has a key of its own");
         }
         shape_.index = best->name;
         shape_.is_ordered = best->ordered;
@@ -304,6 +313,63 @@ class ShapeBuilder {
         }
         // A comparison with an ENUM's number is no range of an index.
         shape_.is_ordered = shape_.is_ordered && !shape_.key[0].needs_number;
+    }
+
+    /// The columns that the rule names. Nothing at the source keeps them unique, so reading must go on behind a key
+    /// without losing one that only the collation finds equal: by bytes.
+    void follow_rule() {
+        for (const std::string& name : *rule_) {
+            std::string const column = "column " + quote_identifier(name) + ", named by the rule keys, ";
+            auto const row = std::find_if(table_.columns.begin(), table_.columns.end(),
+                                          [&](const ColumnRow& candidate) { return candidate.name == name; });
+            std::optional<std::uint32_t> const at = layout_column(name);
+            if (row == table_.columns.end()) {
+                return unsupported(column + "does not exist");
+            }
+            if (!at) {
+                return unsupported(column + "is a virtual generated column, which is left out");
+            }
+            if (row->nullable) {
+                return unsupported(column + "may be NULL, so that different rows could have one id");
+            }
+            ColumnKind const kind = shape_.columns[*at].kind;
+            if (kind == ColumnKind::kJson || kind == ColumnKind::kGeometry) {
+                return unsupported(column + "holds JSON or shapes, which are no keys");
+            }
+        }
+        shape_.info.definition += "\nkey by rule";
+        for (const std::string& name : *rule_) {
+            add_key_part({.column = name, .descending = false, .usable = true, .nullable = false});
+            KeyPart& part = shape_.key.back();
+            if (part.form == BoundForm::kText) {
+                part.form = BoundForm::kBytes;
+                part.by_bytes = true;
+            }
+        }
+        const IndexRow* const index = index_of_rule();
+        shape_.is_ordered = index != nullptr;
+        if (index != nullptr) {
+            shape_.index = index->name;
+            shape_.info.definition += " in " + quote_identifier(index->name);
+        }
+        add_note("its key is that of the rule keys, which nothing at the source keeps unique");
+    }
+
+    /// An index that begins with the rule's columns, and sorts as their bounds are compared.
+    [[nodiscard]] const IndexRow* index_of_rule() const {
+        bool const can_be_ordered = std::none_of(shape_.key.begin(), shape_.key.end(), [](const KeyPart& part) {
+            return part.by_bytes || part.needs_number;
+        });
+        for (const IndexRow& index : table_.indexes) {
+            if (can_be_ordered && index.ordered && index.parts.size() >= rule_->size() &&
+                std::equal(rule_->begin(), rule_->end(), index.parts.begin(),
+                           [](const std::string& name, const IndexPart& part) {
+                               return part.usable && !part.descending && part.column == name;
+                           })) {
+                return &index;
+            }
+        }
+        return nullptr;
     }
 
     void add_key_part(const IndexPart& part) {
@@ -325,16 +391,27 @@ class ShapeBuilder {
     const TableKey& name_;
     const TableRow& table_;
     Charsets& charsets_;
+    const std::vector<std::string>* rule_;
     TableShape shape_;
     TableStructure structure_;
     std::string virtual_columns_;
 };
 
-std::vector<TableShape> shapes_of(const TableDescriptions& tables, Charsets& charsets) {
+/// The rule for a table; null if there is none.
+const std::vector<std::string>* rule_of(const TableKey& name, const KeyRules& rules) {
+    for (const std::string& key : {name.first + "." + name.second, name.second}) {
+        if (auto const found = rules.find(key); found != rules.end()) {
+            return &found->second;
+        }
+    }
+    return nullptr;
+}
+
+std::vector<TableShape> shapes_of(const TableDescriptions& tables, Charsets& charsets, const KeyRules& rules) {
     std::vector<TableShape> shapes;
     shapes.reserve(tables.size());
     for (const auto& [name, table] : tables) {
-        shapes.push_back(ShapeBuilder(name, table, charsets).build());
+        shapes.push_back(ShapeBuilder(name, table, charsets, rule_of(name, rules)).build());
     }
     return shapes;
 }
@@ -355,7 +432,7 @@ void check_databases(Connection& connection, const std::vector<std::string>& dat
 }  // namespace
 
 std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
-                                    const std::vector<std::string>& databases) {
+                                    const std::vector<std::string>& databases, const KeyRules& rules) {
     check_databases(connection, databases);
     std::string filter = " NOT IN (" + std::string(kSystemDatabases) + ")";
     if (!databases.empty()) {
@@ -365,13 +442,14 @@ std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
         }
         filter += ")";
     }
-    return shapes_of(read_descriptions(connection, filter, ""), charsets);
+    return shapes_of(read_descriptions(connection, filter, ""), charsets, rules);
 }
 
-std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name) {
+std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name,
+                                     const KeyRules& rules) {
     TableDescriptions const found =
         read_descriptions(connection, " = " + quote_text(name.database), " = " + quote_text(name.table));
-    std::vector<TableShape> shapes = shapes_of(found, charsets);
+    std::vector<TableShape> shapes = shapes_of(found, charsets, rules);
     for (TableShape& shape : shapes) {
         if (shape.info.name == name) {  // the server may have compared without regard to case
             return std::move(shape);

@@ -2,6 +2,7 @@
 // Discovery: which tables there are, what their columns hold, and by which index they can be read in ranges.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -60,7 +61,12 @@ struct KeyPart {
     bool is_integer = false;    ///< its values can be reckoned with
     bool needs_number = false;  ///< ENUM and SET: the number is selected beside the label
     std::string charset;        ///< kText
+    /// Compared by its bytes, whatever its collation says: values that the collation finds equal are several keys.
+    bool by_bytes = false;
 };
+
+/// Columns that make up the key of a table that has none of its own, by `database.table` or `table`.
+using KeyRules = std::map<std::string, std::vector<std::string>>;
 
 struct TableShape {
     core::TableInfo info;
@@ -75,9 +81,10 @@ struct TableShape {
 /// All tables and views of the databases (all but the servers' own where none are named), by name. Throws kNotFound for
 /// a database that does not exist.
 std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
-                                    const std::vector<std::string>& databases);
+                                    const std::vector<std::string>& databases, const KeyRules& rules);
 
 /// The table of that name, if there is one.
-std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name);
+std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name,
+                                     const KeyRules& rules);
 
 }  // namespace pgrepl::mysql

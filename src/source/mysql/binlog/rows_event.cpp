@@ -41,7 +41,8 @@ Layout layout_of(const Event& event) {
             return {ChangeKind::kDelete, true, true};
         case EventType::kPartialUpdateRows:
             throw_unsupported(event.place, "it holds parts of JSON values only",
-                              "Set binlog_row_value_options = '' on the source, and copy the table anew.");
+                              "Set binlog_row_value_options = '' at the source, let sessions connect anew, and copy the "
+                              "source anew: replicator_resync(name).");
         default:
             throw_unsupported(event.place, "it holds no rows");
     }
@@ -52,7 +53,8 @@ void require_full_image(ByteReader& reader, std::uint32_t column_count) {
     for (std::uint32_t i = 0; i < column_count; ++i) {
         if (!bit_is_set(present, i)) {
             throw_unsupported(reader.place(), "its rows lack column " + std::to_string(i + 1),
-                              "Set binlog_row_image = FULL on the source, and copy the table anew.");
+                              "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the source "
+                              "anew: replicator_resync(name).");
         }
     }
 }

@@ -1,0 +1,111 @@
+"""Tables of MySQL and MariaDB that have no key of their own; each test runs against both servers."""
+import psycopg2
+import pytest
+
+from private_cluster import wait_until
+from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401
+
+RULE = '{"keys": {"visit": ["shop", "day"], "shop.word": ["w"]}}'
+
+
+@pytest.fixture
+def unkeyed(db):  # noqa: F811
+    """Tables whose rows are unique, though the server does not know."""
+    db.run("""USE shop; CREATE TABLE visit (shop INT NOT NULL, day DATE NOT NULL, n INT, KEY (shop, day));
+        INSERT INTO visit VALUES (1, '2024-01-01', 10), (1, '2024-01-02', 20), (2, '2024-01-01', NULL);
+        CREATE TABLE word (w VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL, n INT);
+        INSERT INTO word VALUES ('a', 1), ('A', 2), ('a ', 3), ('ä', 4)""")
+    return db
+
+
+def keys_of(cluster, name="s"):
+    return dict(cluster.query("SELECT \"table\", key_columns FROM replicator_tables WHERE source = %s", (name,)))
+
+
+def test_a_rule_names_the_key_of_a_table_without_one(cluster, unkeyed, mysql_source):
+    mysql_source("shop", "s", rules=RULE)
+    cluster.wait_for_copy("s")
+    assert set(rows(cluster, "visit")) == {'[1,"2024-01-01"]', '[1,"2024-01-02"]', '[2,"2024-01-01"]'}
+    assert set(rows(cluster, "word")) == {"a", "A", "a ", "ä"}
+    assert "keys" in table_row(cluster, "visit")["note"]
+    unkeyed.run("USE shop; UPDATE visit SET n = 21 WHERE n = 20; DELETE FROM word WHERE n = 3; INSERT INTO word VALUES ('{', 5)")
+    caught_up(cluster)
+    assert rows(cluster, "visit")['[1,"2024-01-02"]'] == '{"n": 21, "day": "2024-01-02", "shop": 1}'
+    assert set(rows(cluster, "word")) == {"a", "A", '"{"', "ä"}
+    assert (table_row(cluster, "visit")["rows_updated"], table_row(cluster, "word")["rows_deleted"]) == (1, 1)
+    cluster.query("SELECT replicator_alter('s', rules => '{\"keys\": {\"visit\": [\"day\", \"shop\"], \"word\": [\"w\"]}}')")
+    caught_up(cluster)
+    assert keys_of(cluster)["visit"] == ["day", "shop"]
+    assert set(rows(cluster, "visit")) == {'["2024-01-01",1]', '["2024-01-02",1]', '["2024-01-01",2]'}
+    assert equal(cluster)
+
+
+def test_many_rows_are_read_by_the_rules_key(cluster, unkeyed, mysql_source):
+    """In pieces where an index has the columns; by bytes where the collation finds different values equal."""
+    unkeyed.run("""USE shop; CREATE TABLE big (a INT NOT NULL, b INT NOT NULL, KEY (a, b));
+        INSERT INTO big SELECT 1, 1 FROM visit LIMIT 1""")
+    for step in range(16):
+        unkeyed.run(f"INSERT INTO big SELECT a + {step % 3}, b + {2 ** step} FROM big", "shop")
+    unkeyed.run("CREATE TABLE plain (w VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL); "
+                "INSERT INTO plain SELECT CONCAT(IF(b % 2, 'x', 'X'), b DIV 2) FROM big; ANALYZE TABLE big, plain", "shop")
+    mysql_source("shop", "s", rules='{"keys": {"big": ["a", "b"], "plain": ["w"]}}', include_tables=["big", "plain"])
+    cluster.wait_for_copy("s")
+    assert cluster.query("SELECT count(*), count(DISTINCT data) FROM s.big") == [(65536, 65536)]
+    assert cluster.query("SELECT count(*), count(DISTINCT data) FROM s.plain") == [(65536, 65536)]
+    assert equal(cluster)
+
+
+def test_changes_of_such_tables_are_followed(cluster, unkeyed, follow):  # noqa: F811
+    follow(rules=RULE)
+    unkeyed.run("""USE shop; UPDATE visit SET n = 21 WHERE n = 20; UPDATE visit SET shop = 3 WHERE shop = 2;
+        DELETE FROM word WHERE n = 2; INSERT INTO word VALUES ('B', 7)""")
+    caught_up(cluster)
+    assert rows(cluster, "visit") == {'[1,"2024-01-01"]': '{"n": 10, "day": "2024-01-01", "shop": 1}',
+                                      '[1,"2024-01-02"]': '{"n": 21, "day": "2024-01-02", "shop": 1}',
+                                      '[3,"2024-01-01"]': '{"n": null, "day": "2024-01-01", "shop": 3}'}
+    assert set(rows(cluster, "word")) == {"a", "a ", "B", "ä"}
+    assert table_row(cluster, "visit")["consistency"] == "transaction"
+    assert equal(cluster)
+
+
+def test_another_rule_has_the_table_copied_again_beside_the_stream(cluster, unkeyed, follow):  # noqa: F811
+    follow(rules=RULE)
+    cluster.query("SELECT replicator_alter('s', rules => '{\"keys\": {\"visit\": [\"day\", \"shop\"]}}')")
+    caught_up(cluster)
+    wait_until(lambda: table_row(cluster, "visit")["state"] == "streaming", 60, "the table")
+    unkeyed.run("USE shop; UPDATE visit SET n = 0 WHERE shop = 1; INSERT INTO visit VALUES (9, '2024-01-09', 9)")
+    caught_up(cluster)
+    assert set(rows(cluster, "visit")) == {'["2024-01-01",1]', '["2024-01-02",1]', '["2024-01-01",2]', '["2024-01-09",9]'}
+    assert cluster.query("SELECT count(*) FROM s.visit WHERE data->>'n' = '0'") == [(2,)]
+    # A key of its own goes first, and is met in the log.
+    unkeyed.run("ALTER TABLE shop.visit ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+    caught_up(cluster)
+    assert set(rows(cluster, "visit")) == {"1", "2", "3", "4"}
+    assert "not needed" in table_row(cluster, "visit")["note"]
+
+
+@pytest.mark.parametrize("rules, message", [
+    ('{"keys": {"visit": ["shop", "moon"]}}', "column `moon`, named by the rule keys, does not exist"),
+    ('{"keys": {"visit": ["n"]}}', "may be NULL"),
+    ('{"keys": {"moon": ["a"]}}', "does not have: \"moon\""),
+    ('{"keys": {"visit": "day"}}', "array of its columns"),
+    ('{"keys": {"visit": []}}', "array of its columns"),
+    ('{"keys": {"visit": ["day", "day"]}}', "twice"),
+    ('{"keys": ["visit"]}', "object of tables")])
+def test_a_rule_that_cannot_be_followed_is_refused(cluster, unkeyed, mysql_source, rules, message):
+    with pytest.raises(psycopg2.Error) as error:
+        mysql_source("shop", "s", rules=rules)
+    said = error.value.diag
+    assert message in f"{said.message_primary} {said.message_detail}"
+    assert said.message_hint
+
+
+def test_a_rule_that_is_not_true_makes_the_table_fail(cluster, unkeyed, mysql_source):
+    unkeyed.run("INSERT INTO shop.visit VALUES (1, '2024-01-01', 11)")
+    mysql_source("shop", "s", rules='{"keys": {"visit": ["shop", "day"], "word": ["w"]}}')
+    cluster.wait_for_copy("s")
+    table = table_row(cluster, "visit")
+    assert table["state"] == "failed" and "unique" in table["hint"]
+    unkeyed.run("DELETE FROM shop.visit WHERE n = 11")
+    caught_up(cluster)
+    assert len(rows(cluster, "visit")) == 3
