@@ -108,7 +108,10 @@ def run_rate(server, cluster, rate, per_transaction, rows, start):
     settled = memory[min(len(memory) - 1, int(SETTLE_SECONDS / 0.5)):]
     print(f"{rate:>6} {per_transaction:>9} {reached:>8.0f} {len(seen) / written[2]:>10.0f} {p50:>8.1f} {p99:>8.1f} "
           f"{lags[-1]:>8.1f} {settled[0]:>9.1f} {settled[-1]:>8.1f} {memory_mb(pid, 'VmHWM'):>8.0f}", flush=True)
-    return (f"lag at {rate} changes/s, {per_transaction} a transaction: p99, ms", p99, 100.0, p99 / 100, "<= 1", p99 <= 100)
+    # A writer that could not keep its rate has shown nothing about that rate.
+    kept = reached >= 0.95 * rate
+    return (f"lag at {rate if kept else f'{reached:.0f} (not {rate})'} changes/s, {per_transaction} a transaction: p99, ms",
+            p99, 100.0, p99 / 100, "<= 1", kept and p99 <= 100)
 
 
 def bench_lag():
