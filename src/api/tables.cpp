@@ -34,7 +34,8 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     PG_RETURN_VOID();
 }
 
-/// All tables. Of a source that follows a log the position is forgotten, so this is the way past what cannot be followed.
+/// All tables. Of a source that follows a log the position is forgotten, so this is the way past what cannot be
+/// followed.
 void resync_source(const catalog::SourceConfig& config) {
     take_state(config.id);
     if (config.is_continuous()) {
