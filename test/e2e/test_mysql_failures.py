@@ -10,8 +10,8 @@ import time
 import psycopg2
 import pytest
 
-from mysql_servers import PASSWORD, MariaDbServer, MySqlServer, UnavailableServer
-from private_cluster import PrivateCluster, wait_until
+from mysql_servers import MariaDbServer
+from private_cluster import wait_until
 from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
 
 

@@ -147,8 +147,8 @@ constexpr LogMeaning kLogMeanings[] = {
 
 /// A connection that ends looks like an error of TLS; what is wrong with a certificate shows while it is being made.
 bool is_cut_off(const std::string& message) {
-    return message.find("unexpected eof") != std::string::npos || message.find("Connection reset") != std::string::npos ||
-           message.find("Broken pipe") != std::string::npos;
+    return message.find("unexpected eof") != std::string::npos ||
+           message.find("Connection reset") != std::string::npos || message.find("Broken pipe") != std::string::npos;
 }
 
 SourceError translate_log_error(const std::string& text, const FailedCall& call) {
@@ -177,8 +177,13 @@ SourceError translate_error(const FailedCall& call) {
         return {Kind::kBusy, code, text, true, "", "The source's disk is full."};
     }
     if (call.number == CR_SSL_CONNECTION_ERROR && (call.doing != "connect to" || is_cut_off(call.message))) {
-        return {Kind::kUnreachable, code, text, true, "",
-                "The server was restarted, killed the connection or cut it off. See its error log if this comes again."};
+        return {
+            Kind::kUnreachable,
+            code,
+            text,
+            true,
+            "",
+            "The server was restarted, killed the connection or cut it off. See its error log if this comes again."};
     }
     auto const* const known = std::find_if(std::begin(kMeanings), std::end(kMeanings),
                                            [&](const Meaning& meaning) { return meaning.number == call.number; });
