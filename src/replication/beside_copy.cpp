@@ -14,6 +14,7 @@
 #include "pg/wait.hpp"
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
+#include "replication/low_mark.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_table.hpp"
@@ -22,9 +23,8 @@ namespace pgrepl::replication {
 
 namespace {
 
-/// How long the source may take to show what it has put into its log: it commits a moment later.
-constexpr int kLowMarkPollMs = 2;
-constexpr int kLowMarkPolls = 100;
+/// For a source that does not show yet what it has put into its log.
+constexpr int kLowMarkTimeoutMs = 200;
 
 bool has_rows(const target::TargetName& target) {
     return !pg::execute("SELECT 1 FROM " + target.sql() + " LIMIT 1").empty();
@@ -153,19 +153,8 @@ void BesideCopy::stop() noexcept {
     touched_.clear();
 }
 
-bool BesideCopy::wait_for_low_mark(const core::Position& applied) {
-    for (int i = 0; i < kLowMarkPolls; ++i) {
-        if (source_.has_reached(source_.low_mark(), applied)) {
-            return true;
-        }
-        interrupts_.wait(-1, core::Interrupts::WaitFor::kTime, kLowMarkPollMs);
-        pg::check_interrupts();
-    }
-    return false;
-}
-
 void BesideCopy::read_window(const core::Position& applied) {
-    if (!wait_for_low_mark(applied)) {
+    if (!wait_until_shown(source_, interrupts_, applied, kLowMarkTimeoutMs)) {
         return;  // the next round tries again
     }
     try {

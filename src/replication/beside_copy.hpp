@@ -74,7 +74,6 @@ class BesideCopy {
     void require_same_source() const;
     bool prepare_target();
     void fail(const pg::SqlError& error);
-    bool wait_for_low_mark(const core::Position& applied);
     void fill_window(core::ChunkReader& reader);
     void write_rows();
     void end(const std::string& state);

@@ -9,6 +9,7 @@
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/wait.hpp"
+#include "replication/low_mark.hpp"
 #include "replication/schema_effects.hpp"
 #include "replication/stream_table.hpp"
 
@@ -22,6 +23,8 @@ constexpr std::chrono::seconds kCommitPositionEvery{10};
 /// A log that was reset is silent for those who read it.
 constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
+/// For the source to show what a statement in its log has done.
+constexpr int kShownTimeoutMs = 30'000;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
 
@@ -40,6 +43,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
     : context_(context),
       config_(config),
       source_(source),
+      interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
       beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
     report_.source_id = context.source_id;
@@ -273,6 +277,11 @@ void Stream::end_transactions(std::size_t complete_changes) {
         return;
     }
     // The source is asked before the transaction starts: it may take its time to answer.
+    if (!batch_.schema_changes.empty() && !wait_until_shown(source_, interrupts_, position_, kShownTimeoutMs)) {
+        throw core::SourceError(core::SourceErrorKind::kBusy, 0,
+                                "source \"" + config_.name + "\" does not show a statement that is in its log", true,
+                                "It is at " + position_.text + ".", "It is tried again.");
+    }
     TablesNow const now = look_up_changed_tables(source_, batch_.schema_changes);
     if (!in_transaction()) {
         begin_transaction();
