@@ -11,6 +11,7 @@
 #include "api/table_arguments.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
+#include "replication/index_rules.hpp"
 
 namespace pgrepl::api {
 
@@ -132,6 +133,7 @@ Datum remove_table(FunctionCallInfo fcinfo) {
         change_list(*config.exclude_tables, name, true);
         catalog::update_source(config);
         catalog::set_table_state(table.id, "excluded", "named by exclude_tables");
+        replication::apply_index_rules(config);
         interrupt_side_workers(config);
     });
 }

@@ -213,7 +213,8 @@ void apply_index_rules(const catalog::SourceConfig& config) {
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
         std::vector<catalog::WantedIndex> wanted;
         for (const IndexRule& rule : rules) {
-            if (!table.target_name.empty() && names_table(rule, table.name)) {
+            // What is not replicated any more waits for no index.
+            if (!table.target_name.empty() && table.state != "excluded" && names_table(rule, table.name)) {
                 wanted.push_back({index_name(table.target_name, rule), rule.method, rule.definition});
             }
         }
