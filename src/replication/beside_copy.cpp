@@ -15,6 +15,7 @@
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/low_mark.hpp"
+#include "replication/source_access.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_table.hpp"
@@ -57,7 +58,8 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
         pg::Transaction transaction;
         catalog::lock_state(context_.source_id, context_.generation);
-        require_same_source();
+        // What a source that was opened under other rules calls the key would be taken for the right one.
+        (void)require_same_source(config_, catalog::find_source(context_.source_id));
         if (!prepare_target()) {
             bound_ = *table.beside_bound;
         }
@@ -72,14 +74,6 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     }
     pg::begin_phase("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0),
                     "copying " + table.name.qualified() + " beside the stream");
-}
-
-/// What a source that was opened under other rules calls the key would be copied, and be taken for the right one.
-void BesideCopy::require_same_source() const {
-    std::optional<catalog::SourceConfig> const now = catalog::find_source(context_.source_id);
-    if (!now || !catalog::copies_alike(config_, *now)) {
-        throw ConfigurationChanged{};
-    }
 }
 
 /// True if the copy begins at the first row; false if it goes on.

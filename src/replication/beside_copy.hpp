@@ -71,7 +71,6 @@ class BesideCopy {
         pg::SqlError error;
     };
 
-    void require_same_source() const;
     bool prepare_target();
     void fail(const pg::SqlError& error);
     void fill_window(core::ChunkReader& reader);

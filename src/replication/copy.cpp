@@ -14,6 +14,7 @@
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/registration.hpp"
+#include "replication/source_access.hpp"
 #include "target/bisection.hpp"
 #include "target/merge.hpp"
 #include "target/target_table.hpp"
@@ -105,7 +106,7 @@ void Copy::begin(bool durable) {
         pg::Transaction transaction;
         // A change that was made before a request that we are going to serve must be seen. Rows are locked in one order
         // everywhere: source, source_state, source_table.
-        config_ = require_same_source();
+        config_ = lock_same_source();
         catalog::take_requests(context_.source_id, context_.generation);
         transaction.commit();
     }
@@ -119,7 +120,7 @@ void Copy::begin(bool durable) {
             discovered.push_back(info);
         }
         // Locked, so that filters that are being changed are seen either here or by whoever changes them.
-        config_ = require_same_source();
+        config_ = lock_same_source();
         register_discovered_tables(config_, discovered);
         transaction.commit();
     }
@@ -127,12 +128,8 @@ void Copy::begin(bool durable) {
 }
 
 /// The configuration as it is now, locked.
-catalog::SourceConfig Copy::require_same_source() {
-    std::optional<catalog::SourceConfig> now = catalog::lock_source(context_.source_id);
-    if (!now || !catalog::copies_alike(config_, *now)) {
-        throw ConfigurationChanged{};
-    }
-    return std::move(*now);
+catalog::SourceConfig Copy::lock_same_source() const {
+    return require_same_source(config_, catalog::lock_source(context_.source_id));
 }
 
 /// Of copies that were given up, and of tables that went out of a copy.

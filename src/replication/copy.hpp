@@ -22,9 +22,6 @@
 
 namespace pgrepl::replication {
 
-/// Thrown when the configuration was changed so that the copy under way, or about to begin, is of no use.
-struct ConfigurationChanged {};
-
 class Copy {
   public:
     /// Goes on with the copy under way, or begins one. `source` outlives it. Throws SourceError, SqlError,
@@ -53,7 +50,7 @@ class Copy {
     bool resume(const core::Position& position);
     void begin(bool durable);
     void drop_forgotten_staging() const;
-    catalog::SourceConfig require_same_source();
+    [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
     void complete_table(const catalog::CopyTable& table);

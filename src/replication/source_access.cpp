@@ -82,6 +82,17 @@ void check_hosts(const core::SourceUrl& url) {
 
 }  // namespace
 
+catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
+                                          std::optional<catalog::SourceConfig> now) {
+    if (!now) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped");
+    }
+    if (!catalog::copies_alike(opened, *now)) {
+        throw ConfigurationChanged{};
+    }
+    return std::move(*now);
+}
+
 void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
     if (url.kind == "sqlite") {
         check_path(url.path, role);

@@ -2,12 +2,21 @@
 // Opening a source, and whether a role may have it opened.
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
 
 namespace pgrepl::replication {
+
+/// Thrown when the configuration was changed so that what is under way, or about to begin, is of no use.
+struct ConfigurationChanged {};
+
+/// `now` if it is there and reads the same place as `opened`, by which the source was opened. Throws SqlError if the
+/// source was dropped, else ConfigurationChanged.
+catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
+                                          std::optional<catalog::SourceConfig> now);
 
 using OpenSource = std::unique_ptr<core::Source>;
 

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from private_cluster import wait_until
+
 KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7}
 
 
@@ -277,7 +279,9 @@ def test_a_copy_under_writers_is_mended_by_the_log(server, adapter):
         writer.start()
     try:
         for _ in range(5):
-            time.sleep(0.3)
+            spread = "SELECT SUM(b * b) FROM accounts"
+            before = server.value(spread, "d")
+            wait_until(lambda b=before: server.value(spread, "d") != b, 30, lambda: "the writers to go on")
             stream = adapter.stream("accounts")
             copy = stream.ask("copy d accounts")
             high = stream.ask("high")
