@@ -200,19 +200,33 @@ bool Copy::prepare_route(const catalog::CopyTable& table) {
                            "It has been changed since it was copied; its rows are left as they are.",
                            "Undo the change, or drop the table and call replicator_resync to copy it anew.");
     }
-    pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-    if (existing) {
-        // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
-        target::truncate_target(name);
-    } else {
-        target::create_target(
-            name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+    bool const needs_numbers = !has_key(table);
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (existing) {
+            // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
+            target::truncate_target(name);
+        } else {
+            target::create_target(
+                name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+        }
+        if (needs_numbers) {
+            target::add_primary_key(name);
+        }
     }
     if (!existing) {
-        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
         catalog::set_target_created(table.table_id);
     }
-    return false;
+    if (needs_numbers) {
+        target::create_staging(table.table_id, context_.owner);
+    }
+    return needs_numbers;
+}
+
+/// Rows without a key have no id before all of them are in.
+bool Copy::has_key(const catalog::CopyTable& table) const {
+    const core::TableInfo* const info = copier_->find(table.name);
+    return info == nullptr || info->layout.has_key();
 }
 
 bool Copy::advance() {
@@ -246,6 +260,12 @@ void Copy::complete_table(const catalog::CopyTable& table) {
                             "building the primary key of " + table.name.qualified());
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::add_primary_key(target_of(table));
+        }
+        if (!has_key(table)) {
+            pg::begin_phase("numbering identical rows", context_.source_id, table.table_id, 0,
+                            "numbering identical rows of " + table.name.qualified());
+            target::analyze_staging(table.table_id);
+            target::number_identical_rows(table.table_id);
         }
         catalog::complete_table_copy(table.table_id, consistency_of(table));
         if (!table.staging) {
@@ -360,7 +380,7 @@ target::MergeCounts Copy::merge_what_is_accepted(const catalog::CopyTable& table
 }
 
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
-    if (config_.is_continuous()) {
+    if (config_.is_continuous() && has_key(table)) {
         return std::nullopt;  // read at different times: the log will mend it
     }
     const core::TableInfo* const info = copier_->find(table.name);

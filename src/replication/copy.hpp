@@ -56,6 +56,7 @@ class Copy {
     catalog::SourceConfig require_same_source();
     void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
+    [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);

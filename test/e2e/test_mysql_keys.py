@@ -3,6 +3,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
+from test_verify import finished
 from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401
 
 RULE = '{"keys": {"visit": ["shop", "day"], "shop.word": ["w"]}}'
@@ -109,3 +110,94 @@ def test_a_rule_that_is_not_true_makes_the_table_fail(cluster, unkeyed, mysql_so
     unkeyed.run("DELETE FROM shop.visit WHERE n = 11")
     caught_up(cluster)
     assert len(rows(cluster, "visit")) == 3
+
+
+@pytest.fixture
+def keyless(db):  # noqa: F811
+    db.run("""USE shop; CREATE TABLE log (v INT, w VARCHAR(10));
+        INSERT INTO log VALUES (1, 'a'), (1, 'a'), (1, 'a'), (NULL, NULL), (NULL, NULL), (2, ''), (2, NULL);
+        CREATE TABLE nothing (v INT)""")
+    return db
+
+
+def ordinals(cluster, name="s"):
+    """How often each row is there; its ids are numbered from 1 on."""
+    found = cluster.query(f"SELECT data->>'v', data->>'w', array_agg(id ORDER BY id) FROM {name}.log GROUP BY 1, 2")
+    for row in found:
+        base = row[2][0].split("#")[0]
+        assert row[2] == [f"{base}#{i + 1}" for i in range(len(row[2]))] and len(base) == len("sha256:") + 64
+    return {row[:2]: len(row[2]) for row in found}
+
+
+def counts(cluster, table="log"):
+    row = table_row(cluster, table)
+    return row["rows_inserted"], row["rows_updated"], row["rows_deleted"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"mode": "periodic", "refresh_interval": "1 hour"}])
+def test_a_table_without_a_key_is_refreshed_as_a_whole(cluster, keyless, mysql_source, arguments):
+    mysql_source("shop", "s", **arguments)
+    cluster.wait_for_copy("s")
+    first = {("1", "a"): 3, (None, None): 2, ("2", ""): 1, ("2", None): 1}
+    assert ordinals(cluster) == first
+    table = table_row(cluster, "log")
+    assert (table["state"], table["consistency"], table["key_columns"]) == ("idle", "state", [])
+    assert "no key" in table["note"]
+    before = cluster.query("SELECT id, xmin FROM s.log ORDER BY id")
+    start = counts(cluster)
+    caught_up(cluster)
+    assert cluster.query("SELECT id, xmin FROM s.log ORDER BY id") == before and counts(cluster) == start
+    for left in (2, 1, 0):
+        keyless.run("DELETE FROM shop.log WHERE v = 1 LIMIT 1")
+        caught_up(cluster)
+        expected = {**first, ("1", "a"): left}
+        assert ordinals(cluster) == {row: count for row, count in expected.items() if count}
+    assert counts(cluster) == (start[0], 0, 3)
+    keyless.run("USE shop; INSERT INTO log VALUES (1, 'a'), (1, 'a'), (NULL, NULL); UPDATE log SET w = '' WHERE v = 2 AND w IS NULL; "
+                "INSERT INTO nothing VALUES (5)")
+    caught_up(cluster)
+    assert ordinals(cluster) == {("1", "a"): 2, (None, None): 3, ("2", ""): 2}
+    assert counts(cluster) == (start[0] + 4, 0, 4)
+    assert cluster.query("SELECT data->>'v' FROM s.nothing") == [("5",)]
+    keyless.run("DELETE FROM shop.log")
+    caught_up(cluster)
+    assert ordinals(cluster) == {}
+
+
+def test_a_column_more_is_another_row_and_a_key_gives_other_ids(cluster, keyless, mysql_source):
+    mysql_source("shop", "s")
+    cluster.wait_for_copy("s")
+    keyless.run("ALTER TABLE shop.log ADD x INT DEFAULT 7")
+    caught_up(cluster)
+    assert cluster.query("SELECT count(*), count(data->>'x') FROM s.log") == [(7, 7)]
+    keyless.run("ALTER TABLE shop.log ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+    caught_up(cluster)
+    assert set(rows(cluster, "log")) == {str(i) for i in range(1, 8)}
+    keyless.run("ALTER TABLE shop.log DROP COLUMN id, DROP COLUMN x")
+    caught_up(cluster)
+    assert sum(ordinals(cluster).values()) == 7
+
+
+def test_many_rows_without_a_key_survive_a_crash_of_the_copy(cluster, keyless, mysql_source):
+    for _ in range(15):
+        keyless.run("INSERT INTO log SELECT * FROM log", "shop")
+    count = int(keyless.value("SELECT count(*) FROM log", "shop"))
+    cluster.fail_at("chunk_committed")
+    mysql_source("shop", "s")
+    cluster.wait_for_failure()
+    cluster.wait_for_copy("s")
+    assert cluster.query("SELECT count(*), count(DISTINCT data) FROM s.log") == [(count, 4)]
+    keyless.run("DELETE FROM log WHERE v = 1 LIMIT 1000", "shop")
+    cluster.query("CALL replicator_wait('s', '60 s')")
+    assert cluster.query("SELECT count(*) FROM s.log") == [(count - 1000,)]
+
+
+def test_a_table_without_a_key_cannot_be_compared_and_says_so(cluster, keyless, mysql_source):
+    mysql_source("shop", "s")
+    cluster.wait_for_copy("s")
+    job = cluster.query("SELECT replicator_verify('s')")[0][0]
+    tables = finished(cluster, job)
+    assert tables["log"]["state"] == "failed"
+    said = cluster.query("SELECT last_error, hint FROM replicator_jobs WHERE job = %s AND \"table\" = 'log'", (job,))
+    assert "has no key" in said[0][0] and "replicator_sync" in said[0][1]
+    assert tables["customer"]["state"] == "done"
