@@ -54,7 +54,7 @@ void save_position(std::int32_t source_id, const std::string& position, std::int
 std::vector<StreamTable> stream_tables(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT id, database, schema, name, target_schema, target_name, target_created, state, definition, structure, "
-        "beside_bound, beside_seen FROM replicator.source_table WHERE source_id = $1 AND NOT paused "
+        "beside_bound, beside_seen, keyless FROM replicator.source_table WHERE source_id = $1 AND NOT paused "
         "AND target_name IS NOT NULL AND state NOT IN ('excluded', 'unsupported', 'failed') ORDER BY id",
         {source_id});
     std::vector<StreamTable> tables;
@@ -70,6 +70,7 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.structure = rows.text(i, 9);
         table.beside_bound = rows.cell(i, 10);
         table.beside_seen = rows.boolean(i, 11);
+        table.keyless = rows.boolean(i, 12);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -102,7 +103,7 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
 void begin_catching_up(std::int32_t source_id) {
     pg::execute(
         "UPDATE replicator.source_table SET state = 'catching_up', consistency = 'copying' WHERE source_id = $1 "
-        "AND state = 'idle'",
+        "AND state = 'idle' AND NOT keyless",
         {source_id});
 }
 

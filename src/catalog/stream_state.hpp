@@ -38,11 +38,13 @@ struct StreamTable {
     std::string structure;
     std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
     bool beside_seen = false;
+    bool keyless = false;  ///< keyless_refresh.hpp
 
     /// Its target can take changes.
     [[nodiscard]] bool is_followed() const noexcept {
-        return state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
-               (state == "pending" && target_created);
+        return !keyless &&
+               (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
+                (state == "pending" && target_created));
     }
 };
 std::vector<StreamTable> stream_tables(std::int32_t source_id);

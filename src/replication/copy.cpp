@@ -13,8 +13,9 @@
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
+#include "catalog/keyless_tables.hpp"
 #include "replication/registration.hpp"
-#include "target/bisection.hpp"
+#include "replication/staged_merge.hpp"
 #include "target/merge.hpp"
 #include "target/target_table.hpp"
 
@@ -332,51 +333,24 @@ void Copy::finish() {
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
 std::int64_t Copy::merge(const catalog::CopyTable& table) {
-    target::MergeCounts counts;
-    target::analyze_staging(table.table_id);
     catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
     std::optional<target::IdFingerprint> fingerprint;
     if (found.unsure_rows == 0) {
         fingerprint = {found.found_rows, found.found_first, found.found_second};
     }
-    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        counts = target::merge_table(table.table_id, target_of(table), fingerprint);
-    });
-    if (error && (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION)) {
-        error = pg::run_in_subtransaction([&] {
-            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            counts = target::merge_by_replacing(table.table_id, target_of(table));
-        });
-    }
-    if (error && target::may_concern_row(error->sqlstate())) {
-        error = pg::run_in_subtransaction([&] { counts = merge_what_is_accepted(table); });
-    }
+    target::MergeCounts counts;
+    std::optional<pg::SqlError> const error =
+        merge_staged(context_, {table.table_id, target_of(table)}, fingerprint, counts);
     if (error) {
         catalog::fail_table(table.table_id, *error);
         return 0;
     }
     catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated, counts.deleted);
     catalog::forget_stale_quarantine(table.table_id);
+    if (!has_key(table)) {
+        catalog::mark_refreshed(table.table_id, require_state(context_.source_id).copy_sync_number);
+    }
     return counts.total();
-}
-
-/// Merges what the target accepts, and sets the other rows aside.
-target::MergeCounts Copy::merge_what_is_accepted(const catalog::CopyTable& table) {
-    target::index_staging(table.table_id);
-    std::vector<target::RefusedChange> refused;
-    target::MergeCounts counts;
-    {
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        counts = target::merge_in_groups(table.table_id, target_of(table),
-                                         static_cast<std::size_t>(context_.max_quarantined), refused);
-    }
-    std::string const staging = target::staging_name(table.table_id).sql();
-    for (const target::RefusedChange& change : refused) {
-        catalog::quarantine_staged_row(context_.source_id, table.table_id, staging,
-                                       {change.id, change.deletion, std::nullopt}, change.error);
-    }
-    return counts;
 }
 
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {

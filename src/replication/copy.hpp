@@ -60,7 +60,6 @@ class Copy {
     void complete_table(const catalog::CopyTable& table);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);
-    target::MergeCounts merge_what_is_accepted(const catalog::CopyTable& table);
     [[nodiscard]] std::optional<core::Consistency> consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;

@@ -27,7 +27,7 @@ constexpr int kWaitForMarkMs = 10;
 
 Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
                core::Interrupts& interrupts)
-    : context_(context), config_(config), source_(source), beside_(context, config, source, interrupts) {
+    : context_(context), config_(config), source_(source), beside_(context, config, source, interrupts), keyless_(context, config, source) {
     const pg::Settings& settings = pg::settings();
     const catalog::SourceOptions& options = config.parsed_options;
     limits_.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
@@ -77,8 +77,9 @@ void Stream::step() {
             look_around();
         }
         work_on_beside_copy();
+        work_on_keyless_refresh();
     }
-    bool const hurry = beside_.is_active();
+    bool const hurry = beside_.is_active() || keyless_.is_active();
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
     end_seen_at_ = 0;
     stream_->read(batch_, limits_);
@@ -100,7 +101,14 @@ void Stream::reload_tables() {
     {
         pg::Transaction transaction;
         known_ = catalog::stream_tables(context_.source_id);
+        next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
         transaction.commit();
+    }
+    bool const still_refreshed = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
+        return table.table_id == keyless_.table_id() && table.keyless && table.state != "pending";
+    });
+    if (keyless_.is_active() && !still_refreshed) {
+        keyless_.give_up();  // paused, dropped, asked for anew, or it has a key now
     }
     std::set<core::TableName> wanted;
     for (const catalog::StreamTable& table : known_) {
@@ -155,12 +163,16 @@ void Stream::take_sync_requests() {
     }
     if (asked) {
         mark_ = source_.high_mark();
+        reload_tables();  // of which those without a key are to be refreshed
     }
 }
 
 const catalog::StreamTable* Stream::next_to_copy() const {
     const catalog::StreamTable* next = nullptr;
     for (const catalog::StreamTable& table : known_) {
+        if (table.keyless) {
+            continue;
+        }
         if (table.beside_bound) {
             return &table;  // one at a time, and first what was begun
         }
@@ -193,10 +205,32 @@ void Stream::work_on_beside_copy() {
     }
 }
 
+/// Reads and stages some rows of a table without a key, and merges it when all are in.
+void Stream::work_on_keyless_refresh() {
+    if (!keyless_.is_active() && next_keyless_) {
+        keyless_.begin(*next_keyless_);
+        next_keyless_.reset();
+    } else if (keyless_.is_active()) {
+        keyless_.step();
+    } else {
+        return;
+    }
+    if (!keyless_.is_active()) {
+        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
+                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
+        reload_tables();
+    }
+}
+
+/// Nothing is left to be copied of what was asked for.
+bool Stream::copies_are_in() const {
+    return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_;
+}
+
 bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(position_, *mark_); }
 
 bool Stream::has_to_commit() const {
-    return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || next_to_copy() == nullptr)) ||
+    return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || copies_are_in())) ||
            (position_is_new_ && Clock::now() - committed_at_ >= kCommitPositionEvery);
 }
 
@@ -288,7 +322,7 @@ void Stream::note_what_is_reached() {
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
     }
-    if (next_to_copy() == nullptr) {
+    if (next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
     }

@@ -30,6 +30,7 @@
 #include "pg/transaction.hpp"
 #include "replication/beside_copy.hpp"
 #include "replication/chunk_copier.hpp"
+#include "replication/keyless_refresh.hpp"
 #include "target/row_encoder.hpp"
 #include "target/table_changes.hpp"
 
@@ -62,6 +63,8 @@ class Stream {
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
     void work_on_beside_copy();
+    void work_on_keyless_refresh();
+    [[nodiscard]] bool copies_are_in() const;
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
@@ -84,6 +87,8 @@ class Stream {
     core::Source& source_;
     std::unique_ptr<core::ChangeStream> stream_;
     BesideCopy beside_;
+    KeylessRefresh keyless_;
+    std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::StreamLimits limits_;
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them

@@ -175,11 +175,6 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
         } else if (config.mode == "continuous" && info.kind == "view") {
             table.state = "unsupported";
             table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
-        } else if (config.mode == "continuous" && !info.layout.has_key()) {
-            table.state = "unsupported";
-            table.reason =
-                "it has no primary key, and no unique key of whole columns that are NOT NULL: give it one, name columns "
-                "by the rule keys, or replicate it with mode once or periodic";
         } else {
             table.state = "pending";
             table.target_schema = target_identifier(filled_in(

@@ -7,12 +7,41 @@
 extern "C" {
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "utils/resowner.h"
 }
 
 namespace pgrepl::target {
 
+namespace {
+
+/// A hash is registered with the resource owner, of which there is none between two transactions: there, rows that were
+/// read from a source are encoded, too.
+class ResourceOwnerScope {
+  public:
+    ResourceOwnerScope() {
+        if (CurrentResourceOwner == nullptr) {
+            owner_ = pg::CallPg([] { return ResourceOwnerCreate(nullptr, "pg_replicator hash"); });
+            CurrentResourceOwner = owner_;
+        }
+    }
+    ~ResourceOwnerScope() {
+        if (owner_ != nullptr) {
+            CurrentResourceOwner = nullptr;
+            ResourceOwnerDelete(owner_);  // the hash has been freed
+        }
+    }
+    ResourceOwnerScope(const ResourceOwnerScope&) = delete;
+    ResourceOwnerScope& operator=(const ResourceOwnerScope&) = delete;
+
+  private:
+    ResourceOwner owner_ = nullptr;
+};
+
+}  // namespace
+
 std::string sha256_hex(std::string_view bytes) {
     unsigned char digest[PG_SHA256_DIGEST_LENGTH];
+    ResourceOwnerScope const owner;
     pg::CallPg([&] {
         pg_cryptohash_ctx* const context = pg_cryptohash_create(PG_SHA256);
         bool const hashed =
