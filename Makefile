@@ -4,9 +4,10 @@
 #   make install    into the server that PG_CONFIG names
 #   make setup      install what is missing on a Debian machine; says what
 #   make demo       set up, build, install, and watch a SQLite database being copied
+#                   (SOURCE=mariadb: a MariaDB server being followed)
 #   make test       set up, build, install, and run every suite     (SUITE=unit,e2e: some of them)
 #   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
-#   make bench      speed against pgloader                          (BENCH=sqlite: one of them)
+#   make bench      speed against peers and floors                  (BENCH=sqlite: one of them)
 #   make fuzz       the binlog decoder under libFuzzer              (FUZZ_SECONDS=600)
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
@@ -118,10 +119,10 @@ test: build-and-install
 	$(MAKE) --no-print-directory -j$(JOBS) test-programs
 	/usr/bin/python3 test/run.py $(SUITE)
 demo: build-and-install
-	/usr/bin/python3 demo/demo.py
+	/usr/bin/python3 demo/$(if $(filter mariadb,$(SOURCE)),mariadb,demo).py
 chaos: build-and-install
 	/usr/bin/python3 test/chaos/chaos.py
-bench: build-and-install
+bench: build-and-install $(BUILD)/mysql_binlog_decode
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)
 

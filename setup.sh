@@ -60,7 +60,7 @@ packages=(
     clang-format clang-tidy                                          # make lint
 )
 if [ "${1:-}" = bench ]; then
-    packages+=(pgloader)
+    packages+=(pgloader "postgresql-$major-mysql-fdw")
 fi
 
 missing=()

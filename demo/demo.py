@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """The demo: a private cluster, a generated store in SQLite, its copy watched and compared. Cleans up after itself."""
-import json
 import os
 import pathlib
 import random
@@ -8,19 +7,15 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "test/servers"))
 
 import compare  # noqa: E402
 from private_cluster import PrivateCluster, wait_until  # noqa: E402
+from watching import run_job, say, show, watch  # noqa: E402
 
 CUSTOMERS, PRODUCTS, ORDERS = 40_000, 2_000, 120_000
-
-
-def say(text):
-    print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
 
 
 def generate_store(path):
@@ -51,46 +46,6 @@ def generate_store(path):
     os.chmod(path, 0o644)
 
 
-def show(cluster, sql):
-    """A statement and its rows, as a person would see them."""
-    print(f"  => {' '.join(sql.split())}")
-    connection = cluster.connect()
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        names = [column.name for column in cursor.description]
-        rows = [["" if v is None else json.dumps(v, ensure_ascii=False) if isinstance(v, dict) else
-                 ", ".join(v) if isinstance(v, list) else str(v) for v in row] for row in cursor.fetchall()]
-    connection.close()
-    widths = [max([len(n)] + [len(r[i]) for r in rows]) for i, n in enumerate(names)]
-    for row in [names] + rows:
-        print("     " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
-def watch(cluster):
-    """Prints the progress until the source is idle."""
-    while True:
-        status = cluster.status("store")
-        print(f"  {status['state']:<9} {status['rows_copied']:>8} of {status['rows_expected'] or '?'} rows, "
-              f"{status['percent'] or 0:>5} %, {status['rows_per_second'] or 0:>8} rows/s  tables {status['tables']}", flush=True)
-        if status["state"] == "idle":
-            return
-        if status["state"] in ("failed", "backing_off"):
-            sys.exit(f"{status['last_error']}\n{status['hint']}")
-        time.sleep(0.2)  # how often a person wants a line
-
-
-def run_job(cluster, call):
-    """Asks for a job and shows what it does, then what it found."""
-    job = cluster.query(call)[0][0]
-    print(f"  => {call}")
-    while cluster.query("SELECT count(*) FROM replicator_jobs WHERE job = %s AND state IN ('pending', 'running')", (job,))[0][0]:
-        for phase, table, percent, bar in cluster.query(
-                "SELECT phase, \"table\", percent, bar FROM replicator_progress WHERE worker = 'job worker' AND bar IS NOT NULL"):
-            print(f"     {bar} {percent:>5} %  {phase} {table}", flush=True)
-        time.sleep(0.2)  # how often a person wants a line
-    show(cluster, f'SELECT "table", state, rows_compared, changed, missing, extra, repaired FROM replicator_jobs WHERE job = {job} ORDER BY 1')
-
-
 def main():
     directory = tempfile.mkdtemp(prefix="pgrepldemo")
     os.chmod(directory, 0o755)
@@ -108,7 +63,7 @@ def main():
         print("  => CREATE EXTENSION pg_replicator")
         show(cluster, f"SELECT replicator_init('sqlite://{path}', name => 'store')")
         say("Watching the copy (replicator_status)")
-        watch(cluster)
+        watch(cluster, "idle")
 
         say("The store as JSONB")
         show(cluster, "SELECT id, data FROM store.customers WHERE data @> '{\"city\": \"Lyon\"}' ORDER BY id LIMIT 3")

@@ -11,7 +11,7 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://relative.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('relative.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('sqlite:///tmp/%zz.db')$$);
 SELECT * FROM attempt($$SELECT replicator_init('mysql://user:secret@/db')$$);
-SELECT code, message, hint FROM attempt($$SELECT replicator_init('mysql://user:secret@host/db')$$);
+SELECT code, hint FROM attempt($$SELECT replicator_init('mysql://user:secret@127.0.0.1:1/db')$$);
 SELECT code, message, hint FROM attempt($$SELECT replicator_init('mongodb://host/db')$$);
 SELECT code, message, hint FROM attempt($$SELECT replicator_init('postgres://host/db')$$);
 -- files

@@ -51,9 +51,10 @@ RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_repli
 COMMENT ON FUNCTION replicator_drop(text, boolean) IS
     'Forgets a source; its target tables stay unless drop_tables is true';
 
-CREATE FUNCTION replicator_resync(name text, "table" text)
+CREATE FUNCTION replicator_resync(name text, "table" text DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resync';
-COMMENT ON FUNCTION replicator_resync(text, text) IS 'Compares a table with the source and copies what differs';
+COMMENT ON FUNCTION replicator_resync(text, text) IS
+    'Compares a table, or all of them if none is named, with the source and copies what differs';
 
 CREATE FUNCTION replicator_add_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_add_table';

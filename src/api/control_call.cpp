@@ -4,10 +4,13 @@
 
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
+#include "catalog/source_state.hpp"
+#include "pg/progress.hpp"
 #include "pg/scoped_setting.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "pg/wait.hpp"
 
 namespace pgrepl::api {
 
@@ -106,6 +109,18 @@ void require_running(const catalog::SourceConfig& config) {
         throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                            "source \"" + config.name + "\" is " + (config.paused ? "paused" : "restored"),
                            "Nothing is read from it in this state.", "Call replicator_resume first.");
+    }
+}
+
+void take_state(std::int32_t source_id) {
+    constexpr long kPollMs = 20;
+    constexpr int kMostPolls = 50;
+    for (int polls = 0; !catalog::try_lock_state(source_id); ++polls) {
+        if (polls == kMostPolls) {
+            pg::end_worker(catalog::worker_pid(source_id));
+            return catalog::lock_state(source_id);
+        }
+        pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
     }
 }
 

@@ -49,6 +49,10 @@ void require_running(const catalog::SourceConfig& config);
 /// wanted they begin again.
 void interrupt_side_workers(const catalog::SourceConfig& config);
 
+/// catalog::lock_state, without waiting for a transaction of the source that is being applied, which may have millions
+/// of rows: its worker is ended, and a later one applies it again.
+void take_state(std::int32_t source_id);
+
 /// Hides the text of the running statement from pg_stat_activity, and from the server's log if it fails: it may hold a
 /// password.
 void hide_statement(const char* action);

@@ -83,7 +83,7 @@ Datum alter(FunctionCallInfo fcinfo) {
         bool const was_continuous = config.is_continuous();
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
-        catalog::lock_state(config.id);
+        take_state(config.id);
         if (was_continuous != config.is_continuous()) {
             catalog::forget_position(config.id);  // a state that was copied is no place in a log
         }

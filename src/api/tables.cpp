@@ -10,17 +10,22 @@
 #include "api/source_arguments.hpp"
 #include "api/table_arguments.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
 
 namespace pgrepl::api {
 
 namespace {
 
+void record_call(ControlCall& call, const Arguments& values) {
+    record(call.arguments, "name", values.string(0));
+    record(call.arguments, "table", values.string(1));
+}
+
 template <typename Body>
 Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     Arguments const values(fcinfo);
     ControlCall call{action, values.string(0).value_or(""), {}};
-    record(call.arguments, "name", values.string(0));
-    record(call.arguments, "table", values.string(1));
+    record_call(call, values);
     run_control_call(call, [&](CallContext& context) {
         catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
@@ -29,9 +34,32 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     PG_RETURN_VOID();
 }
 
+/// All tables. Of a source that follows a log the position is forgotten, so this is the way past what cannot be
+/// followed.
+void resync_source(const catalog::SourceConfig& config) {
+    take_state(config.id);
+    if (config.is_continuous()) {
+        catalog::begin_anew(config.id);
+        interrupt_side_workers(config);
+    }
+    catalog::clear_failure(config.id);
+    catalog::request_sync(config.id);
+}
+
 Datum resync(FunctionCallInfo fcinfo) {
+    Arguments const values(fcinfo);
+    if (!values.string(1)) {
+        ControlCall call{"replicator_resync", values.string(0).value_or(""), {}};
+        record_call(call, values);
+        run_control_call(call, [&](CallContext& context) {
+            catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+            context.worker_pid = catalog::worker_pid(config.id);
+            resync_source(config);
+        });
+        PG_RETURN_VOID();
+    }
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
-        catalog::lock_state(config.id);
+        take_state(config.id);
         catalog::set_table_state(require_replicated(config, name).id, "pending", "");
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
@@ -48,7 +76,7 @@ Datum pause_table(FunctionCallInfo fcinfo) {
 Datum resume_table(FunctionCallInfo fcinfo) {
     return on_table(fcinfo, "replicator_resume_table",
                     [](const catalog::SourceConfig& config, const std::string& name) {
-                        catalog::lock_state(config.id);
+                        take_state(config.id);
                         catalog::SourceTable const table = require_replicated(config, name);
                         catalog::set_table_paused(table.id, false);
                         if (config.is_continuous()) {
@@ -69,7 +97,7 @@ void change_list(std::vector<std::string>& patterns, const std::string& name, bo
 /// Writes the changed filters, and registers what they select.
 void save_filters(const catalog::SourceConfig& config) {
     catalog::update_source(config);
-    catalog::lock_state(config.id);
+    take_state(config.id);
     discover_and_register(config);
     catalog::request_sync(config.id);
 }

@@ -42,8 +42,12 @@ constexpr const char* kSaveProgress = R"(
         lease_pid = CASE WHEN $7 THEN NULL ELSE lease_pid END
     WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4)";
 
-std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition) {
-    pg::QueryResult const rows = pg::execute(std::string(kCopyTable) + condition + " ORDER BY t.id", {source_id});
+std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition,
+                                   std::optional<std::int64_t> table_id = std::nullopt) {
+    pg::QueryResult const rows =
+        pg::execute(std::string(kCopyTable) + condition + (table_id ? " AND t.id = $2" : " AND $2::bigint IS NULL") +
+                        " ORDER BY t.id",
+                    {source_id, table_id});
     std::vector<CopyTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         CopyTable table;
@@ -102,6 +106,11 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id) {
 
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
     return read_tables(source_id, "t.copy_route IS NOT NULL");
+}
+
+std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t table_id) {
+    std::vector<CopyTable> tables = read_tables(source_id, "t.copy_route IS NOT NULL", table_id);
+    return tables.empty() ? std::nullopt : std::optional(std::move(tables[0]));
 }
 
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id) {
@@ -214,9 +223,8 @@ bool restart_chunk(const Chunk& chunk, std::int64_t generation) {
     if (restarted.processed() == 0) {
         return false;
     }
-    pg::execute(
-        "UPDATE replicator.source_table SET rows_copied = 0, bytes_copied = 0, tagged_values = 0 WHERE id = $1",
-        {chunk.table_id});
+    pg::execute("UPDATE replicator.source_table SET rows_copied = 0, bytes_copied = 0, tagged_values = 0 WHERE id = $1",
+                {chunk.table_id});
     return true;
 }
 

@@ -34,6 +34,9 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
 /// Tables with a route in the copy under way.
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
 
+/// One table that has a route in the copy under way.
+std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t table_id);
+
 /// Ids of the source's tables that are not staged in the copy under way.
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id);
 

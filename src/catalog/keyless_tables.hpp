@@ -1,5 +1,6 @@
 #pragma once
-// Tables without a key beside a stream, which cannot follow them: what is to be refreshed, and for which requests it was.
+// Tables without a key beside a stream, which cannot follow them: what is to be refreshed, and for which requests it
+// was.
 
 #include <cstdint>
 #include <optional>

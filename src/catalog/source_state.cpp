@@ -98,6 +98,15 @@ void lock_state(std::int32_t source_id) {
     pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 FOR NO KEY UPDATE", {source_id});
 }
 
+bool try_lock_state(std::int32_t source_id) {
+    bool const is_there =
+        !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1", {source_id}).empty();
+    return !is_there ||
+           !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
+                        {source_id})
+                .empty();
+}
+
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = $3, state_since = CASE WHEN state = $3 THEN state_since "

@@ -50,6 +50,8 @@ bool may_go_on(std::int32_t source_id, std::int64_t generation);
 /// transaction ends.
 void lock_state(std::int32_t source_id, std::int64_t generation);
 void lock_state(std::int32_t source_id);
+/// False if somebody else has it.
+bool try_lock_state(std::int32_t source_id);
 
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
 void set_source_version(std::int32_t source_id, const std::string& version);

@@ -18,6 +18,20 @@ constexpr const char* kAddChanges = R"(
          AS c(id, inserted, updated, deleted, tagged)
     WHERE t.id = c.id)";
 
+// The index is looked for where it may be lacking only: this is asked for several times a second.
+constexpr const char* kStreamTables = R"(
+    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state, t.definition,
+           t.structure, t.beside_bound, t.beside_seen,
+           t.state = 'pending' AND EXISTS (
+               SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = t.target_schema AND c.relname = t.target_name AND i.indisunique AND i.indisvalid),
+           t.keyless
+    FROM replicator.source_table t
+    WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
+      AND t.state NOT IN ('excluded', 'unsupported', 'failed')
+    ORDER BY t.id)";
+
 }  // namespace
 
 std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
@@ -43,6 +57,18 @@ void forget_position(std::int32_t source_id) {
         {source_id});
 }
 
+void begin_anew(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL "
+        "WHERE source_id = $1 AND state = 'failed'",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "
+        "WHERE source_id = $1",
+        {source_id});
+    forget_position(source_id);
+}
+
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us) {
     pg::execute(
         "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "
@@ -52,11 +78,7 @@ void save_position(std::int32_t source_id, const std::string& position, std::int
 }
 
 std::vector<StreamTable> stream_tables(std::int32_t source_id) {
-    pg::QueryResult const rows = pg::execute(
-        "SELECT id, database, schema, name, target_schema, target_name, target_created, state, definition, structure, "
-        "beside_bound, beside_seen, keyless FROM replicator.source_table WHERE source_id = $1 AND NOT paused "
-        "AND target_name IS NOT NULL AND state NOT IN ('excluded', 'unsupported', 'failed') ORDER BY id",
-        {source_id});
+    pg::QueryResult const rows = pg::execute(kStreamTables, {source_id});
     std::vector<StreamTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         StreamTable table;
@@ -70,10 +92,20 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.structure = rows.text(i, 9);
         table.beside_bound = rows.cell(i, 10);
         table.beside_seen = rows.boolean(i, 11);
-        table.keyless = rows.boolean(i, 12);
+        table.has_key_index = rows.boolean(i, 12);
+        table.keyless = rows.boolean(i, 13);
         tables.push_back(std::move(table));
     }
     return tables;
+}
+
+std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
+    return pg::execute(
+               "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
+               "paused, target_created, beside_bound IS NULL, target_name, keyless, structure), 0)), 0) "
+               "FROM replicator.source_table WHERE source_id = $1",
+               {source_id})
+        .int64(0, 0);
 }
 
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts) {

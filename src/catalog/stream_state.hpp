@@ -23,6 +23,9 @@ std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 /// The stream begins anew: with a copy.
 void forget_position(std::int32_t source_id);
 
+/// The same from outside of its worker, which is replaced: whatever was under way is void.
+void begin_anew(std::int32_t source_id);
+
 /// The target holds everything up to `position`. `source_time_us`: since 1970 UTC; 0: as it was.
 void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us);
 
@@ -38,16 +41,20 @@ struct StreamTable {
     std::string structure;
     std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
     bool beside_seen = false;
-    bool keyless = false;  ///< keyless_refresh.hpp
+    bool keyless = false;        ///< keyless_refresh.hpp
+    bool has_key_index = false;  ///< of a pending table: the target can be written by id
 
-    /// Its target can take changes.
+    /// Its target can take changes. That of a table which was withdrawn from its first copy cannot yet.
     [[nodiscard]] bool is_followed() const noexcept {
-        return !keyless &&
-               (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
-                (state == "pending" && target_created));
+        return !keyless && (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
+                            (state == "pending" && target_created && has_key_index));
     }
 };
 std::vector<StreamTable> stream_tables(std::int32_t source_id);
+
+/// Another number as soon as anything that stream_tables() depends on is another, but for progress: asked for often,
+/// where there may be thousands of tables.
+std::int64_t stream_tables_fingerprint(std::int32_t source_id);
 
 /// What one transaction changed in a table.
 struct ChangeCounts {
@@ -80,8 +87,8 @@ void release_keys(std::int32_t table_id, const std::vector<std::string>& keys);
 
 void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure);
 /// False, and nothing is saved, if the copy was asked for anew meanwhile.
-bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
-                          std::int64_t tagged_values);
+[[nodiscard]] bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows,
+                                        std::int64_t bytes, std::int64_t tagged_values);
 void end_beside_copy(std::int32_t table_id, const std::string& state);
 
 // ---- effects of statements in the log ----

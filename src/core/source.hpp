@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/row_batch.hpp"
@@ -22,7 +23,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 5;
+constexpr std::uint32_t kAdapterAbiVersion = 6;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -46,6 +47,8 @@ struct SourceConfig {
     std::string password;  ///< empty if there is none
     std::map<std::string, std::string> options;
     int connect_timeout_ms = 10'000;  ///< also: how long a lock of others is waited for
+    int keepalive_idle_s = 60;        ///< of silence on a connection, before TCP asks whether the peer is there
+    int keepalive_interval_s = 10;    ///< between two such questions
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;
@@ -115,6 +118,16 @@ class Snapshot {
 
     /// Tables as they are in this state.
     virtual std::vector<TableInfo> discover() = 0;
+
+    /// One of them; nothing if there is none of that name. Better than discover() where a source has many tables.
+    virtual std::optional<TableInfo> find_table(const TableName& name) {
+        for (TableInfo& table : discover()) {
+            if (table.name == name) {
+                return std::move(table);
+            }
+        }
+        return std::nullopt;
+    }
 
     /// Disjoint ranges that cover the table, about `wanted` of them; one where the key cannot be divided.
     virtual std::vector<ChunkRange> plan_chunks(const TableInfo& table, int wanted) = 0;

@@ -151,14 +151,22 @@ void end_workers_of(std::int32_t source_id) noexcept {
     }
 }
 
-void interrupt_worker(int pid) noexcept {
-    // The number may have been given to another process meanwhile: only workers of ours have a phase.
+namespace {
+
+/// The number may have been given to another process meanwhile: only workers of ours have a phase.
+void signal_worker(int pid, int signal_number) noexcept {
     Locked lock(table->lock, LW_SHARED);
     for (const PhaseSlot& slot : table->slots) {
         if (pid != 0 && slot.pid == pid) {
-            kill(pid, SIGINT);
+            kill(pid, signal_number);
         }
     }
 }
+
+}  // namespace
+
+void interrupt_worker(int pid) noexcept { signal_worker(pid, SIGINT); }
+
+void end_worker(int pid) noexcept { signal_worker(pid, SIGTERM); }
 
 }  // namespace pgrepl::pg

@@ -54,6 +54,9 @@ void end_workers_of(std::int32_t source_id) noexcept;
 /// process that has not entered a phase is left alone.
 void interrupt_worker(int pid) noexcept;
 
+/// Ends one worker; another takes its place.
+void end_worker(int pid) noexcept;
+
 // ---- for shared_state.cpp, which asks for the memory and the lock at the server's start ----
 
 [[nodiscard]] std::size_t phase_memory_bytes() noexcept;

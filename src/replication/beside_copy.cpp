@@ -2,6 +2,8 @@
 
 #include "replication/beside_copy.hpp"
 
+#include <algorithm>
+
 #include "catalog/copy_queue.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
@@ -19,10 +21,6 @@
 namespace pgrepl::replication {
 
 namespace {
-
-/// A window holds the stream's commits up for as long as it takes to write it.
-constexpr std::size_t kWindowRows = 10'000;
-constexpr std::size_t kWindowBytes = 8 << 20;
 
 /// How long the source may take to show what it has put into its log: it commits a moment later.
 constexpr int kLowMarkPollMs = 2;
@@ -93,8 +91,13 @@ bool BesideCopy::prepare_target() {
                            "It would have become the target of \"" + table_->name.qualified() + "\".",
                            "Rename or drop it, or choose another target_schema.");
     }
+    if (existing && !table_->is_followed()) {
+        // It was withdrawn from its first copy, which gives a table its primary key at the end.
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        target::add_primary_key(target());
+    }
     if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,
                            "target table " + target().sql() + " cannot be brought up to date: " + *obstacle,
                            "It has been changed since it was copied; its rows are left as they are.",
                            "Undo the change, or drop the table and call replicator_resync to copy it anew.");
@@ -192,9 +195,11 @@ void BesideCopy::read_window(const core::Position& applied) {
 
 void BesideCopy::fill_window(core::ChunkReader& reader) {
     core::RowBatch batch(info_.layout.columns.size());
-    while (rows_.size() < kWindowRows && rows_.bytes() < kWindowBytes) {
+    core::BatchLimits limits;
+    limits.rows = std::min(limits.rows, window_limits_.rows);
+    while (rows_.size() < window_limits_.rows && rows_.bytes() < window_limits_.bytes) {
         pg::check_interrupts();
-        if (!reader.read(batch, core::BatchLimits{})) {
+        if (!reader.read(batch, limits)) {
             last_window_ = true;
             return;
         }

@@ -33,10 +33,11 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `config`, by which `source` was opened, `source` and `interrupts` outlive it.
+    /// `config`, by which `source` was opened, `source` and `interrupts` outlive it. A window holds the stream's
+    /// commits up for as long as it takes to write it: at most `window`.
     BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
-               core::Interrupts& interrupts)
-        : context_(context), config_(config), source_(source), interrupts_(interrupts) {}
+               core::Interrupts& interrupts, const core::BatchLimits& window)
+        : context_(context), config_(config), source_(source), interrupts_(interrupts), window_limits_(window) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
@@ -61,7 +62,7 @@ class BesideCopy {
     void touch(const target::TableChanges& changes);
 
     /// Writes the window, and with the last one ends the copy: the table is then in `state`. In the transaction that is
-    /// open, with the source's state locked. True if the copy is complete.
+    /// open, with the source's state locked. True if the copy is complete, or was asked for anew.
     bool write(const std::string& state);
 
   private:
@@ -83,6 +84,7 @@ class BesideCopy {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     core::Interrupts& interrupts_;
+    core::BatchLimits window_limits_;
     std::optional<catalog::StreamTable> table_;
     core::TableInfo info_;
     std::unique_ptr<core::Snapshot> snapshot_;

@@ -33,10 +33,8 @@ constexpr std::chrono::seconds kTransactionTime{3};
 
 /// The row of the copy queue that a chunk belongs to.
 catalog::CopyTable table_of_chunk(const CopyContext& context, std::int32_t table_id) {
-    for (catalog::CopyTable& table : catalog::tables_in_copy(context.source_id)) {
-        if (table.table_id == table_id) {
-            return std::move(table);
-        }
+    if (std::optional<catalog::CopyTable> table = catalog::table_in_copy(context.source_id, table_id)) {
+        return std::move(*table);
     }
     throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "a table was withdrawn while it was being copied");
 }

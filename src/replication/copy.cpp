@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "catalog/keyless_tables.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
@@ -13,7 +14,6 @@
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
-#include "catalog/keyless_tables.hpp"
 #include "replication/registration.hpp"
 #include "replication/staged_merge.hpp"
 #include "target/merge.hpp"

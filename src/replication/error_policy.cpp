@@ -41,7 +41,8 @@ Verdict judge_current_exception() {
         pg::SqlError::Fields fields = pg::to_sql_error(error).fields();
         if (position_lost) {
             fields.hint +=
-                " To have it copied again: replicator_alter(name, options => '{\"on_position_lost\": \"resync\"}').";
+                " To have that done by itself: replicator_alter(name, options => '{\"on_position_lost\": "
+                "\"resync\"}').";
         }
         return {pg::SqlError(std::move(fields)), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
                 position_lost};

@@ -91,8 +91,8 @@ void KeylessRefresh::prepare_target() {
     }
     if (!existing) {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        target::create_target(target(), "Copy of " + table_->name.qualified() + " of source " + config_.name +
-                                            ", kept by pg_replicator");
+        target::create_target(
+            target(), "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
         target::add_primary_key(target());
     }
     target::create_staging(table_->table_id, context_.owner);

@@ -131,6 +131,8 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
     source.password = has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
     source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();
+    source.keepalive_idle_s = pg::settings().keepalive_idle_s;
+    source.keepalive_interval_s = pg::settings().keepalive_interval_s;
     source.scratch_directory = scratch;
     source.keys = config.keys;
     return adapter.open(source, interrupts);

@@ -19,19 +19,30 @@ namespace {
 constexpr std::chrono::milliseconds kLookAroundEvery{250};
 /// A position without changes of ours is worth a transaction of its own this often.
 constexpr std::chrono::seconds kCommitPositionEvery{10};
+/// A log that was reset is silent for those who read it.
+constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
+
+core::StreamLimits batch_limits(const catalog::SourceOptions& options) {
+    const pg::Settings& settings = pg::settings();
+    core::StreamLimits limits;
+    limits.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
+    limits.bytes = static_cast<std::size_t>(options.apply_batch_kb.value_or(settings.apply_batch_kb)) * 1024;
+    return limits;
+}
 
 }  // namespace
 
 Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
                core::Interrupts& interrupts)
-    : context_(context), config_(config), source_(source), beside_(context, config, source, interrupts), keyless_(context, config, source) {
-    const pg::Settings& settings = pg::settings();
-    const catalog::SourceOptions& options = config.parsed_options;
-    limits_.changes = static_cast<std::size_t>(options.apply_batch_rows.value_or(settings.apply_batch_rows));
-    limits_.bytes = static_cast<std::size_t>(options.apply_batch_kb.value_or(settings.apply_batch_kb)) * 1024;
+    : context_(context),
+      config_(config),
+      source_(source),
+      limits_(batch_limits(config.parsed_options)),
+      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
+      keyless_(context, config, source) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
@@ -93,13 +104,41 @@ void Stream::step() {
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
-    reload_tables();
+    // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
     take_sync_requests();
+    if (tables_are_others()) {
+        reload_tables();
+    }
+    // Asked is only a server that has just given a sign of life: one that is stuck would keep us waiting.
+    if (end_seen_at_ != 0 && Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
+        require_history(source_.high_mark());
+    }
+}
+
+/// What has been read must be in the source's log for good. Opening it again says what is wrong, if it is not.
+void Stream::require_history(const core::Position& mark) {
+    history_checked_at_ = Clock::now();
+    if (!source_.has_reached(mark, position_)) {
+        throw core::SourceError(core::SourceErrorKind::kUnreachable, 0,
+                                "the log of source \"" + config_.name + "\" lacks what has been read of it", true,
+                                "It holds " + mark.text + "; what has been read is " + position_.text + ".",
+                                "It was reset, or another server answers.");
+    }
+}
+
+/// Looks at all of them at once; whether they are others than known_.
+bool Stream::tables_are_others() {
+    pg::Transaction transaction;
+    std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
+    next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
+    transaction.commit();
+    return fingerprint != fingerprint_;
 }
 
 void Stream::reload_tables() {
     {
         pg::Transaction transaction;
+        fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
         known_ = catalog::stream_tables(context_.source_id);
         next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
         transaction.commit();
@@ -163,7 +202,7 @@ void Stream::take_sync_requests() {
     }
     if (asked) {
         mark_ = source_.high_mark();
-        reload_tables();  // of which those without a key are to be refreshed
+        require_history(*mark_);
     }
 }
 
@@ -223,9 +262,7 @@ void Stream::work_on_keyless_refresh() {
 }
 
 /// Nothing is left to be copied of what was asked for.
-bool Stream::copies_are_in() const {
-    return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_;
-}
+bool Stream::copies_are_in() const { return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_; }
 
 bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(position_, *mark_); }
 
@@ -322,7 +359,8 @@ void Stream::note_what_is_reached() {
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
     }
-    if (next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
+    // A statement in this very transaction may have asked for copies that known_ does not have yet.
+    if (!tables_changed_ && next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
     }

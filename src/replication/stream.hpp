@@ -59,9 +59,11 @@ class Stream {
     using Clock = std::chrono::steady_clock;
 
     void look_around();
+    [[nodiscard]] bool tables_are_others();
     void reload_tables();
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
+    void require_history(const core::Position& mark);
     void work_on_beside_copy();
     void work_on_keyless_refresh();
     [[nodiscard]] bool copies_are_in() const;
@@ -86,12 +88,13 @@ class Stream {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     std::unique_ptr<core::ChangeStream> stream_;
+    core::StreamLimits limits_;
     BesideCopy beside_;
     KeylessRefresh keyless_;
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
-    core::StreamLimits limits_;
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
+    std::int64_t fingerprint_ = 0;             ///< of known_
     std::map<core::TableName, std::unique_ptr<Table>> followed_;
     std::vector<Table*> table_of_batch_;  ///< by index into batch_.tables; null: not followed
     std::set<Table*> written_;            ///< in the transaction under way
@@ -104,6 +107,7 @@ class Stream {
     bool tables_changed_ = false;      ///< the catalog's tables are to be read again after the commit
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;
+    Clock::time_point history_checked_at_;
     bool streaming_ = false;              ///< else catching up
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
     pg::StreamReport report_;

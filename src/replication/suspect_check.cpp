@@ -26,11 +26,9 @@ constexpr int kMostBatches = 4;
 class Reading {
   public:
     Reading(core::Source& source, const core::TableName& name) : snapshot_(source.open_snapshot({})) {
-        for (core::TableInfo& table : snapshot_->discover()) {
-            if (table.name == name) {
-                info_ = std::move(table);
-                return;
-            }
+        if (std::optional<core::TableInfo> table = snapshot_->find_table(name)) {
+            info_ = std::move(*table);
+            return;
         }
         throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                 "table \"" + name.qualified() + "\" is no longer at the source", false);

@@ -92,11 +92,9 @@ class TableVerification {
     }
 
     core::TableInfo find_table_info(core::Snapshot& snapshot) const {
-        for (core::TableInfo& table : snapshot.discover()) {
-            if (table.name == table_.name) {
-                require_key(table);
-                return std::move(table);
-            }
+        if (std::optional<core::TableInfo> table = snapshot.find_table(table_.name)) {
+            require_key(*table);
+            return std::move(*table);
         }
         throw pg::SqlError(
             ERRCODE_UNDEFINED_TABLE, "table \"" + table_.name.qualified() + "\" is no longer at the source",

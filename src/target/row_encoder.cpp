@@ -25,6 +25,11 @@ constexpr std::size_t kHashIdBytes = kHashPrefix.size() + 64;
 
 }  // namespace
 
+void EncodedRows::sort_by_id() {
+    std::sort(rows_.begin(), rows_.end(),
+              [&](const Offsets& a, const Offsets& b) { return text_at(a.id) < text_at(b.id); });
+}
+
 RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) {
     build_template();
 }

@@ -19,14 +19,8 @@ class EncodedRows {
     [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
     [[nodiscard]] Datum id(std::size_t row) const noexcept { return datum(rows_[row].id); }
     [[nodiscard]] Datum data(std::size_t row) const noexcept { return datum(rows_[row].data); }
-    [[nodiscard]] std::string_view id_text(std::size_t row) const noexcept {
-        const char* const at = bytes_.data() + rows_[row].id;
-        return {VARDATA(at), VARSIZE(at) - VARHDRSZ};
-    }
-    [[nodiscard]] std::string_view data_bytes(std::size_t row) const noexcept {
-        const char* const at = bytes_.data() + rows_[row].data;
-        return {VARDATA(at), VARSIZE(at) - VARHDRSZ};
-    }
+    [[nodiscard]] std::string_view id_text(std::size_t row) const noexcept { return text_at(rows_[row].id); }
+    [[nodiscard]] std::string_view data_bytes(std::size_t row) const noexcept { return text_at(rows_[row].data); }
     /// Size of all rows, in bytes.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
     /// Values stored in a tagged encoding.
@@ -44,6 +38,9 @@ class EncodedRows {
         rows_.resize(kept);
     }
 
+    /// As the targets' indexes, whose collation is "C", have them.
+    void sort_by_id();
+
     void clear() noexcept {
         rows_.clear();
         bytes_.clear();
@@ -58,6 +55,10 @@ class EncodedRows {
         std::size_t data;
     };
 
+    [[nodiscard]] std::string_view text_at(std::size_t offset) const noexcept {
+        const char* const at = bytes_.data() + offset;
+        return {VARDATA(at), VARSIZE(at) - VARHDRSZ};
+    }
     [[nodiscard]] Datum datum(std::size_t offset) const noexcept { return PointerGetDatum(bytes_.data() + offset); }
 
     ByteBuffer bytes_;

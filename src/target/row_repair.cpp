@@ -19,8 +19,9 @@ constexpr const char* kOnConflict =
 constexpr const char* kIfDifferent = " WHERE ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(excluded.data)::record";
 
 std::string put_statement(const TargetName& target, WhereSame where_same) {
+    // In the select list the arrays are taken apart row by row; in FROM they would be stored first.
     std::string const insert = "INSERT INTO " + target.sql() +
-                               " AS t (id, data, _synced_at) SELECT i, d, now() FROM ROWS FROM (pg_catalog.unnest($1), "
+                               " AS t (id, data, _synced_at) SELECT i, d, now() FROM (SELECT pg_catalog.unnest($1), "
                                "pg_catalog.unnest($2)) AS u(i, d)" +
                                kOnConflict;
     return where_same == WhereSame::kLeave ? insert + kIfDifferent : insert;

@@ -2,6 +2,8 @@
 
 #include "target/table_changes.hpp"
 
+#include <algorithm>
+
 #include "target/row_error.hpp"
 
 namespace pgrepl::target {
@@ -49,6 +51,9 @@ void TableChanges::write(const TargetName& target, WhereSame where_same) {
         }
     }
     rows_.remove_rows([&](std::size_t row) { return !wanted[row]; });
+    // In the index's order each of its pages is visited once.
+    rows_.sort_by_id();
+    std::sort(gone.begin(), gone.end());
     delete_rows(target, gone, [&](std::size_t index, const pg::SqlError& error) {
         refused_.push_back({gone[index], true, std::nullopt, error});
     });

@@ -15,6 +15,7 @@
 // While a copy is under way the rounds of supervise() are: look whether we are still wanted, complete tables whose
 // chunks are in, and wait for the copy workers; without copy workers, copy a chunk.
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -99,6 +100,7 @@ class SourceWorker {
     }
 
   private:
+    using Clock = std::chrono::steady_clock;
     enum class Outcome { kDone, kNotWanted };
 
     /// Loads the configuration and takes over. False if there is nothing for us to do.
@@ -194,6 +196,7 @@ class SourceWorker {
     Outcome stream() {
         // What a crash takes back, the position among it, is read from the source again: commits need not wait.
         set_commits_wait(false);
+        keep_freed_memory();
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = open(interrupts);
         replication::Stream stream(context_, config_, *source, interrupts);
@@ -243,6 +246,7 @@ class SourceWorker {
                 throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
                                         "the copy workers could not join the state of the source", true);
             }
+            auto const began = Clock::now();
             if (copy.advance()) {
                 workers.dismiss();
                 copy.finish();
@@ -259,14 +263,38 @@ class SourceWorker {
                     pg::begin_phase("waiting for copy workers", source_id_, 0, 0, "waiting for copy workers");
                     waiting_ = true;
                 }
-                pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
+                wait_for_copy_workers(Clock::now() - began);
                 continue;
             }
             waiting_ = false;
-            if (!copy.copier().copy_next_chunk()) {
+            if (!copy_alone(copy)) {
                 pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
             }
         }
+    }
+
+    /// Until one of them has done a chunk. Looking at thousands of tables takes its time: most of it is to be theirs.
+    static void wait_for_copy_workers(Clock::duration last_look) {
+        auto const not_before = Clock::now() + 4 * std::min<Clock::duration>(last_look, kLookEvery);
+        pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
+        while (Clock::now() < not_before) {
+            pg::wait_for_latch(
+                1 + std::chrono::duration_cast<std::chrono::milliseconds>(not_before - Clock::now()).count(),
+                pg::WaitFor::kCopyWorkers);
+        }
+    }
+
+    /// Copies chunks until it is time to look around again. False if there was none.
+    static bool copy_alone(replication::Copy& copy) {
+        auto const until = Clock::now() + kLookEvery;
+        bool any = false;
+        while (copy.copier().copy_next_chunk()) {
+            any = true;
+            if (Clock::now() >= until) {
+                break;
+            }
+        }
+        return any;
     }
 
     /// Records the failure. True if the copy is to start over at once.

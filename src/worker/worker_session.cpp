@@ -2,6 +2,8 @@
 
 #include "worker/worker_session.hpp"
 
+#include <malloc.h>
+
 #include <string>
 
 #include "core/version.hpp"
@@ -41,6 +43,14 @@ pg::WorkerArguments begin_worker_session() {
     set("idle_in_transaction_session_timeout", "0");
     set("default_transaction_read_only", "off");
     return arguments;
+}
+
+void keep_freed_memory() {
+#ifdef __GLIBC__
+    constexpr int kKeptBytes = 32 << 20;  // the most that the first of them takes
+    mallopt(M_MMAP_THRESHOLD, kKeptBytes);
+    mallopt(M_TRIM_THRESHOLD, kKeptBytes);
+#endif
 }
 
 void limit_memory(int memory_kb) {

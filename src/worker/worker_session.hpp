@@ -11,6 +11,9 @@ pg::WorkerArguments begin_worker_session();
 /// Lets index builds and merges use this much memory; a source's option may differ from the setting.
 void limit_memory(int memory_kb);
 
+/// Memory that one batch has freed serves the next: to give it back each time costs a page fault for every 4 kB of it.
+void keep_freed_memory();
+
 /// Whether commits of this session wait until they are on disk. Not needed where a commit that a crash takes back is
 /// made again by itself.
 void set_commits_wait(bool wait);

@@ -16,6 +16,9 @@
 //                                                              stream_commands.hpp
 //   adapter_driver LIBRARY URL stream-time READER_ID POSITION DATABASE TABLE   reads all changes behind the position;
 //                                                              prints their number and seconds
+//   adapter_driver LIBRARY URL stream-interrupt READER_ID DATABASE TABLE MS   reads from now on, until interrupted
+//   after
+//                                                              MS milliseconds
 //   adapter_driver LIBRARY URL check                           prerequisites of a continuous source, a line of JSON
 //   each
 //
@@ -266,6 +269,20 @@ int run(int argc, char** argv) {
     } else if (command == "stream-time") {
         time_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), argument(5),
                     {argument(6), "", argument(7)});
+    } else if (command == "stream-interrupt") {
+        auto const stream = source->open_stream({.position = source->low_mark(),
+                                                 .reader_id = static_cast<std::uint32_t>(std::stoul(argument(4))),
+                                                 .tables = {}});
+        std::jthread const stopper([&interrupts, after = std::chrono::milliseconds(std::stoi(argument(7)))] {
+            std::this_thread::sleep_for(after);
+            interrupts.raised = true;
+        });
+        core::ChangeBatch batch;
+        std::puts("reading");
+        std::fflush(stdout);
+        for (;;) {
+            stream->read(batch, {.changes = 1, .bytes = 1, .wait_ms = 60'000});
+        }
     } else if (command == "check") {
         for (const core::Check& check : source->check_prerequisites(true)) {
             std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",

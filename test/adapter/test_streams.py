@@ -3,6 +3,7 @@ import itertools
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -21,7 +22,7 @@ numbers = itertools.count()
 @pytest.fixture
 def table(server):
     """A table of its own for each test."""
-    name = f"t{next(numbers)}"
+    name = f"stream{next(numbers)}"
     server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
     return name
 
@@ -118,7 +119,7 @@ def test_tables_without_transactions_are_followed(server, adapter, table):
 
 
 def test_other_tables_only_move_the_position(server, adapter, table):
-    server.run("CREATE TABLE IF NOT EXISTS other (a int)", "d")
+    server.run("DROP TABLE IF EXISTS other; CREATE TABLE other (a int)", "d")
     stream = adapter.stream(table)
     server.run("INSERT INTO other VALUES (1)", "d")
     batches = stream.read_all()
@@ -312,3 +313,18 @@ def test_a_stream_survives_what_it_does_not_follow(server, adapter, table):
     server.restart()
     server.query(f"SELECT * FROM m_{table}", "d")
     assert adapter.stream(table, f"m_{table}", position=stream.position).schema() == [("truncated", f"d.m_{table}", "")]
+
+
+@pytest.mark.parametrize("parameters", ["sslmode=disable", "sslmode=prefer"])
+def test_an_interrupt_ends_the_wait_for_changes(server, adapter, table, parameters):
+    process = subprocess.Popen(adapter.command(server.url(parameters=parameters), "stream-interrupt", 4712, "d", table, 2500),
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "reading\n"
+    os.kill(server.pid(), signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        out, _ = process.communicate(timeout=20)
+        assert time.monotonic() - began < 4
+    finally:
+        os.kill(server.pid(), signal.SIGCONT)
+    assert process.returncode == 3 and '"error": 17' in out

@@ -70,24 +70,32 @@ def copied_source(rows):
 
 
 class Meter:
-    """Wall and CPU seconds of a piece of work: the server's processes and our own children."""
+    """Wall and CPU seconds of a piece of work: the server's processes, our own children, and `others` by their pids."""
 
-    def __init__(self, cluster):
+    def __init__(self, cluster, *others):
         self.postmaster = cluster.postmaster_pid()
+        self.others = others
 
     def cpu(self):
-        used = 0
-        with open(f"/proc/{self.postmaster}/stat") as f:
-            used += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:15]))
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.postmaster)], capture_output=True, text=True)
-        for pid in children.stdout.split():
-            try:
-                with open(f"/proc/{pid}/stat") as f:
-                    used += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13]))
-            except FileNotFoundError:
-                pass
+        """Read anew if a child ended meanwhile: it would be counted twice, or not at all."""
+        while True:
+            reaped = self.ticks(self.postmaster, 13, 15)
+            used = sum(self.ticks(pid, 11, 15) for pid in (self.postmaster, *self.others))
+            children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.postmaster)], capture_output=True, text=True)
+            used += sum(self.ticks(pid, 11, 13) for pid in children.stdout.split())
+            if self.ticks(self.postmaster, 13, 15) == reaped:
+                break
         own = resource.getrusage(resource.RUSAGE_CHILDREN)
         return used / TICKS + own.ru_utime + own.ru_stime
+
+    @staticmethod
+    def ticks(pid, first, behind):
+        """Of /proc/PID/stat: fields 11 to 14 are the ticks of the process, user and system, and of children that have ended."""
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[first:behind]))
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
 
     def measure(self, work):
         began, cpu = time.monotonic(), self.cpu()

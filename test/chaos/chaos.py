@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "test/chaos"), str(ROOT / "test/servers")]
 
 import control_faults  # noqa: E402, F401  (registers its faults)
+import followed  # noqa: E402, F401  (registers its faults)
 from checks import MEMORY_LIMIT_KB, problems, sabotage, settle, unsettle  # noqa: E402
 from faults import FAULTS  # noqa: E402
 from world import World  # noqa: E402
@@ -71,7 +72,7 @@ class Run:
         """What went wrong in one block, as texts."""
         began = world.seconds()
         unsettle(world)
-        world.writer.go()
+        world.go()
         last = min(number * self.block_size, self.faults)
         try:
             while self.number < last:
@@ -90,7 +91,7 @@ class Run:
         found = [difference for difference in found if not is_known(difference)]
         say(f"block {number}: {len(found)} differences; faults {faults_done - began:.1f} s, "
             f"until up to date {settled - faults_done:.1f} s, comparison {world.seconds() - settled:.1f} s; "
-            f"{world.writer.transactions} transactions; most memory of a worker "
+            f"{world.transactions()} transactions; most memory of a worker "
             f"{world.memory.highest_kb >> 10} of {MEMORY_LIMIT_KB >> 10} MB")
         return found
 
@@ -114,6 +115,8 @@ def run(faults, seed, block=20):
     try:
         if world.disk_obstacle:
             say(f"skipped: full disk: {world.disk_obstacle}")
+        for obstacle in world.server_obstacles:
+            say(f"skipped: a server to follow: {obstacle}")
         while passed < this.blocks and not failed:
             found = this.block(world, passed + 1)
             if found:
@@ -126,7 +129,7 @@ def run(faults, seed, block=20):
         if keep:
             say(f"the cluster, its log and the files are kept in {world.cluster.directory}")
     this.report(passed + failed, differences, world.seconds())
-    return passed, failed, 1 if world.disk_obstacle else 0
+    return passed, failed, bool(world.disk_obstacle) + len(world.server_obstacles)
 
 
 def seed_of_this_run():

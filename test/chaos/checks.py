@@ -7,7 +7,6 @@ import psycopg2
 
 import compare
 from control_faults import lift_refusals
-from sources import SOURCES
 
 WAIT = "120 s"
 MOST_ATTEMPTS = 8
@@ -19,14 +18,14 @@ GONE = "is no longer at the source"
 
 def settle(world):
     """Undoes what faults have left standing, and waits until every target is up to date. Gives what went wrong."""
-    world.writer.pause()
+    world.pause()
     if world.disk:
         world.disk.free()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(world.cluster.failure_file())
     found = []
     lift_refusals(world)
-    for source in SOURCES:
+    for source in world.sources:
         world.put_file_back(source)
         if source.periodic:  # no refresh is to begin by itself while we compare
             world.call("SELECT replicator_alter(%s, refresh_interval => '1 hour')", source.name)
@@ -36,7 +35,7 @@ def settle(world):
 
 def unsettle(world):
     """Has the periodic sources refresh again."""
-    for source in SOURCES:
+    for source in world.sources:
         if source.periodic:
             world.call("SELECT replicator_alter(%s, refresh_interval => '1 second')", source.name)
 
@@ -61,8 +60,7 @@ def bring_up_to_date(world, source):
 
 
 def undo_standing_conditions(world, source):
-    with contextlib.closing(sqlite3.connect(source.path(world.directory))) as connection:
-        at_source = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    at_source = tables_at_source(world, source)
     if world.status(source)["paused"]:
         world.call("SELECT replicator_resume(%s)", source.name)
     for (table,) in world.call("SELECT unnest(exclude_tables) FROM replicator.source WHERE name = %s", source.name):
@@ -73,6 +71,18 @@ def undo_standing_conditions(world, source):
             world.call("SELECT replicator_resume_table(%s, %s)", source.name, table)
         if state != "excluded" and table not in at_source:
             world.call("SELECT replicator_remove_table(%s, %s)", source.name, table, allowed={"42P01"})
+        elif source.name in world.followed and (state == "failed" or (source, table) in world.damaged):
+            world.damaged.discard((source, table))
+            world.call("SELECT replicator_resync(%s, %s)", source.name, table)
+    if source.name in world.followed:  # rows that were refused; a refresh would offer them again
+        world.call("SELECT replicator_replay(%s)", source.name, allowed={"P0002"})
+
+
+def tables_at_source(world, source):
+    if source.name in world.followed:
+        return world.followed[source.name].tables()
+    with contextlib.closing(sqlite3.connect(source.path(world.directory))) as connection:
+        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 QUERIES = {
@@ -82,9 +92,11 @@ QUERIES = {
                    "JOIN replicator.source_table t ON t.id = c.table_id JOIN replicator.source s ON s.id = t.source_id",
     "copy left open": "SELECT s.name, st.state, st.copy_position FROM replicator.source_state st "
                       "JOIN replicator.source s ON s.id = st.source_id "
-                      "WHERE st.copy_position IS NOT NULL OR st.state <> 'idle'",
-    "table not idle": "SELECT source, \"table\", state, reason FROM replicator_tables "
-                      "WHERE state NOT IN ('idle', 'excluded')",
+                      "WHERE st.copy_position IS NOT NULL OR st.state <> CASE s.mode WHEN 'continuous' THEN 'streaming' "
+                      "ELSE 'idle' END",
+    "table not done": "SELECT source, \"table\", state, reason FROM replicator_tables "
+                      "WHERE state NOT IN ('excluded', 'unsupported', (SELECT CASE mode WHEN 'continuous' "
+                      "THEN 'streaming' ELSE 'idle' END FROM replicator.source WHERE name = source))",
     "invalid index": "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid OR NOT indisready",
     "target without a primary key": "SELECT source, target FROM replicator_tables WHERE state <> 'excluded' "
                                     "AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = to_regclass(target) "
@@ -100,7 +112,8 @@ def problems(world):
     """Everything that is not as it must be, as texts."""
     found = []
     left = "SELECT backend_type, application_name, state, query FROM pg_stat_activity " \
-           "WHERE backend_type LIKE 'pg\\_replicator%' AND backend_type <> 'pg_replicator launcher'"
+           "WHERE backend_type LIKE 'pg\\_replicator%' AND backend_type <> 'pg_replicator launcher' AND application_name <> ALL (" \
+           "SELECT 'pg_replicator source ' || name FROM replicator.source WHERE mode = 'continuous')"
     if world.wait_for(lambda: world.call(left) == [], LONGEST_JOB_S) is None:
         found.append(f"worker left: {world.call(left)}")
     # A probe may be about to start the next worker.
@@ -110,9 +123,10 @@ def problems(world):
     for root, _, files in os.walk(os.path.join(world.cluster.data, "pgsql_tmp_pg_replicator")):
         found += [f"scratch file left: {os.path.join(root, file)}" for file in files]
     with contextlib.closing(world.cluster.connect("chaos")) as connection:
-        for source in SOURCES:
+        for source in world.sources:
             try:
-                differences = compare.differences(source.path(world.directory), connection, source.name)
+                differences = (world.followed[source.name].differences(connection) if source.name in world.followed else
+                               compare.differences(source.path(world.directory), connection, source.name))
             except (AssertionError, psycopg2.Error) as error:  # an id twice; a target that is not there
                 differences = [str(error)]
             found += [f"{source.name}.{difference[:400]}" for difference in differences]
@@ -130,7 +144,7 @@ def problems(world):
 def own_verdict(world):
     """What replicator_verify says of every source, where that is not: equal. The writer pauses, so it has no excuse."""
     found = []
-    for source in SOURCES:
+    for source in world.sources:
         job = world.call("SELECT replicator_verify(%s)", source.name)[0][0]
         rows = 'SELECT "table", state, changed, missing, extra, unconfirmed, quarantined, last_error FROM replicator_jobs ' \
                "WHERE job = %s AND (state <> 'done' OR changed + missing + extra + unconfirmed + quarantined > 0)"

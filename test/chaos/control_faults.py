@@ -6,17 +6,17 @@ import sqlite3
 import time
 
 from faults import PATIENCE_S, fault, source_at_work
-from sources import SOURCES, TABLES, make_accessible
+from sources import FILES, TABLES, make_accessible
 
 PAUSED_OR_EXCLUDED = {"55000", "42P01", "53100"}
 NOTHING_TO_DO = {"P0002"}
 
 
-def in_a_copy(world, rng):
-    """A source and a table of it, and whether the source is in the middle of a copy."""
-    table = rng.choice(TABLES)
-    source, at_work = source_at_work(world, rng)
-    return source, table, at_work
+def in_a_copy(world, rng, sources=None):
+    """A source and the name of a table of it, and whether the source is in the middle of a copy."""
+    chosen = rng.random()
+    source, at_work = source_at_work(world, rng, sources)
+    return source, source.table_names[int(chosen * len(source.table_names))], at_work
 
 
 def control_call(kind, weight, *statements):
@@ -26,9 +26,9 @@ def control_call(kind, weight, *statements):
         source, table, at_work = in_a_copy(world, rng)
         done = []
         for statement in statements:
-            parameters = (source.name, table.name)[:statement.count("%s")]
+            parameters = (source.name, table)[:statement.count("%s")]
             done.append(world.call(statement, *parameters, allowed=PAUSED_OR_EXCLUDED) is not None)
-        return f"{source.name}.{table.name}" if at_work and any(done) else None
+        return f"{source.name}.{table}" if at_work and any(done) else None
 
 
 control_call("pause", 3, "SELECT replicator_pause(%s)")
@@ -50,9 +50,9 @@ def later_function(name, weight, statement):
         if name not in world.functions:
             return None
         source, table, at_work = in_a_copy(world, rng)
-        parameters = (source.name, table.name)[:statement.count("%s")]
+        parameters = (source.name, table)[:statement.count("%s")]
         done = world.call(statement, *parameters, allowed=PAUSED_OR_EXCLUDED | NOTHING_TO_DO)
-        return f"{source.name}.{table.name}" if at_work and done is not None else None
+        return f"{source.name}.{table}" if at_work and done is not None else None
 
 
 later_function("replicator_verify", 3, "SELECT replicator_verify(%s)")
@@ -90,10 +90,10 @@ def refuse_rows(world, rng):
     """Some of what changes is set aside; lift_refusals() lets it in again."""
     remainder = rng.randrange(300)
     source, table, _ = in_a_copy(world, rng)
-    done = world.call(f'ALTER TABLE "{source.name}"."{table.name}" ADD CONSTRAINT {REFUSING} '
+    done = world.call(f'ALTER TABLE "{source.name}"."{table}" ADD CONSTRAINT {REFUSING} '
                       f"CHECK (hashtext(id) % 300 <> {remainder}) NOT VALID",
                       allowed={"42P01", "3F000", "40P01", "53100", "42710"})
-    return f"{source.name}.{table.name}" if done is not None else None
+    return f"{source.name}.{table}" if done is not None else None
 
 
 def lift_refusals(world):
@@ -116,13 +116,14 @@ def drop_and_init(world, rng):
 def damage(world, rng):
     seed = rng.randrange(1 << 30)
     source, table, _ = in_a_copy(world, rng)
-    target = f'"{source.name}"."{table.name}"'
+    target = f'"{source.name}"."{table}"'
+    world.damaged.add((source, table))  # a stream passes over it, and the resync below may be refused
     some = f"id IN (SELECT id FROM {target} ORDER BY hashtext(id || '{seed}') LIMIT 7)"
     done = [world.call_on_target(f"UPDATE {target} SET data = '{{\"damaged\": true}}' WHERE {some}"),
             world.call_on_target(f"DELETE FROM {target} WHERE {some.replace(str(seed), str(seed + 1))}"),
             world.call_on_target(f"INSERT INTO {target} VALUES ('not at the source {seed}', '{{}}', now())")]
-    world.call("SELECT replicator_resync(%s, %s)", source.name, table.name, allowed=PAUSED_OR_EXCLUDED)
-    return f"{source.name}.{table.name}" if any(part is not None for part in done) else None
+    world.call("SELECT replicator_resync(%s, %s)", source.name, table, allowed=PAUSED_OR_EXCLUDED)
+    return f"{source.name}.{table}" if any(part is not None for part in done) else None
 
 
 @contextlib.contextmanager
@@ -140,7 +141,7 @@ def nobody_at_the_file(world, source):
 def replace_file(world, rng):
     """The new file holds other rows in other pages; it takes the old one's place at once, as a restore does it."""
     divisor, remainder = rng.randint(3, 9), rng.randint(0, 2)
-    source, _, at_work = in_a_copy(world, rng)
+    source, _, at_work = in_a_copy(world, rng, FILES)
     path = source.path(world.directory)
     with nobody_at_the_file(world, source) as written_back:
         if not written_back:
@@ -167,7 +168,7 @@ def replace_file(world, rng):
 @fault("file missing for a moment", 2)
 def file_missing(world, rng):
     moment = rng.uniform(0, 0.5)
-    source, _, _ = in_a_copy(world, rng)
+    source, _, _ = in_a_copy(world, rng, FILES)
     with world.writer_paused():
         world.away[source.name] = source.path(world.directory) + ".away"
         os.rename(source.path(world.directory), world.away[source.name])

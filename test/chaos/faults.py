@@ -10,7 +10,6 @@ import signal
 import time
 
 from private_cluster import wait_until
-from sources import SOURCES
 from world import NoRoomToConnect, Polling
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -53,7 +52,7 @@ def give_work(world, rng, kind, source):
     """Comparisons and index builds are asked for; all else begins with the copy that a request begins."""
     refused = {"55000", "42P01", "53100", "40P01"}
     if kind == "job worker":
-        call, table = rng.choice((("SELECT replicator_verify(%s)", ()), ("SELECT replicator_repair(%s, %s)", ("long",))))
+        call, table = rng.choice((("SELECT replicator_verify(%s)", ()), ("SELECT replicator_repair(%s, %s)", (source.long_table,))))
         world.call(call, source.name, *table, allowed=refused)
     elif kind == "index worker":
         for (index,) in world.call(OUR_INDEXES, source.name, allowed=refused) or []:
@@ -65,7 +64,7 @@ def give_work(world, rng, kind, source):
 def hit_worker(world, rng, kind, hit, longest_delay_s=LONGEST_DELAY_S):
     """Looks for a worker of that kind, of a source of our choice if there is one, and hits it at a random moment of its
     life: hit(polling, pid) says whether it did. Gives what was hit."""
-    source, delay = rng.choice(SOURCES), rng.uniform(0, longest_delay_s)
+    source, delay = rng.choice(world.sources), rng.uniform(0, longest_delay_s)
     world.request(source)
     give_work(world, rng, kind, source)
     with contextlib.closing(Polling(world)) as polling:
@@ -121,9 +120,9 @@ for each in worker_kinds():
     worker_faults(each, 5 if each in ("source worker", "copy worker") else 2)
 
 
-def source_at_work(world, rng):
-    """A source in the middle of a copy, if one can be had; and whether it is."""
-    source, delay = rng.choice(SOURCES), rng.uniform(0, LONGEST_DELAY_S)
+def source_at_work(world, rng, sources=None):
+    """A source in the middle of a copy or followed, if one can be had; and whether it is."""
+    source, delay = rng.choice(sources or world.sources), rng.uniform(0, LONGEST_DELAY_S)
     world.request(source)
     with contextlib.closing(Polling(world)) as polling:
         at_work = world.wait_for(lambda: [row for row in polling.query(FIND_WORKERS, "source worker", "", "")
@@ -148,7 +147,7 @@ server_fault("immediate restart", 3, lambda cluster: cluster.restart("immediate"
 def failure_point(point):
     @fault(f"failure point {point}", 1)
     def run(world, rng):
-        source = rng.choice(SOURCES)
+        source = rng.choice(world.sources)
         world.cluster.fail_at(point)
         world.request(source)
         if world.wait_for(lambda: not os.path.exists(world.cluster.failure_file()), PATIENCE_S):

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 
-from sources import SOURCES, TABLES, body_of
+from sources import FILES, TABLES, body_of
 
 LONGEST_PAUSE_S = 0.012  # between two transactions: without any, nobody could begin to read a rollback-journal file
 MOST_EXTRA_TABLES = 3
@@ -23,14 +23,14 @@ class Transactions:
 
     def __init__(self, seed):
         self.rng = random.Random(seed)
-        self.extra_tables = {source.name: [] for source in SOURCES}
-        self.extra_columns = {source.name: 0 for source in SOURCES}
+        self.extra_tables = {source.name: [] for source in FILES}
+        self.extra_columns = {source.name: 0 for source in FILES}
         self.count = 0
 
     def draw(self):
         """(source, statements, ending); ending: COMMIT, ROLLBACK, or None for statements outside of a transaction."""
         self.count += 1
-        source = self.rng.choice(SOURCES)
+        source = self.rng.choice(FILES)
         if self.rng.random() < 0.012:
             return source, *self.draw_definition(source)
         statements = []

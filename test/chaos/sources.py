@@ -1,5 +1,5 @@
-"""The SQLite files of a chaos run: what is in them, and how they are registered. Both the harness and its writer
-know the tables from here."""
+"""The sources of a chaos run and how they are registered; of SQLite files also what is in them. Both the harness and its
+writer know the tables from here."""
 import dataclasses
 import os
 import sqlite3
@@ -44,6 +44,12 @@ class Source:
     periodic: bool = False
     copy_workers: int = 2
 
+    @property
+    def table_names(self):
+        return [table.name for table in TABLES]
+
+    long_table = "long"
+
     def path(self, directory):
         return os.path.join(directory, self.name + ".db")
 
@@ -58,7 +64,24 @@ class Source:
         return given
 
 
-SOURCES = (
+@dataclasses.dataclass(frozen=True)
+class ServerSource:
+    """A database of a server that is followed (followed.py)."""
+    name: str
+    flavour: str
+    copy_workers: int = 2
+    periodic = False
+    long_table = "bulk"
+    # Those that are always there; others come and go.
+    table_names = ("everything", "texts", "pairs", "bulk", "only_unique", "parted", "flat", "flat_pairs")
+
+    def arguments(self):
+        return {"name": self.name, "target_schema": self.name, "mode": "continuous",
+                "options": '{"copy_workers_per_source": %d, "apply_batch_rows": 1000}' % self.copy_workers}
+
+
+SERVERS = (ServerSource("maria", "MariaDB"), ServerSource("sun", "MySQL"))
+FILES = (
     Source("wal", wal=True, rows=80_000, long_rows=230_000),
     Source("rollback", wal=False, rows=120_000),
     Source("periodic", wal=True, rows=50_000, periodic=True),

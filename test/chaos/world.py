@@ -12,7 +12,8 @@ import psycopg2
 from disk import SmallDisk, enter_own_namespace
 from load import Writer
 from private_cluster import PrivateCluster, wait_until
-from sources import SOURCES, create
+from mysql_servers import UnavailableServer
+from sources import FILES, SERVERS, create
 
 DATABASE = "chaos"
 SETTINGS = {"max_worker_processes": 20, "shared_buffers": "32MB", "fsync": "off", "autovacuum_naptime": "5s",
@@ -30,6 +31,7 @@ class World:
     def __init__(self, seed):
         self.began = time.monotonic()
         self.disk, self.disk_obstacle, self.writer, self.memory = None, None, None, None
+        self.followed, self.server_obstacles = {}, []  # name of a source → its FollowedServer; what kept others from being
         try:
             enter_own_namespace()
         except PermissionError as error:
@@ -38,6 +40,7 @@ class World:
         self.directory = os.path.join(self.cluster.directory, "files")
         os.mkdir(self.directory)
         os.chmod(self.directory, 0o777)
+        self.damaged = set()  # (source, table): what was done to it by hand may be there still
         self.away = {}  # name of a source → where its file was moved
         try:
             self.set_up(seed)
@@ -50,13 +53,23 @@ class World:
             self.make_disk()
         self.cluster.query(f"CREATE DATABASE {DATABASE}" + (" TABLESPACE small" if self.disk else ""))
         self.query("CREATE EXTENSION pg_replicator")
-        for source in SOURCES:
+        for source in FILES:
             create(source, self.directory, random.Random(f"{seed} {source.name}"))
         self.functions = {row[0] for row in self.query("SELECT proname FROM pg_proc WHERE proname LIKE 'replicator%'")}
         self.memory = MemoryWatch(self.cluster)
         self.writer = Writer(f"{seed} load", self.directory)
-        for source in SOURCES:
+        self.follow_servers(seed)
+        self.sources = FILES + tuple(followed.source for followed in self.followed.values())
+        for source in self.sources:
             self.init(source)
+
+    def follow_servers(self, seed):
+        from followed import FollowedServer  # which knows the faults, and they know us
+        for source in SERVERS:
+            try:
+                self.followed[source.name] = FollowedServer(source, seed)
+            except UnavailableServer as error:
+                self.server_obstacles.append(str(error))
 
     def make_disk(self):
         try:
@@ -72,8 +85,20 @@ class World:
     def init(self, source):
         arguments = source.arguments()
         given = ", ".join(f"{key} => %s" for key in arguments)
-        self.call(f"SELECT replicator_init(%s, {given})", "sqlite://" + source.path(self.directory),
-                  *arguments.values(), allowed={"42710"})
+        followed = self.followed.get(source.name)
+        url = followed.server.url(source.name) if followed else "sqlite://" + source.path(self.directory)
+        self.call(f"SELECT replicator_init(%s, {given})", url, *arguments.values(), allowed={"42710"})
+
+    def go(self):
+        for writer in (self.writer, *self.followed.values()):
+            writer.go()
+
+    def pause(self):
+        for writer in (self.writer, *self.followed.values()):
+            writer.pause()
+
+    def transactions(self):
+        return self.writer.transactions + sum(followed.writer.transactions for followed in self.followed.values())
 
     def query(self, sql, *parameters):
         """Rows of one statement on a server that is up."""
@@ -144,7 +169,7 @@ class World:
             os.rename(self.away.pop(source.name), source.path(self.directory))
 
     def end(self, keep):
-        for part in (self.writer, self.memory):
+        for part in (self.writer, self.memory, *self.followed.values()):
             if part:
                 part.end()
         if self.disk:

@@ -149,6 +149,17 @@ def test_what_a_statement_does_to_tables(cluster, db, follow):
     assert cluster.status("s")["state"] == "streaming" and not cluster.status("s")["last_error"]
 
 
+def test_a_key_that_is_too_long_for_an_id_is_hashed_beside_the_stream_too(cluster, db, follow):
+    follow()
+    db.run("CREATE TABLE long_keys (k VARCHAR(700) PRIMARY KEY, v INT); INSERT INTO long_keys VALUES (REPEAT('漢', 400), 1)", "shop")
+    caught_up(cluster)
+    (id, data), = rows(cluster, "long_keys").items()
+    assert id.startswith("sha256:") and '"v": 1' in data
+    db.run("UPDATE long_keys SET v = 2", "shop")
+    caught_up(cluster)
+    assert cluster.query("SELECT id, data->>'v' FROM s.long_keys") == [(id, "2")]
+
+
 def test_a_target_may_go_with_its_table(cluster, db, follow):
     follow(options='{"on_drop": "drop"}')
     db.run("DROP TABLE line", "shop")

@@ -1,6 +1,7 @@
 """Compares a SQLite file with its target tables, by rules of its own: none of pg_replicator's code is used.
 
-What it expects is docs/user/types.md read once more, in Python."""
+What it expects is docs/user/types.md read once more, in Python. What holds for every kind of source is used by
+mysql_compare.py, too."""
 import base64
 import hashlib
 import json
@@ -18,17 +19,22 @@ def binary(raw):
     return {"$binary": {"base64": base64.b64encode(raw).decode(), "subType": "00"}}
 
 
+def as_json_double(value, shortest):
+    """A double, of which `shortest` are the shortest digits that give it back."""
+    if math.isinf(value):
+        return {"$numberDouble": "Infinity" if value > 0 else "-Infinity"}
+    if value == 0 and math.copysign(1, value) < 0:
+        return {"$numberDouble": "-0.0"}
+    text = format(Decimal(shortest), "f")
+    return Decimal(text if "." in text else text + ".0")
+
+
 def as_json_value(value):
     """A value of sqlite3 as parsed JSON; numbers as Decimal with their scale."""
     if isinstance(value, bytes):
         return binary(value)
     if isinstance(value, float):
-        if math.isinf(value):
-            return {"$numberDouble": "Infinity" if value > 0 else "-Infinity"}
-        if value == 0 and math.copysign(1, value) < 0:
-            return {"$numberDouble": "-0.0"}
-        text = format(Decimal(repr(value)), "f")
-        return Decimal(text if "." in text else text + ".0")
+        return as_json_double(value, repr(value))
     if isinstance(value, int):
         return Decimal(value)
     if isinstance(value, Text):
@@ -64,7 +70,11 @@ def compact(value):
 def id_of(key_values, rowid, strings_only):
     if any(v is None for v in key_values):
         return '{"rowid":%d}' % rowid
-    values = [as_json_value(v) for v in key_values]
+    return id_of_key([as_json_value(v) for v in key_values], strings_only)
+
+
+def id_of_key(values, strings_only):
+    """The id of a key's parsed values."""
     if len(values) == 1:
         value = values[0]
         if isinstance(value, str):
@@ -77,6 +87,10 @@ def id_of(key_values, rowid, strings_only):
             text = compact(value)
     else:
         text = compact(values)
+    return limited_id(text)
+
+
+def limited_id(text):
     raw = text.encode()
     return "sha256:" + hashlib.sha256(raw).hexdigest() if len(raw) > 1024 else text
 
@@ -134,6 +148,21 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
+def table_differences(table, expected, actual):
+    """What differs, as texts."""
+    return ([f"{table}: {i!r} is missing" for i in expected.keys() - actual.keys()] +
+            [f"{table}: {i!r} is not at the source" for i in actual.keys() - expected.keys()] +
+            [f"{table}: {i!r} {what_differs(expected[i], actual[i])}"
+             for i in expected.keys() & actual.keys() if not same(expected[i], actual[i])])
+
+
+def what_differs(expected, actual):
+    """Column by column."""
+    different = [key for key in expected.keys() | actual.keys()
+                 if not (key in expected and key in actual and same(expected[key], actual[key]))]
+    return "; ".join(f"has {key} = {actual.get(key, 'absent')!r}, not {expected.get(key, 'absent')!r}" for key in sorted(different))
+
+
 def differences(sqlite_path, postgres, schema, tables=None):
     """What differs, as texts; at most ten. Tables: names, or all ordinary ones."""
     connection = sqlite3.connect(f"file:{sqlite_path}?mode=ro", uri=True)
@@ -144,11 +173,7 @@ def differences(sqlite_path, postgres, schema, tables=None):
                 "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")]
         found = []
         for table in tables:
-            expected, actual = expected_rows(connection, table), target_rows(postgres, schema, table)
-            found += [f"{table}: {i!r} is missing" for i in expected.keys() - actual.keys()]
-            found += [f"{table}: {i!r} is not at the source" for i in actual.keys() - expected.keys()]
-            found += [f"{table}: {i!r} is {actual[i]!r}, not {expected[i]!r}"
-                      for i in expected.keys() & actual.keys() if not same(expected[i], actual[i])]
+            found += table_differences(table, expected_rows(connection, table), target_rows(postgres, schema, table))
         return found[:10]
     finally:
         connection.close()

@@ -42,7 +42,7 @@ class SqlServer:
         self.log = os.path.join(self.directory, "log")
         self.port = free_port()
         self.settings = {"port": self.port, "bind-address": "127.0.0.1", "socket": self.socket, "datadir": self.data,
-                         "pid-file": self.pid_file, "server-id": 1 + self.port, "innodb-buffer-pool-size": "64M",
+                         "pid-file": self.pid_file, "tmpdir": self.directory, "server-id": 1 + self.port, "innodb-buffer-pool-size": "64M",
                          "innodb-flush-log-at-trx-commit": 0, "sync-binlog": 0, **self.defaults(), **(settings or {})}
         self.process = None
         self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.pid_file], stdin=subprocess.PIPE,
@@ -97,6 +97,11 @@ class SqlServer:
     def kill(self):
         """kill -9: the server has no time for anything."""
         self._end(signal.SIGKILL)
+
+    def end_connections(self, user):
+        """KILL for all that the user has just now."""
+        for (number,) in self.query(f"SELECT id FROM information_schema.processlist WHERE user = '{user}'"):
+            self._client(f"KILL {number}", check=False)  # it may have ended by itself
 
     def _client(self, sql, database="", check=True):
         command = self.client + ["--no-defaults", f"--socket={self.socket}", "-uroot", "--default-character-set=utf8mb4",

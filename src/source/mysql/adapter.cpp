@@ -17,6 +17,9 @@
 namespace pgrepl::mysql {
 namespace {
 
+/// Marks are asked for while a stream runs, which must not hang on a server that is stuck.
+constexpr int kMostPatienceForMarkMs = 30'000;
+
 class MysqlSource final : public core::Source {
   public:
     MysqlSource(const core::SourceConfig& config, core::Interrupts& interrupts)
@@ -25,6 +28,8 @@ class MysqlSource final : public core::Source {
           keys_(config.keys),
           connect_timeout_ms_(config.connect_timeout_ms),
           interrupts_(interrupts) {
+        options_.keepalive_idle_s = config.keepalive_idle_s;
+        options_.keepalive_interval_s = config.keepalive_interval_s;
         ask([&](Connection& server) {
             look_at(server);
         });  // finds out at once what is wrong with the URL, the server or the account
@@ -51,11 +56,17 @@ class MysqlSource final : public core::Source {
     }
 
     core::Position low_mark() override {
-        return {ask([](Connection& server) { return mysql::low_mark(server).to_text(); })};
+        return {ask([](Connection& server) {
+            Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            return mysql::low_mark(server).to_text();
+        })};
     }
 
     core::Position high_mark() override {
-        return {ask([](Connection& server) { return mysql::high_mark(server).to_text(); })};
+        return {ask([](Connection& server) {
+            Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            return mysql::high_mark(server).to_text();
+        })};
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {

@@ -166,7 +166,8 @@ class MysqlChangeStream final : public core::ChangeStream {
             throw SourceError(SourceErrorKind::kUnsupported, 0,
                               "a transaction in the log of MySQL server " + connection_.server() + " has no GTID",
                               false, "gtid_mode was not ON when it was logged.",
-                              "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew.");
+                              "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew: "
+                              "replicator_resync(name).");
         }
         begin_transaction();
         position_.begin(gtid.origin, gtid.number);
@@ -245,7 +246,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                                   " was rolled back in part, behind changes that have "
                                   "been read already",
                               false, "It changed tables with and without transactions (MyISAM, Aria, MEMORY).",
-                              "Copy the source anew, and give its tables the engine InnoDB.");
+                              "Give its tables the engine InnoDB, and copy the source anew: replicator_resync(name).");
         }
     }
 
@@ -262,7 +263,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             "transaction " + position_.current() + " changed rows, but its log holds the statement only", false,
             "The statement is: " + statements_.shown(query),
             "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's configuration), "
-            "let sessions connect anew, and copy the source anew.");
+            "let sessions connect anew, and copy the source anew: replicator_resync(name).");
     }
 
     // ---- XA ----
@@ -272,8 +273,8 @@ class MysqlChangeStream final : public core::ChangeStream {
             SourceErrorKind::kUnsupported, 0,
             "transaction " + position_.current() + " is the distributed transaction " + xid, false,
             "The log says what it changes when it is prepared, and what became of it any time later.",
-            "Let the application commit with XA COMMIT … ONE PHASE or without XA, and copy the source anew; "
-            "or use mode => 'periodic'.");
+            "Let the application commit with XA COMMIT … ONE PHASE or without XA, and copy the source anew: "
+            "replicator_resync(name); or use mode => 'periodic'.");
     }
 
     void read_xa_prepare(const Event& event) {

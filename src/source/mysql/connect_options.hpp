@@ -33,6 +33,9 @@ struct ConnectOptions {
     std::string root_certificate;
     std::string fingerprint;
     std::vector<std::string> databases;  ///< empty: all but the server's own
+    // Not from the URL:
+    int keepalive_idle_s = 60;      ///< of silence, before the first probe of TCP
+    int keepalive_interval_s = 10;  ///< between two probes
 };
 
 /// Throws kInvalidUrl.

@@ -26,8 +26,6 @@ using core::SourceErrorKind;
 /// is alive and silent.
 constexpr int kAnswerTimeoutMs = 15 * 60 * 1000;
 constexpr int kLongestWaitMs = 1000;
-constexpr int kKeepaliveIdleSeconds = 60;
-constexpr int kKeepaliveIntervalSeconds = 10;
 constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
 
@@ -57,13 +55,13 @@ void set_socket_option(int socket, int level, int name, int value) {
     (void)::setsockopt(socket, level, name, &value, sizeof value);  // a socket without it still works
 }
 
-void keep_alive(int socket) {
+void keep_alive(int socket, const ConnectOptions& options) {
     set_socket_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
-    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
+    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, options.keepalive_idle_s);
+    set_socket_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, options.keepalive_interval_s);
     set_socket_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveCount);
     set_socket_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT,
-                      1000 * (kKeepaliveIdleSeconds + kKeepaliveIntervalSeconds * kKeepaliveCount));
+                      1000 * (options.keepalive_idle_s + options.keepalive_interval_s * kKeepaliveCount));
 }
 
 /// A server that asks for a local file gets none: belt and braces beside MYSQL_OPT_LOCAL_INFILE.
@@ -121,7 +119,7 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     // Else the driver reads TLS records in a blocking way, past the callback.
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
-    keep_alive(socket);
+    keep_alive(socket, options);
     check_tls(options.tls);
     const char* const version = mysql_get_server_info(handle_.get());
     version_text_ = version == nullptr ? "" : version;

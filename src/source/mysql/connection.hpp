@@ -73,6 +73,22 @@ class Connection {
         Connection* before_;
     };
 
+    /// While it lives, an answer is given up sooner than the answer to a query over a large table.
+    class Patience {
+      public:
+        Patience(Connection& connection, int timeout_ms) noexcept
+            : connection_(connection), before_(connection.answer_timeout_ms_) {
+            connection.answer_timeout_ms_ = timeout_ms;
+        }
+        Patience(const Patience&) = delete;
+        Patience& operator=(const Patience&) = delete;
+        ~Patience() { connection_.answer_timeout_ms_ = before_; }
+
+      private:
+        Connection& connection_;
+        int before_;
+    };
+
     /// Throws the error that a call of the driver has left, and gives the connection up if it was interrupted.
     [[noreturn]] void fail(unsigned number, std::string message, std::string_view doing);
     [[noreturn]] void fail(std::string_view doing);

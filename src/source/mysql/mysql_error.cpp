@@ -26,6 +26,7 @@ struct Meaning {
 
 constexpr unsigned kTableDefinitionChanged = 1412;
 constexpr unsigned kStatementTimeout = 1969;        // MariaDB: max_statement_time
+constexpr unsigned kTableCorrupt = 1877;            // MySQL: InnoDB found a damaged page
 constexpr unsigned kExecutionTimeout = 3024;        // MySQL: max_execution_time
 constexpr unsigned kIdleTransactionTimeout = 4031;  // MySQL: disconnected by the server because of inactivity
 
@@ -81,6 +82,16 @@ constexpr Meaning kMeanings[] = {
     {ER_CRASHED_ON_USAGE, Kind::kCorrupt, false, kRepairHint},
     {ER_CRASHED_ON_REPAIR, Kind::kCorrupt, false, kRepairHint},
     {ER_OLD_KEYFILE, Kind::kCorrupt, false, kRepairHint},
+    {ER_CANT_OPEN_FILE, Kind::kCorrupt, false, kRepairHint},
+    {ER_FILE_NOT_FOUND, Kind::kCorrupt, false, kRepairHint},
+    {ER_ERROR_ON_READ, Kind::kCorrupt, false, kRepairHint},
+    {ER_NOT_FORM_FILE, Kind::kCorrupt, false, kRepairHint},
+    {ER_UNEXPECTED_EOF, Kind::kCorrupt, false, kRepairHint},
+    {ER_INDEX_CORRUPT, Kind::kCorrupt, false, kRepairHint},
+    {ER_TABLESPACE_MISSING, Kind::kCorrupt, false, kRepairHint},
+    {ER_TABLESPACE_DISCARDED, Kind::kCorrupt, false, kRepairHint},
+    {kTableCorrupt, Kind::kCorrupt, false, kRepairHint},
+    {ER_GET_ERRNO, Kind::kCorrupt, false, kRepairHint},
     {ER_LOCK_WAIT_TIMEOUT, Kind::kBusy, true, kLockHint},
     {ER_LOCK_DEADLOCK, Kind::kBusy, true, ""},
     {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},
@@ -104,13 +115,17 @@ struct LogMeaning {
 };
 
 constexpr const char* kPurgedHint =
-    "Copy the source anew. Let the server keep its log longer: binlog_expire_logs_seconds, and no PURGE BINARY LOGS "
+    "Copy the source anew: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, "
+    "and no PURGE BINARY LOGS "
     "that "
     "is ahead of us.";
 constexpr const char* kDivergedHint =
     "The server lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a restore, "
     "or "
-    "a reset of its log), or the URL names another server. Copy the source anew.";
+    "a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or copy the source "
+    "anew: replicator_resync(name).";
+
+constexpr const char* kEngineDiskFull = "error 28 ";  // ENOSPC, in a sentence about any error of an engine
 
 constexpr const char* kSameServerId = "same server_uuid/server_id";
 
@@ -129,6 +144,12 @@ constexpr LogMeaning kLogMeanings[] = {
     {"max_allowed_packet", Kind::kUnsupported, false, "Raise max_allowed_packet at the source to 1G."},
     {"Binary log is not open", Kind::kUnsupported, false, "Set log_bin in the server's configuration and restart it."},
 };
+
+/// A connection that ends looks like an error of TLS; what is wrong with a certificate shows while it is being made.
+bool is_cut_off(const std::string& message) {
+    return message.find("unexpected eof") != std::string::npos ||
+           message.find("Connection reset") != std::string::npos || message.find("Broken pipe") != std::string::npos;
+}
 
 SourceError translate_log_error(const std::string& text, const FailedCall& call) {
     auto const* const known =
@@ -152,6 +173,18 @@ SourceError translate_error(const FailedCall& call) {
         return translate_log_error(text, call);
     }
     auto const code = static_cast<int>(call.number);
+    if (call.number == ER_GET_ERRNO && call.message.find(kEngineDiskFull) != std::string::npos) {
+        return {Kind::kBusy, code, text, true, "", "The source's disk is full."};
+    }
+    if (call.number == CR_SSL_CONNECTION_ERROR && (call.doing != "connect to" || is_cut_off(call.message))) {
+        return {
+            Kind::kUnreachable,
+            code,
+            text,
+            true,
+            "",
+            "The server was restarted, killed the connection or cut it off. See its error log if this comes again."};
+    }
     auto const* const known = std::find_if(std::begin(kMeanings), std::end(kMeanings),
                                            [&](const Meaning& meaning) { return meaning.number == call.number; });
     if (known == std::end(kMeanings)) {

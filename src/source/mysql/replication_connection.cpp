@@ -33,7 +33,9 @@ void put(std::string& out, Number number) {
         SourceErrorKind::kDiverged, 0,
         "MySQL server " + connection.server() + " has another history than the one that was followed", false, what,
         "It lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a "
-        "restore, or a reset of its log), or the URL names another server. Copy the source anew.");
+        "restore, or a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or "
+        "copy the "
+        "source anew: replicator_resync(name).");
 }
 
 }  // namespace

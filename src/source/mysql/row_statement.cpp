@@ -122,6 +122,9 @@ void RowStatement::check_types() const {
 }
 
 void RowStatement::fail() {
+    if (mysql_stmt_errno(statement_.get()) == 0) {
+        connection_.fail(doing_);  // what comes between rows the driver notes at the connection
+    }
     const char* const message = mysql_stmt_error(statement_.get());
     connection_.fail(mysql_stmt_errno(statement_.get()), message == nullptr ? "" : message, doing_);
 }

@@ -130,6 +130,11 @@ class MysqlSnapshot final : public core::Snapshot {
         return tables;
     }
 
+    std::optional<core::TableInfo> find_table(const core::TableName& name) override {
+        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, name, keys_);
+        return shape ? std::optional(std::move(shape->info)) : std::nullopt;
+    }
+
     std::vector<core::ChunkRange> plan_chunks(const core::TableInfo& table, int wanted) override {
         TableShape const shape = shape_of(table);
         std::vector<core::ChunkRange> ranges = plan_ranges(session_.take(nullptr), shape, wanted);

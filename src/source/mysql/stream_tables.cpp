@@ -65,7 +65,7 @@ void StreamTables::read_map(const Event& event) {
                                     "the log lacks the names of the columns of table " + head.name.qualified(), false,
                                     "binlog_row_metadata was not FULL when the change was logged.",
                                     "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its "
-                                    "configuration, and copy the table anew.");
+                                    "configuration, and copy the source anew: replicator_resync(name).");
         }
         EventTable table = event_table_of(map, event.place, charsets_);
         StreamedLayout layout = complete_table(table, map, followed.structure);

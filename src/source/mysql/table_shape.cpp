@@ -275,8 +275,8 @@ class ShapeBuilder {
 
     [[nodiscard]] bool can_be_key(const IndexRow& index) const {
         return index.unique && std::all_of(index.parts.begin(), index.parts.end(), [&](const IndexPart& part) {
-            return part.usable && !part.nullable && layout_column(part.column).has_value();
-        });
+                   return part.usable && !part.nullable && layout_column(part.column).has_value();
+               });
     }
 
     /// The primary key; else the unique key with the fewest columns.

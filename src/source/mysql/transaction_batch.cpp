@@ -20,8 +20,8 @@ bool is_current(const core::Value& end) {
                : end.kind == core::ValueKind::kUint64 && end.payload.uint64 == UINT64_MAX;
 }
 
-/// What the change is to those who see current rows only. Past states come as inserts of their own, and a delete is an
-/// update of the row's end. Of an update to a current row the second row may be new: then it begins one row later.
+/// What the change is to those who see current rows only; nothing if it is none. Past states come as inserts of their
+/// own, and a delete is an update of the row's end.
 std::optional<core::Change> current_change(core::Change change, const core::RowBatch& rows, std::uint32_t end_column) {
     bool const before = is_current(rows.row(change.row)[end_column]);
     if (change.kind != ChangeKind::kUpdate) {
@@ -32,7 +32,7 @@ std::optional<core::Change> current_change(core::Change change, const core::RowB
         change.kind = ChangeKind::kDelete;
     } else if (!before && after) {
         change.kind = ChangeKind::kInsert;
-        ++change.row;
+        ++change.row;  // the row as it is
     }
     return before || after ? std::optional(change) : std::nullopt;
 }

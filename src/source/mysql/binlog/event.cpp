@@ -47,14 +47,16 @@ EventUse use_of(const Event& event) {
             return EventUse::kPassOver;
         case EventType::kIncident:
             throw_unsupported(event.place, "the server reports that events are missing from its binary log",
-                              "Copy the source anew.");
+                              "Copy the source anew: replicator_resync(name).");
         case EventType::kStartEncryption:
             throw_unsupported(event.place, "the binary log file is encrypted");
         case EventType::kBeginLoadQuery:
         case EventType::kExecuteLoadQuery:
         case EventType::kAppendBlock:
         case EventType::kDeleteFile:
-            throw_unsupported(event.place, "a LOAD DATA was logged as a statement", "Set binlog_format = ROW.");
+            throw_unsupported(event.place, "a LOAD DATA was logged as a statement",
+                              "Set binlog_format = ROW, let sessions connect anew, and copy the source anew: "
+                              "replicator_resync(name).");
         default:
             if ((event.header.flags & EventHeader::kIgnorable) != 0) {
                 return EventUse::kPassOver;

@@ -12,6 +12,9 @@
 namespace pgrepl::mysql {
 namespace {
 
+/// Within JSON the server counts a decimal's digits in whole groups of nine: 65 of them may be said to be 72.
+constexpr std::uint32_t kMostDecimalDigits = 81;
+
 enum JsonType : std::uint8_t {
     kSmallObject = 0x00,
     kLargeObject = 0x01,
@@ -211,8 +214,8 @@ void JsonBinaryReader::opaque(ByteSpan bytes) {
         case ColumnType::kNewDecimal: {
             std::uint32_t const precision = value.u8();
             std::uint32_t const scale = value.u8();
-            if (precision < 1 || precision > 65 || scale > precision) {
-                fail("the precision of a JSON decimal is not valid");
+            if (precision < 1 || precision > kMostDecimalDigits || scale > precision) {
+                fail("a JSON decimal of " + std::to_string(precision) + " digits with scale " + std::to_string(scale));
             }
             return writer_.scalar(read_decimal(value, precision, scale, *arena_));
         }

@@ -40,8 +40,10 @@ Layout layout_of(const Event& event) {
         case EventType::kDeleteRowsCompressed:
             return {ChangeKind::kDelete, true, true};
         case EventType::kPartialUpdateRows:
-            throw_unsupported(event.place, "it holds parts of JSON values only",
-                              "Set binlog_row_value_options = '' on the source, and copy the table anew.");
+            throw_unsupported(
+                event.place, "it holds parts of JSON values only",
+                "Set binlog_row_value_options = '' at the source, let sessions connect anew, and copy the "
+                "source anew: replicator_resync(name).");
         default:
             throw_unsupported(event.place, "it holds no rows");
     }
@@ -51,8 +53,10 @@ void require_full_image(ByteReader& reader, std::uint32_t column_count) {
     ByteSpan const present = reader.bytes((column_count + 7) / 8);
     for (std::uint32_t i = 0; i < column_count; ++i) {
         if (!bit_is_set(present, i)) {
-            throw_unsupported(reader.place(), "its rows lack column " + std::to_string(i + 1),
-                              "Set binlog_row_image = FULL on the source, and copy the table anew.");
+            throw_unsupported(
+                reader.place(), "its rows lack column " + std::to_string(i + 1),
+                "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the source "
+                "anew: replicator_resync(name).");
         }
     }
 }

@@ -1,0 +1,498 @@
+"""What can go wrong with a MySQL or MariaDB server that is followed: each has its state, its message and its way out."""
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from mysql_servers import MariaDbServer
+from private_cluster import wait_until
+from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
+
+
+def failure(cluster, *words, state="failed", name="s", timeout=60):
+    """The status once it is in the state; error, detail and hint hold the words."""
+    status = cluster.wait_for_state(name, state, timeout)
+    text = " ".join(filter(None, cluster.query("SELECT last_error, last_detail, last_hint FROM replicator.source_state st "
+                                               "JOIN replicator.source s ON s.id = source_id WHERE name = %s", (name,))[0]))
+    for word in words:
+        assert word in text, text
+    return status
+
+
+def copied_anew(cluster, name="s"):
+    """What the hints say."""
+    cluster.query("SELECT replicator_resync(%s)", (name,))
+    caught_up(cluster, name)
+    assert cluster.status(name)["state"] == "streaming"
+
+
+def forget_history(server):
+    server.run("RESET MASTER" if server.flavour == "MariaDB" else "RESET BINARY LOGS AND GTIDS")
+
+
+def test_a_server_with_another_history_is_refused(cluster, db, follow, request):
+    follow()
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    forget_history(db)
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    cluster.query("SELECT replicator_resume('s')")
+    failure(cluster, "another history", "replicator_resync")
+    assert set(rows(cluster, "customer")) == {"1", "2", "3"}
+    copied_anew(cluster)
+    assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
+
+
+def test_a_log_that_is_reset_under_the_stream_is_noticed(cluster, db, follow):
+    follow()
+    forget_history(db)
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    failure(cluster, "replicator_resync")
+    copied_anew(cluster)
+    assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
+
+
+def test_the_url_of_another_server_is_noticed(cluster, db, follow, server):
+    follow()
+    with contextlib.ExitStack() as stack:
+        other = type(server)()
+        stack.callback(other.destroy)
+        other.run("CREATE DATABASE shop; CREATE TABLE shop.customer (id INT PRIMARY KEY); CREATE TABLE shop.line (id INT PRIMARY KEY)")
+        cluster.query("SELECT replicator_alter('s', source_url => %s)", (other.url("shop"),))
+        failure(cluster, "another history", "replicator_alter")
+        assert len(rows(cluster, "customer")) == 3
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (server.url("shop"),))
+    cluster.wait_for_state("s", "streaming")
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    caught_up(cluster)
+    assert equal(cluster)
+
+
+@pytest.mark.parametrize("setting, value", [("binlog_row_image", "MINIMAL"), ("binlog_row_metadata", "MINIMAL"),
+                                            ("binlog_row_value_options", "PARTIAL_JSON")])
+def test_a_setting_that_is_changed_is_named(cluster, db, follow, server, setting, value):
+    if setting == "binlog_row_value_options" and server.flavour == "MariaDB":
+        pytest.skip("MariaDB has no partial JSON")
+    db.run("""INSERT INTO customer VALUES (4, 'long', 0, JSON_OBJECT('a', REPEAT('x', 1000), 'b', 1))""", "shop")
+    follow()
+    before = db.value(f"SELECT @@GLOBAL.{setting}")
+    db.run(f"SET GLOBAL {setting} = '{value}'")
+    try:
+        db.run("UPDATE customer SET notes = JSON_SET(notes, '$.b', 2) WHERE id = 4", "shop")
+        failure(cluster, setting, "replicator_resync")
+        assert '"b": 1' in rows(cluster, "customer")["4"]
+    finally:
+        db.run(f"SET GLOBAL {setting} = '{before}'")
+    copied_anew(cluster)
+    assert '"b": 2' in rows(cluster, "customer")["4"] and equal(cluster)
+
+
+def test_a_statement_in_the_log_stops_the_source_until_it_is_copied_anew(cluster, db, follow):
+    follow()
+    db.run("SET SESSION binlog_format = 'STATEMENT'; UPDATE customer SET name = 'as a statement'", "shop")
+    failure(cluster, "binlog_format", "UPDATE customer", "replicator_resync")
+    copied_anew(cluster)
+    assert "as a statement" in rows(cluster, "customer")["1"] and equal(cluster)
+
+
+def test_a_distributed_transaction_stops_the_source_until_it_is_copied_anew(cluster, db, follow):
+    follow()
+    db.run("XA START 'x'; UPDATE customer SET name = 'by XA' WHERE id = 1; XA END 'x'; XA PREPARE 'x'", "shop")
+    failure(cluster, "distributed transaction", "ONE PHASE", "replicator_resync")
+    db.run("XA COMMIT 'x'", "shop")
+    copied_anew(cluster)
+    db.run("XA START 'y'; UPDATE customer SET name = 'in one phase' WHERE id = 2; XA END 'y'; XA COMMIT 'y' ONE PHASE", "shop")
+    caught_up(cluster)
+    assert "by XA" in rows(cluster, "customer")["1"] and "in one phase" in rows(cluster, "customer")["2"] and equal(cluster)
+
+
+def test_a_whole_source_is_copied_anew_while_it_streams(cluster, db, follow):
+    follow()
+    untouched = cluster.query("SELECT xmin FROM s.customer WHERE id = '3'")
+    cluster.query("DELETE FROM s.customer WHERE id = '1'; UPDATE s.customer SET data = '{}' WHERE id = '2'; DROP TABLE s.line")
+    db.run("INSERT INTO line VALUES (7, 'x', 7)", "shop")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 30, "the table to fail")
+    db.run("INSERT INTO customer VALUES (9, 'late', 0, NULL)", "shop")
+    copied_anew(cluster)
+    assert equal(cluster) and table_row(cluster, "line")["state"] == "streaming"
+    assert cluster.query("SELECT xmin FROM s.customer WHERE id = '3'") == untouched
+
+
+class FollowedByAnother:
+    """Two servers of one kind: the second follows the first with GTIDs."""
+    def __init__(self, kind, stack):
+        settings = {"log-slave-updates": "ON", "gtid-domain-id": 0} if kind is MariaDbServer else {}
+        self.first, self.second = kind(settings), kind(settings)
+        stack.callback(self.first.destroy)
+        stack.callback(self.second.destroy)
+        self.first.create_user("follower", "pw", "REPLICATION SLAVE ON *.*")
+        self.first.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); INSERT INTO shop.t VALUES (1, 1), (2, 2)")
+        self.second.run("DROP USER 'replicator'@'127.0.0.1', 'replicator'@'localhost'")
+        forget_history(self.second)
+        if kind is MariaDbServer:
+            self.second.run(f"SET GLOBAL gtid_slave_pos = ''; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {self.first.port}, MASTER_USER = "
+                            "'follower', MASTER_PASSWORD = 'pw', MASTER_USE_GTID = slave_pos; START SLAVE")
+        else:
+            self.second.run(f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {self.first.port}, SOURCE_USER = 'follower', "
+                            "SOURCE_PASSWORD = 'pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA")
+
+    def second_has(self, count):
+        return self.second._client("SELECT count(*) FROM shop.t", check=False).stdout.decode().strip() == str(count)
+
+    def promote(self):
+        self.second.run("STOP SLAVE; RESET SLAVE ALL" if self.second.flavour == "MariaDB" else "STOP REPLICA; RESET REPLICA ALL")
+
+
+@pytest.fixture
+def pair(server):
+    with contextlib.ExitStack() as stack:
+        yield FollowedByAnother(type(server), stack)
+
+
+def registered(cluster, url, name="s", **arguments):
+    extra = "".join(f", {key} => %({key})s" for key in arguments)
+    cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})", {"url": url, "name": name, **arguments})
+    cluster.wait_for_state(name, "streaming")
+
+
+@pytest.fixture
+def source_s(cluster):
+    yield
+    if cluster.status("s"):
+        cluster.query_when_up("SELECT replicator_drop('s', drop_tables => true)")
+
+
+def test_a_failover_leaves_no_gap(cluster, pair, source_s):
+    registered(cluster, pair.first.url("shop"))
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    wait_until(lambda: pair.second_has(3), 60, "the second server to follow")
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    pair.first.run("UPDATE shop.t SET v = 30 WHERE id = 3; INSERT INTO shop.t VALUES (4, 4)")
+    wait_until(lambda: pair.second_has(4), 60, "the second server to follow")
+    cluster.query("SELECT replicator_resume('s')")
+    pair.first.kill()
+    pair.promote()
+    pair.second.run("DELETE FROM shop.t WHERE id = 1; INSERT INTO shop.t VALUES (5, 5)")
+    failure(cluster, state="backing_off")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    cluster.wait_for_state("s", "streaming")
+    caught_up(cluster)
+    assert cluster.query("SELECT id, data->>'v' FROM s.t ORDER BY id") == [("2", "2"), ("3", "30"), ("4", "4"), ("5", "5")]
+    copies = cluster.query("SELECT rows_inserted FROM replicator_tables WHERE source = 's'")
+    assert copies[0][0] >= 2, "it went on with the log, and did not copy"
+    pair.second.run("FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (6, 6)")
+    caught_up(cluster)
+    assert equal(cluster)
+
+
+def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source_s):
+    registered(cluster, pair.first.url("shop"))
+    wait_until(lambda: pair.second_has(2), 60, "the second server to follow")
+    pair.promote()
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    pair.first.kill()
+    pair.second.run("INSERT INTO shop.t VALUES (7, 7)")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    failure(cluster, "a failover to a server that was behind", "replicator_resync")
+    copied_anew(cluster)
+    assert {key for (key,) in cluster.query("SELECT id FROM s.t")} == {"1", "2", "7"} and equal(cluster)
+
+
+def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
+    follow(options='{"server_id": 4711}')
+    registered(cluster, db.url("shop"), "twin", options='{"server_id": 4711}')
+    try:
+        wait_until(lambda: "server_id" in " ".join(filter(None, cluster.query(
+            "SELECT max(last_error), max(last_detail), max(last_hint) FROM replicator.source_state WHERE last_error IS NOT NULL")[0])), 60, "one to say so")
+        wait_until(lambda: any((cluster.status(name) or {})["state"] == "backing_off" for name in ("s", "twin")), 60, "one to back off", interval=0.005)
+    finally:
+        cluster.query("SELECT replicator_drop('twin', drop_tables => true)")
+    db.run("INSERT INTO customer VALUES (5, 'after', 0, NULL)", "shop")
+    caught_up(cluster)
+    cluster.wait_for_state("s", "streaming")
+    assert equal(cluster)
+
+
+def change_grants(server, user, *statements):
+    """For both of the account's hosts; and lets the connections that are open be made anew."""
+    for host in ("127.0.0.1", "localhost"):
+        for statement in statements:
+            server.run(statement.format(f"'{user}'@'{host}'"))
+    for (connection,) in server.query(f"SELECT id FROM information_schema.processlist WHERE user = '{user}'"):
+        server._client(f"KILL {connection}", check=False)
+
+
+@pytest.fixture
+def poor(server):
+    """An account with rights for two tables only."""
+    server.create_user("poor", "pw", "REPLICATION SLAVE ON *.*")
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"GRANT SELECT ON shop.customer TO 'poor'@'{host}'; GRANT SELECT ON shop.line TO 'poor'@'{host}'")
+    yield server.url("shop", user="poor", password="pw")
+    server.run("DROP USER 'poor'@'127.0.0.1', 'poor'@'localhost'")
+
+
+def test_a_right_to_the_log_that_is_revoked_is_named(cluster, db, poor, source_s):
+    registered(cluster, poor)
+    change_grants(db, "poor", "REVOKE REPLICATION SLAVE ON *.* FROM {}")
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    failure(cluster, "REPLICATION SLAVE", "GRANT")
+    change_grants(db, "poor", "GRANT REPLICATION SLAVE ON *.* TO {}")
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
+
+
+def test_a_right_to_a_table_that_is_revoked_concerns_that_table(cluster, db, poor, source_s):
+    registered(cluster, poor)
+    change_grants(db, "poor", "REVOKE SELECT ON shop.line FROM {}")
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    caught_up(cluster)  # the log needs no right to the table
+    cluster.query("SELECT replicator_resync('s', 'line')")
+    wait_until(lambda: table_row(cluster, "line")["state"] in ("failed", "excluded"), 60, lambda: f"the table to fail alone: {table_row(cluster, 'line')} {cluster.status('s')}")
+    db.run("DELETE FROM customer WHERE id = 2", "shop")
+    wait_until(lambda: set(rows(cluster, "customer")) == {"3"}, 30, "the other table to go on")
+    assert len(rows(cluster, "line")) == 3
+    change_grants(db, "poor", "GRANT SELECT ON shop.line TO {}")
+    cluster.query("SELECT replicator_resync('s', 'line')" if table_row(cluster, "line")["state"] == "failed" else "SELECT replicator_add_table('s', 'line')")
+    caught_up(cluster)
+    assert table_row(cluster, "line")["state"] == "streaming" and equal(cluster)
+
+
+def test_a_table_that_is_damaged_at_the_source_fails_alone(cluster, db, server, mysql_source):
+    engine, ending = ("Aria", "MAD") if server.flavour == "MariaDB" else ("MyISAM", "MYD")
+    db.run(f"CREATE TABLE broken (id INT PRIMARY KEY AUTO_INCREMENT, v CHAR(200) NOT NULL DEFAULT 'x') ENGINE = {engine}", "shop")
+    db.run("INSERT INTO broken (v) SELECT 'y' FROM information_schema.columns LIMIT 2000; FLUSH TABLES", "shop")
+    db.stop()
+    path = os.path.join(server.data, "shop", f"broken.{ending}")
+    os.truncate(path, os.path.getsize(path) // 2 // 8192 * 8192 + 100)
+    db.start()
+    mysql_source("shop", "s", mode="continuous")
+    wait_until(lambda: (table_row(cluster, "broken") or {}).get("state") == "failed", 60, lambda: f"the table to fail: {cluster.status('s')['last_error']} {table_row(cluster, 'broken')}")
+    failed = table_row(cluster, "broken")
+    assert "REPAIR TABLE" in str(failed) and "broken" in failed["last_error"], failed
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"} if table_row(cluster, "customer")["state"] == "streaming" else False, 60,
+               lambda: f"the others to stream: {cluster.status('s')}")
+    db._client("REPAIR TABLE shop.broken")
+    cluster.query("SELECT replicator_resync('s', 'broken')")
+    caught_up(cluster)
+    assert len(rows(cluster, "broken")) == int(db.value("SELECT count(*) FROM shop.broken")) and equal(cluster)
+
+
+def stopped(server):
+    """SIGSTOP: what the network swallows looks the same from here."""
+    @contextlib.contextmanager
+    def stop():
+        os.kill(server.pid(), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server.pid(), signal.SIGCONT)
+    return stop()
+
+
+def test_a_server_that_falls_silent_is_noticed_and_waited_for(cluster, db, follow, server):
+    follow()
+    with stopped(server):
+        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status WHERE name = 's'")[0][0], 30, "the lag to grow")
+        status = cluster.wait_for_state("s", "backing_off", 120)
+        assert status["last_error"] and status["lag"] > "00:00:03", status
+        before = time.monotonic()
+        cluster.query("SELECT replicator_pause('s')")
+        assert time.monotonic() - before < 3
+        cluster.query("SELECT replicator_resume('s')")
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"}, 60, lambda: f"the stream to go on: {cluster.status('s')}")
+    cluster.wait_for_state("s", "streaming")
+    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status WHERE name = 's'")[0][0], 30, "the lag to be gone")
+
+
+def certificates(directory, name):
+    """An authority of our own, and a certificate of it for the host `name`."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={name}")
+    (directory / "extensions").write_text(f"subjectAltName=IP:127.0.0.1,DNS:{name}" if name == "localhost" else f"subjectAltName=DNS:{name}")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days", "30", "-extfile", "extensions")
+    for path in directory.iterdir():
+        path.chmod(0o644)
+    printed = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", "server.pem"], cwd=directory, check=True, capture_output=True, text=True)
+    return printed.stdout.split("=")[1].strip()
+
+
+@pytest.fixture
+def with_tls(server, files, tmp_path):
+    """The server with a certificate for localhost, and the files of another authority."""
+    for name in ("own", "other"):
+        (files / name).mkdir()
+    pin, other = certificates(files / "own", "localhost"), certificates(files / "other", "elsewhere.example")
+    before = dict(server.settings)
+    server.settings.update({"ssl-ca": files / "own/ca.pem", "ssl-cert": files / "own/server.pem", "ssl-key": files / "own/server.key"})
+    server.restart()
+    yield files, pin, other
+    server.settings = before
+    server.restart()
+
+
+def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source_s):
+    files, pin, other = with_tls
+    authority = f"sslmode=verify-full&sslrootcert={files}/own/ca.pem"
+
+    def encrypted():
+        ciphers = [row[0] for row in db.query("SELECT variable_value FROM performance_schema.status_by_thread s JOIN performance_schema.threads t USING (thread_id) "
+                   "WHERE t.processlist_command LIKE 'Binlog Dump%' AND variable_name = 'Ssl_cipher'")] if db.flavour == "MySQL" else None
+        return ciphers
+
+    def refused(url, *words):
+        with pytest.raises(psycopg2.Error) as error:
+            cluster.query("SELECT replicator_init(%s, name => 'wrong')", (url,))
+        for word in words:
+            assert word in str(error.value), str(error.value)
+    for parameters in ("sslmode=require", authority, f"sslfingerprint={pin}"):
+        registered(cluster, db.url("shop", parameters=parameters))
+        db.run("UPDATE customer SET name = CONCAT(name, '!') WHERE id = 1", "shop")
+        caught_up(cluster)
+        assert equal(cluster)
+        if db.flavour == "MySQL":
+            wait_until(lambda: encrypted() and all(encrypted()), 20, lambda: f"an encrypted stream: {encrypted()}")
+        else:
+            assert rows_are_not_seen_on_the_wire(cluster, db)
+        if parameters != f"sslfingerprint={pin}":
+            cluster.query("SELECT replicator_drop('s', drop_tables => true)")
+    refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+    refused(db.url("shop", parameters=authority).replace("@127.0.0.1:", "@127.0.0.2:"), "HINT")
+    refused(db.url("shop", parameters=f"sslfingerprint={other}"), "HINT", "sslfingerprint")
+    # The certificate changes under a stream that is pinned to it: its next connection is refused, and says so.
+    db.settings.update({"ssl-ca": files / "other/ca.pem", "ssl-cert": files / "other/server.pem", "ssl-key": files / "other/server.key"})
+    db.restart()
+    failure(cluster, "sslfingerprint")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop", parameters=f"sslfingerprint={other}"),))
+    caught_up(cluster)
+    # A certificate of the right authority for another host.
+    refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+
+
+def rows_are_not_seen_on_the_wire(cluster, server):
+    """MariaDB does not say what other connections use; the account can be bound to encryption."""
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"ALTER USER 'replicator'@'{host}' REQUIRE SSL")
+    for (connection,) in server.query("SELECT id FROM information_schema.processlist WHERE user = 'replicator'"):
+        server._client(f"KILL {connection}", check=False)
+    server.run("DELETE FROM customer WHERE id = 3", "shop")
+    caught_up(cluster)
+    arrived = "3" not in rows(cluster, "customer")
+    server.run("INSERT INTO customer VALUES (3, '', 0, '[]')", "shop")
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"ALTER USER 'replicator'@'{host}' REQUIRE NONE")
+    return arrived
+
+
+class HostileServer:
+    """Speaks the handshake, and answers every query with the request to send a file (LOCAL INFILE)."""
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.asked, self.received = 0, b""
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    @staticmethod
+    def packet(number, body):
+        return len(body).to_bytes(3, "little") + bytes([number]) + body
+
+    @staticmethod
+    def read(connection):
+        head = connection.recv(4, socket.MSG_WAITALL)
+        return connection.recv(int.from_bytes(head[:3], "little"), socket.MSG_WAITALL) if len(head) == 4 else b""
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(5)
+                # Protocol 10; CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH and LOCAL_FILES among what it can do.
+                abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000
+                connection.sendall(self.packet(0, b"\x0a8.0.36\0" + (1).to_bytes(4, "little") + b"a" * 8 + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
+                                               b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"b" * 12 + b"\0mysql_native_password\0"))
+                self.read(connection)
+                connection.sendall(self.packet(2, b"\0\0\0\x02\0\0\0"))
+                while self.read(connection):
+                    self.asked += 1
+                    connection.sendall(self.packet(1, b"\xfb" + self.wanted.encode()))
+                    answer = self.read(connection)
+                    while answer:
+                        self.received += answer
+                        answer = self.read(connection)
+                    connection.sendall(self.packet(3, b"\0\0\0\x02\0\0\0"))
+
+
+def test_a_server_that_asks_for_files_gets_none(cluster, files):
+    secret = files / "secret"
+    secret.write_text("nobody is to see this")
+    secret.chmod(0o644)
+    hostile = HostileServer(str(secret))
+    with pytest.raises(psycopg2.Error):
+        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'hostile', mode => 'once')", (f"mysql://u:p@127.0.0.1:{hostile.port}/d?sslmode=disable",))
+    assert hostile.asked >= 1 and b"nobody" not in hostile.received, (hostile.asked, hostile.received)
+    assert "nobody is to see" not in cluster.log_text()
+
+
+def reaction(cluster, call, *arguments):
+    """Seconds that a control call takes, and until the worker that was there has ended."""
+    pid = cluster.status("s")["worker_pid"]
+    began = time.monotonic()
+    cluster.query(call, arguments)
+    returned = time.monotonic() - began
+    wait_until(lambda: pid not in cluster.workers("source worker"), 30, "the worker to react", interval=0.01)
+    return returned, time.monotonic() - began
+
+
+def test_control_calls_do_not_wait_for_a_large_transaction(cluster, db, follow):
+    db.run("CREATE TABLE large (id INT PRIMARY KEY, v CHAR(40), filler VARCHAR(200))", "shop")
+    follow(options='{"apply_batch_rows": 2000}')
+    one = "(SELECT 1 FROM information_schema.columns LIMIT 450)"
+    db.run(f"SET @n = 0; INSERT INTO large SELECT @n := @n + 1, 'v', REPEAT('x', 150) FROM {one} a, {one} b LIMIT 200000", "shop")
+
+    def while_applying():
+        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = relation WHERE c.relname = 'large' AND mode = 'RowExclusiveLock'")[0][0] > 0,
+                   60, lambda: f"the transaction to be applied: {cluster.status('s')}", interval=0.005)
+        time.sleep(0.3)
+        assert cluster.query("SELECT count(*) FROM s.large") == [(0,)], "it is applied already"
+    while_applying()
+    returned, reacted = reaction(cluster, "SELECT replicator_pause('s')")
+    assert returned < 3 and reacted < 3, (returned, reacted)
+    assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
+    cluster.query("SELECT replicator_resume('s')")
+    while_applying()
+    began = time.monotonic()
+    cluster.query("""SELECT replicator_alter('s', options => '{"apply_batch_rows": 3000}')""")
+    assert time.monotonic() - began < 3
+    began = time.monotonic()
+    cluster.query("SELECT replicator_drop('s')")
+    assert time.monotonic() - began < 5
+    assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
+    cluster.query("DROP SCHEMA s CASCADE")
+    follow()
+    assert cluster.query("SELECT count(*) FROM s.large") == [(200000,)] and equal(cluster)
+
+
+def test_a_full_disk_is_waited_for(db):
+    """The target's disk; in a process of its own, since the disk is seen in a namespace of its own."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount")
+    script = os.path.join(os.path.dirname(__file__), "on_a_full_disk.py")
+    result = subprocess.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", script, db.url("shop"), db.socket, db.client[0]], capture_output=True, text=True, timeout=180)
+    if result.returncode == 77:
+        pytest.skip(result.stdout)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]

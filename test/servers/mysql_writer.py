@@ -1,0 +1,369 @@
+"""Random transactions and statements on all tables of one database of a MySQL or MariaDB server, by a seed.
+
+What is drawn follows from the seed and from the tables that are there; the server's answers (a deadlock, a key that
+exists) and its end in the middle of anything are part of the game. Only errors that no writer may get end it."""
+import collections
+import random
+import threading
+import time
+
+import pymysql
+
+from mysql_compare import connect, json_columns, key_of, quote, rows_of
+from mysql_values import Column, draw, key_literal
+
+# Duplicate key, deadlock, lock timeout, a table or column that another writer has taken away, a savepoint that a
+# deadlock has, a value that does not fit, an engine that GTIDs do not allow within a transaction.
+PART_OF_THE_GAME = {1022, 1036, 1048, 1050, 1051, 1054, 1060, 1062, 1072, 1091, 1094, 1105, 1136, 1146, 1205, 1213, 1265, 1264,
+                    1305, 1364, 1366, 1406, 1412, 1146, 1684, 1785, 1790, 1927, 3140, 4025, 1020, 1032, 1846, 1138, 3819, 1292, 1411,
+                    1416, 1690, 1118, 1526, 1505, 1066, 4078}
+GONE = {1053, 1152, 1158, 1159, 1160, 1161, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 0, 1040, 4031, 3168}
+LARGEST_TRANSACTION = 20_000
+
+SCHEMA = """
+    CREATE TABLE numbers (i INT PRIMARY KEY);
+    CREATE TABLE everything (id INT PRIMARY KEY, ti TINYINT, su SMALLINT UNSIGNED, mi MEDIUMINT, mu MEDIUMINT UNSIGNED, bi BIGINT,
+        bu BIGINT UNSIGNED, de DECIMAL(12,3), fl FLOAT, do DOUBLE, bt BIT(9), ye YEAR, da DATE, dt DATETIME(3), ts TIMESTAMP(6) NULL,
+        tm TIME(2), ch CHAR(9), vc VARCHAR(300), la VARCHAR(40) CHARACTER SET latin1, cy CHAR(20) CHARACTER SET cp1251,
+        sj VARCHAR(30) CHARACTER SET sjis, uc VARCHAR(30) CHARACTER SET ucs2, tx TEXT, lt LONGTEXT, bn BINARY(6), vb VARBINARY(300),
+        bl BLOB, en ENUM('a','b','é'), se SET('x','y','z w'), js JSON, ge GEOMETRY, po POINT,
+        st INT AS (id * 2) STORED, vi INT AS (id * 3) VIRTUAL);
+    CREATE TABLE texts (k VARCHAR(40) COLLATE utf8mb4_general_ci PRIMARY KEY, a TEXT, b VARCHAR(200) CHARACTER SET utf16, n INT);
+    CREATE TABLE pairs (a INT, b VARBINARY(12), n INT, body VARCHAR(100), PRIMARY KEY (a, b));
+    CREATE TABLE bulk (id BIGINT PRIMARY KEY, n BIGINT, body VARCHAR(60));
+    CREATE TABLE only_unique (u INT NOT NULL, n INT, d DATETIME NOT NULL DEFAULT '2024-01-01', UNIQUE (u, d));
+    CREATE TABLE parted (id INT PRIMARY KEY, n INT, t TEXT) PARTITION BY HASH (id) PARTITIONS 4;
+    CREATE TABLE flat (id INT PRIMARY KEY, n INT, t VARCHAR(100)) ENGINE = {flat};
+    CREATE TABLE flat_pairs (a VARCHAR(20) COLLATE utf8mb4_bin, b INT, n INT, PRIMARY KEY (a, b)) ENGINE = {flat};"""
+MARIADB_SCHEMA = "CREATE TABLE own_types (u INT PRIMARY KEY, a UUID, b INET6, c INET4, d VARCHAR(20));"
+# The order of columns, types and tables changes; what a table is called never says what is in it.
+ADDED_TYPES = ("INT DEFAULT 7", "VARCHAR(50) DEFAULT 'é'", "DECIMAL(10,2) NOT NULL DEFAULT 1.50", "DATETIME(2)", "BLOB", "JSON",
+               "TINYINT UNSIGNED", "DOUBLE DEFAULT 0.1", "ENUM('p','q') DEFAULT 'q'", "TEXT CHARACTER SET latin1", "BINARY(5)",
+               "SET('m','n')", "TIMESTAMP(3) NULL", "TIME", "BIT(3)", "FLOAT")
+RETYPED = ("BIGINT", "VARCHAR(60)", "DECIMAL(20,4)", "INT", "TEXT", "VARCHAR(80) CHARACTER SET latin1", "DOUBLE", "VARBINARY(90)")
+
+
+def create_database(server, database, rows=200, seed=0):
+    """The tables, and what is in them before anybody follows them."""
+    server.run(f"DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database} CHARACTER SET utf8mb4", "")
+    mariadb = server.flavour == "MariaDB"
+    server.run(SCHEMA.format(flat="Aria" if mariadb else "MyISAM") + (MARIADB_SCHEMA if mariadb else ""), database)
+    server.run("INSERT INTO numbers SELECT a.i * 1000 + b.i * 100 + c.i * 10 + d.i FROM (SELECT 0 i UNION SELECT 1 UNION SELECT 2 "
+               "UNION SELECT 3 UNION SELECT 4 UNION SELECT 5 UNION SELECT 6 UNION SELECT 7 UNION SELECT 8 UNION SELECT 9 UNION "
+               "SELECT 10 UNION SELECT 11 UNION SELECT 12 UNION SELECT 13 UNION SELECT 14 UNION SELECT 15 UNION SELECT 16 UNION "
+               "SELECT 17 UNION SELECT 18 UNION SELECT 19) a, "
+               + ", ".join(f"(SELECT 0 i {' '.join(f'UNION SELECT {n}' for n in range(1, 10))}) {t}" for t in "bcd"), database)
+    server.run("INSERT INTO bulk SELECT i, i % 97, CONCAT('row ', i) FROM numbers", database)
+    writer = Writer(server, database, f"{seed} fill")
+    writer.reload()
+    for table in writer.tables.values():
+        if table.name not in ("numbers", "bulk"):
+            for _ in range(rows // 20):
+                writer.execute(writer.insert(table, rows=20))
+    writer.connection.close()
+
+
+class Table:
+    def __init__(self, name, columns, key, engine, estimate):
+        self.name, self.columns, self.engine, self.estimate = name, columns, engine, estimate
+        self.key = [column for column in columns if column.name in key]
+        self.key.sort(key=lambda column: key.index(column.name))
+        self.others = [column for column in columns if column not in self.key and not column.generated]
+        self.transactional = engine == "InnoDB"
+
+    def where(self, number):
+        return " AND ".join(f"{quote(column.name)} = {key_literal(column, number)}" for column in self.key)
+
+    def key_values(self, number):
+        return [key_literal(column, number) for column in self.key]
+
+    def is_numbered(self):
+        return self.key[0].data_type in ("int", "bigint")
+
+
+class Writer:
+    """One connection's transactions. `guard`: held while a table without transactions is written (a test that kills
+    the server holds it then: such a table and the log part in a crash of the server, and nothing can be done)."""
+
+    def __init__(self, server, database, seed, keys=400, definitions=0.0, guard=None, largest=LARGEST_TRANSACTION):
+        self.server, self.database, self.keys, self.definitions = server, database, keys, definitions
+        self.rng = random.Random(seed)
+        self.guard, self.largest = guard or threading.Lock(), largest
+        self.connection, self.tables = None, {}
+        self.transactions, self.errors, self.made = 0, collections.Counter(), collections.Counter()
+        self.number = 0
+
+    # Talking to the server.
+
+    def open(self):
+        self.connection = connect(self.server, self.database, autocommit=True, read_timeout=60)
+        rng = self.rng
+        self.execute("SET innodb_lock_wait_timeout = 3")
+        if self.server.flavour == "MySQL":
+            self.execute(f"SET binlog_transaction_compression = {rng.randint(0, 1)}")
+        elif rng.random() < 0.3:
+            self.execute(f"SET GLOBAL log_bin_compress = {rng.randint(0, 1)}")
+
+    def execute(self, sql):
+        """False after an error that is part of the game."""
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql)
+            return True
+        except pymysql.err.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code in GONE or code not in PART_OF_THE_GAME:
+                error.args = (*error.args, sql[:300])
+                raise
+            self.errors[code] += 1
+            if code in (1054, 1136, 1146):
+                self.reload()
+            return False
+
+    def reload(self):
+        """What is there now."""
+        if self.connection is None:
+            self.open()
+        rows = rows_of(self.connection, "SELECT table_name, engine FROM information_schema.tables WHERE table_schema = %s AND "
+                       "table_type = 'BASE TABLE' ORDER BY table_name", (self.database,))
+        columns = collections.defaultdict(list)
+        for table, *column in rows_of(
+                self.connection, "SELECT table_name, column_name, data_type, column_type, character_set_name, "
+                "character_maximum_length, is_nullable, extra, column_key FROM information_schema.columns WHERE table_schema = %s "
+                "ORDER BY table_name, ordinal_position", (self.database,)):
+            columns[table].append(column)
+        tables = {}
+        for name, engine in rows:
+            checked = json_columns(self.connection, self.database, name)
+            described = [Column(c[0], c[1].lower(), c[2], c[3] or "", int(c[4] or 0), c[5] == "YES",
+                                "VIRTUAL GENERATED" in c[6].upper() or "STORED GENERATED" in c[6].upper(), c[0] in checked)
+                         for c in columns[name]]
+            key = key_of(self.connection, self.database, name)
+            if key and described:
+                tables[name] = Table(name, described, key, engine, 0)
+        self.tables = tables
+
+    # Statements on rows.
+
+    def number_of_key(self):
+        return self.rng.randint(1, self.keys)
+
+    def insert(self, table, rows=None, number=None, verb=None):
+        verb = verb or self.rng.choice(("INSERT", "INSERT IGNORE", "REPLACE"))
+        columns = table.key + [column for column in table.others if self.rng.random() < 0.9]
+        count = rows or self.rng.choice((1, 1, 3, 12))
+        values = []
+        for _ in range(count):
+            key = table.key_values(number if number is not None else self.number_of_key())
+            values.append("(" + ", ".join(key + [draw(self.rng, column) for column in columns[len(key):]]) + ")")
+        names = ", ".join(quote(column.name) for column in columns)
+        return f"{verb} INTO {quote(table.name)} ({names}) VALUES {', '.join(values)}"
+
+    def assignments(self, table):
+        some = [column for column in table.others if self.rng.random() < 0.3] or table.others[:1]
+        return ", ".join(f"{quote(column.name)} = {draw(self.rng, column)}" for column in some)
+
+    def update(self, table):
+        if not table.others:
+            return self.insert(table)
+        where = table.where(self.number_of_key())
+        if table.is_numbered() and self.rng.random() < 0.3:
+            low = self.number_of_key()
+            where = f"{quote(table.key[0].name)} BETWEEN {low} AND {low + self.rng.randint(1, 40)}"
+        return f"UPDATE {quote(table.name)} SET {self.assignments(table)} WHERE {where}"
+
+    def delete(self, table):
+        return f"DELETE FROM {quote(table.name)} WHERE {table.where(self.number_of_key())}"
+
+    def move(self, table, old, new):
+        pairs = zip(table.key, table.key_values(new))
+        return (f"UPDATE {quote(table.name)} SET " + ", ".join(f"{quote(c.name)} = {v}" for c, v in pairs) +
+                f" WHERE {table.where(old)}")
+
+    def change_key(self, table):
+        return [self.move(table, self.number_of_key(), self.number_of_key())]
+
+    def swap_keys(self, table):
+        one, two, free = self.number_of_key(), self.number_of_key(), self.keys + 7
+        return [self.move(table, one, free), self.move(table, two, one), self.move(table, free, two)]
+
+    def insert_again(self, table):
+        number = self.number_of_key()
+        delete = f"DELETE FROM {quote(table.name)} WHERE {table.where(number)}"
+        return [self.insert(table, 1, number, "REPLACE"), delete, self.insert(table, 1, number, "REPLACE"), delete,
+                self.insert(table, 1, number, "INSERT")][self.rng.randint(0, 1):]
+
+    def two_tables(self, table):
+        others = [other for other in self.tables.values() if other.is_numbered() and other.transactional and other is not table]
+        if not others or not table.is_numbered() or not table.transactional:
+            return [self.update(table)]
+        other = self.rng.choice(others)
+        join = (f"{quote(table.name)} x JOIN {quote(other.name)} y ON x.{quote(table.key[0].name)} = y.{quote(other.key[0].name)}")
+        low = self.number_of_key()
+        where = f"WHERE x.{quote(table.key[0].name)} BETWEEN {low} AND {low + 15}"
+        if self.rng.random() < 0.4 or not table.others or not other.others:
+            return [f"DELETE x, y FROM {join} {where}"]
+        one, two = self.rng.choice(table.others), self.rng.choice(other.others)
+        return [f"UPDATE {join} SET x.{quote(one.name)} = {draw(self.rng, one)}, y.{quote(two.name)} = {draw(self.rng, two)} {where}"]
+
+    def set_in_document(self, table):
+        documents = [column for column in table.others if column.is_json or column.data_type == "json"]
+        if not documents:
+            return [self.update(table)]
+        column = quote(documents[0].name)
+        return [f"UPDATE {quote(table.name)} SET {column} = JSON_SET({column}, '$.k', {self.rng.randint(0, 99)}) WHERE "
+                f"{table.where(self.number_of_key())}"]
+
+    def many_rows(self):
+        """Up to the largest transaction, in one statement."""
+        count, low = int(self.largest ** self.rng.random()), self.rng.randint(0, 60_000)
+        between = f"WHERE id BETWEEN {low} AND {low + count}"
+        return self.rng.choice((
+            f"INSERT IGNORE INTO bulk (id, n) SELECT i + {low}, i FROM numbers WHERE i < {count}",
+            f"REPLACE INTO bulk (id, n) SELECT i + {low}, -i FROM numbers WHERE i < {count}",
+            f"UPDATE bulk SET n = n + 1 {between}", f"DELETE FROM bulk {between}",
+            f"UPDATE bulk SET id = id + {self.rng.choice((1, 70_000))} {between} ORDER BY id DESC"))
+
+    def statements(self):
+        table = self.rng.choice([t for t in self.tables.values() if t.name != "numbers"])
+        kinds = (lambda t: [self.insert(t)], lambda t: [self.update(t)], lambda t: [self.delete(t)], self.change_key, self.swap_keys,
+                 self.insert_again, self.two_tables, self.set_in_document)
+        if table.name == "bulk" and self.rng.random() < 0.5:
+            return table, [self.many_rows()]
+        return table, self.rng.choices(kinds, (6, 6, 3, 2, 2, 2, 1, 1))[0](table)
+
+    # Statements on tables.
+
+    def definition(self):
+        """Statements that change what tables there are or what they look like."""
+        changeable = [t for t in self.tables.values() if t.name not in ("numbers", "bulk")]
+        table = self.rng.choice(changeable)
+        self.number += 1
+        kind = self.rng.choices(("add", "drop", "rename", "retype", "reorder", "create", "drop table", "rename table", "swap", "select",
+                                 "like", "truncate", "partition"), (3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1))[0]
+        self.made[kind] += 1
+        extra = [t for t in self.tables.values() if t.name.startswith("extra")]
+        name, one = quote(table.name), self.rng.choice(table.others) if table.others else None
+        free = f"extra{self.rng.randint(1, 12)}"
+        where = self.rng.choice(("", " FIRST", f" AFTER {quote(self.rng.choice(table.columns).name)}"))
+        plain = [c for c in table.others if c.name.startswith("added") or c.data_type in ("int", "varchar")]
+        if kind == "add" and len(table.columns) < 45:
+            return [f"ALTER TABLE {name} ADD COLUMN added{self.number} {self.rng.choice(ADDED_TYPES)}{where}"]
+        if kind == "drop" and len(table.others) > 3:
+            return [f"ALTER TABLE {name} DROP COLUMN {quote(one.name)}"]
+        if kind == "rename" and one:
+            return [f"ALTER TABLE {name} RENAME COLUMN {quote(one.name)} TO added{self.number}"]
+        if kind in ("retype", "reorder") and plain:
+            one = self.rng.choice(plain)
+            declared = self.rng.choice(RETYPED) if kind == "retype" else one.column_type
+            return [f"ALTER TABLE {name} MODIFY COLUMN {quote(one.name)} {declared}{where if kind == 'reorder' else ''}"]
+        if kind == "create":
+            return [f"CREATE TABLE {free} (id INT PRIMARY KEY, a VARCHAR(30), n BIGINT UNSIGNED)",
+                    f"INSERT INTO {free} SELECT i, CONCAT('new ', i), i FROM numbers WHERE i < {self.rng.randint(0, 400)}"]
+        if kind == "drop table" and extra:
+            return [f"DROP TABLE {quote(self.rng.choice(extra).name)}"]
+        if kind == "rename table" and extra:
+            return [f"RENAME TABLE {quote(self.rng.choice(extra).name)} TO {free}"]
+        if kind == "swap":
+            other = self.rng.choice([t for t in changeable if t.transactional == table.transactional])
+            return [] if other is table else [f"RENAME TABLE {name} TO passing_by, {quote(other.name)} TO {name}, "
+                                              f"passing_by TO {quote(other.name)}"]
+        if kind == "select":
+            return [f"CREATE TABLE {free} (PRIMARY KEY (id)) AS SELECT id, n, body FROM bulk WHERE id < {self.rng.randint(1, 3000)}"]
+        if kind == "like" and free != table.name:
+            # As tools that change a table online do it.
+            return [f"CREATE TABLE {free} LIKE {name}", f"ALTER TABLE {free} ADD COLUMN added{self.number} INT DEFAULT 3",
+                    f"INSERT INTO {free} ({self.writable(table)}) SELECT {self.writable(table)} FROM {name}",
+                    f"RENAME TABLE {name} TO passing_by, {free} TO {name}, passing_by TO {free}"]
+        if kind == "truncate":
+            return [f"TRUNCATE TABLE {name}"]
+        if kind == "partition" and table.name == "parted":
+            return [f"ALTER TABLE parted TRUNCATE PARTITION p{self.rng.randint(0, 3)}"]
+        return []
+
+    @staticmethod
+    def writable(table):
+        return ", ".join(quote(column.name) for column in table.key + table.others)
+
+    # One step after another.
+
+    def step(self):
+        """One transaction, or one statement alone, or one change of a table."""
+        rng = self.rng
+        if rng.random() < self.definitions:
+            statements = self.definition()
+            with self.guard:  # a table without transactions may be among them
+                for sql in statements:
+                    if not self.execute(sql):
+                        break
+            self.reload()
+            return
+        drawn = [self.statements() for _ in range(rng.choice((1, 1, 2, 3, 10)))]
+        flat = [(table, part) for table, part in drawn if not table.transactional]
+        if flat:
+            with self.guard:
+                for _, part in flat[:1]:
+                    for sql in part:
+                        self.execute(sql)
+            self.transactions += 1
+            return
+        begun = len(drawn) > 1 or rng.random() < 0.5
+        if begun:
+            self.execute("BEGIN")
+        savepoint = False
+        for _, part in drawn:
+            if begun and rng.random() < 0.15:
+                self.execute("SAVEPOINT here")
+                savepoint = True
+            for sql in part:
+                self.execute(sql)
+            if savepoint and rng.random() < 0.4:
+                self.execute("ROLLBACK TO SAVEPOINT here")
+        if begun:
+            self.execute(rng.choices(("COMMIT", "ROLLBACK"), (6, 1))[0])
+        self.transactions += 1
+
+
+class WritingThread:
+    """A writer at work until it is stopped; it comes back when its server does."""
+
+    def __init__(self, writer, pause_s=0.0):
+        self.writer, self.pause_s, self.error = writer, pause_s, None
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        writer = self.writer
+        while not self.stopping.is_set():
+            try:
+                if writer.connection is None:
+                    writer.reload()
+                writer.step()
+            except pymysql.err.MySQLError as error:
+                if error.args and error.args[0] not in GONE and not isinstance(error, pymysql.err.InterfaceError):
+                    self.error = error
+                    return
+                self.leave()
+                time.sleep(0.05)
+            except Exception as error:
+                self.error = error
+                return
+            time.sleep(self.pause_s)
+
+    def leave(self):
+        if self.writer.connection is not None:
+            try:
+                self.writer.connection.close()
+            except pymysql.err.MySQLError:
+                pass
+            self.writer.connection = None
+
+    def stop(self):
+        """Ends between two transactions; raises what the writer could not bear."""
+        self.stopping.set()
+        self.thread.join(120)
+        assert not self.thread.is_alive(), "the writer hangs"
+        self.leave()
+        if self.error:
+            raise AssertionError(f"the writer ended: {self.error!r}") from self.error
