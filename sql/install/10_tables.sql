@@ -140,6 +140,8 @@ CREATE TABLE replicator.source_table (
                          ('transaction', 'copying', 'document', 'state')),
     definition       text,
     structure        text,
+    keyless          boolean NOT NULL DEFAULT false,
+    refreshed_for    bigint NOT NULL DEFAULT 0,
     beside_bound     text,
     beside_seen      boolean NOT NULL DEFAULT false,
     copy_route       text CHECK (copy_route IN ('direct', 'staging')),
@@ -176,10 +178,12 @@ COMMENT ON COLUMN replicator.source_table.state IS 'pending, copying, catching_u
 COMMENT ON COLUMN replicator.source_table.reason IS 'Why it is excluded, unsupported or failed';
 COMMENT ON COLUMN replicator.source_table.note IS 'What a user should know about it';
 COMMENT ON COLUMN replicator.source_table.paused IS 'Left out of copies and of the stream until resumed';
-COMMENT ON COLUMN replicator.source_table.key_columns IS 'Columns that make up id; empty: the rowid';
+COMMENT ON COLUMN replicator.source_table.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
 COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
+COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';
+COMMENT ON COLUMN replicator.source_table.refreshed_for IS 'Without a key: which requests (sync_requested) its last refresh serves';
 COMMENT ON COLUMN replicator.source_table.beside_bound IS 'Of a copy beside the stream: rows up to here are in; in the adapter''s notation; null: no such copy is under way';
 COMMENT ON COLUMN replicator.source_table.beside_seen IS 'Of a copy beside the stream: the target had rows before, so the ids met are kept';
 COMMENT ON COLUMN replicator.source_table.copy_route IS 'direct: chunks go into the new table; staging: into a staging table that is merged';

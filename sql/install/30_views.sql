@@ -148,7 +148,7 @@ COMMENT ON COLUMN replicator_tables.kind IS 'table, view, virtual table, shadow 
 COMMENT ON COLUMN replicator_tables.state IS 'pending, copying, catching_up, streaming; idle, paused, excluded, schema_only, unsupported, failed';
 COMMENT ON COLUMN replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
 COMMENT ON COLUMN replicator_tables.target IS 'Target table';
-COMMENT ON COLUMN replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid';
+COMMENT ON COLUMN replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
 COMMENT ON COLUMN replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
 COMMENT ON COLUMN replicator_tables.rows_copied IS 'Rows that the copy under way, or the last one, has read';
 COMMENT ON COLUMN replicator_tables.rows_expected IS 'Estimate of the rows to read';

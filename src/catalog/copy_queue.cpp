@@ -214,6 +214,20 @@ void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const Chun
         {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values});
 }
 
+bool restart_chunk(const Chunk& chunk, std::int64_t generation) {
+    pg::QueryResult const restarted = pg::execute(
+        "UPDATE replicator.chunk SET rows = 0, found_rows = 0, found_first = 0, found_second = 0, unsure_rows = 0 "
+        "WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4 "
+        "AND rows > 0",
+        {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation});
+    if (restarted.processed() == 0) {
+        return false;
+    }
+    pg::execute("UPDATE replicator.source_table SET rows_copied = 0, bytes_copied = 0, tagged_values = 0 WHERE id = $1",
+                {chunk.table_id});
+    return true;
+}
+
 ChunkProgress found_in_target(std::int32_t table_id) {
     pg::QueryResult const row = pg::execute(
         "SELECT coalesce(sum(found_rows), 0), coalesce(bit_xor(found_first), 0), coalesce(bit_xor(found_second), 0), "

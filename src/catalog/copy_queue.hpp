@@ -97,6 +97,9 @@ ChunkProgress found_in_target(std::int32_t table_id);
 /// Saves progress in the transaction that wrote the rows. Throws if the lease is not ours any more.
 void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress);
 
+/// Nothing of the leased chunk, the only one of its table, counts as read. False if nothing did.
+bool restart_chunk(const Chunk& chunk, std::int64_t generation);
+
 /// Gives the part of the chunk above `split` to others.
 void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string& split);
 

@@ -40,6 +40,9 @@ struct SourceConfig {
         return parsed_options.copy_workers_per_source.value_or(setting);
     }
     /// From the options, else from the settings.
+    [[nodiscard]] int keyless_refresh_interval_ms() const noexcept {
+        return parsed_options.keyless_refresh_interval_ms.value_or(600'000);
+    }
     [[nodiscard]] int max_quarantined() const;
     [[nodiscard]] int retry_initial_ms() const;
     [[nodiscard]] int retry_max_ms() const;

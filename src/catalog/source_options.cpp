@@ -35,6 +35,7 @@ const OptionKind kKnown[] = {
     {"apply_batch_rows", &SourceOptions::apply_batch_rows, 0, 1, 10'000'000},
     {"connect_timeout", &SourceOptions::connect_timeout_ms, GUC_UNIT_MS, 100, 3'600'000},
     {"copy_workers_per_source", &SourceOptions::copy_workers_per_source, 0, 0, 64},
+    {"keyless_refresh_interval", &SourceOptions::keyless_refresh_interval_ms, GUC_UNIT_MS, 0, INT_MAX},
     {"max_quarantined", &SourceOptions::max_quarantined, 0, 0, 1'000'000},
     {"memory_per_worker", &SourceOptions::memory_per_worker_kb, GUC_UNIT_KB, 8 * 1024, INT_MAX},
     {"retry_initial", &SourceOptions::retry_initial_ms, GUC_UNIT_MS, 10, 3'600'000},

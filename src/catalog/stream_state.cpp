@@ -25,7 +25,8 @@ constexpr const char* kStreamTables = R"(
            t.state = 'pending' AND EXISTS (
                SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = t.target_schema AND c.relname = t.target_name AND i.indisunique AND i.indisvalid)
+               WHERE n.nspname = t.target_schema AND c.relname = t.target_name AND i.indisunique AND i.indisvalid),
+           t.keyless
     FROM replicator.source_table t
     WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
       AND t.state NOT IN ('excluded', 'unsupported', 'failed')
@@ -92,6 +93,7 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.beside_bound = rows.cell(i, 10);
         table.beside_seen = rows.boolean(i, 11);
         table.has_key_index = rows.boolean(i, 12);
+        table.keyless = rows.boolean(i, 13);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -100,7 +102,7 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
 std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
     return pg::execute(
                "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
-               "paused, target_created, beside_bound IS NULL, target_name, structure), 0)), 0) "
+               "paused, target_created, beside_bound IS NULL, target_name, keyless, structure), 0)), 0) "
                "FROM replicator.source_table WHERE source_id = $1",
                {source_id})
         .int64(0, 0);
@@ -133,7 +135,7 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
 void begin_catching_up(std::int32_t source_id) {
     pg::execute(
         "UPDATE replicator.source_table SET state = 'catching_up', consistency = 'copying' WHERE source_id = $1 "
-        "AND state = 'idle'",
+        "AND state = 'idle' AND NOT keyless",
         {source_id});
 }
 

@@ -11,21 +11,21 @@ namespace {
 constexpr const char* kSave = R"(
     INSERT INTO replicator.source_table AS t
         (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
-         definition, rows_expected, bytes_expected, structure)
+         definition, rows_expected, bytes_expected, structure, keyless)
     VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14,
-            $15)
+            $15, $16)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE
     SET kind = excluded.kind,
         target_schema = CASE WHEN t.target_created THEN t.target_schema ELSE excluded.target_schema END,
         target_name = CASE WHEN t.target_created THEN t.target_name ELSE excluded.target_name END,
         state = CASE WHEN excluded.state <> 'pending' OR t.state IN ('excluded', 'unsupported') THEN excluded.state
-                     WHEN (t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL)
+                     WHEN (t.state IN ('catching_up', 'streaming', 'idle') OR t.beside_bound IS NOT NULL)
                           AND t.key_columns <> excluded.key_columns THEN 'pending'
                      ELSE t.state END,
         beside_bound = CASE WHEN t.key_columns <> excluded.key_columns THEN NULL ELSE t.beside_bound END,
         reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
                       THEN t.reason ELSE excluded.reason END,
-        note = excluded.note, key_columns = excluded.key_columns, definition = excluded.definition,
+        note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless, definition = excluded.definition,
         rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected,
         structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL
                          THEN t.structure ELSE excluded.structure END)";
@@ -36,7 +36,7 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, "
         "paused, key_columns, definition, rows_expected, bytes_expected, "
-        "target_created AND consistency <> 'copying' FROM replicator.source_table "
+        "target_created AND consistency <> 'copying', keyless FROM replicator.source_table "
         "WHERE source_id = $1 ORDER BY database, schema, name",
         {source_id});
     std::vector<SourceTable> tables;
@@ -56,6 +56,7 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
         table.rows_expected = rows.optional_int64(i, 14);
         table.bytes_expected = rows.optional_int64(i, 15);
         table.complete = rows.boolean(i, 16);
+        table.keyless = rows.boolean(i, 17);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -65,7 +66,7 @@ void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
     pg::execute(kSave,
                 {source_id, table.name.database, table.name.schema, table.name.table, table.kind, table.target_schema,
                  table.target_name, table.state, table.reason, table.note, table.key_columns, table.definition,
-                 table.rows_expected, table.bytes_expected, table.structure});
+                 table.rows_expected, table.bytes_expected, table.structure, table.keyless});
 }
 
 void mark_gone(std::int32_t table_id) {

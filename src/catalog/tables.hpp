@@ -24,6 +24,7 @@ struct SourceTable {
     bool complete = false;  ///< the first copy is in: it can be read, and compared
     bool paused = false;
     std::vector<std::string> key_columns;
+    bool keyless = false;  ///< refreshes alone bring it up to date
     std::string definition;
     std::string structure;
     std::optional<std::int64_t> rows_expected;

@@ -36,6 +36,9 @@ struct RowLayout {
     std::uint32_t null_key_column = kNoColumn;
     /// The row is one document (MongoDB): its only column with in_data is the whole of `data`.
     bool whole_document = false;
+
+    /// Without one a row's id is made of all of it, and the table can be read in one go only.
+    [[nodiscard]] bool has_key() const noexcept { return !key_columns.empty(); }
 };
 
 /// Rows of one table. Not thread-safe. Values stay valid until clear() or the adapter's next read.

@@ -100,7 +100,8 @@ class ChunkReader {
   public:
     virtual ~ChunkReader() = default;
 
-    /// Clears `batch` and fills it with the next rows. False when the chunk has no more: the batch is empty.
+    /// Clears `batch` and fills it with the next rows. Of a table without a key it throws kStateLost where it cannot go
+    /// on exactly behind what it has handed out. False when the chunk has no more: the batch is empty.
     virtual bool read(RowBatch& batch, const BatchLimits& limits) = 0;
 
     /// The bound below which all rows have been handed out: a chunk that starts there goes on exactly.

@@ -48,12 +48,14 @@ class ChunkCopier::ChunkInHand {
                 core::Snapshot& snapshot)
         : chunk(std::move(leased)),
           table(std::move(in_table)),
+          has_key(info.layout.has_key()),
           reader(snapshot.open_chunk(info, chunk.range)),
           encoder(info.layout),
           batch(info.layout.columns.size()) {}
 
     catalog::Chunk chunk;
     catalog::CopyTable table;
+    bool has_key;
     std::unique_ptr<core::ChunkReader> reader;
     target::RowEncoder encoder;
     core::RowBatch batch;
@@ -74,7 +76,7 @@ class ChunkCopier::ChunkWriter {
           chunk_(chunk),
           load_(target::require_table(chunk.destination()), GetCurrentTransactionStartTimestamp()),
           seen_(target::seen_name(chunk.table.table_id)) {
-        if (chunk.table.staging) {
+        if (chunk.table.staging && chunk.has_key) {  // without a key all rows are staged, and numbered then
             pg::RoleScope const as_owner(context.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             lookup_.emplace(target::require_table(chunk.target()));
         }
@@ -195,6 +197,9 @@ bool ChunkCopier::copy_next_chunk() {
         }
         pg::begin_phase(table->staging ? "comparing and staging" : "copying", context_.source_id, table->table_id, 0,
                         "copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
+        if (!info->layout.has_key()) {
+            begin_anew(*chunk);
+        }
         ChunkInHand in_hand(*chunk, *table, *info, snapshot_);
         copy_chunk(in_hand);
     } catch (...) {
@@ -211,6 +216,15 @@ bool ChunkCopier::copy_next_chunk() {
     }
     pg::wake_process(context_.supervisor_pid);
     return true;
+}
+
+/// A table without a key cannot be gone on with behind the rows that are staged.
+void ChunkCopier::begin_anew(const catalog::Chunk& chunk) const {
+    pg::Transaction transaction;
+    if (catalog::restart_chunk(chunk, context_.generation)) {
+        target::create_staging(chunk.table_id, context_.owner);
+    }
+    transaction.commit();
 }
 
 void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
@@ -241,7 +255,7 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
         pg::failure_point("chunk_written");
         progress.resume_bound = in_hand.reader->resume_bound();
         catalog::save_chunk_progress(in_hand.chunk, context_.generation, progress);
-        if (!progress.done && !catalog::has_pending_chunks(context_.source_id)) {
+        if (!progress.done && in_hand.has_key && !catalog::has_pending_chunks(context_.source_id)) {
             // Others may be out of work: offer them the upper half of what is left.
             const core::TableInfo& info = *find(in_hand.table.name);
             core::ChunkRange const rest{progress.resume_bound, in_hand.chunk.range.upper};

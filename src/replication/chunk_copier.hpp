@@ -38,6 +38,7 @@ class ChunkCopier {
     class ChunkInHand;
     class ChunkWriter;
 
+    void begin_anew(const catalog::Chunk& chunk) const;
     void copy_chunk(ChunkInHand& chunk);
 
     CopyContext context_;

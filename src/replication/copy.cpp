@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "catalog/keyless_tables.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
@@ -15,7 +16,7 @@
 #include "replication/error_policy.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
-#include "target/bisection.hpp"
+#include "replication/staged_merge.hpp"
 #include "target/merge.hpp"
 #include "target/target_table.hpp"
 
@@ -197,19 +198,33 @@ bool Copy::prepare_route(const catalog::CopyTable& table) {
                            "It has been changed since it was copied; its rows are left as they are.",
                            "Undo the change, or drop the table and call replicator_resync to copy it anew.");
     }
-    pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-    if (existing) {
-        // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
-        target::truncate_target(name);
-    } else {
-        target::create_target(
-            name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+    bool const needs_numbers = !has_key(table);
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (existing) {
+            // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
+            target::truncate_target(name);
+        } else {
+            target::create_target(
+                name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+        }
+        if (needs_numbers) {
+            target::add_primary_key(name);
+        }
     }
     if (!existing) {
-        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
         catalog::set_target_created(table.table_id);
     }
-    return false;
+    if (needs_numbers) {
+        target::create_staging(table.table_id, context_.owner);
+    }
+    return needs_numbers;
+}
+
+/// Rows without a key have no id before all of them are in.
+bool Copy::has_key(const catalog::CopyTable& table) const {
+    const core::TableInfo* const info = copier_->find(table.name);
+    return info == nullptr || info->layout.has_key();
 }
 
 bool Copy::advance() {
@@ -243,6 +258,12 @@ void Copy::complete_table(const catalog::CopyTable& table) {
                             "building the primary key of " + table.name.qualified());
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::add_primary_key(target_of(table));
+        }
+        if (!has_key(table)) {
+            pg::begin_phase("numbering identical rows", context_.source_id, table.table_id, 0,
+                            "numbering identical rows of " + table.name.qualified());
+            target::analyze_staging(table.table_id);
+            target::number_identical_rows(table.table_id);
         }
         catalog::complete_table_copy(table.table_id, consistency_of(table));
         if (!table.staging) {
@@ -309,55 +330,28 @@ void Copy::finish() {
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
 std::int64_t Copy::merge(const catalog::CopyTable& table) {
-    target::MergeCounts counts;
-    target::analyze_staging(table.table_id);
     catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
     std::optional<target::IdFingerprint> fingerprint;
     if (found.unsure_rows == 0) {
         fingerprint = {found.found_rows, found.found_first, found.found_second};
     }
-    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        counts = target::merge_table(table.table_id, target_of(table), fingerprint);
-    });
-    if (error && (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION)) {
-        error = pg::run_in_subtransaction([&] {
-            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            counts = target::merge_by_replacing(table.table_id, target_of(table));
-        });
-    }
-    if (error && target::may_concern_row(error->sqlstate())) {
-        error = pg::run_in_subtransaction([&] { counts = merge_what_is_accepted(table); });
-    }
+    target::MergeCounts counts;
+    std::optional<pg::SqlError> const error =
+        merge_staged(context_, {table.table_id, target_of(table)}, fingerprint, counts);
     if (error) {
         catalog::fail_table(table.table_id, *error);
         return 0;
     }
     catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated, counts.deleted);
     catalog::forget_stale_quarantine(table.table_id);
+    if (!has_key(table)) {
+        catalog::mark_refreshed(table.table_id, require_state(context_.source_id).copy_sync_number);
+    }
     return counts.total();
 }
 
-/// Merges what the target accepts, and sets the other rows aside.
-target::MergeCounts Copy::merge_what_is_accepted(const catalog::CopyTable& table) {
-    target::index_staging(table.table_id);
-    std::vector<target::RefusedChange> refused;
-    target::MergeCounts counts;
-    {
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        counts = target::merge_in_groups(table.table_id, target_of(table),
-                                         static_cast<std::size_t>(context_.max_quarantined), refused);
-    }
-    std::string const staging = target::staging_name(table.table_id).sql();
-    for (const target::RefusedChange& change : refused) {
-        catalog::quarantine_staged_row(context_.source_id, table.table_id, staging,
-                                       {change.id, change.deletion, std::nullopt}, change.error);
-    }
-    return counts;
-}
-
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
-    if (config_.is_continuous()) {
+    if (config_.is_continuous() && has_key(table)) {
         return std::nullopt;  // read at different times: the log will mend it
     }
     const core::TableInfo* const info = copier_->find(table.name);

@@ -53,10 +53,10 @@ class Copy {
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
     bool prepare_route(const catalog::CopyTable& table);
+    [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);
-    target::MergeCounts merge_what_is_accepted(const catalog::CopyTable& table);
     [[nodiscard]] std::optional<core::Consistency> consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;

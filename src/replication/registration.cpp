@@ -23,6 +23,7 @@ catalog::SourceTable as_row(const PlannedTable& planned) {
     row.target_schema = planned.target_schema;
     row.target_name = planned.target_name;
     row.key_columns = planned.info.key_names;
+    row.keyless = planned.info.unsupported_reason.empty() && !planned.info.layout.has_key();
     row.definition = planned.info.definition;
     row.structure = planned.info.structure;
     row.rows_expected = planned.info.estimated_rows;

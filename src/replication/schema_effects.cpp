@@ -141,10 +141,10 @@ class SchemaEffects {
         }
         record(change.table, change);
         target::TargetName const name{known->target_schema, known->target_name};
-        if (known->state == "copying" || known->state == "failed") {
+        if (known->state == "copying" || known->state == "failed" || known->keyless) {
             catalog::ask_for_beside_copy(known->id, reason(change));
         }
-        if (!known->target_created || known->state == "failed" || !target::find_table(name)) {
+        if (!known->target_created || known->state == "failed" || known->keyless || !target::find_table(name)) {
             return;
         }
         // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.

@@ -45,7 +45,8 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       source_(source),
       interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}) {
+      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
+      keyless_(context, config, source) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
@@ -91,8 +92,9 @@ void Stream::step() {
             look_around();
         }
         work_on_beside_copy();
+        work_on_keyless_refresh();
     }
-    bool const hurry = beside_.is_active();
+    bool const hurry = beside_.is_active() || keyless_.is_active();
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
     end_seen_at_ = 0;
     stream_->read(batch_, limits_);
@@ -128,9 +130,11 @@ void Stream::require_history(const core::Position& mark) {
     }
 }
 
-bool Stream::tables_are_others() const {
+/// Looks at all of them at once; whether they are others than known_.
+bool Stream::tables_are_others() {
     pg::Transaction transaction;
     std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
+    next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
     transaction.commit();
     return fingerprint != fingerprint_;
 }
@@ -140,7 +144,14 @@ void Stream::reload_tables() {
         pg::Transaction transaction;
         fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
         known_ = catalog::stream_tables(context_.source_id);
+        next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
         transaction.commit();
+    }
+    bool const still_refreshed = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
+        return table.table_id == keyless_.table_id() && table.keyless && table.state != "pending";
+    });
+    if (keyless_.is_active() && !still_refreshed) {
+        keyless_.give_up();  // paused, dropped, asked for anew, or it has a key now
     }
     std::set<core::TableName> wanted;
     for (const catalog::StreamTable& table : known_) {
@@ -202,6 +213,9 @@ void Stream::take_sync_requests() {
 const catalog::StreamTable* Stream::next_to_copy() const {
     const catalog::StreamTable* next = nullptr;
     for (const catalog::StreamTable& table : known_) {
+        if (table.keyless) {
+            continue;
+        }
         if (table.beside_bound) {
             return &table;  // one at a time, and first what was begun
         }
@@ -234,10 +248,30 @@ void Stream::work_on_beside_copy() {
     }
 }
 
+/// Reads and stages some rows of a table without a key, and merges it when all are in.
+void Stream::work_on_keyless_refresh() {
+    if (!keyless_.is_active() && next_keyless_) {
+        keyless_.begin(*next_keyless_);
+        next_keyless_.reset();
+    } else if (keyless_.is_active()) {
+        keyless_.step();
+    } else {
+        return;
+    }
+    if (!keyless_.is_active()) {
+        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
+                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
+        reload_tables();
+    }
+}
+
+/// Nothing is left to be copied of what was asked for.
+bool Stream::copies_are_in() const { return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_; }
+
 bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(position_, *mark_); }
 
 bool Stream::has_to_commit() const {
-    return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || next_to_copy() == nullptr)) ||
+    return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || copies_are_in())) ||
            (position_is_new_ && Clock::now() - committed_at_ >= kCommitPositionEvery);
 }
 
@@ -335,7 +369,7 @@ void Stream::note_what_is_reached() {
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
     }
     // A statement in this very transaction may have asked for copies that known_ does not have yet.
-    if (!tables_changed_ && next_to_copy() == nullptr) {
+    if (!tables_changed_ && next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
     }

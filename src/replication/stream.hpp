@@ -30,6 +30,7 @@
 #include "pg/transaction.hpp"
 #include "replication/beside_copy.hpp"
 #include "replication/chunk_copier.hpp"
+#include "replication/keyless_refresh.hpp"
 #include "target/row_encoder.hpp"
 #include "target/table_changes.hpp"
 
@@ -58,12 +59,14 @@ class Stream {
     using Clock = std::chrono::steady_clock;
 
     void look_around();
-    [[nodiscard]] bool tables_are_others() const;
+    [[nodiscard]] bool tables_are_others();
     void reload_tables();
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
     void require_history(const core::Position& mark);
     void work_on_beside_copy();
+    void work_on_keyless_refresh();
+    [[nodiscard]] bool copies_are_in() const;
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
@@ -88,6 +91,8 @@ class Stream {
     std::unique_ptr<core::ChangeStream> stream_;
     core::StreamLimits limits_;
     BesideCopy beside_;
+    KeylessRefresh keyless_;
+    std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
     std::int64_t fingerprint_ = 0;             ///< of known_

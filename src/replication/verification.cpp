@@ -93,11 +93,21 @@ class TableVerification {
 
     core::TableInfo find_table_info(core::Snapshot& snapshot) const {
         if (std::optional<core::TableInfo> table = snapshot.find_table(table_.name)) {
+            require_key(*table);
             return std::move(*table);
         }
         throw pg::SqlError(
             ERRCODE_UNDEFINED_TABLE, "table \"" + table_.name.qualified() + "\" is no longer at the source",
             "Its target keeps the rows of the last copy.", "Call replicator_remove_table to stop replicating it.");
+    }
+
+    static void require_key(const core::TableInfo& table) {
+        if (!table.layout.has_key()) {
+            throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
+                               "table \"" + table.name.qualified() + "\" cannot be compared: it has no key",
+                               "Its rows cannot be looked up one by one.",
+                               "replicator_sync compares the whole of it, and writes what differs.");
+        }
     }
 
     /// One transaction of the first pass. False when the chunk has no more rows.

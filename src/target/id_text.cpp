@@ -58,7 +58,7 @@ bool needs_quotes(std::string_view text, IdStyle style) noexcept {
     if (!text.empty() && (text[0] == '{' || text[0] == '[' || text[0] == '"')) {
         return true;
     }
-    if (text.starts_with("sha256:") || (style == IdStyle::kHexBytes && text.starts_with("\\x"))) {
+    if (text.starts_with(kHashPrefix) || (style == IdStyle::kHexBytes && text.starts_with("\\x"))) {
         return true;
     }
     return style == IdStyle::kAnyType &&
@@ -105,7 +105,7 @@ void build_id(const core::RowLayout& layout, std::span<const Value> row, std::st
         out += ']';
     }
     if (out.size() > kMostIdBytes) {
-        out = "sha256:" + sha256_hex(out);
+        out = std::string(kHashPrefix) + sha256_hex(out);
     }
 }
 

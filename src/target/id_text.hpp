@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "core/row_batch.hpp"
 
@@ -10,6 +11,9 @@ namespace pgrepl::target {
 
 /// Ids longer than this are replaced by `sha256:` and their hash.
 constexpr std::size_t kMostIdBytes = 1024;
+
+/// What ids begin with that are a hash.
+constexpr std::string_view kHashPrefix = "sha256:";
 
 /// Appends the id of `row` to `out`, which is empty.
 void build_id(const core::RowLayout& layout, std::span<const core::Value> row, std::string& out);

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "target/id_text.hpp"
+#include "target/row_error.hpp"
+#include "target/sha256.hpp"
 #include "target/storable_text.hpp"
 
 namespace pgrepl::target {
@@ -17,6 +19,10 @@ void put(std::string& bytes, std::size_t at, std::uint32_t value) { std::memcpy(
 /// A buffer that one huge key has grown is not kept.
 constexpr std::size_t kKeptIdBytes = 64 * 1024;
 
+/// Of the bytes of data, which are the same for the same row: the keys are sorted, and every value has one form.
+std::string hash_of_data(std::string_view data) { return std::string(kHashPrefix) + sha256_hex(data); }
+constexpr std::size_t kHashIdBytes = kHashPrefix.size() + 64;
+
 }  // namespace
 
 void EncodedRows::sort_by_id() {
@@ -25,9 +31,6 @@ void EncodedRows::sort_by_id() {
 }
 
 RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) {
-    if (layout.key_columns.empty()) {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "the table has no key");
-    }
     build_template();
 }
 
@@ -95,6 +98,11 @@ void RowEncoder::encode(std::span<const core::Value> row, EncodedRows& out) {
         }
         check_size(bytes.size() - data - VARHDRSZ);
         SET_VARSIZE(bytes.data() + data, bytes.size() - data);
+        if (!layout_.has_key()) {
+            std::string const hash =
+                hash_of_data({bytes.data() + data + VARHDRSZ, bytes.size() - data - VARHDRSZ});
+            std::memcpy(bytes.data() + id + VARHDRSZ, hash.data(), kHashIdBytes);
+        }
         out.rows_.push_back({id, data});
         out.tagged_values_ += writer_.take_tagged_count() + (wrapper_entry_ != 0 ? 1 : 0);
     } catch (...) {
@@ -124,6 +132,10 @@ void RowEncoder::append_columns(std::span<const core::Value> row, ByteBuffer& ou
 }
 
 void RowEncoder::append_id(std::span<const core::Value> row, ByteBuffer& out) {
+    if (!layout_.has_key()) {
+        out.append_uninitialised(kHashIdBytes);  // known when the data is
+        return;
+    }
     if (layout_.key_columns.size() == 1) {
         const core::Value& key = row[layout_.key_columns[0]];
         if (key.kind == core::ValueKind::kInt64) {
@@ -142,9 +154,28 @@ void RowEncoder::append_id(std::span<const core::Value> row, ByteBuffer& out) {
 }
 
 std::string RowEncoder::id_of(std::span<const core::Value> row) {
+    if (!layout_.has_key()) {
+        return hash_id(row);
+    }
     std::string id;
     build_id(layout_, row, id);
     return id;
+}
+
+std::string RowEncoder::hash_id(std::span<const core::Value> row) {
+    try {
+        EncodedRows alone;
+        encode(row, alone);
+        return std::string(alone.id_text(0));
+    } catch (const RowError&) {
+        core::RowLayout by_all = layout_;
+        for (std::uint32_t i = 0; i < by_all.columns.size(); ++i) {
+            by_all.key_columns.push_back(i);
+        }
+        std::string id;
+        build_id(by_all, row, id);
+        return hash_of_data(id);
+    }
 }
 
 }  // namespace pgrepl::target

@@ -69,18 +69,19 @@ class EncodedRows {
 /// Encodes the rows of one layout.
 class RowEncoder {
   public:
-    /// Throws SqlError for a layout without a key.
     explicit RowEncoder(const core::RowLayout& layout);
 
     /// Appends one row. Throws RowError for a row that cannot be stored, and leaves `out` as it was.
     void encode(std::span<const core::Value> row, EncodedRows& out);
 
-    /// The id alone.
+    /// The id alone. Of a layout without a key it lacks the ordinal, as all its ids do (target/merge.hpp gives it); of a
+    /// row that cannot be stored it is another text.
     std::string id_of(std::span<const core::Value> row);
 
   private:
     void build_template();
     void append_id(std::span<const core::Value> row, ByteBuffer& out);
+    std::string hash_id(std::span<const core::Value> row);
     void append_columns(std::span<const core::Value> row, ByteBuffer& out);
 
     const core::RowLayout layout_;

@@ -3,6 +3,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
+from test_verify import finished
 from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401
 
 RULE = '{"keys": {"visit": ["shop", "day"], "shop.word": ["w"]}}'
@@ -109,3 +110,202 @@ def test_a_rule_that_is_not_true_makes_the_table_fail(cluster, unkeyed, mysql_so
     unkeyed.run("DELETE FROM shop.visit WHERE n = 11")
     caught_up(cluster)
     assert len(rows(cluster, "visit")) == 3
+
+
+@pytest.fixture
+def keyless(db):  # noqa: F811
+    db.run("""USE shop; CREATE TABLE log (v INT, w VARCHAR(10));
+        INSERT INTO log VALUES (1, 'a'), (1, 'a'), (1, 'a'), (NULL, NULL), (NULL, NULL), (2, ''), (2, NULL);
+        CREATE TABLE nothing (v INT)""")
+    return db
+
+
+def ordinals(cluster, name="s"):
+    """How often each row is there; its ids are numbered from 1 on."""
+    found = cluster.query(f"SELECT data->>'v', data->>'w', array_agg(id ORDER BY split_part(id, '#', 2)::int) FROM {name}.log GROUP BY 1, 2")
+    for row in found:
+        base = row[2][0].split("#")[0]
+        assert row[2] == [f"{base}#{i + 1}" for i in range(len(row[2]))] and len(base) == len("sha256:") + 64
+    return {row[:2]: len(row[2]) for row in found}
+
+
+def counts(cluster, table="log"):
+    row = table_row(cluster, table)
+    return row["rows_inserted"], row["rows_updated"], row["rows_deleted"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"mode": "periodic", "refresh_interval": "1 hour"}])
+def test_a_table_without_a_key_is_refreshed_as_a_whole(cluster, keyless, mysql_source, arguments):
+    mysql_source("shop", "s", **arguments)
+    cluster.wait_for_copy("s")
+    first = {("1", "a"): 3, (None, None): 2, ("2", ""): 1, ("2", None): 1}
+    assert ordinals(cluster) == first
+    table = table_row(cluster, "log")
+    assert (table["state"], table["consistency"], table["key_columns"]) == ("idle", "state", [])
+    assert "no key" in table["note"]
+    before = cluster.query("SELECT id, xmin FROM s.log ORDER BY id")
+    start = counts(cluster)
+    caught_up(cluster)
+    assert cluster.query("SELECT id, xmin FROM s.log ORDER BY id") == before and counts(cluster) == start
+    for left in (2, 1, 0):
+        keyless.run("DELETE FROM shop.log WHERE v = 1 LIMIT 1")
+        caught_up(cluster)
+        expected = {**first, ("1", "a"): left}
+        assert ordinals(cluster) == {row: count for row, count in expected.items() if count}
+    assert counts(cluster) == (start[0], 0, 3)
+    keyless.run("USE shop; INSERT INTO log VALUES (1, 'a'), (1, 'a'), (NULL, NULL); UPDATE log SET w = '' WHERE v = 2 AND w IS NULL; "
+                "INSERT INTO nothing VALUES (5)")
+    caught_up(cluster)
+    assert ordinals(cluster) == {("1", "a"): 2, (None, None): 3, ("2", ""): 2}
+    assert counts(cluster) == (start[0] + 4, 0, 4)
+    assert cluster.query("SELECT data->>'v' FROM s.nothing") == [("5",)]
+    keyless.run("DELETE FROM shop.log")
+    caught_up(cluster)
+    assert ordinals(cluster) == {}
+
+
+def test_a_column_more_is_another_row_and_a_key_gives_other_ids(cluster, keyless, mysql_source):
+    mysql_source("shop", "s")
+    cluster.wait_for_copy("s")
+    keyless.run("ALTER TABLE shop.log ADD x INT DEFAULT 7")
+    caught_up(cluster)
+    assert cluster.query("SELECT count(*), count(data->>'x') FROM s.log") == [(7, 7)]
+    keyless.run("ALTER TABLE shop.log ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST")
+    caught_up(cluster)
+    assert set(rows(cluster, "log")) == {str(i) for i in range(1, 8)}
+    keyless.run("ALTER TABLE shop.log DROP COLUMN id, DROP COLUMN x")
+    caught_up(cluster)
+    assert sum(ordinals(cluster).values()) == 7
+
+
+def test_many_rows_without_a_key_survive_a_crash_of_the_copy(cluster, keyless, mysql_source):
+    for _ in range(15):
+        keyless.run("INSERT INTO log SELECT * FROM log", "shop")
+    count = int(keyless.value("SELECT count(*) FROM log", "shop"))
+    cluster.fail_at("chunk_committed")
+    mysql_source("shop", "s")
+    cluster.wait_for_failure()
+    cluster.wait_for_copy("s")
+    assert cluster.query("SELECT count(*), count(DISTINCT data) FROM s.log") == [(count, 4)]
+    keyless.run("DELETE FROM log WHERE v = 1 LIMIT 1000", "shop")
+    cluster.query("CALL replicator_wait('s', '60 s')")
+    assert cluster.query("SELECT count(*) FROM s.log") == [(count - 1000,)]
+
+
+def test_a_table_without_a_key_cannot_be_compared_and_says_so(cluster, keyless, mysql_source):
+    mysql_source("shop", "s")
+    cluster.wait_for_copy("s")
+    job = cluster.query("SELECT replicator_verify('s')")[0][0]
+    tables = finished(cluster, job)
+    assert tables["log"]["state"] == "failed"
+    said = cluster.query("SELECT last_error, hint FROM replicator_jobs WHERE job = %s AND \"table\" = 'log'", (job,))
+    assert "has no key" in said[0][0] and "replicator_sync" in said[0][1]
+    assert tables["customer"]["state"] == "done"
+
+
+# ---- mode continuous: beside the stream ----
+
+def test_beside_a_stream_it_is_refreshed_when_asked_for(cluster, keyless, follow):  # noqa: F811
+    follow()
+    first = {("1", "a"): 3, (None, None): 2, ("2", ""): 1, ("2", None): 1}
+    assert ordinals(cluster) == first
+    table = table_row(cluster, "log")
+    assert (table["state"], table["consistency"]) == ("idle", "state")
+    assert table_row(cluster, "customer")["consistency"] == "transaction"
+    start = counts(cluster)
+    for left in (2, 1, 0):
+        keyless.run("USE shop; DELETE FROM log WHERE v = 1 LIMIT 1; UPDATE customer SET rate = rate + 1 WHERE id = 1")
+        caught_up(cluster)
+        expected = {**first, ("1", "a"): left}
+        assert ordinals(cluster) == {row: count for row, count in expected.items() if count}
+    assert counts(cluster) == (start[0], 0, 3)
+    assert rows(cluster, "customer")["1"].find('"rate": 4.50') > 0
+    keyless.run("INSERT INTO shop.log VALUES (8, 'x'), (8, 'x')")
+    cluster.query("SELECT replicator_resync('s', 'log')")
+    wait_until(lambda: ordinals(cluster).get(("8", "x")) == 2, 60, "the rows")
+    keyless.run("INSERT INTO shop.log VALUES (9, 'y')")
+    cluster.query("SELECT replicator_sync('s')")
+    wait_until(lambda: ordinals(cluster).get(("9", "y")) == 1, 60, "the row")
+    assert cluster.query("SELECT count(*) FROM pg_class WHERE relname ~ '^(staging|seen)_'") == [(0,)]
+    assert not cluster.status("s")["last_error"]
+
+
+def test_beside_a_stream_it_is_refreshed_by_time(cluster, keyless, follow):  # noqa: F811
+    follow(options='{"keyless_refresh_interval": "1s"}')
+    keyless.run("INSERT INTO shop.log VALUES (9, 'y')")
+    wait_until(lambda: ordinals(cluster).get(("9", "y")) == 1, 60, "the row")
+    cluster.query("SELECT replicator_alter('s', options => '{\"keyless_refresh_interval\": 0}')")
+    cluster.wait_for_state("s", "streaming")
+    finished_at = table_row(cluster, "log")["copy_finished_at"]
+    keyless.run("INSERT INTO shop.log VALUES (9, 'y'); INSERT INTO shop.customer VALUES (50, '', 1, NULL)")
+    wait_until(lambda: "50" in rows(cluster, "customer"), 60, "the stream")
+    assert table_row(cluster, "log")["copy_finished_at"] == finished_at
+    caught_up(cluster)
+    assert ordinals(cluster)[("9", "y")] == 2
+
+
+def test_statements_on_tables_without_a_key(cluster, keyless, follow):  # noqa: F811
+    follow()
+
+    def after(sql):
+        keyless.run(sql, "shop")
+        caught_up(cluster)
+    after("CREATE TABLE late (v INT); INSERT INTO late VALUES (1), (1)")
+    assert cluster.query("SELECT count(*), count(DISTINCT data) FROM s.late") == [(2, 1)]
+    after("TRUNCATE TABLE log; INSERT INTO log VALUES (4, 'd')")
+    assert ordinals(cluster) == {("4", "d"): 1}
+    after("ALTER TABLE log ADD x INT DEFAULT 7")
+    assert cluster.query("SELECT data->>'x' FROM s.log") == [("7",)]
+    after("ALTER TABLE log ADD id INT AUTO_INCREMENT PRIMARY KEY FIRST; INSERT INTO log (v) VALUES (5)")
+    assert set(rows(cluster, "log")) == {"1", "2"}
+    assert table_row(cluster, "log")["state"] == "streaming"
+    after("INSERT INTO log (v) VALUES (6)")
+    assert set(rows(cluster, "log")) == {"1", "2", "3"}
+    after("ALTER TABLE log DROP COLUMN x, DROP COLUMN id; INSERT INTO log (v) VALUES (6)")
+    assert ordinals(cluster) == {("4", "d"): 1, ("5", None): 1, ("6", None): 2}
+    assert (table_row(cluster, "log")["state"], table_row(cluster, "log")["consistency"]) == ("idle", "state")
+    after("RENAME TABLE late TO later; DROP TABLE nothing")
+    assert cluster.query("SELECT count(*) FROM s.later") == [(2,)]
+    assert table_row(cluster, "late")["state"] == table_row(cluster, "nothing")["state"] == "excluded"
+
+
+def test_a_rule_comes_and_goes(cluster, keyless, follow):  # noqa: F811
+    keyless.run("USE shop; CREATE TABLE pair (a INT NOT NULL, b INT); INSERT INTO pair VALUES (1, 1), (2, 2)")
+    follow()
+    assert all(id.endswith("#1") for id in rows(cluster, "pair"))
+    cluster.query("SELECT replicator_alter('s', rules => '{\"keys\": {\"pair\": [\"a\"]}}')")
+    caught_up(cluster)
+    keyless.run("UPDATE shop.pair SET b = 3 WHERE a = 2")
+    caught_up(cluster)
+    assert rows(cluster, "pair") == {"1": '{"a": 1, "b": 1}', "2": '{"a": 2, "b": 3}'}
+    assert table_row(cluster, "pair")["state"] == "streaming"
+    cluster.query("SELECT replicator_alter('s', rules => '{}')")
+    caught_up(cluster)
+    assert len(rows(cluster, "pair")) == 2 and all(id.endswith("#1") for id in rows(cluster, "pair"))
+    assert table_row(cluster, "pair")["state"] == "idle"
+
+
+def test_a_refresh_beside_the_stream_begins_again_after_a_crash(cluster, keyless, follow):  # noqa: F811
+    for _ in range(13):
+        keyless.run("INSERT INTO log SELECT * FROM log", "shop")
+    follow()
+    count = int(keyless.value("SELECT count(*) FROM log", "shop"))
+    keyless.run("DELETE FROM log WHERE v = 1 LIMIT 1000", "shop")
+    cluster.fail_at("keyless_rows_staged")
+    cluster.query("SELECT replicator_sync('s')")
+    cluster.wait_for_failure()
+    wait_until(lambda: cluster.query_when_up("SELECT count(*) FROM s.log") == [(count - 1000,)], 90, "the refresh")
+    cluster.query_when_up("SELECT 1")
+    caught_up(cluster)
+    assert sum(ordinals(cluster).values()) == count - 1000
+
+
+def test_long_ids_are_copied_beside_the_stream(cluster, db, follow):  # noqa: F811
+    follow()
+    db.run("""USE shop; CREATE TABLE wide (k VARCHAR(600) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY);
+        INSERT INTO wide VALUES (REPEAT('漢', 500)), ('b')""")
+    cluster.query("SELECT replicator_resync('s', 'customer')")
+    caught_up(cluster)
+    cluster.query("SELECT replicator_resync('s', 'wide')")
+    caught_up(cluster)
+    assert sorted(id[:7] for id in rows(cluster, "wide")) == ["b", "sha256:"]

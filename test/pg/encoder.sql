@@ -68,7 +68,6 @@ SELECT is(test_refused(what, size), sqlstate, format('%s of %s', what, size)) FR
     ('1x', 0, '22P02'), ('0x10', 0, '22P02'), ('bad key', 0, '22P05'), ('bad key, deep', 0, '22P05'),
     ('cut document', 0, 'XX000'), ('two values', 0, 'XX000'), ('no value', 0, 'XX000'), ('loose container', 0, 'XX000')
 ) AS limits(what, size, sqlstate);
-SELECT throws_ok($$SELECT test_layout('no key')$$, '0A000', 'the table has no key', 'a table without a key is refused');
 SELECT ok(test_kept_bytes(50000000) < 5000000, 'a huge row does not leave a huge buffer behind');
 
 SELECT * FROM finish();

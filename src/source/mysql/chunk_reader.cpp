@@ -80,6 +80,13 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     /// Rows up to the limits, or to the end of a slice.
     void fill(Connection& connection, core::RowBatch& batch, const core::BatchLimits& limits) {
         if (!statement_) {
+            if (began_ && shape_.key.empty()) {
+                throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
+                                        "the rows of table " + shape_.info.name.qualified() +
+                                            ", which has no key, were not read in one go",
+                                        true, "", "It is read anew.");
+            }
+            began_ = true;
             statement_.emplace(connection, shape_, select_rows(shape_, place_, slice_rows_), doing_);
             rows_in_slice_ = 0;
             bytes_in_slice_ = 0;
@@ -119,6 +126,7 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     std::string upper_;
     std::string doing_;
     bool ended_;
+    bool began_ = false;
     KeyRange place_;                ///< what has not been handed out
     std::uint64_t slice_rows_ = 0;  ///< 0: all in one
     std::uint64_t rows_in_slice_ = 0;

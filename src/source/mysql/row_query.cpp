@@ -56,7 +56,7 @@ std::string from_range(const TableShape& shape, const KeyRange& range) {
 }
 
 std::string order_by(const TableShape& shape, bool backwards = false) {
-    std::string sql = " ORDER BY ";
+    std::string sql = shape.key.empty() ? "" : " ORDER BY ";
     for (const KeyPart& part : shape.key) {
         sql += (&part == &shape.key[0] ? "" : ", ") + column_of(shape, part) +
                (part.descending != backwards ? " DESC" : "");

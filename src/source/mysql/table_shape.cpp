@@ -297,10 +297,7 @@ class ShapeBuilder {
             return follow_rule();
         }
         if (best == nullptr) {
-            unsupported(
-                "it has no primary key, and no unique key of whole columns that are NOT NULL: give it one, or name "
-                "columns by the rule keys");
-            return;
+            return do_without_key();
         }
         if (rule_ != nullptr) {
             add_note("the rule keys is not needed: it has a key of its own");
@@ -313,6 +310,15 @@ class ShapeBuilder {
         }
         // A comparison with an ENUM's number is no range of an index.
         shape_.is_ordered = shape_.is_ordered && !shape_.key[0].needs_number;
+    }
+
+    void do_without_key() {
+        if (shape_.columns.empty()) {
+            return unsupported("it has no column that is stored");
+        }
+        shape_.is_ordered = false;
+        shape_.info.definition += "\nno key";
+        add_note("it has no key: it is compared as a whole with each refresh");
     }
 
     /// The columns that the rule names. Nothing at the source keeps them unique, so reading must go on behind a key

@@ -71,7 +71,7 @@ using KeyRules = std::map<std::string, std::vector<std::string>>;
 struct TableShape {
     core::TableInfo info;
     std::vector<ColumnShape> columns;  ///< in layout order
-    std::vector<KeyPart> key;          ///< empty: it cannot be copied
+    std::vector<KeyPart> key;          ///< empty: it has none, or cannot be copied
     std::string index;
     /// The index gives the key's order and finds its place. Else the table is sorted once, and read in one go.
     bool is_ordered = true;

@@ -1,0 +1,77 @@
+// Statements on tables without a key.
+
+#include "catalog/keyless_tables.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+// A refresh that was under way with a worker that is gone begins again: its state is copying, or its finish is missing.
+constexpr const char* kNext = R"(
+    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, st.copy_sync_number
+    FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = t.source_id
+    WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL
+      AND (t.state IN ('pending', 'copying')
+           OR t.state = 'idle' AND (t.refreshed_for < st.copy_sync_number
+                                    OR $2 > 0 AND coalesce(t.copy_finished_at + $2 * interval '1 millisecond'
+                                                           <= clock_timestamp(), true)))
+    ORDER BY t.copy_finished_at NULLS FIRST, t.id
+    LIMIT 1)";
+
+}  // namespace
+
+std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms) {
+    pg::QueryResult const row = pg::execute(kNext, {source_id, interval_ms});
+    if (row.empty()) {
+        return std::nullopt;
+    }
+    KeylessTable table;
+    table.table_id = static_cast<std::int32_t>(row.int64(0, 0));
+    table.name = {row.text(0, 1), row.text(0, 2), row.text(0, 3)};
+    table.target_schema = row.text(0, 4);
+    table.target_name = row.text(0, 5);
+    table.target_created = row.boolean(0, 6);
+    table.request = row.int64(0, 7);
+    return table;
+}
+
+bool awaits_keyless_refresh(std::int32_t source_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = "
+                "t.source_id WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND "
+                "(t.state IN ('pending', 'copying') OR t.state = 'idle' AND t.refreshed_for < st.copy_sync_number)",
+                {source_id})
+                .empty();
+}
+
+bool begin_keyless_refresh(std::int32_t table_id) {
+    pg::QueryResult const begun = pg::execute(
+        "UPDATE replicator.source_table SET state = 'copying', reason = NULL, target_created = true, rows_copied = 0, "
+        "bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, "
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL "
+        "WHERE id = $1 AND keyless AND NOT paused AND state IN ('pending', 'copying', 'idle')",
+        {table_id});
+    return begun.processed() > 0;
+}
+
+void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_t bytes, std::int64_t tagged_values) {
+    pg::execute(
+        "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
+        "tagged_values = tagged_values + $4 WHERE id = $1",
+        {table_id, rows, bytes, tagged_values});
+}
+
+bool is_keyless_refresh_wanted(std::int32_t table_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.source_table WHERE id = $1 AND keyless AND NOT paused AND state = 'copying'",
+                {table_id})
+                .empty();
+}
+
+void mark_refreshed(std::int32_t table_id, std::int64_t request) {
+    pg::execute("UPDATE replicator.source_table SET refreshed_for = $2 WHERE id = $1", {table_id, request});
+}
+
+}  // namespace pgrepl::catalog

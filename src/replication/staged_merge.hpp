@@ -1,0 +1,23 @@
+#pragma once
+// The last step of a refresh: what was staged goes into the target, as far as the target takes it.
+
+#include <cstdint>
+#include <optional>
+
+#include "replication/chunk_copier.hpp"
+#include "target/merge.hpp"
+
+namespace pgrepl::replication {
+
+struct StagedTable {
+    std::int32_t table_id = 0;
+    target::TargetName target;
+};
+
+/// Merges in the transaction that is open, with the source's state locked, and sets refused rows aside. An error of the
+/// table alone is returned, and nothing of it is changed then. `found`: as of target::merge_table.
+std::optional<pg::SqlError> merge_staged(const CopyContext& context, const StagedTable& table,
+                                         const std::optional<target::IdFingerprint>& found,
+                                         target::MergeCounts& counts);
+
+}  // namespace pgrepl::replication
