@@ -57,6 +57,7 @@ ifneq ($(MYSQL_CONFIG),)
 MYSQL_FLAGS  := $(patsubst -I%,-isystem %,$(shell $(MYSQL_CONFIG) --include))
 MYSQL_LIBS   := $(shell $(MYSQL_CONFIG) --libs)
 endif
+DECODER_LIBS  = -lzstd -lz -ldeflate
 LINK_LIBRARY  = $(CXX) -shared -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
 .DELETE_ON_ERROR:
@@ -76,19 +77,19 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
-	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) -lzstd -lz
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) $(DECODER_LIBS)
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
-	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 -lzstd -lz
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 $(DECODER_LIBS)
 # Without the driver: nothing here talks to a server.
 DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp, \
                     $(patsubst $(BUILD)/adapter/%.o,%.cpp,$(UNIT_MYSQL)))
 $(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES)
 	@mkdir -p $(@D)
-	$(CXX) $(filter-out -MMD -MP,$(ADAPTER_FLAGS)) -o $@ $^ -lzstd -lz
+	$(CXX) $(filter-out -MMD -MP,$(ADAPTER_FLAGS)) -o $@ $^ $(DECODER_LIBS)
 $(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES)
 	@mkdir -p $(@D)
 	$(FUZZ_CXX) $(filter-out -O2 -MMD -MP,$(ADAPTER_FLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
-	    -fno-sanitize-recover=undefined -o $@ $^ -lzstd -lz
+	    -fno-sanitize-recover=undefined -o $@ $^ $(DECODER_LIBS)
 $(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
 	$(CXX) -rdynamic -o $@ $^ -ldl
 
