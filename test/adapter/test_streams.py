@@ -55,7 +55,8 @@ def test_the_layout_is_the_snapshots(server, adapter, table):
     stream = adapter.stream(table)
     server.run(f"INSERT INTO {table} (a, b, c) VALUES (1, 'x', 'y')", "d")
     batch = stream.read_all()[0]
-    assert batch["layouts"][f"d.{table}"] == {"columns": ["a", "b", "c", "s"], "key": ["c", "b"], "styles": ["0", "2", "0", "0"]}
+    columns = ["a", "b", "c"] if server.flavour == "MariaDB" and server.version() >= (11,) else ["a", "b", "c", "s"]
+    assert batch["layouts"][f"d.{table}"] == {"columns": columns, "key": ["c", "b"], "styles": ["0", "2", "0", "0"][:len(columns)]}
     assert batch["changes"] == [["insert", f"d.{table}", adapter.rows("d", table)[0]]]
 
 

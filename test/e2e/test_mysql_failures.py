@@ -209,8 +209,9 @@ def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source
 
 def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
     follow(options='{"server_id": 4711}')
-    registered(cluster, db.url("shop"), "twin", options='{"server_id": 4711}')
     try:
+        cluster.query("SELECT replicator_init(%s, name => 'twin', target_schema => 'twin', options => %s)",
+                      (db.url("shop"), '{"server_id": 4711}'))
         wait_until(lambda: "server_id" in " ".join(filter(None, cluster.query(
             "SELECT max(last_error), max(last_detail), max(last_hint) FROM replicator.source_state WHERE last_error IS NOT NULL")[0])), 60, "one to say so")
         wait_until(lambda: any((cluster.status(name) or {})["state"] == "backing_off" for name in ("s", "twin")), 60, "one to back off", interval=0.005)

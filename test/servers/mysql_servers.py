@@ -1,7 +1,7 @@
 """MySQL and MariaDB servers of a test's own: temporary directory, free port, unprivileged user, loopback only.
 
-MariaDB is the distribution's. MySQL, which Debian's stable releases do not have, is unpacked once into a directory that
-is kept (`PGREPL_MYSQL_DIRECTORY`)."""
+MariaDB is the distribution's, or, with `PGREPL_MARIADB_DIRECTORY`, Debian sid's, unpacked there. MySQL, which Debian's
+stable releases do not have, is sid's too. What is unpacked is kept (`PGREPL_MYSQL_DIRECTORY`)."""
 import contextlib
 import os
 import pathlib
@@ -14,6 +14,7 @@ import tempfile
 from private_cluster import free_port, wait_until
 
 MYSQL_DIRECTORY = os.environ.get("PGREPL_MYSQL_DIRECTORY", "/var/tmp/pg_replicator-mysql")
+MARIADB_DIRECTORY = os.environ.get("PGREPL_MARIADB_DIRECTORY")
 SERVER_USER = "nobody"
 PASSWORD = "pässword '\"\\%"
 
@@ -23,6 +24,17 @@ WATCHER = 'read -r unused; kill -KILL "$(cat "$1")"'
 
 class UnavailableServer(Exception):
     """There is no such server on this machine, and it cannot be had."""
+
+
+def fetch(root, server, *packages):
+    """Unpacks the server into `root` if it is not there; one process at a time."""
+    if (root / ".done").exists() and (root / "bin" / server).exists():
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    script = pathlib.Path(__file__).with_name("get_server.sh")
+    result = subprocess.run(["flock", str(root), str(script), str(root), *packages], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise UnavailableServer(f"{server} cannot be fetched: {result.stderr[-500:]}")
 
 
 class SqlServer:
@@ -123,6 +135,10 @@ class SqlServer:
     def value(self, sql, database=""):
         return self.query(sql, database)[0][0]
 
+    def version(self):
+        """(10, 11, 6)"""
+        return tuple(int(part) for part in self.value("SELECT VERSION()").split("-")[0].split("."))
+
     def create_user(self, name, password, grants="SELECT, REPLICATION SLAVE ON *.*"):
         quoted = password.replace("\\", "\\\\").replace("'", "\\'")
         self.run(f"CREATE USER '{name}'@'127.0.0.1' IDENTIFIED BY '{quoted}', '{name}'@'localhost' IDENTIFIED BY "
@@ -152,18 +168,30 @@ class MariaDbServer(SqlServer):
     flavour = "MariaDB"
     client = ["mariadb"]
 
+    def __init__(self, settings=None):
+        self.root = pathlib.Path(MARIADB_DIRECTORY) if MARIADB_DIRECTORY else None
+        if self.root:
+            fetch(self.root, "mariadbd", "mariadb-server-core", "mariadb-client-core")
+            self.client = [str(self.root / "bin/mariadb")]
+        elif not shutil.which("mariadbd") and not os.path.exists("/usr/sbin/mariadbd"):
+            raise UnavailableServer("there is no mariadbd: run `make setup`")
+        super().__init__(settings)
+
     def defaults(self):
         return {"log-bin": "binlog", "binlog-format": "ROW", "binlog-row-metadata": "FULL"}
 
     def initialise(self):
-        if not shutil.which("mariadbd") and not os.path.exists("/usr/sbin/mariadbd"):
-            raise UnavailableServer("there is no mariadbd: run `make setup`")
-        subprocess.run(self.as_server_user(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}",
-                                            "--auth-root-authentication-method=normal", "--skip-test-db"]),
-                       check=True, capture_output=True, cwd="/")
+        install = ["sh", str(self.root / "root/usr/bin/mariadb-install-db"), "--no-defaults",
+                   f"--basedir={self.root}"] if self.root else ["mariadb-install-db", "--no-defaults"]
+        subprocess.run(self.as_server_user([*install, f"--datadir={self.data}", "--auth-root-authentication-method=normal",
+                                            "--skip-test-db"]), check=True, capture_output=True, cwd="/")
 
     def server_command(self):
-        return ["/usr/sbin/mariadbd", "--no-defaults"]
+        if not self.root:
+            return ["/usr/sbin/mariadbd", "--no-defaults"]
+        return [str(self.root / "bin/mariadbd"), "--no-defaults", f"--basedir={self.root}",
+                f"--plugin-dir={self.root}/lib/mysql/plugin", f"--lc-messages-dir={self.root}/share/mariadb",
+                f"--character-sets-dir={self.root}/share/mariadb/charsets"]
 
 
 class MySqlServer(SqlServer):
@@ -171,19 +199,9 @@ class MySqlServer(SqlServer):
 
     def __init__(self, settings=None):
         self.root = pathlib.Path(MYSQL_DIRECTORY)
-        self.fetch()
+        fetch(self.root, "mysqld", "mysql-server-core", "mysql-client-core")
         self.client = [str(self.root / "bin/mysql")]
         super().__init__(settings)
-
-    def fetch(self):
-        """Unpacks the server if it is not there; one process at a time."""
-        if (self.root / ".done").exists() and (self.root / "bin/mysqld").exists():
-            return
-        self.root.mkdir(parents=True, exist_ok=True)
-        script = pathlib.Path(__file__).with_name("get_mysql.sh")
-        result = subprocess.run(["flock", str(self.root), str(script), str(self.root)], capture_output=True, text=True)
-        if result.returncode != 0:
-            raise UnavailableServer(f"MySQL cannot be fetched: {result.stderr[-500:]}")
 
     def defaults(self):
         return {"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "binlog-row-metadata": "FULL"}

@@ -151,8 +151,37 @@ std::string decode(mysql::EventColumn column, std::vector<std::uint8_t> bytes) {
     mysql::RowDecoder decoder({.database = "d", .table = "t", .columns = {std::move(column)}, .row_width = 1});
     bytes.insert(bytes.begin(), 0);
     core::RowBatch batch(1);
-    decoder.decode_all({.column_count = 1, .rows = bytes, .place = {}}, batch);
+    std::vector<std::uint8_t> const all = {1};
+    decoder.decode_all({.column_count = 1, .present = all, .present_after = all, .rows = bytes, .place = {}}, batch);
     return value_text(batch.row(0)[0]);
+}
+
+TEST(MysqlRowDecoder, an_image_may_lack_only_what_is_not_read) {
+    std::vector<mysql::EventColumn> columns(3);
+    for (mysql::EventColumn& column : columns) {
+        column.type = mysql::ColumnType::kTiny;
+        column.signedness = mysql::Signedness::kSigned;
+    }
+    columns[0].output = 0;
+    columns[2].output = 1;
+    std::vector<std::uint8_t> const all = {7};
+    std::vector<std::uint8_t> const without_second = {5};
+    std::vector<std::uint8_t> const without_last = {3};
+    // Behind a null bit for each column that is there: 1, 2, 3, and then 4 and null.
+    std::vector<std::uint8_t> const rows = {0, 1, 2, 3, 2, 4};
+    mysql::RowDecoder decoder({.database = "d", .table = "t", .columns = columns, .row_width = 2});
+    mysql::RowsEvent event;
+    event.kind = core::ChangeKind::kUpdate;
+    event.column_count = 3;
+    event.present = all;
+    event.present_after = without_second;
+    event.rows = rows;
+    core::RowBatch batch(2);
+    decoder.decode_all(event, batch);
+    EXPECT_EQ(value_text(batch.row(0)[0]) + value_text(batch.row(0)[1]), "13");
+    EXPECT_EQ(value_text(batch.row(1)[0]) + value_text(batch.row(1)[1]), "4NULL");
+    event.present_after = without_last;
+    EXPECT_THROW(decoder.open(event), core::SourceError);
 }
 
 TEST(MysqlRowDecoder, a_set_has_at_most_64_labels) {

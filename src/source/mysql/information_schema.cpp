@@ -82,7 +82,16 @@ class Reader {
                                       .fraction = number_of(row, 8),
                                       .extra = text_of(row, 9),
                                       .generation = text_of(row, 10)});
+            ColumnRow& column = table->columns.back();
+            bool const is_period = column.generation == "ROW START" || column.generation == "ROW END";
+            column.left_out = column.extra.find("VIRTUAL") != std::string::npos ||
+                              (log_lacks_generated_columns() && !column.generation.empty() && !is_period);
         }
+    }
+
+    /// Its log holds a generated column, even a stored one, only where the statement needs it.
+    [[nodiscard]] bool log_lacks_generated_columns() const {
+        return connection_.is_mariadb() && connection_.version() >= 110000;
     }
 
     void read_indexes() {

@@ -22,6 +22,7 @@ struct ColumnRow {
     std::uint64_t fraction = 0;
     std::string extra;
     std::string generation;
+    bool left_out = false;  ///< generated, and not in every row image of the log
 };
 
 struct IndexPart {

@@ -127,7 +127,7 @@ constexpr const char* kDivergedHint =
 
 constexpr const char* kEngineDiskFull = "error 28 ";  // ENOSPC, in a sentence about any error of an engine
 
-constexpr const char* kSameServerId = "same server_uuid/server_id";
+constexpr const char* kSameServerId = "with the same server_";  // "id", or "uuid/server_id" in older versions
 
 constexpr LogMeaning kLogMeanings[] = {
     {"purged required binary logs", Kind::kPositionLost, false, kPurgedHint},

@@ -155,8 +155,8 @@ class ShapeBuilder {
         if (info.unsupported_reason.empty()) {
             choose_key();
         }
-        if (!virtual_columns_.empty()) {
-            add_note("virtual generated " + virtual_columns_ + " left out");
+        if (!columns_left_out_.empty()) {
+            add_note("generated " + columns_left_out_ + " left out");
         }
         structure_.key = info.key_names;
         if (table_.type == "SYSTEM VERSIONED") {
@@ -201,8 +201,8 @@ class ShapeBuilder {
         shape_.info.definition += "\n" + quote_identifier(column.name) + " " + declared +
                                   (column.nullable ? " NULL " : " NOT NULL ") + column.extra +
                                   (column.generation.empty() ? "" : " AS (" + column.generation + ")");
-        if (column.extra.find("VIRTUAL") != std::string::npos) {
-            virtual_columns_ += (virtual_columns_.empty() ? "column " : ", ") + quote_identifier(column.name);
+        if (column.left_out) {
+            columns_left_out_ += (columns_left_out_.empty() ? "column " : ", ") + quote_identifier(column.name);
             structure_.columns.push_back({.name = column.name, .left_out = true});
             return;
         }
@@ -333,7 +333,7 @@ class ShapeBuilder {
                 return unsupported(column + "does not exist");
             }
             if (!at) {
-                return unsupported(column + "is a virtual generated column, which is left out");
+                return unsupported(column + "is a generated column that is left out");
             }
             if (row->nullable) {
                 return unsupported(column + "may be NULL, so that different rows could have one id");
@@ -400,7 +400,7 @@ class ShapeBuilder {
     const std::vector<std::string>* rule_;
     TableShape shape_;
     TableStructure structure_;
-    std::string virtual_columns_;
+    std::string columns_left_out_;
 };
 
 /// The rule for a table; null if there is none.

@@ -22,7 +22,7 @@ namespace pgrepl::mysql {
 struct StructureColumn {
     std::string name;
     LogicalType logical = LogicalType::kAsStored;
-    bool left_out = false;  ///< virtual generated
+    bool left_out = false;  ///< generated
     std::uint8_t fraction = 0;
     core::IdStyle id_style = core::IdStyle::kStringsOnly;
 };

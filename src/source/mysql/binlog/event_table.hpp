@@ -36,7 +36,7 @@ struct EventColumn {
     std::uint8_t decimals = 0;
     std::uint8_t length_bytes = 0;
     std::vector<std::string> labels;  ///< of ENUM and SET, UTF-8, in definition order
-    /// Index of the value in a batch's row; kNotRead for a column that is not copied (virtual generated).
+    /// Index of the value in a batch's row; kNotRead for a column that is not copied (generated).
     std::uint32_t output = kNotRead;
 };
 

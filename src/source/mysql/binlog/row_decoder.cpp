@@ -56,6 +56,25 @@ void RowDecoder::open(const RowsEvent& event) {
     }
     event_ = event;
     left_ = event.rows;
+    present_ = require_columns(event_.present) ? nullptr : &event_.present;
+    present_after_ = require_columns(event_.present_after) ? nullptr : &event_.present_after;
+}
+
+/// False if columns are missing, none of which is read: MariaDB 11 logs generated columns with few changes.
+bool RowDecoder::require_columns(ByteSpan present) const {
+    bool complete = true;
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+        if (bit_is_set(present, i)) {
+            continue;
+        }
+        complete = false;
+        if (table_.columns[i].output != EventColumn::kNotRead) {
+            throw_unsupported(event_.place, "its rows lack column \"" + table_.columns[i].name + "\"",
+                              "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the "
+                              "source anew: replicator_resync(name).");
+        }
+    }
+    return complete;
 }
 
 bool RowDecoder::next(core::RowBatch& batch) {
@@ -66,9 +85,9 @@ bool RowDecoder::next(core::RowBatch& batch) {
     if (batch.column_count() != table_.row_width) {
         throw core::SourceError(core::SourceErrorKind::kInternal, 0, "a row batch does not fit its table", false);
     }
-    decode_image(batch);
+    decode_image(present_, batch);
     if (event_.kind == core::ChangeKind::kUpdate) {
-        decode_image(batch);
+        decode_image(present_after_, batch);
     }
     return true;
 }
@@ -85,13 +104,23 @@ std::size_t RowDecoder::decode_all(const RowsEvent& event, core::RowBatch& batch
     return changes;
 }
 
-/// A bitmap of the nulls, then the other values.
-void RowDecoder::decode_image(core::RowBatch& batch) {
-    ByteReader reader(left_, event_.place);
-    ByteSpan const nulls = reader.bytes((table_.columns.size() + 7) / 8);
-    std::span<core::Value> const row = batch.append_row();
+std::size_t RowDecoder::count_columns(ByteSpan present) const {
+    std::size_t count = 0;
     for (std::size_t i = 0; i < table_.columns.size(); ++i) {
-        if (bit_is_set(nulls, i)) {
+        count += bit_is_set(present, i) ? 1 : 0;
+    }
+    return count;
+}
+
+/// A bitmap of the nulls among the columns that are there, then the other values.
+void RowDecoder::decode_image(const ByteSpan* present, core::RowBatch& batch) {
+    ByteReader reader(left_, event_.place);
+    std::size_t const columns = present == nullptr ? table_.columns.size() : count_columns(*present);
+    ByteSpan const nulls = reader.bytes((columns + 7) / 8);
+    std::span<core::Value> const row = batch.append_row();
+    std::size_t bit = 0;
+    for (std::size_t i = 0; i < table_.columns.size(); ++i) {
+        if ((present != nullptr && !bit_is_set(*present, i)) || bit_is_set(nulls, bit++)) {
             continue;
         }
         const EventColumn& column = table_.columns[i];

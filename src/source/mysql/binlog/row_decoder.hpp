@@ -22,7 +22,7 @@ class RowDecoder {
     [[nodiscard]] const EventTable& table() const noexcept { return table_; }
 
     /// Begins an event of this table; it must stay until next() says false. kCorrupt if its columns are not the
-    /// table's.
+    /// table's; kUnsupported, naming binlog_row_image, if images lack a column that is read.
     void open(const RowsEvent& event);
 
     /// Appends the next change: one row, or for an update two, as it was and as it is. False at the event's end.
@@ -36,7 +36,9 @@ class RowDecoder {
     [[nodiscard]] const std::optional<core::SourceError>& invalid_value() const noexcept { return invalid_value_; }
 
   private:
-    void decode_image(core::RowBatch& batch);
+    [[nodiscard]] bool require_columns(ByteSpan present) const;
+    [[nodiscard]] std::size_t count_columns(ByteSpan present) const;
+    void decode_image(const ByteSpan* present, core::RowBatch& batch);
     core::Value decode_value(const EventColumn& column, ByteReader& reader, core::Arena& arena);
     core::Value decode_string(const EventColumn& column, ByteSpan bytes, core::Arena& arena);
     core::Value decode_padded(const EventColumn& column, ByteSpan bytes, core::Arena& arena);
@@ -50,6 +52,9 @@ class RowDecoder {
     std::string decompressed_;
     RowsEvent event_;
     ByteSpan left_;
+    // Which columns the event's images hold; null if all.
+    const ByteSpan* present_ = nullptr;
+    const ByteSpan* present_after_ = nullptr;
     std::optional<core::SourceError> invalid_value_;
 };
 

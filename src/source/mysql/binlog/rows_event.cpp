@@ -49,18 +49,6 @@ Layout layout_of(const Event& event) {
     }
 }
 
-void require_full_image(ByteReader& reader, std::uint32_t column_count) {
-    ByteSpan const present = reader.bytes((column_count + 7) / 8);
-    for (std::uint32_t i = 0; i < column_count; ++i) {
-        if (!bit_is_set(present, i)) {
-            throw_unsupported(
-                reader.place(), "its rows lack column " + std::to_string(i + 1),
-                "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the source "
-                "anew: replicator_resync(name).");
-        }
-    }
-}
-
 }  // namespace
 
 bool is_rows_event(EventType type) noexcept {
@@ -92,10 +80,9 @@ RowsEvent parse_rows_event(const Event& event, std::string& storage) {
         reader.fail("it has " + std::to_string(column_count) + " columns");
     }
     rows.column_count = static_cast<std::uint32_t>(column_count);
-    require_full_image(reader, rows.column_count);
-    if (layout.kind == ChangeKind::kUpdate) {
-        require_full_image(reader, rows.column_count);
-    }
+    rows.present = reader.bytes((rows.column_count + 7) / 8);
+    rows.present_after =
+        layout.kind == ChangeKind::kUpdate ? reader.bytes((rows.column_count + 7) / 8) : rows.present;
     if (layout.compressed) {
         decompress_part(reader, storage);
         rows.rows = ByteSpan(reinterpret_cast<const std::uint8_t*>(storage.data()), storage.size());

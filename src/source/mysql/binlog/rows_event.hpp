@@ -18,14 +18,16 @@ struct RowsEvent {
     std::uint64_t table_id = 0;
     bool ends_statement = false;  ///< the table maps before it are void after it
     std::uint32_t column_count = 0;
+    ByteSpan present;        ///< a bit for each column: whether the images hold it
+    ByteSpan present_after;  ///< of an update, the image after it
     ByteSpan rows;  ///< images one after another; of an update the one before and the one after
     EventPlace place;
 };
 
 bool is_rows_event(EventType type) noexcept;
 
-/// `storage` keeps decompressed rows, and must outlive the result. kUnsupported, naming binlog_row_image, if images
-/// lack columns, and for PARTIAL_UPDATE_ROWS, naming binlog_row_value_options.
+/// `storage` keeps decompressed rows, and must outlive the result. kUnsupported for PARTIAL_UPDATE_ROWS, naming
+/// binlog_row_value_options.
 RowsEvent parse_rows_event(const Event& event, std::string& storage);
 
 }  // namespace pgrepl::mysql
