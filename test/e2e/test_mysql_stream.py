@@ -337,3 +337,24 @@ def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, fo
         writer.join()
     caught_up(cluster)
     assert equal(cluster)
+
+
+def test_events_of_200_megabytes(cluster, db, follow):
+    """One row of 100 MB, and its two images in an update: twelve packets of the protocol, far more than a batch."""
+    limit = db.value("SELECT @@GLOBAL.max_allowed_packet")
+    db.run("SET GLOBAL max_allowed_packet = 1073741824; CREATE TABLE shop.huge (id INT PRIMARY KEY, v LONGTEXT)")
+    try:
+        follow()
+        db.run("INSERT INTO huge VALUES (1, REPEAT('abcdefghij', 10000000)); INSERT INTO huge VALUES (7, 'small')", "shop")
+        caught_up(cluster)
+        digest = "SELECT id, octet_length(data->>'v'), encode(sha256(convert_to(data->>'v', 'UTF8')), 'hex') FROM s.huge ORDER BY id"
+        expected = [(int(size), text) for size, text in db.query("SELECT LENGTH(v), SHA2(v, 256) FROM huge ORDER BY id", "shop")]
+        assert cluster.query(digest) == [("1", *expected[0]), ("7", *expected[1])]
+        db.run("UPDATE huge SET id = 2 WHERE id = 1", "shop")
+        caught_up(cluster)
+        assert cluster.query(digest) == [("2", *expected[0]), ("7", *expected[1])]
+        db.run("DELETE FROM huge WHERE id = 2", "shop")
+        caught_up(cluster)
+        assert cluster.query(digest) == [("7", *expected[1])]
+    finally:
+        db.run(f"SET GLOBAL max_allowed_packet = {limit}")
