@@ -44,12 +44,11 @@ EventUse use_of(const Event& event) {
         case EventType::kViewChange:
         case EventType::kAnnotateRows:
         case EventType::kBinlogCheckpoint:
+        case EventType::kStartEncryption:  // of the server's file: it sends the events behind it in the clear
             return EventUse::kPassOver;
         case EventType::kIncident:
             throw_unsupported(event.place, "the server reports that events are missing from its binary log",
                               "Copy the source anew: replicator_resync(name).");
-        case EventType::kStartEncryption:
-            throw_unsupported(event.place, "the binary log file is encrypted");
         case EventType::kBeginLoadQuery:
         case EventType::kExecuteLoadQuery:
         case EventType::kAppendBlock:

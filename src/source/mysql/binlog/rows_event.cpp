@@ -81,8 +81,7 @@ RowsEvent parse_rows_event(const Event& event, std::string& storage) {
     }
     rows.column_count = static_cast<std::uint32_t>(column_count);
     rows.present = reader.bytes((rows.column_count + 7) / 8);
-    rows.present_after =
-        layout.kind == ChangeKind::kUpdate ? reader.bytes((rows.column_count + 7) / 8) : rows.present;
+    rows.present_after = layout.kind == ChangeKind::kUpdate ? reader.bytes((rows.column_count + 7) / 8) : rows.present;
     if (layout.compressed) {
         decompress_part(reader, storage);
         rows.rows = ByteSpan(reinterpret_cast<const std::uint8_t*>(storage.data()), storage.size());

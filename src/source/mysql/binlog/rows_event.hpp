@@ -20,7 +20,7 @@ struct RowsEvent {
     std::uint32_t column_count = 0;
     ByteSpan present;        ///< a bit for each column: whether the images hold it
     ByteSpan present_after;  ///< of an update, the image after it
-    ByteSpan rows;  ///< images one after another; of an update the one before and the one after
+    ByteSpan rows;           ///< images one after another; of an update the one before and the one after
     EventPlace place;
 };
 
