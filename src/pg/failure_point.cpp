@@ -2,6 +2,8 @@
 
 #include "pg/failure_point.hpp"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <fstream>
 #include <string>
@@ -11,6 +13,21 @@
 
 namespace pgrepl::pg {
 
+namespace {
+
+/// Without a latch: the process may be past using its own.
+void wait_for_removal(const std::string& path) {
+    constexpr int kPatienceMs = 60'000;
+    std::string const reached = path + ".reached";
+    std::ofstream(reached) << "\n";
+    for (int waited = 0; waited < kPatienceMs && access(path.c_str(), F_OK) == 0; ++waited) {
+        ::usleep(1'000);
+    }
+    unlink(reached.c_str());
+}
+
+}  // namespace
+
 void failure_point(const char* name) {
     if (!settings().failure_points) {
         return;
@@ -19,6 +36,10 @@ void failure_point(const char* name) {
     std::string wanted;
     std::ifstream(path) >> wanted;
     bool const as_error = wanted == std::string(name) + ":error";
+    if (wanted == std::string(name) + ":wait") {
+        wait_for_removal(path);
+        return;
+    }
     if (wanted != name && !as_error) {
         return;
     }

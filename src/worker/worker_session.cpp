@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/version.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
@@ -22,7 +23,10 @@ void set(const char* name, const std::string& value) {
     pg::CallPg([&] { SetConfigOption(name, text, PGC_SUSET, PGC_S_SESSION); });
 }
 
-void request_probe_at_exit(int /*code*/, Datum /*unused*/) { pg::request_probe(MyDatabaseId); }
+void request_probe_at_exit(int /*code*/, Datum /*unused*/) {
+    pg::request_probe(MyDatabaseId);
+    pg::failure_point("worker_exits");
+}
 
 }  // namespace
 
@@ -65,7 +69,8 @@ bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
     bool const ours = pg::try_lock_source(source_id, role);
     transaction.commit();
     if (ours) {
-        before_shmem_exit(request_probe_at_exit, 0);
+        // Not before_shmem_exit: a probe that finds our lock still held takes the source for served.
+        on_shmem_exit(request_probe_at_exit, 0);
     }
     return ours;
 }

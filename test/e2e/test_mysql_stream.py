@@ -237,8 +237,25 @@ def test_it_goes_on_after_anything_dies(cluster, db, follow):
         kill()
         db.run(f"UPDATE customer SET name = 'after' WHERE id = {1000 + number}; INSERT INTO line VALUES ({1000 + number}, '', 0)", "shop")
         wait_until(lambda n=number: "after" in dict(cluster.query_when_up("SELECT id, data->>'name' FROM s.customer")).get(str(1000 + n), ""),
-                   60, "the change to arrive")
+                   60, lambda n=number: f"the change to arrive after fault {n}: {cluster.status('s')}")
     cluster.wait_for_state("s", "streaming")
+    assert equal(cluster)
+
+
+def test_a_worker_that_ends_slowly_is_replaced(cluster, db, follow):
+    """A probe that comes while it still holds the source's lock must not be the last one."""
+    follow()
+
+    def probe():
+        with pytest.raises(psycopg2.Error):
+            cluster.query("SELECT replicator_pause('nobody')")
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE arguments::text LIKE '%nobody%'"), 30, "a probe")
+    before = cluster.workers("source worker")
+    with cluster.waiting_at("worker_exits", lambda: cluster.query("SELECT pg_terminate_backend(%s)", before)):
+        probe()
+    wait_until(lambda: set(cluster.workers("source worker")) - set(before), 20, "another worker")
+    db.run("INSERT INTO customer VALUES (4, 'later', 0, NULL)", "shop")
+    caught_up(cluster)
     assert equal(cluster)
 
 

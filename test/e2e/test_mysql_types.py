@@ -9,6 +9,8 @@ import json
 
 import pytest
 
+from mysql_compare import lacks_stored_columns
+
 INSERTED, UPDATED = 1_000_000, 2_000_000
 NULL = "NULL"
 
@@ -310,13 +312,15 @@ def test_a_row_is_stored_alike_however_it_came(cluster, server, tables, mysql_so
     unlike = []
     for table in tables:
         for column in table.columns:
+            if "STORED" in column.declared and lacks_stored_columns(server.value("SELECT VERSION()")):
+                continue
             for key, value in enumerate(column.expected):
                 ours = first[table.name][key][0].get(column.name)
                 if value is not None and ours != value:
                     unlike.append(str((table.name, column.declared[:60], column.values[key:key + 1], ours, value))[:400])
     assert not unlike, f"{len(unlike)} values are not as they should be:\n" + "\n".join(unlike[:40])
-    left_out = first["generated_columns"][0][0].keys()
-    assert set(left_out) == {"base", "kept", "kept_text", "last"}
+    kept = set() if lacks_stored_columns(server.value("SELECT VERSION()")) else {"kept", "kept_text"}
+    assert first["generated_columns"][0][0].keys() == {"base", "last"} | kept
 
 
 def test_a_document_that_jsonb_cannot_hold_is_kept_alike(cluster, server, mysql_source):

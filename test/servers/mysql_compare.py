@@ -141,12 +141,19 @@ def key_of(connection, database, table):
     return next(([column for column, _ in key] for key in keys.values() if not any(unusable for _, unusable in key)), [])
 
 
+def lacks_stored_columns(version):
+    """Whether the log of the server lacks generated columns, even stored ones: they are left out then."""
+    return "MariaDB" in version and int(version.split(".")[0]) >= 11
+
+
 def columns_of(connection, database, table):
-    described = rows_of(connection, "SELECT column_name, data_type, column_type, extra FROM information_schema.columns "
+    described = rows_of(connection, "SELECT column_name, data_type, column_type, CASE WHEN generation_expression IN "
+                        "('ROW START', 'ROW END') THEN '' ELSE extra END FROM information_schema.columns "
                         "WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position", (database, table))
     checked = json_columns(connection, database, table)
+    left_out = "GENERATED" if lacks_stored_columns(rows_of(connection, "SELECT VERSION()")[0][0]) else "VIRTUAL GENERATED"
     return {name: (describe(name, data_type.lower(), column_type, name in checked), data_type.lower())
-            for name, data_type, column_type, extra in described if "VIRTUAL GENERATED" not in extra.upper()}
+            for name, data_type, column_type, extra in described if left_out not in extra.upper()}
 
 
 def id_of(values, types):

@@ -133,7 +133,7 @@ class PrivateCluster:
 
     def fail_at(self, point):
         """Arms a failure point (docs/dev/architecture.md)."""
-        if not point.endswith(":error"):
+        if not point.endswith((":error", ":wait")):
             self.expected_crash = True
         with open(self.failure_file(), "w") as f:
             f.write(point)
@@ -141,6 +141,17 @@ class PrivateCluster:
 
     def failure_file(self):
         return os.path.join(self.data, "pg_replicator.failure_point")
+
+    @contextlib.contextmanager
+    def waiting_at(self, point, reach):
+        """A process waits at the failure point, once `reach` has made it get there, until the end of the block."""
+        self.fail_at(f"{point}:wait")
+        try:
+            reach()
+            wait_until(lambda: os.path.exists(self.failure_file() + ".reached"), 30, f"a process to wait at {point}")
+            yield
+        finally:
+            os.unlink(self.failure_file())
 
     def wait_for_failure(self, timeout=60):
         wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
