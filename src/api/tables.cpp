@@ -80,7 +80,8 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         take_state(config.id);
                         catalog::SourceTable const table = require_replicated(config, name);
                         catalog::set_table_paused(table.id, false);
-                        if (config.is_continuous()) {
+                        std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
+                        if (state && state->follows_log()) {
                             catalog::set_table_state(table.id, "pending", "");  // it has missed changes
                         }
                         catalog::request_sync(config.id);
