@@ -113,7 +113,12 @@ Datum add_table(FunctionCallInfo fcinfo) {
             change_list(*config.include_tables, name, true);
         }
         save_filters(config);
-        catalog::SourceTable const table = require_table(config, name);
+        catalog::SourceTable table = require_table(config, name);
+        if (table.kind == "view" && !config.include_tables) {
+            config.include_tables = {"*", name};  // all that was selected before, and the view by its name
+            save_filters(config);
+            table = require_table(config, name);
+        }
         if (table.state == "excluded" || table.state == "unsupported") {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" cannot be added",
                                "It is " + table.state + ": " + table.reason + ".",

@@ -80,6 +80,8 @@ struct TableInfo {
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;
+
+    [[nodiscard]] bool is_view() const noexcept { return kind == "view"; }
 };
 
 /// A part of a table in key order: keys above `lower`, up to and including `upper`. Opaque text of the adapter; an

@@ -19,7 +19,7 @@ bool log_mends(core::Source& source, const std::vector<PlannedTable>& tables) {
         if (table.state != "pending") {
             continue;
         }
-        if (table.info.kind == "view") {
+        if (table.info.is_view()) {
             return false;  // it has no changes of its own in the log
         }
         copied.push_back(table.info.name);

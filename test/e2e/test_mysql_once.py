@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 
+import psycopg2
 import pytest
 
 import mysql_compare
@@ -230,6 +231,8 @@ def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(clus
             mysql_source("shop", "unlogged")
             cluster.wait_for_copy("unlogged")
         assert rows(cluster, "customer", "unlogged") == rows(cluster, "customer")
+        with pytest.raises(psycopg2.Error, match="log_bin"):
+            cluster.query("SELECT replicator_alter('unlogged', mode => 'continuous')")
     finally:
         db.settings = before
         db.restart()
