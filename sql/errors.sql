@@ -87,6 +87,7 @@ SELECT * FROM attempt($$SELECT replicator_alter('unknown', mode => 'once')$$);
 SELECT * FROM attempt($$SELECT replicator_pause(NULL)$$);
 SELECT * FROM attempt($$SELECT replicator_resync('first', 'unknown')$$);
 SELECT * FROM attempt($$SELECT replicator_sync('first', '{unknown}')$$);
+SELECT replicator_alter('first', exclude_tables => '{v*}');
 SELECT * FROM attempt($$SELECT replicator_resync('first', 'v')$$);
 SELECT * FROM attempt($$SELECT replicator_add_table('first', 'v')$$);
 SELECT * FROM attempt($$SELECT replicator_add_table('first', 'unknown')$$);

@@ -64,6 +64,7 @@ CREATE TABLE replicator.source_state (
     source_version   text,
     copy_position    text,
     copy_durable     boolean NOT NULL DEFAULT false,
+    copy_beside_log  boolean,
     copy_started_at  timestamptz,
     copy_finished_at timestamptz,
     copy_sync_number bigint NOT NULL DEFAULT 0,
@@ -91,6 +92,7 @@ COMMENT ON COLUMN replicator.source_state.generation IS 'Raised by each source w
 COMMENT ON COLUMN replicator.source_state.source_version IS 'Version that the source reported';
 COMMENT ON COLUMN replicator.source_state.copy_position IS 'Identity of the state that the copy under way reads; null: no copy is under way';
 COMMENT ON COLUMN replicator.source_state.copy_durable IS 'Whether the copy under way must read in a way that no writer can end';
+COMMENT ON COLUMN replicator.source_state.copy_beside_log IS 'Of mode once: true while the copy is read beside the source''s log and the log is then followed until the target is consistent; false: copies are one consistent read; null: decided when the first copy begins';
 COMMENT ON COLUMN replicator.source_state.copy_started_at IS 'When the copy under way or the last one began';
 COMMENT ON COLUMN replicator.source_state.copy_finished_at IS 'When the last copy ended';
 COMMENT ON COLUMN replicator.source_state.copy_sync_number IS 'Which requests (sync_requested) the copy under way serves';

@@ -47,6 +47,14 @@ std::vector<core::TableInfo> discover_tables(const std::string& url, Oid caller)
     return replication::open_source(config, interrupts)->discover();
 }
 
+std::string remark(const core::TableInfo& table) {
+    if (!table.unsupported_reason.empty()) {
+        return table.unsupported_reason;
+    }
+    std::string const view = table.is_view() ? "copied in the modes once and periodic, if include_tables names it" : "";
+    return view + (view.empty() || table.note.empty() ? "" : "; ") + table.note;
+}
+
 Datum discover(FunctionCallInfo fcinfo) {
     hide_statement("replicator_discover");
     Arguments const values(fcinfo);
@@ -59,7 +67,7 @@ Datum discover(FunctionCallInfo fcinfo) {
             result.add({table.name.database, table.name.schema, table.name.table, table.kind, columns_json(table),
                         array_text(table.key_names), number_text(table.estimated_rows),
                         number_text(table.estimated_bytes), table.unsupported_reason.empty() ? "t" : "f",
-                        optional(table.unsupported_reason.empty() ? table.note : table.unsupported_reason)});
+                        optional(remark(table))});
         }
     });
     return Datum{0};

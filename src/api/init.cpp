@@ -91,7 +91,7 @@ Datum alter(FunctionCallInfo fcinfo) {
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||
                               arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases ||
-                              before.keys != config.keys;
+                              before.keys != config.keys || (!was_continuous && config.is_continuous());
         if (reselect) {
             discover_and_register(config);
         } else if (arguments.rules) {

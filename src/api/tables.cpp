@@ -80,7 +80,8 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         take_state(config.id);
                         catalog::SourceTable const table = require_replicated(config, name);
                         catalog::set_table_paused(table.id, false);
-                        if (config.is_continuous()) {
+                        std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
+                        if (state && state->follows_log()) {
                             catalog::set_table_state(table.id, "pending", "");  // it has missed changes
                         }
                         catalog::request_sync(config.id);
@@ -112,7 +113,12 @@ Datum add_table(FunctionCallInfo fcinfo) {
             change_list(*config.include_tables, name, true);
         }
         save_filters(config);
-        catalog::SourceTable const table = require_table(config, name);
+        catalog::SourceTable table = require_table(config, name);
+        if (table.kind == "view" && !config.include_tables) {
+            config.include_tables = {"*", name};  // all that was selected before, and the view by its name
+            save_filters(config);
+            table = require_table(config, name);
+        }
         if (table.state == "excluded" || table.state == "unsupported") {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" cannot be added",
                                "It is " + table.state + ": " + table.reason + ".",

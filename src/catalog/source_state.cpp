@@ -14,7 +14,7 @@ constexpr const char* kLoad = R"(
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
            s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
            coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
-           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id)
+           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id), st.copy_beside_log
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id
     WHERE s.id = $1)";
 
@@ -27,7 +27,8 @@ constexpr const char* kSourceWork = R"(
            END - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
     FROM replicator.source s
     JOIN replicator.source_state st ON st.source_id = s.id
-    CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
+    CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false)
+                            OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
                             OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false)
                             AS wanted) w
     WHERE NOT s.paused AND st.state <> 'failed'
@@ -61,6 +62,9 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     state.copy_started_at = row.int64(0, 10);
     state.continuous = row.boolean(0, 11);
     state.has_position = row.boolean(0, 12);
+    if (!row.is_null(0, 13)) {
+        state.beside_log = row.boolean(0, 13);
+    }
     return state;
 }
 
@@ -128,20 +132,20 @@ void take_requests(std::int32_t source_id, std::int64_t generation) {
                     {source_id, generation}));
 }
 
-void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
-                TimestampTz read_at) {
+void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
-        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL "
+        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_beside_log = $6 "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, position, durable, pg::Param::timestamp(read_at)}));
+        {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), copy.beside_log}));
 }
 
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
-    require_changed(
-        pg::execute("UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3 "
-                    "WHERE source_id = $1 AND generation = $2",
-                    {source_id, generation, durable}));
+    require_changed(pg::execute(
+        "UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_beside_log = CASE WHEN "
+        "copy_position IS NOT NULL THEN nullif(copy_beside_log, true) ELSE copy_beside_log END "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, durable}));
 }
 
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
@@ -151,16 +155,17 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
         {source_id, generation});
 }
 
-void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes) {
+void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
+              bool log_follows) {
     require_changed(pg::execute(
-        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_position = NULL, "
-        "copy_durable = false, copy_finished_at = clock_timestamp(), sync_done = CASE WHEN (SELECT mode FROM "
-        "replicator.source "
-        "WHERE id = $1) = 'continuous' THEN sync_done ELSE copy_sync_number END, "
+        "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up' ELSE 'idle' END, "
+        "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
+        "copy_finished_at = clock_timestamp(), "
+        "sync_done = CASE WHEN $4 THEN sync_done ELSE copy_sync_number END, "
         "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
         "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
         "retry_count = 0, next_retry_at = NULL WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, changes}));
+        {source_id, generation, changes, log_follows}));
     pg::execute(
         "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "
         "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp()",

@@ -23,15 +23,20 @@ struct SourceState {
     bool paused = false;
     bool refresh_due = false;  ///< a periodic source's interval has passed
     bool continuous = false;
-    bool has_position = false;  ///< of a continuous source: its first copy is in
+    bool has_position = false;  ///< a copy is in
+    /// Of a source that is not continuous: its copy is read beside the log, which is then followed until the target is
+    /// one state of the source. Nothing: to be decided when its first copy begins.
+    std::optional<bool> beside_log;
     TimestampTz copy_started_at = 0;
 
     [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
+    /// For good, or until the copy that was read beside it is consistent.
+    [[nodiscard]] bool follows_log() const noexcept { return continuous || beside_log.value_or(false); }
     [[nodiscard]] bool has_work() const noexcept {
-        return continuous || copy_under_way() || sync_done < sync_requested || refresh_due;
+        return follows_log() || copy_under_way() || sync_done < sync_requested || refresh_due;
     }
     /// The stream is to go on; else the source is to be copied.
-    [[nodiscard]] bool streams() const noexcept { return continuous && has_position && !copy_under_way(); }
+    [[nodiscard]] bool streams() const noexcept { return follows_log() && has_position && !copy_under_way(); }
 };
 
 /// The state of a source, or nothing if the source or its run-time state is gone.
@@ -59,18 +64,26 @@ void set_source_version(std::int32_t source_id, const std::string& version);
 /// A copy is about to take a state of the source: it serves the requests made so far, and no later one.
 void take_requests(std::int32_t source_id, std::int64_t generation);
 
-/// The copy reads `position`, taken at `read_at`.
-void begin_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, bool durable,
-                TimestampTz read_at);
+/// What a copy reads, and how.
+struct CopyBegin {
+    std::string position;
+    bool durable = false;
+    bool beside_log = false;  ///< of a source that is not continuous
+    TimestampTz read_at = 0;  ///< when the position was taken
+};
+void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy);
 
-/// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`.
+/// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. Whether beside the
+/// log is decided anew, if it was.
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
 
 /// A reader found that the state of the copy cannot be joined: the source worker is to take a durable one.
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
 
-/// The copy is complete: the target holds `position`. `changes` were made to tables that had rows before.
-void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes);
+/// The copy is complete: the target holds `position`, or the log is to be followed from there, which is what serves the
+/// requests. `changes` were made to tables that had rows before.
+void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
+              bool log_follows);
 
 /// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former.
 void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,

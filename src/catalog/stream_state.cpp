@@ -52,8 +52,8 @@ void forget_position(std::int32_t source_id) {
         "WHERE source_id = $1 AND state IN ('streaming', 'catching_up', 'copying', 'idle')",
         {source_id});
     pg::execute(
-        "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1) "
-        "WHERE source_id = $1",
+        "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
+        "copy_beside_log = false WHERE source_id = $1",
         {source_id});
 }
 
@@ -144,6 +144,26 @@ void tables_caught_up(std::int32_t source_id) {
         "UPDATE replicator.source_table SET state = 'streaming', consistency = 'transaction' WHERE source_id = $1 "
         "AND state = 'catching_up'",
         {source_id});
+}
+
+void leave_stream(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL WHERE source_id = $1 "
+        "AND (state IN ('catching_up', 'streaming') OR beside_bound IS NOT NULL)",
+        {source_id});
+}
+
+void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {
+    // A table that is paused has missed changes.
+    pg::execute(
+        "UPDATE replicator.source_table SET state = CASE WHEN paused THEN 'pending' ELSE 'idle' END, "
+        "consistency = CASE WHEN state = 'streaming' THEN 'state' ELSE 'copying' END, beside_bound = NULL "
+        "WHERE source_id = $1 AND (state IN ('catching_up', 'streaming') OR beside_bound IS NOT NULL)",
+        {source_id});
+    pg::execute(
+        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_beside_log = false, "
+        "state_read_at = $3 WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, pg::Param::timestamp(read_at)});
 }
 
 void requests_served(std::int32_t source_id, std::int64_t generation) {

@@ -20,7 +20,7 @@ struct StreamStart {
 /// Where the stream of a source goes on; nothing before its first copy is in.
 std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 
-/// The stream begins anew: with a copy.
+/// The stream begins anew: with a copy, which if the source is not continuous is one consistent read.
 void forget_position(std::int32_t source_id);
 
 /// The same from outside of its worker, which is replaced: whatever was under way is void.
@@ -73,6 +73,12 @@ void begin_catching_up(std::int32_t source_id);
 
 /// The target has been where the source was: tables that were catching up are streaming.
 void tables_caught_up(std::int32_t source_id);
+
+/// A copy of all tables begins: none of them is a stream's any more.
+void leave_stream(std::int32_t source_id);
+
+/// The log was followed until the target was one state of the source, which it had at `read_at` or later: it is left.
+void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at);
 
 /// The stream has reached what the source held when the requests were taken.
 void requests_served(std::int32_t source_id, std::int64_t generation);

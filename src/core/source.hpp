@@ -23,7 +23,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 6;
+constexpr std::uint32_t kAdapterAbiVersion = 7;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -80,6 +80,8 @@ struct TableInfo {
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;
+
+    [[nodiscard]] bool is_view() const noexcept { return kind == "view"; }
 };
 
 /// A part of a table in key order: keys above `lower`, up to and including `upper`. Opaque text of the adapter; an
@@ -190,6 +192,10 @@ class Source {
 
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() { throw_no_log(); }
+
+    /// Whether the log, if check_prerequisites(true) finds it usable, holds every change of these tables, as far as the
+    /// account can tell: a server may change rows and log nothing.
+    virtual bool logs_all_changes(const std::vector<TableName>& /*tables*/) { throw_no_log(); }
 
     /// The table as it is now; nothing if there is none of that name.
     virtual std::optional<TableInfo> find_table(const TableName& /*name*/) { throw_no_log(); }

@@ -14,6 +14,7 @@
 #include "pg/transaction.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
+#include "replication/log_use.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
 #include "replication/staged_merge.hpp"
@@ -60,14 +61,16 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
         transaction.commit();
     }
     copy->durable_ = state->copy_durable;
+    copy->beside_log_ = state->follows_log();
     if (state->copy_under_way()) {
-        if (copy->resume({state->copy_position})) {
+        bool const usable = !copy->beside_log_ || config.is_continuous() || is_log_usable(source);
+        if (usable && copy->resume({state->copy_position})) {
             return copy;
         }
         abandon(context, state->copy_durable);
     }
     source.discard_snapshots({});
-    copy->begin(state->copy_durable);
+    copy->begin(state->copy_durable, state->beside_log.value_or(true));
     return copy;
 }
 
@@ -80,7 +83,7 @@ void Copy::abandon(const CopyContext& context, bool durable) {
 
 bool Copy::resume(const core::Position& position) {
     try {
-        snapshot_ = source_.open_snapshot({position, durable_, config_.is_continuous()});
+        snapshot_ = source_.open_snapshot({position, durable_, beside_log_});
     } catch (const core::SourceError& error) {
         if (error.kind() != core::SourceErrorKind::kStateLost) {
             throw;
@@ -102,30 +105,43 @@ bool Copy::resume(const core::Position& position) {
     return intact;
 }
 
-void Copy::begin(bool durable) {
+void Copy::begin(bool durable, bool log_may_serve) {
     {
         pg::Transaction transaction;
         // A change that was made before a request that we are going to serve must be seen. Rows are locked in one order
         // everywhere: source, source_state, source_table.
         config_ = lock_same_source();
         catalog::take_requests(context_.source_id, context_.generation);
+        catalog::leave_stream(context_.source_id);
         transaction.commit();
     }
-    TimestampTz const read_at = GetCurrentTimestamp();
-    snapshot_ = source_.open_snapshot({{}, durable, config_.is_continuous()});
-    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
-    {
-        pg::Transaction transaction;
-        std::vector<core::TableInfo> discovered;
-        for (const auto& [name, info] : copier_->tables()) {
-            discovered.push_back(info);
-        }
-        // Locked, so that filters that are being changed are seen either here or by whoever changes them.
-        config_ = lock_same_source();
-        register_discovered_tables(config_, discovered);
-        transaction.commit();
+    bool const once = config_.mode == "once";
+    beside_log_ = config_.is_continuous() || (once && log_may_serve && is_log_usable(source_));
+    TimestampTz read_at = GetCurrentTimestamp();
+    std::vector<PlannedTable> const planned = take_state(durable);
+    if (once && beside_log_ && !log_mends(source_, planned)) {
+        beside_log_ = false;
+        read_at = GetCurrentTimestamp();
+        take_state(durable);
     }
     prepare_tables(read_at);
+}
+
+/// Opens what is to be read, and registers the tables that are there.
+std::vector<PlannedTable> Copy::take_state(bool durable) {
+    copier_.reset();
+    snapshot_ = source_.open_snapshot({{}, durable, beside_log_});
+    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
+    std::vector<core::TableInfo> discovered;
+    for (const auto& [name, info] : copier_->tables()) {
+        discovered.push_back(info);
+    }
+    pg::Transaction transaction;
+    // Locked, so that filters that are being changed are seen either here or by whoever changes them.
+    config_ = lock_same_source();
+    std::vector<PlannedTable> planned = register_discovered_tables(config_, discovered);
+    transaction.commit();
+    return planned;
 }
 
 /// The configuration as it is now, locked.
@@ -174,7 +190,11 @@ void Copy::prepare_tables(TimestampTz read_at) {
             catalog::fail_table(tables[i].table_id, *error);
         }
     }
-    catalog::begin_copy(context_.source_id, context_.generation, snapshot_->position().text, durable_, read_at);
+    catalog::begin_copy(context_.source_id, context_.generation,
+                        {.position = snapshot_->position().text,
+                         .durable = durable_,
+                         .beside_log = beside_log_ && !config_.is_continuous(),
+                         .read_at = read_at});
     transaction.commit();
 }
 
@@ -313,8 +333,8 @@ void Copy::finish() {
         }
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
-        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes);
-        if (config_.is_continuous()) {
+        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes, beside_log_);
+        if (beside_log_) {
             catalog::begin_catching_up(context_.source_id);
         }
         if (again && !config_.is_continuous()) {
@@ -351,7 +371,7 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
 }
 
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
-    if (config_.is_continuous() && has_key(table)) {
+    if (beside_log_ && has_key(table)) {
         return std::nullopt;  // read at different times: the log will mend it
     }
     const core::TableInfo* const info = copier_->find(table.name);

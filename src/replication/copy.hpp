@@ -7,6 +7,9 @@
 //   advance    a table whose chunks are all in: build its primary key (direct route)
 //   finish     merge all staging tables in one transaction, with the position; drop them
 //
+// The first copy of a source in mode once goes beside the log where it can (log_use.hpp), as that of a continuous
+// source always does; the stream then leaves it when it has become one state of the source.
+//
 // Everything that survives a crash is in the catalog. resume_or_begin() joins the same state again if the source
 // still has it; otherwise the copy starts over.
 
@@ -18,6 +21,7 @@
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
+#include "replication/table_selection.hpp"
 #include "target/merge.hpp"
 
 namespace pgrepl::replication {
@@ -48,7 +52,8 @@ class Copy {
         : context_(context), config_(std::move(config)), source_(source) {}
 
     bool resume(const core::Position& position);
-    void begin(bool durable);
+    void begin(bool durable, bool log_may_serve);
+    std::vector<PlannedTable> take_state(bool durable);
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
@@ -65,6 +70,7 @@ class Copy {
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<ChunkCopier> copier_;
     bool durable_ = false;
+    bool beside_log_ = false;  ///< read at different times; the log mends it afterwards
     bool worth_copy_workers_ = false;
 };
 

@@ -26,6 +26,12 @@ bool concerns_table(int sqlstate) {
     }
 }
 
+bool concerns_log(core::SourceErrorKind kind) {
+    return kind == core::SourceErrorKind::kPositionLost || kind == core::SourceErrorKind::kDiverged ||
+           kind == core::SourceErrorKind::kUnsupported || kind == core::SourceErrorKind::kPermissionDenied ||
+           kind == core::SourceErrorKind::kCorrupt;
+}
+
 bool concerns_table(core::SourceErrorKind kind) {
     return kind == core::SourceErrorKind::kTableChanged || kind == core::SourceErrorKind::kUnsupported ||
            kind == core::SourceErrorKind::kInvalidValue || kind == core::SourceErrorKind::kCorrupt;
@@ -45,14 +51,14 @@ Verdict judge_current_exception() {
                 "\"resync\"}').";
         }
         return {pg::SqlError(std::move(fields)), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
-                position_lost};
+                position_lost, concerns_log(error.kind())};
     } catch (const pg::SqlError& error) {
         bool const needs_person =
             error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE || error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||
             error.sqlstate() == ERRCODE_UNDEFINED_OBJECT || error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED;
-        return {error, !needs_person, false, false};
+        return {error, !needs_person, false, false, false};
     } catch (...) {
-        return {pg::detail::current_exception_as_sql_error(), true, false, false};
+        return {pg::detail::current_exception_as_sql_error(), true, false, false, false};
     }
 }
 

@@ -73,6 +73,7 @@ void Stream::open() {
             request.reader_id = static_cast<std::uint32_t>(start->reader_id);
         }
     }
+    mark_taken_at_ = GetCurrentTimestamp();
     mark_ = source_.high_mark();
     request.position = position_;
     for (const catalog::StreamTable& table : known_) {
@@ -94,7 +95,7 @@ void Stream::step() {
         work_on_beside_copy();
         work_on_keyless_refresh();
     }
-    bool const hurry = beside_.is_active() || keyless_.is_active();
+    bool const hurry = beside_.is_active() || keyless_.is_active() || (!streaming_ && mark_is_reached());
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
     end_seen_at_ = 0;
     stream_->read(batch_, limits_);
@@ -134,7 +135,7 @@ void Stream::require_history(const core::Position& mark) {
 bool Stream::tables_are_others() {
     pg::Transaction transaction;
     std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
-    next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
+    next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms());
     transaction.commit();
     return fingerprint != fingerprint_;
 }
@@ -144,7 +145,7 @@ void Stream::reload_tables() {
         pg::Transaction transaction;
         fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
         known_ = catalog::stream_tables(context_.source_id);
-        next_keyless_ = catalog::next_keyless_table(context_.source_id, config_.keyless_refresh_interval_ms());
+        next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms());
         transaction.commit();
     }
     bool const still_refreshed = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
@@ -265,6 +266,11 @@ void Stream::work_on_keyless_refresh() {
     }
 }
 
+/// By time only where the stream stays.
+int Stream::keyless_interval_ms() const noexcept {
+    return config_.is_continuous() ? config_.keyless_refresh_interval_ms() : 0;
+}
+
 /// Nothing is left to be copied of what was asked for.
 bool Stream::copies_are_in() const { return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_; }
 
@@ -372,6 +378,10 @@ void Stream::note_what_is_reached() {
     if (!tables_changed_ && next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
+        if (!config_.is_continuous()) {
+            catalog::end_following(context_.source_id, context_.generation, mark_taken_at_);
+            has_left_ = true;
+        }
     }
 }
 

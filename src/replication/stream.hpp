@@ -12,6 +12,8 @@
 // but the network; when that fails, the transaction here is rolled back.
 //
 // A table that cannot be written fails alone: the stream forgets it, and resync copies it again.
+//
+// The stream of a source in mode once ends itself, in the transaction that makes the target one state of the source.
 
 #include <chrono>
 #include <cstdint>
@@ -51,6 +53,9 @@ class Stream {
     /// Reads what comes within half a second, and applies it.
     void step();
 
+    /// Of a source that is not continuous: the target has become one state of the source, and the log was left.
+    [[nodiscard]] bool has_left() const noexcept { return has_left_; }
+
     /// A transaction of the source is half way through: no other transaction can be started.
     [[nodiscard]] bool in_transaction() const noexcept { return transaction_.has_value(); }
 
@@ -66,6 +71,7 @@ class Stream {
     void require_history(const core::Position& mark);
     void work_on_beside_copy();
     void work_on_keyless_refresh();
+    [[nodiscard]] int keyless_interval_ms() const noexcept;
     [[nodiscard]] bool copies_are_in() const;
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
@@ -109,7 +115,9 @@ class Stream {
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;
     Clock::time_point history_checked_at_;
-    bool streaming_ = false;              ///< else catching up
+    bool streaming_ = false;  ///< else catching up
+    bool has_left_ = false;
+    TimestampTz mark_taken_at_ = 0;
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
     pg::StreamReport report_;
     TimestampTz end_seen_at_ = 0;  ///< when the batch in hand showed the end of the log; 0: it did not

@@ -90,6 +90,29 @@ std::string exclusion_reason(const catalog::SourceConfig& config, const core::Ta
     return "";
 }
 
+/// Whether the table is named, and not just matched by a pattern.
+bool is_named(const Patterns& patterns, const core::TableName& name) {
+    if (patterns) {
+        for (const std::string& pattern : *patterns) {
+            if (pattern == name.table || pattern == name.qualified()) {
+                return pattern.find_first_of("*?") == std::string::npos;
+            }
+        }
+    }
+    return false;
+}
+
+/// A view is copied where somebody asks for it by its name: to compute it may cost the source a lot.
+void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
+    if (config.is_continuous()) {
+        table.state = "unsupported";
+        table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
+    } else if (!is_named(config.include_tables, table.info.name)) {
+        table.state = "excluded";
+        table.reason = "a view is copied if include_tables names it without * and ?";
+    }
+}
+
 std::string filled_in(std::string text, const std::string& mark, const std::string& value) {
     for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
         text.replace(at, mark.size(), value);
@@ -169,13 +192,14 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
         table.reason = exclusion_reason(config, info.name);
         if (!table.reason.empty()) {
             table.state = "excluded";
-        } else if (!info.unsupported_reason.empty()) {
+        } else if (info.is_view()) {
+            plan_view(config, table);
+        }
+        if (table.state.empty() && !info.unsupported_reason.empty()) {
             table.state = "unsupported";
             table.reason = info.unsupported_reason;
-        } else if (config.mode == "continuous" && info.kind == "view") {
-            table.state = "unsupported";
-            table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
-        } else {
+        }
+        if (table.state.empty()) {
             table.state = "pending";
             table.target_schema = target_identifier(filled_in(
                 filled_in(config.target_schema, "{database}", info.name.database), "{schema}", info.name.schema));
@@ -218,6 +242,14 @@ void check_selection(const catalog::SourceConfig& config, const std::vector<core
     bool any = false;
     for (const PlannedTable& table : planned) {
         any = any || table.state == "pending";
+        if (table.state == "unsupported" && table.info.is_view() && is_named(config.include_tables, table.info.name)) {
+            throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
+                               "view \"" + table.info.name.qualified() + "\" cannot be replicated", table.reason + ".",
+                               config.is_continuous()
+                                   ? "Register it as a source of its own, with mode => 'periodic', or take it out of "
+                                     "include_tables."
+                                   : "Take it out of include_tables, or name other columns in the rule keys.");
+        }
     }
     if (!any && !discovered.empty()) {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "nothing is left to replicate",

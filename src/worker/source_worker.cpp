@@ -1,7 +1,8 @@
 // The source worker: one process per source that has work, and the only one that changes the source's state.
 //
 //   starting ──► snapshot ──► idle            once and periodic: a copy, then nothing to do; the worker ends, and
-//      │            │                         the launcher starts another when a refresh is asked for or due
+//      │            │            ▲            the launcher starts another when a refresh is asked for or due
+//      │            │            └──────┐     the first copy of once, beside a log: when the target is consistent
 //      │            └──► catching_up ──► streaming    continuous: the log is followed from before the copy; the worker
 //      │                      ▲                       stays. With a position, a new worker begins at catching_up
 //      ├──────────────────────┘
@@ -192,7 +193,7 @@ class SourceWorker {
         return source;
     }
 
-    /// Until we are not wanted any more.
+    /// Until we are not wanted any more, or the log is left.
     Outcome stream() {
         // What a crash takes back, the position among it, is read from the source again: commits need not wait.
         set_commits_wait(false);
@@ -211,6 +212,9 @@ class SourceWorker {
                 }
             }
             stream.step();
+            if (stream.has_left()) {
+                return Outcome::kDone;
+            }
         }
     }
 
@@ -299,13 +303,12 @@ class SourceWorker {
 
     /// Records the failure. True if the copy is to start over at once.
     bool handle_failure(const replication::Verdict& verdict, int& restarts) {
+        if (streams_ && !config_.is_continuous() && verdict.log_unusable) {
+            copy_anew(verdict.error, "log not followed: copied anew by one consistent read");
+            return true;
+        }
         if (verdict.position_lost && config_.parsed_options.resyncs_when_lost()) {
-            log_failure("source", config_.name, verdict.error);
-            pg::Transaction transaction;
-            catalog::lock_state(source_id_, context_.generation);
-            catalog::forget_position(source_id_);
-            catalog::record_call(config_.name, config_.owner, "position lost: copied anew", "{}");
-            transaction.commit();
+            copy_anew(verdict.error, "position lost: copied anew");
             return true;
         }
         if (verdict.state_lost && restarts < kMostRestartsInARow) {
@@ -323,6 +326,15 @@ class SourceWorker {
         }
         transaction.commit();
         return false;
+    }
+
+    void copy_anew(const pg::SqlError& reason, const std::string& event) {
+        log_failure("source", config_.name, reason);
+        pg::Transaction transaction;
+        catalog::lock_state(source_id_, context_.generation);
+        catalog::forget_position(source_id_);
+        catalog::record_call(config_.name, config_.owner, event, "{}");
+        transaction.commit();
     }
 
     std::int32_t source_id_;

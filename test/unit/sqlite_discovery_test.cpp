@@ -20,7 +20,7 @@ class SqliteDiscovery : public SqliteTest {
     }
 };
 
-TEST_F(SqliteDiscovery, views_virtual_and_shadow_tables_are_listed_with_the_reason) {
+TEST_F(SqliteDiscovery, views_are_listed_and_virtual_and_shadow_tables_with_the_reason) {
     Program(path()).run(
         "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT); CREATE VIEW v AS SELECT a, a+1 AS b FROM t;"
         "CREATE VIEW broken AS SELECT * FROM nowhere;"
@@ -30,8 +30,10 @@ TEST_F(SqliteDiscovery, views_virtual_and_shadow_tables_are_listed_with_the_reas
     EXPECT_EQ(tables.at("t").kind, "table");
     EXPECT_EQ(tables.at("v").kind, "view");
     EXPECT_EQ(tables.at("v").layout.columns.size(), 2U);
-    EXPECT_NE(tables.at("v").unsupported_reason, "");
-    EXPECT_NE(tables.at("broken").unsupported_reason, "");
+    EXPECT_EQ(tables.at("v").unsupported_reason, "");
+    EXPECT_FALSE(tables.at("v").layout.has_key());
+    EXPECT_EQ(tables.at("broken").unsupported_reason, "");  // reading it says what is wrong
+    EXPECT_TRUE(tables.at("broken").layout.columns.empty());
     EXPECT_EQ(tables.at("f").kind, "virtual table");
     EXPECT_EQ(tables.at("r").kind, "virtual table");
     EXPECT_NE(tables.at("r").unsupported_reason, "");

@@ -8,6 +8,7 @@
 #include "source/mysql/change_stream.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/log_gaps.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
@@ -67,6 +68,10 @@ class MysqlSource final : public core::Source {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
             return mysql::high_mark(server).to_text();
         })};
+    }
+
+    bool logs_all_changes(const std::vector<core::TableName>& tables) override {
+        return ask([&](Connection& server) { return mysql::logs_all_changes(server, tables); });
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "source/mysql/key_bound.hpp"
+#include "source/mysql/mysql_error.hpp"
 #include "source/mysql/row_query.hpp"
 #include "source/mysql/row_statement.hpp"
 
@@ -25,8 +26,8 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
         : session_(session),
           shape_(std::move(shape)),
           upper_(range.upper),
-          doing_("read table " + quote_identifier(shape_.info.name.database) + "." +
-                 quote_identifier(shape_.info.name.table) + " of"),
+          doing_((shape_.info.is_view() ? "read view " : "read table ") + quote_identifier(shape_.info.name.database) +
+                 "." + quote_identifier(shape_.info.name.table) + " of"),
           ended_(range.lower == kEndBound) {
         if (!ended_) {
             place_.lower = parse_bound(range.lower, shape_.key);
@@ -56,9 +57,15 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
             while (!ended_ && batch.row_count() == 0) {
                 fill(connection, batch, limits);
             }
+        } catch (const core::SourceError& error) {
+            give_up(batch);
+            if (shape_.info.is_view() && is_of_statement(error)) {
+                throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
+                                        error.detail(), kBrokenViewHint);
+            }
+            throw;
         } catch (...) {
-            pause();
-            batch.clear();
+            give_up(batch);
             throw;
         }
         return batch.row_count() != 0;
@@ -77,6 +84,19 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     }
 
   private:
+    void give_up(core::RowBatch& batch) noexcept {
+        pause();
+        batch.clear();
+    }
+
+    /// Of a view's statement, which may need any rights and raise any error: MariaDB denies access to the account where
+    /// the view's definer does not exist.
+    static bool is_of_statement(const core::SourceError& error) noexcept {
+        return error.kind() == core::SourceErrorKind::kPermissionDenied ||
+               error.kind() == core::SourceErrorKind::kAuthentication ||
+               error.kind() == core::SourceErrorKind::kInternal;
+    }
+
     /// Rows up to the limits, or to the end of a slice.
     void fill(Connection& connection, core::RowBatch& batch, const core::BatchLimits& limits) {
         if (!statement_) {

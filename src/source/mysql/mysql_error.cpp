@@ -74,6 +74,8 @@ constexpr Meaning kMeanings[] = {
     {ER_TOO_MANY_USER_CONNECTIONS, Kind::kBusy, true,
      "Raise max_user_connections of the account, or lower pg_replicator.copy_workers_per_source."},
     {ER_USER_LIMIT_REACHED, Kind::kBusy, true, "Raise the account's resource limits at the source."},
+    {ER_VIEW_INVALID, Kind::kUnsupported, false, kBrokenViewHint},
+    {ER_NO_SUCH_USER, Kind::kUnsupported, false, kBrokenViewHint},
     {ER_NO_SUCH_TABLE, Kind::kTableChanged, true, ""},
     {ER_BAD_FIELD_ERROR, Kind::kTableChanged, true, ""},
     {ER_KEY_DOES_NOT_EXISTS, Kind::kTableChanged, true, "An index that was there is gone; the table is copied anew."},

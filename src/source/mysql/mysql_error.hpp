@@ -16,6 +16,11 @@ struct FailedCall {
     std::string doing;  ///< completes "cannot …"
 };
 
+inline constexpr const char* kBrokenViewHint =
+    "SHOW CREATE VIEW at the source: all that the view refers to must be there, and its definer (SQL SECURITY DEFINER) "
+    "or "
+    "our account (SQL SECURITY INVOKER) must be allowed to read it.";
+
 core::SourceError translate_error(const FailedCall& call);
 
 core::SourceError interrupted_error();

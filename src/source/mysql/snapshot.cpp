@@ -8,6 +8,7 @@
 #include "source/mysql/chunk_plan.hpp"
 #include "source/mysql/chunk_reader.hpp"
 #include "source/mysql/marks.hpp"
+#include "source/mysql/mysql_error.hpp"
 #include "source/mysql/read_session.hpp"
 #include "source/mysql/state_identity.hpp"
 #include "source/mysql/table_shape.hpp"
@@ -32,6 +33,17 @@ std::string random_moment() {
         }
     }
     return text;
+}
+
+/// One of which the server lists no columns.
+SourceError unreadable_view(const core::TableName& view, const std::string& server) {
+    return {SourceErrorKind::kUnsupported,
+            0,
+            "cannot read view " + quote_identifier(view.database) + "." + quote_identifier(view.table) +
+                " of MySQL server " + server + ": the server knows no columns of it",
+            false,
+            "What it refers to has been dropped or changed, or is not to be seen with its rights.",
+            kBrokenViewHint};
 }
 
 /// Takes the snapshot and finds out which state it is.
@@ -149,7 +161,11 @@ class MysqlSnapshot final : public core::Snapshot {
 
     std::unique_ptr<core::ChunkReader> open_chunk(const core::TableInfo& table,
                                                   const core::ChunkRange& range) override {
-        return open_chunk_reader(session_, shape_of(table), range);
+        TableShape shape = shape_of(table);
+        if (shape.columns.empty()) {
+            throw unreadable_view(table.name, server_);
+        }
+        return open_chunk_reader(session_, std::move(shape), range);
     }
 
   private:

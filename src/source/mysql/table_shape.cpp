@@ -174,10 +174,13 @@ class ShapeBuilder {
     }
     void add_note(const std::string& note) { shape_.info.note += (shape_.info.note.empty() ? "" : "; ") + note; }
 
+    [[nodiscard]] bool is_view() const { return table_.type == "VIEW"; }
+
     void check_table() {
-        if (table_.type == "VIEW") {
-            unsupported("a view has no rows of its own");
-        } else if (table_.type != "BASE TABLE" && table_.type != "SYSTEM VERSIONED") {
+        if (is_view()) {
+            return;  // its tables' engines are not known, nor how they keep versions
+        }
+        if (table_.type != "BASE TABLE" && table_.type != "SYSTEM VERSIONED") {
             unsupported("a " + shape_.info.kind + " is no table");
         } else if (table_.engine.empty()) {
             unsupported("the server cannot open it: " + table_.comment);
@@ -293,7 +296,8 @@ class ShapeBuilder {
                 best = &index;
             }
         }
-        if (best == nullptr && rule_ != nullptr) {
+        bool const is_broken = is_view() && table_.columns.empty();  // reading it says so
+        if (best == nullptr && rule_ != nullptr && !is_broken) {
             return follow_rule();
         }
         if (best == nullptr) {
@@ -313,7 +317,7 @@ class ShapeBuilder {
     }
 
     void do_without_key() {
-        if (shape_.columns.empty()) {
+        if (shape_.columns.empty() && !is_view()) {
             return unsupported("it has no column that is stored");
         }
         shape_.is_ordered = false;

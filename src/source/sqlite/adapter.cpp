@@ -34,10 +34,14 @@ class SqliteSource final : public core::Source {
 
     core::SourceInfo describe() override { return info_; }
 
-    std::vector<core::Check> check_prerequisites(bool /*continuous*/) override {
+    std::vector<core::Check> check_prerequisites(bool continuous) override {
         using Severity = core::Check::Severity;
         bool const rollback = info_.description.starts_with("rollback");
         std::vector<core::Check> checks;
+        if (continuous) {
+            checks.push_back({"log", false, Severity::kError, "SQLite keeps no log of changes.",
+                              "Use mode => 'periodic' or 'once'."});
+        }
         checks.push_back({"journal_mode", !rollback, Severity::kNote, info_.description,
                           rollback ? "In WAL mode writers never wait for a copy: PRAGMA journal_mode = WAL." : ""});
         std::error_code error;

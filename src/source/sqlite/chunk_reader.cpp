@@ -13,7 +13,9 @@
 namespace pgrepl::sqlite {
 namespace {
 
-std::string doing(const TableShape& shape) { return "read table " + quote_identifier(shape.info.name.table); }
+std::string doing(const TableShape& shape) {
+    return (shape.info.is_view() ? "read view " : "read table ") + quote_identifier(shape.info.name.table);
+}
 
 unsigned char encoding_of(const Connection& connection) {
     std::string const name = connection.query_text("PRAGMA encoding", "look at the encoding");
@@ -216,12 +218,71 @@ class KeyReader final : public BatchReader {
     std::size_t equal_ = 0;
 };
 
+/// All rows of a view. They are in no order that could be gone on with, so a state whose lock is given up between two
+/// batches serves for views of one batch only.
+class ViewReader final : public BatchReader {
+  public:
+    ViewReader(FileState& state, const TableShape& shape, const core::ChunkRange& range)
+        : BatchReader(state, shape, range),
+          name_(shape.info.name.table),
+          cursor_(explained([&] { return make_cursor(query().whole_view()); })) {
+        if (shape.info.layout.columns.empty()) {
+            throw core::SourceError(core::SourceErrorKind::kUnsupported, 0,
+                                    "cannot read view " + quote_identifier(name_) + ": it has no columns", false);
+        }
+    }
+
+    [[nodiscard]] std::string resume_bound() const override { return ended() ? std::string(kEndBound) : std::string(); }
+
+  protected:
+    bool next() override {
+        if (!placed_) {
+            if (begun_) {
+                throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
+                                        "the rows of view " + quote_identifier(name_) + " were not read in one go",
+                                        true, "", "It is read anew, from a private copy of the file.");
+            }
+            begun_ = placed_ = true;
+        }
+        return explained([&] { return cursor_.step(); });
+    }
+    [[nodiscard]] const RowCursor& cursor() const override { return cursor_; }
+    void remember() override {}
+    void rewind() noexcept override {
+        cursor_.reset();
+        placed_ = false;
+    }
+
+  private:
+    /// What a view's statement is refused for concerns the view alone.
+    template <typename Call>
+    static auto explained(Call call) -> decltype(call()) {
+        try {
+            return call();
+        } catch (const core::SourceError& error) {
+            if (error.kind() != core::SourceErrorKind::kInternal) {
+                throw;
+            }
+            throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
+                                    error.detail(), "Mend the view: all that it refers to must be in the file.");
+        }
+    }
+
+    std::string name_;
+    RowCursor cursor_;
+    bool begun_ = false;
+    bool placed_ = false;
+};
+
 }  // namespace
 
 std::unique_ptr<core::ChunkReader> open_chunk_reader(FileState& state, const TableShape& shape,
                                                      const core::ChunkRange& range) {
     if (shape.paging == TableShape::Paging::kKey) {
         return std::make_unique<KeyReader>(state, shape, range);
+    }
+    if (shape.paging == TableShape::Paging::kWhole) {
+        return std::make_unique<ViewReader>(state, shape, range);
     }
     return std::make_unique<RowidReader>(state, shape, range);
 }

@@ -29,9 +29,11 @@ RowQuery::RowQuery(const Connection& connection, const TableShape& shape)
     for (const KeyPart& part : key_) {
         expressions_.push_back(quote_identifier(part.column));
     }
-    // The planner must not prefer another index that happens to cover the columns.
-    from_ = " FROM main." + quote_identifier(shape.info.name.table) +
-            (shape.index.empty() ? std::string(" NOT INDEXED") : " INDEXED BY " + quote_identifier(shape.index));
+    from_ = " FROM main." + quote_identifier(shape.info.name.table);
+    if (shape.paging != TableShape::Paging::kWhole) {
+        // The planner must not prefer another index that happens to cover the columns.
+        from_ += shape.index.empty() ? std::string(" NOT INDEXED") : " INDEXED BY " + quote_identifier(shape.index);
+    }
     columns_per_statement_ = static_cast<std::size_t>(sqlite3_limit(connection.handle(), SQLITE_LIMIT_COLUMN, -1));
 }
 
@@ -71,6 +73,11 @@ std::vector<std::string> RowQuery::key_tail(std::size_t equal) const {
     }
     conditions += collated(key_[equal]) + (key_[equal].descending ? " < ?" : " > ?") + std::to_string(equal + 1);
     return select(conditions + order_by(equal));
+}
+
+std::vector<std::string> RowQuery::whole_view() const {
+    // Of a view that is broken no column is known, and this says why.
+    return expressions_.empty() ? std::vector<std::string>{"SELECT *" + from_} : select("");
 }
 
 std::vector<std::string> RowQuery::probes() const {

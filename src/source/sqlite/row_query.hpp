@@ -28,6 +28,9 @@ class RowQuery {
     /// the other: each is one range of the index, whatever the parts' directions.
     [[nodiscard]] std::vector<std::string> key_tail(std::size_t equal) const;
 
+    /// kWhole: all rows, in any order.
+    [[nodiscard]] std::vector<std::string> whole_view() const;
+
     /// One statement of each kind.
     [[nodiscard]] std::vector<std::string> probes() const;
 

@@ -131,17 +131,25 @@ class ShapeReader {
     }
 
     TableShape read() {
-        if (table_.type != "table") {
+        if (table_.type == "virtual" || table_.type == "shadow") {
             read_columns_if_possible();
-            return unsupported(table_.type == "view"      ? "a view has no rows of its own"
-                               : table_.type == "virtual" ? "the rows of a virtual table are computed by a module"
-                                                          : "it holds the inner data of a virtual table");
+            return unsupported(table_.type == "virtual" ? "the rows of a virtual table are computed by a module"
+                                                        : "it holds the inner data of a virtual table");
         }
-        columns_ = read_columns(connection_, table_.name);
-        add_columns();
+        if (table_.type == "view") {
+            read_columns_if_possible();
+        } else {
+            columns_ = read_columns(connection_, table_.name);
+            add_columns();
+        }
         if (!is_utf8(table_.name) || !std::all_of(columns_.begin(), columns_.end(),
                                                   [](const ColumnRow& column) { return is_utf8(column.name); })) {
             return unsupported("its name or a column's name is not valid UTF-8");
+        }
+        if (table_.type == "view") {
+            shape_.paging = TableShape::Paging::kWhole;
+            shape_.info.note = "it has no key: it is compared as a whole with each refresh";
+            return std::move(shape_);
         }
         key_index_ = key_columns().empty() ? std::string() : read_key_index(connection_, table_.name);
         choose_paging();
@@ -159,7 +167,7 @@ class ShapeReader {
         return std::move(shape_);
     }
 
-    /// Columns of what is only listed: a view may be broken, the module of a virtual table unknown.
+    /// A view may be broken, which reading it will say; the module of a virtual table unknown.
     void read_columns_if_possible() {
         try {
             columns_ = read_columns(connection_, table_.name);
