@@ -139,7 +139,7 @@ class Writer:
                                 "VIRTUAL GENERATED" in c[6].upper() or "STORED GENERATED" in c[6].upper(), c[0] in checked)
                          for c in columns[name]]
             key = key_of(self.connection, self.database, name)
-            if key and described:
+            if key and {column.name for column in described}.issuperset(key):  # another writer may be changing it
                 tables[name] = Table(name, described, key, engine, 0)
         self.tables = tables
 
