@@ -23,7 +23,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 6;
+constexpr std::uint32_t kAdapterAbiVersion = 7;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -77,6 +77,9 @@ struct TableInfo {
     /// What a stream must know of the table beyond what the log says; opaque text that only the adapter reads. Kept in
     /// the catalog with the stream's position, so that old events are read with the old structure.
     std::string structure;
+    /// What its foreign keys do to its rows without a trace in the source's log: "ON DELETE CASCADE"; empty: nothing.
+    /// Filled by discover() and Source::find_table().
+    std::string unlogged_actions;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;

@@ -8,6 +8,7 @@
 #include "source/mysql/change_stream.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
@@ -47,6 +48,7 @@ class MysqlSource final : public core::Source {
             for (TableShape& shape : read_shapes(server, charsets_, options_.databases, keys_)) {
                 tables.push_back(std::move(shape.info));
             }
+            find_unlogged_actions(server, tables);
             return tables;
         });
     }
@@ -72,7 +74,7 @@ class MysqlSource final : public core::Source {
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
         return ask([&](Connection& server) {
             std::optional<TableShape> shape = read_shape(server, charsets_, name, keys_);
-            return shape ? std::optional(std::move(shape->info)) : std::nullopt;
+            return shape ? std::optional(with_unlogged_actions(server, std::move(shape->info))) : std::nullopt;
         });
     }
 

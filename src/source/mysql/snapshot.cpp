@@ -7,6 +7,7 @@
 
 #include "source/mysql/chunk_plan.hpp"
 #include "source/mysql/chunk_reader.hpp"
+#include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/read_session.hpp"
 #include "source/mysql/state_identity.hpp"
@@ -127,6 +128,7 @@ class MysqlSnapshot final : public core::Snapshot {
         for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_, keys_)) {
             tables.push_back(std::move(shape.info));
         }
+        find_unlogged_actions(session_.take(nullptr), tables);
         return tables;
     }
 
