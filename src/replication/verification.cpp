@@ -51,6 +51,7 @@ class TableVerification {
         });
         core::Position const mark = first_pass();
         in_transaction([&] {
+            save_progress();
             findings_.quarantined += static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
         });
         if (holds_other_ids()) {
@@ -172,10 +173,16 @@ class TableVerification {
 
     void check_collected() {
         if (!blocks_.empty()) {
+            in_transaction([&] { save_progress(); });
             check_suspects(context_, source_, table_, blocks_, findings_);
             blocks_.clear();
             suspects_ = 0;
         }
+    }
+
+    /// What other phases than that of the first pass cannot show.
+    void save_progress() const {
+        catalog::save_rows_compared(context_.job.id, table_.table_id, findings_.rows_compared);
     }
 
     /// Whether the target may hold rows that the first pass has not met.
