@@ -1,4 +1,5 @@
 """More tables than one transaction can lock."""
+import psycopg2
 import pytest
 
 from conftest import make_readable
@@ -17,7 +18,7 @@ def cluster():
     instance.destroy()
 
 
-def test_many_tables_are_copied_where_locks_are_scarce(cluster, database, source):
+def test_many_tables_are_copied_and_dropped_where_locks_are_scarce(cluster, database, source):
     def fill(connection):
         for number in range(TABLES):
             connection.execute(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, v TEXT)")
@@ -28,6 +29,27 @@ def test_many_tables_are_copied_where_locks_are_scarce(cluster, database, source
     cluster.wait_for_copy("many")
     states = cluster.query("SELECT state, count(*), sum(rows_copied) FROM replicator_tables WHERE source = 'many' GROUP BY 1")
     assert states == [("idle", TABLES, 2 * TABLES)]
+
+    with pytest.raises(psycopg2.Error) as refused:
+        cluster.query("SELECT replicator_drop('many', drop_tables => true)")
+    assert refused.value.pgcode == "53400"
+    assert "300 tables" in refused.value.diag.message_detail and "replicator_drop again" in refused.value.diag.message_hint
+    assert cluster.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'many'") == [(TABLES,)]
+    assert cluster.status("many")["state"] == "idle"
+
+    # What the hint says, as docs/user/operations.md has it.
+    cluster.query("SELECT replicator_pause('many')")
+    cluster.query("""DO $$
+        DECLARE target text;
+        BEGIN
+            FOR target IN SELECT t.target FROM replicator_tables t WHERE t.source = 'many' AND t.target IS NOT NULL LOOP
+                EXECUTE 'DROP TABLE IF EXISTS ' || target;
+                COMMIT;
+            END LOOP;
+        END $$""")
+    cluster.query("SELECT replicator_drop('many', drop_tables => true)")
+    assert cluster.query("SELECT count(*) FROM pg_tables WHERE schemaname = 'many'") == [(0,)]
+    assert cluster.status("many") is None
 
 
 def test_side_tables_of_a_copy_that_ends_while_they_are_made_are_removed(cluster, database, source):
