@@ -1,4 +1,5 @@
 """MySQL and MariaDB servers followed: copy, then every change; each test runs against both."""
+import subprocess
 import threading
 import time
 
@@ -313,6 +314,23 @@ def test_a_statement_that_is_no_row_change_stops_the_source(cluster, db, follow)
     db.run("SET SESSION binlog_format = 'STATEMENT'; UPDATE customer SET name = 'as a statement'", "shop")
     status = cluster.wait_for_state("s", "failed")
     assert "ROW" in status["hint"] and "binlog_format" in status["last_error"] + status["hint"]
+
+
+def test_a_load_that_is_logged_as_a_statement_passes_if_its_table_is_not_ours(cluster, db, follow, tmp_path):
+    def load(table):
+        (tmp_path / "rows").write_text("7,seven\n8,eight\n")
+        done = subprocess.run(db.client + ["--no-defaults", f"--socket={db.socket}", "-uroot", "--local-infile=1", "shop"], capture_output=True, input=(
+            f"SET SESSION binlog_format = 'STATEMENT'; LOAD DATA LOCAL INFILE '{tmp_path}/rows' INTO TABLE {table} FIELDS TERMINATED BY ','").encode())
+        assert done.returncode == 0, done.stderr
+    db.run("SET GLOBAL local_infile = 1; CREATE TABLE shop.ours (id INT PRIMARY KEY, v TEXT); CREATE TABLE shop.others LIKE shop.ours")
+    follow(exclude_tables=["others"])
+    load("others")
+    db.run("INSERT INTO ours VALUES (1, 'x')", "shop")
+    caught_up(cluster)
+    assert set(rows(cluster, "ours")) == {"1"}
+    load("ours")
+    status = cluster.wait_for_state("s", "failed")
+    assert "LOAD DATA" in status["detail"] and "binlog_format" in status["hint"]
 
 
 def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, follow):
