@@ -209,6 +209,8 @@ COMMENT ON COLUMN replicator.source_table.last_hint IS 'What to do about it';
 CREATE TABLE replicator.chunk (
     table_id         integer NOT NULL REFERENCES replicator.source_table ON DELETE CASCADE,
     number           integer NOT NULL,
+    source_id        integer NOT NULL,
+    table_rows       bigint NOT NULL,
     lower_bound      text NOT NULL DEFAULT '',
     upper_bound      text NOT NULL DEFAULT '',
     state            text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'leased', 'done')),
@@ -221,9 +223,13 @@ CREATE TABLE replicator.chunk (
     unsure_rows      bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (table_id, number)
 ) WITH (fillfactor = 50);
+-- The order in which chunks are leased: those of large tables first.
+CREATE INDEX chunk_queue ON replicator.chunk (source_id, table_rows DESC, table_id, number) WHERE state = 'pending';
 COMMENT ON TABLE replicator.chunk IS 'Queue of the copies under way: key ranges, leased by copy workers';
 COMMENT ON COLUMN replicator.chunk.table_id IS 'The table';
 COMMENT ON COLUMN replicator.chunk.number IS 'Number of the chunk within the table';
+COMMENT ON COLUMN replicator.chunk.source_id IS 'The source of the table';
+COMMENT ON COLUMN replicator.chunk.table_rows IS 'Rows that the whole table is expected to have; the largest number where nobody knows';
 COMMENT ON COLUMN replicator.chunk.lower_bound IS 'Rows up to here are copied already, or belong to another chunk; in the adapter''s notation, empty: open';
 COMMENT ON COLUMN replicator.chunk.upper_bound IS 'Last key of the chunk; in the adapter''s notation, empty: open';
 COMMENT ON COLUMN replicator.chunk.state IS 'pending, leased or done';

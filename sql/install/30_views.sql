@@ -56,6 +56,7 @@ SELECT s.name,
        p.position,
        st.last_applied_at,
        coalesce(st.last_error, t.failed_table) AS last_error,
+       st.last_detail AS detail,
        coalesce(replicator.obstacle(),
                 CASE WHEN st.source_id IS NULL
                      THEN 'It was restored from a dump: check its URL, then call replicator_resume.' END,
@@ -98,6 +99,7 @@ COMMENT ON COLUMN replicator_status.lag IS 'Of a stream: age of the oldest trans
 COMMENT ON COLUMN replicator_status.position IS 'Place in the source''s log, or identity of the file''s state, that the target holds';
 COMMENT ON COLUMN replicator_status.last_applied_at IS 'When rows were last written to a target';
 COMMENT ON COLUMN replicator_status.last_error IS 'Latest error; cleared when work goes on';
+COMMENT ON COLUMN replicator_status.detail IS 'Its detail: what was found, and where';
 COMMENT ON COLUMN replicator_status.hint IS 'What to do';
 COMMENT ON COLUMN replicator_status.next_retry_at IS 'When the next attempt is made';
 COMMENT ON COLUMN replicator_status.quarantined IS 'Rows that were set aside';
@@ -210,7 +212,7 @@ SELECT j.id AS job,
        t.schema,
        t.name AS "table",
        CASE WHEN j.state IN ('failed', 'canceled') AND jt.state IN ('pending', 'running') THEN j.state ELSE jt.state END AS state,
-       CASE WHEN jt.finished_at IS NULL THEN coalesce(w.rows_done, 0) ELSE jt.rows_compared END AS rows_compared,
+       CASE WHEN jt.finished_at IS NULL THEN greatest(w.rows_done, jt.rows_compared) ELSE jt.rows_compared END AS rows_compared,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
        jt.changed,
        jt.missing,

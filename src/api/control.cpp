@@ -24,6 +24,9 @@ namespace {
 constexpr long kStopPollMs = 20;
 constexpr int kStopPatienceMs = 10'000;
 
+/// What PostgreSQL locks to drop a target: the table, its TOAST table, their indexes, the row type, …
+constexpr std::int64_t kLocksPerTarget = 7;
+
 /// A call whose first argument is a source's name.
 template <typename Body>
 Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
@@ -79,25 +82,64 @@ void drop_invalid_indexes(const catalog::SourceConfig& config) {
     }
 }
 
-void drop_target_tables(const catalog::SourceConfig& config) {
+std::vector<target::TargetName> existing_targets(const catalog::SourceConfig& config) {
+    std::vector<target::TargetName> targets;
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
-        target::TargetName const name{table.target_schema, table.target_name};
+        target::TargetName name{table.target_schema, table.target_name};
         if (table.target_created && target::find_table(name)) {
-            pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            targets.push_back(std::move(name));
+        }
+    }
+    return targets;
+}
+
+[[noreturn]] void throw_too_many_targets(const catalog::SourceConfig& config, std::size_t count) {
+    throw pg::SqlError(
+        ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        "source \"" + config.name + "\" has too many target tables to drop them in one transaction",
+        std::to_string(count) + " tables take " + std::to_string(static_cast<std::int64_t>(count) * kLocksPerTarget) +
+            " locks; max_locks_per_transaction gives all sessions together room for " +
+            std::to_string(pg::lock_table_room()) + ". Nothing was dropped.",
+        "Pause the source, drop its target tables in transactions of their own (docs/user/operations.md has a "
+        "statement that does it), and call replicator_drop again; or raise max_locks_per_transaction and restart the "
+        "server.");
+}
+
+/// Locks that are asked for in vain would be missing in all other sessions meanwhile.
+void require_room_for_locks(const catalog::SourceConfig& config, std::size_t targets) {
+    if (static_cast<std::int64_t>(targets) * kLocksPerTarget > pg::lock_table_room()) {
+        throw_too_many_targets(config, targets);
+    }
+}
+
+/// All or none.
+void drop_targets(const catalog::SourceConfig& config, const std::vector<target::TargetName>& targets) {
+    pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+    try {
+        for (const target::TargetName& name : targets) {
             pg::execute("DROP TABLE " + name.sql());
         }
+    } catch (const pg::SqlError& error) {
+        if (error.sqlstate() == ERRCODE_OUT_OF_MEMORY) {
+            throw_too_many_targets(config, targets.size());
+        }
+        throw;
     }
 }
 
 Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
+        bool const drops_targets = values.boolean(1).value_or(false);
+        if (drops_targets) {
+            require_room_for_locks(config, existing_targets(config).size());
+        }
         // Whatever they are at is not wanted any more, and their locks would be in the way. The lock on the state keeps
         // those that a probe may start meanwhile from beginning.
         pg::end_workers_of(config.id);
         catalog::lock_state(config.id);
         drop_invalid_indexes(config);
-        if (values.boolean(1).value_or(false)) {
-            drop_target_tables(config);
+        if (drops_targets) {
+            drop_targets(config, existing_targets(config));
         }
         for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
             target::drop_side_tables(table.id);

@@ -120,6 +120,11 @@ void Preflight::add(const core::Check& check) {
     } else if (!check.ok && check.severity == core::Check::Severity::kError) {
         throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the source is not ready: " + check.name,
                            check.detail, check.hint);
+    } else if (!check.ok && check.severity == core::Check::Severity::kWarning) {
+        pg::CallPg([&] {
+            ereport(WARNING, (errmsg("the source is not as it should be: %s", check.name.c_str()),
+                              errdetail("%s", check.detail.c_str()), errhint("%s", check.hint.c_str())));
+        });
     }
 }
 
@@ -177,6 +182,9 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         replication::check_selection(config, tables, planned);
         return describe_tables(planned);
     });
+    if (selected && config.is_continuous()) {
+        preflight.add(replication::check_foreign_keys(planned));
+    }
     if (selected) {
         preflight.step("rules", [&] {
             replication::check_tables_of_rules(config.rules, tables);

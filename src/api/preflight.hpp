@@ -22,7 +22,8 @@ class Preflight {
     /// Runs a step; it returns what there is to say if all is well. False if it failed, and was reported.
     bool step(const char* name, const std::function<std::string()>& body);
 
-    /// Reports what an adapter or a server says of itself. Without a report, an error of it is thrown.
+    /// Reports what an adapter or a server says of itself. Without a report, an error of it is thrown, and a warning of
+    /// it becomes a WARNING.
     void add(const core::Check& check);
 
   private:

@@ -23,9 +23,9 @@ constexpr const char* kLease = R"(
         SELECT q.table_id, q.number
         FROM replicator.chunk q
         JOIN replicator.source_table t ON t.id = q.table_id
-        WHERE t.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
+        WHERE q.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
           AND EXISTS (SELECT FROM replicator.source_state s WHERE s.source_id = $1 AND s.generation = $2)
-        ORDER BY t.rows_expected DESC NULLS FIRST, q.table_id, q.number
+        ORDER BY q.source_id, q.table_rows DESC, q.table_id, q.number
         LIMIT 1
         FOR UPDATE OF q SKIP LOCKED)
     UPDATE replicator.chunk c
@@ -132,8 +132,11 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
     std::int32_t number = 0;
     for (const core::ChunkRange& range : chunks) {
-        pg::execute("INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) VALUES ($1, $2, $3, $4)",
-                    {table_id, number++, range.lower, range.upper});
+        pg::execute(
+            "INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound) "
+            "SELECT $1, $2, source_id, coalesce(rows_expected, 9223372036854775807), $3, $4 "
+            "FROM replicator.source_table WHERE id = $1",
+            {table_id, number++, range.lower, range.upper});
     }
 }
 
@@ -250,8 +253,8 @@ void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string&
         throw_lease_lost();
     }
     pg::execute(
-        "INSERT INTO replicator.chunk (table_id, number, lower_bound, upper_bound) "
-        "SELECT $1, max(number) + 1, $2, $3 FROM replicator.chunk WHERE table_id = $1",
+        "INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound) "
+        "SELECT $1, max(number) + 1, min(source_id), min(table_rows), $2, $3 FROM replicator.chunk WHERE table_id = $1",
         {chunk.table_id, split, chunk.range.upper});
 }
 

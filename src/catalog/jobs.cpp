@@ -113,6 +113,11 @@ void begin_job_table(std::int64_t job_id, std::int32_t table_id) {
     pg::execute("DELETE FROM replicator.difference WHERE job_id = $1 AND table_id = $2", {job_id, table_id});
 }
 
+void save_rows_compared(std::int64_t job_id, std::int32_t table_id, std::int64_t rows) {
+    pg::execute("UPDATE replicator.job_table SET rows_compared = $3 WHERE job_id = $1 AND table_id = $2",
+                {job_id, table_id, rows});
+}
+
 void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vector<Difference>& differences) {
     std::int64_t listed = pg::execute("SELECT count(*) FROM replicator.difference WHERE job_id = $1 AND table_id = $2",
                                       {job_id, table_id})

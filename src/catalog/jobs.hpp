@@ -72,6 +72,9 @@ std::optional<JobTable> table_of_job(std::int64_t job_id, std::int32_t table_id)
 /// A table is begun, from its first row on.
 void begin_job_table(std::int64_t job_id, std::int32_t table_id);
 
+/// How many of its rows have been compared so far; until the first call, the worker's phase alone shows it.
+void save_rows_compared(std::int64_t job_id, std::int32_t table_id, std::int64_t rows);
+
 /// Lists differences, up to kListedDifferences of a table; later ones are left out.
 void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vector<Difference>& differences);
 

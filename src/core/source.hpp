@@ -77,6 +77,9 @@ struct TableInfo {
     /// What a stream must know of the table beyond what the log says; opaque text that only the adapter reads. Kept in
     /// the catalog with the stream's position, so that old events are read with the old structure.
     std::string structure;
+    /// What its foreign keys do to its rows without a trace in the source's log: "ON DELETE CASCADE"; empty: nothing.
+    /// Filled by discover() and Source::find_table().
+    std::string unlogged_actions;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;
@@ -193,9 +196,9 @@ class Source {
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() { throw_no_log(); }
 
-    /// Whether the log, if check_prerequisites(true) finds it usable, holds every change of these tables, as far as the
-    /// account can tell: a server may change rows and log nothing.
-    virtual bool logs_all_changes(const std::vector<TableName>& /*tables*/) { throw_no_log(); }
+    /// Whether the log, if check_prerequisites(true) finds it usable, holds every change but the `unlogged_actions` of
+    /// tables, as far as the account can tell: a server may change rows and log nothing.
+    virtual bool logs_all_changes() { throw_no_log(); }
 
     /// The table as it is now; nothing if there is none of that name.
     virtual std::optional<TableInfo> find_table(const TableName& /*name*/) { throw_no_log(); }

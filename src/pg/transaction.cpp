@@ -13,6 +13,10 @@ Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     memory_ = CurrentMemoryContext;
 }
 
+std::int64_t lock_table_room() noexcept {
+    return static_cast<std::int64_t>(max_locks_per_xact) * (MaxBackends + max_prepared_xacts);
+}
+
 void Transaction::commit() {
     CallPg([] { CommitTransactionCommand(); });
     open_ = false;

@@ -1,6 +1,7 @@
 #pragma once
 // Transactions of a background worker, subtransactions anywhere, and whose rights a statement runs with.
 
+#include <cstdint>
 #include <optional>
 
 #include "pg/error.hpp"
@@ -70,6 +71,9 @@ class RoleScope {
     Oid saved_role_ = InvalidOid;
     int saved_context_ = 0;
 };
+
+/// How many locks all sessions together are promised room for.
+std::int64_t lock_table_room() noexcept;
 
 /// RoleScope of the extension's own catalog.
 inline Oid catalog_role() { return BOOTSTRAP_SUPERUSERID; }

@@ -12,6 +12,7 @@
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/transaction.hpp"
+#include "pg/wait.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/log_use.hpp"
@@ -28,6 +29,9 @@ namespace {
 /// A chunk should be a second's work or so; a table gets at most this many at first, and more by splitting.
 constexpr std::int64_t kRowsPerChunk = 250'000;
 constexpr std::int64_t kMostChunks = 64;
+
+/// PostgreSQL keeps track of about thirty new relations in a transaction; with more it looks through all that it knows.
+constexpr std::size_t kTablesPerTransaction = 8;
 
 /// Below this many rows one process is done before another has started.
 constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
@@ -174,20 +178,14 @@ void Copy::prepare_tables(TimestampTz read_at) {
     }
     worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
 
+    std::vector<std::optional<bool>> const staging = prepare_routes(tables);
     pg::Transaction transaction;
     catalog::lock_state(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {
-        if (copier_->find(tables[i].name) == nullptr) {
-            continue;  // registration has said that it is no longer at the source
-        }
-        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
-            bool const staging = prepare_route(tables[i]);
+        if (staging[i]) {
             std::optional<Oid> const relid = target::find_table(target_of(tables[i]));
-            catalog::begin_table_copy(tables[i].table_id, staging, relid ? target::file_of(*relid) : InvalidOid,
+            catalog::begin_table_copy(tables[i].table_id, *staging[i], relid ? target::file_of(*relid) : InvalidOid,
                                       chunks[i]);
-        });
-        if (error) {
-            catalog::fail_table(tables[i].table_id, *error);
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,
@@ -196,6 +194,30 @@ void Copy::prepare_tables(TimestampTz read_at) {
                          .beside_log = beside_log_ && !config_.is_continuous(),
                          .read_at = read_at});
     transaction.commit();
+}
+
+/// What each table's chunks are written to is a staging table, or not; nothing for a table that cannot be copied. In
+/// small transactions: each table takes several locks, and the end of a subtransaction costs as much as its transaction
+/// has new tables. What is ready when a crash comes is found, or removed, by the next copy.
+std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog::CopyTable>& tables) {
+    std::vector<std::optional<bool>> staging(tables.size());
+    for (std::size_t begin = 0; begin < tables.size(); begin += kTablesPerTransaction) {
+        pg::check_interrupts();
+        pg::Transaction transaction;
+        catalog::lock_state(context_.source_id, context_.generation);
+        for (std::size_t i = begin; i < std::min(tables.size(), begin + kTablesPerTransaction); ++i) {
+            if (copier_->find(tables[i].name) == nullptr) {
+                continue;  // registration has said that it is no longer at the source
+            }
+            std::optional<pg::SqlError> const error =
+                pg::run_in_subtransaction([&] { staging[i] = prepare_route(tables[i]); });
+            if (error) {
+                catalog::fail_table(tables[i].table_id, *error);
+            }
+        }
+        transaction.commit();
+    }
+    return staging;
 }
 
 /// Makes ready what the chunks are written to; returns whether that is a staging table.

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
@@ -57,6 +58,7 @@ class Copy {
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
+    std::vector<std::optional<bool>> prepare_routes(const std::vector<catalog::CopyTable>& tables);
     bool prepare_route(const catalog::CopyTable& table);
     [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);

@@ -14,17 +14,10 @@ bool is_log_usable(core::Source& source) {
 }
 
 bool log_mends(core::Source& source, const std::vector<PlannedTable>& tables) {
-    std::vector<core::TableName> copied;
-    for (const PlannedTable& table : tables) {
-        if (table.state != "pending") {
-            continue;
-        }
-        if (table.info.is_view()) {
-            return false;  // it has no changes of its own in the log
-        }
-        copied.push_back(table.info.name);
-    }
-    return source.logs_all_changes(copied);
+    return source.logs_all_changes() && std::none_of(tables.begin(), tables.end(), [](const PlannedTable& table) {
+               // A view has no changes of its own in the log.
+               return table.state == "pending" && (table.info.is_view() || !table.info.unlogged_actions.empty());
+           });
 }
 
 }  // namespace pgrepl::replication

@@ -19,7 +19,7 @@ catalog::SourceTable as_row(const PlannedTable& planned) {
     row.kind = planned.info.kind;
     row.state = planned.state;
     row.reason = planned.reason;
-    row.note = planned.info.note;
+    row.note = planned.note;
     row.target_schema = planned.target_schema;
     row.target_name = planned.target_name;
     row.key_columns = planned.info.key_names;

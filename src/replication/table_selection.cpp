@@ -113,6 +113,15 @@ void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
     }
 }
 
+std::string note_of(const catalog::SourceConfig& config, const core::TableInfo& info) {
+    if (!config.is_continuous() || info.unlogged_actions.empty()) {
+        return info.note;
+    }
+    return info.note + (info.note.empty() ? "" : "; ") + "its foreign keys (" + info.unlogged_actions +
+           ") change rows without a trace in the source's log: the target keeps the old rows until replicator_repair "
+           "or replicator_resync mends them";
+}
+
 std::string filled_in(std::string text, const std::string& mark, const std::string& value) {
     for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
         text.replace(at, mark.size(), value);
@@ -189,6 +198,7 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
     for (const core::TableInfo& info : discovered) {
         PlannedTable table;
         table.info = info;
+        table.note = note_of(config, info);
         table.reason = exclusion_reason(config, info.name);
         if (!table.reason.empty()) {
             table.state = "excluded";
@@ -209,6 +219,34 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
     }
     check_targets_differ(planned);
     return planned;
+}
+
+core::Check check_foreign_keys(const std::vector<PlannedTable>& planned) {
+    core::Check check{"foreign_keys", true, core::Check::Severity::kWarning, "", ""};
+    constexpr std::size_t kNamed = 5;
+    std::size_t concerned = 0;
+    std::string names;
+    for (const PlannedTable& table : planned) {
+        if (table.state == "pending" && !table.info.unlogged_actions.empty() && ++concerned <= kNamed) {
+            names +=
+                (names.empty() ? "" : ", ") + table.info.name.qualified() + " (" + table.info.unlogged_actions + ")";
+        }
+    }
+    check.ok = concerned == 0;
+    if (check.ok) {
+        check.detail = "All that foreign keys change is in the source's log.";
+        return check;
+    }
+    if (concerned > kNamed) {
+        names += " and " + std::to_string(concerned - kNamed) + " more";
+    }
+    check.detail =
+        "What these foreign keys change is not in the source's log, so the target keeps the old rows: " + names + ".";
+    check.hint =
+        "After rows of their parents were deleted, or keys changed, call replicator_repair(name, table) for these "
+        "tables; "
+        "or have the application change the child rows itself.";
+    return check;
 }
 
 void check_key_rules(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {

@@ -14,6 +14,7 @@ struct PlannedTable {
     core::TableInfo info;
     std::string state;          ///< pending, excluded or unsupported
     std::string reason;         ///< why it is not pending
+    std::string note;           ///< what a user should know about it
     std::string target_schema;  ///< empty unless pending
     std::string target_name;
 };
@@ -26,6 +27,10 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
 /// (its DETAIL lists what there is), and if nothing is left to replicate.
 void check_selection(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered,
                      const std::vector<PlannedTable>& planned);
+
+/// What a source that is followed would miss, because foreign keys change rows without a trace in its log. Ok if there
+/// is no such table among those that are replicated.
+core::Check check_foreign_keys(const std::vector<PlannedTable>& planned);
 
 /// Throws SqlError if the rule `keys` names a table that the source does not have, or one that cannot have that key.
 void check_key_rules(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned);

@@ -29,6 +29,10 @@ constexpr std::int64_t kTransactionRows = 200'000;
 /// Suspects kept before they are judged.
 constexpr std::size_t kMostSuspects = 10'000;
 
+/// Ids of the first pass that are kept in memory. Most tables of a source that has many are small, and equal: a side
+/// table for each would cost more than the comparison.
+constexpr std::size_t kMostHeldIds = 100'000;
+
 /// How long the target may take to reach a position while its source worker is at work.
 constexpr std::chrono::seconds kReachPatience{60};
 constexpr long kReachPollMs = 100;
@@ -42,24 +46,26 @@ class TableVerification {
           source_(source),
           table_(table),
           target_{table.target_schema, table.target_name},
+          seen_(target::first_pass_name(table.table_id)),
           started_at_(GetCurrentTimestamp()) {}
 
     catalog::Findings run() {
-        in_transaction([&] {
-            catalog::begin_job_table(context_.job.id, table_.table_id);
-            target::create_seen_table(target::first_pass_name(table_.table_id), context_.owner);
-        });
+        in_transaction([&] { catalog::begin_job_table(context_.job.id, table_.table_id); });
         core::Position const mark = first_pass();
         in_transaction([&] {
+            save_progress();
             findings_.quarantined += static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
         });
         if (holds_other_ids()) {
+            in_transaction([&] { write_seen(); });
             look_for_extra_rows(mark);
         }
-        in_transaction([&] {
-            target::drop_side_table(target::first_pass_name(table_.table_id));
-            target::drop_side_table(target::second_pass_name(table_.table_id));
-        });
+        if (has_side_table_) {
+            in_transaction([&] {
+                target::drop_side_table(target::first_pass_name(table_.table_id));
+                target::drop_side_table(target::second_pass_name(table_.table_id));
+            });
+        }
         return findings_;
     }
 
@@ -77,13 +83,12 @@ class TableVerification {
         core::TableInfo const info = find_table_info(*snapshot);
         pg::begin_phase("comparing", context_.job.source_id, table_.table_id,
                         info.estimated_rows.value_or(table_.rows_expected), "comparing " + table_.name.qualified());
-        target::SeenIds seen(target::first_pass_name(table_.table_id));
         target::RowEncoder encoder(info.layout);
         core::RowBatch batch(info.layout.columns.size());
         for (const core::ChunkRange& range : snapshot->plan_chunks(info, 1)) {
             std::unique_ptr<core::ChunkReader> const reader = snapshot->open_chunk(info, range);
             std::string bound = range.lower;
-            while (compare_batches(*reader, encoder, batch, range.upper, bound, seen)) {
+            while (compare_batches(*reader, encoder, batch, range.upper, bound)) {
                 check_collected();
             }
             check_collected();
@@ -112,7 +117,7 @@ class TableVerification {
 
     /// One transaction of the first pass. False when the chunk has no more rows.
     bool compare_batches(core::ChunkReader& reader, target::RowEncoder& encoder, core::RowBatch& batch,
-                         const std::string& upper, std::string& bound, target::SeenIds& seen) {
+                         const std::string& upper, std::string& bound) {
         pg::Transaction transaction;
         context_.require_wanted();
         bool more = true;
@@ -127,36 +132,46 @@ class TableVerification {
                 if (!more) {
                     break;
                 }
-                encode(encoder, batch, seen);
+                encode(encoder, batch);
                 lookup.compare(encoded_, found_);
-                collect_suspects({bound, upper, {}}, seen);
+                collect_suspects({bound, upper, {}});
                 bound = reader.resume_bound();
                 rows += static_cast<std::int64_t>(batch.row_count());
                 pg::add_progress(static_cast<std::int64_t>(batch.row_count()));
             }
             lookup.finish();
         }
-        seen.write();
+        if (seen_.held() >= kMostHeldIds) {
+            write_seen();
+        }
         transaction.commit();
         return more;
     }
 
-    void encode(target::RowEncoder& encoder, const core::RowBatch& batch, target::SeenIds& seen) {
+    void write_seen() {
+        if (!has_side_table_) {
+            target::create_seen_table(target::first_pass_name(table_.table_id), context_.owner);
+            has_side_table_ = true;
+        }
+        seen_.write();
+    }
+
+    void encode(target::RowEncoder& encoder, const core::RowBatch& batch) {
         encoded_.clear();
         for (std::size_t i = 0; i < batch.row_count(); ++i) {
             try {
                 encoder.encode(batch.row(i), encoded_);
             } catch (const target::RowError&) {
-                seen.add(encoder.id_of(batch.row(i)));
+                seen_.add(encoder.id_of(batch.row(i)));
                 ++findings_.quarantined;
             }
         }
         findings_.rows_compared += static_cast<std::int64_t>(batch.row_count());
     }
 
-    void collect_suspects(SuspectBlock block, target::SeenIds& seen) {
+    void collect_suspects(SuspectBlock block) {
         for (std::size_t row = 0; row < encoded_.size(); ++row) {
-            seen.add(encoded_.id_text(row));
+            seen_.add(encoded_.id_text(row));
             if (found_[row] != target::Found::kMissing) {
                 found_ids_.add(encoded_.id_text(row));
             }
@@ -172,10 +187,16 @@ class TableVerification {
 
     void check_collected() {
         if (!blocks_.empty()) {
+            in_transaction([&] { save_progress(); });
             check_suspects(context_, source_, table_, blocks_, findings_);
             blocks_.clear();
             suspects_ = 0;
         }
+    }
+
+    /// What other phases than that of the first pass cannot show.
+    void save_progress() const {
+        catalog::save_rows_compared(context_.job.id, table_.table_id, findings_.rows_compared);
     }
 
     /// Whether the target may hold rows that the first pass has not met.
@@ -327,6 +348,8 @@ class TableVerification {
     core::Source& source_;
     const catalog::JobTable& table_;
     target::TargetName target_;
+    target::SeenIds seen_;         ///< of the first pass; in its side table where they are many
+    bool has_side_table_ = false;  ///< so much so that there is one
     TimestampTz started_at_;
     catalog::Findings findings_;
     target::EncodedRows encoded_;

@@ -42,6 +42,9 @@ class SeenIds {
 
     void add(std::string_view id);
 
+    /// How many are not written yet.
+    [[nodiscard]] std::size_t held() const noexcept { return first_.size(); }
+
     /// Writes what is not written yet. Call in the transaction that counts the rows as read, as the catalog role.
     void write();
 

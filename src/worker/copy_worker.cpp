@@ -31,6 +31,7 @@ class CopyWorker {
         if (!load()) {
             return;
         }
+        set_commits_wait(false);
         pg::set_application_name("pg_replicator copy of " + config_.name);
         pg::begin_phase("opening the source", arguments_.source_id, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;

@@ -43,6 +43,9 @@ class JobWorker {
         if (!become_the_one_worker(source_id_, pg::WorkerRole::kJob)) {
             return;
         }
+        // A table is done, and mended, in transactions after which nothing but its result is forgotten: a crash that
+        // takes one back has the table compared again.
+        set_commits_wait(false);
         remove_side_tables();
         while (std::optional<catalog::Job> const job = take_job()) {
             try {

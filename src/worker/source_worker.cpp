@@ -219,7 +219,8 @@ class SourceWorker {
     }
 
     Outcome work() {
-        set_commits_wait(true);
+        // Rows are committed with how far they are, so what a crash takes back is read again.
+        set_commits_wait(false);
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = open(interrupts);
         std::unique_ptr<replication::Copy> const copy = replication::Copy::resume_or_begin(context_, config_, *source);
@@ -253,6 +254,7 @@ class SourceWorker {
             auto const began = Clock::now();
             if (copy.advance()) {
                 workers.dismiss();
+                set_commits_wait(true);  // whoever waits for the copy is told that it is in
                 copy.finish();
                 return Outcome::kDone;
             }

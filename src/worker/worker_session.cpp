@@ -69,7 +69,8 @@ bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
     bool const ours = pg::try_lock_source(source_id, role);
     transaction.commit();
     if (ours) {
-        // Not before_shmem_exit: a probe that finds our lock still held takes the source for served.
+        // Not sooner: a worker that started before our transaction is rolled back and our lock is free would end at
+        // once, and nobody would ask again.
         on_shmem_exit(request_probe_at_exit, 0);
     }
     return ours;

@@ -18,8 +18,7 @@ from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # n
 def failure(cluster, *words, state="failed", name="s", timeout=60):
     """The status once it is in the state; error, detail and hint hold the words."""
     status = cluster.wait_for_state(name, state, timeout)
-    text = " ".join(filter(None, cluster.query("SELECT last_error, last_detail, last_hint FROM replicator.source_state st "
-                                               "JOIN replicator.source s ON s.id = source_id WHERE name = %s", (name,))[0]))
+    text = " ".join(filter(None, (status["last_error"], status["detail"], status["hint"])))
     for word in words:
         assert word in text, text
     return status
@@ -213,7 +212,7 @@ def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
         cluster.query("SELECT replicator_init(%s, name => 'twin', target_schema => 'twin', options => %s)",
                       (db.url("shop"), '{"server_id": 4711}'))
         wait_until(lambda: "server_id" in " ".join(filter(None, cluster.query(
-            "SELECT max(last_error), max(last_detail), max(last_hint) FROM replicator.source_state WHERE last_error IS NOT NULL")[0])), 60, "one to say so")
+            "SELECT max(last_error), max(detail), max(hint) FROM replicator_status WHERE last_error IS NOT NULL")[0])), 60, "one to say so")
         wait_until(lambda: any((cluster.status(name) or {})["state"] == "backing_off" for name in ("s", "twin")), 60, "one to back off", interval=0.005)
     finally:
         cluster.query("SELECT replicator_drop('twin', drop_tables => true)")

@@ -415,3 +415,37 @@ def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, dat
     comparing = [row[1:] for row in seen if row[0] == "comparing"]
     assert len({since for since, _ in comparing}) == 1
     assert sorted(comparing) == comparing, "rows that were done are no longer"
+
+
+def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
+    """A repair writes under the lock of the source's state: whoever holds it sees the phases in which it is waited for."""
+    path = copied("phases")
+    flip_one_bit(cluster, "phases", "12345")
+    cluster.query("INSERT INTO phases.t (id, data, _synced_at) VALUES ('extra', '{}', now())")
+
+    def seen_in(phase, holder):
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM replicator.source_state WHERE source_id = (SELECT id FROM replicator.source WHERE name = 'phases') FOR UPDATE")
+        job = cluster.query("SELECT coalesce((SELECT max(job) FROM replicator_jobs WHERE source = 'phases' AND finished_at IS NULL), "
+                            "(SELECT replicator_repair('phases', 't')))")[0][0]
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = 'Lock'", (phase,)),
+                   30, f"the repair to wait in the phase {phase}")
+        return job, cluster.query("SELECT rows_compared FROM replicator_jobs WHERE job = %s", (job,))[0][0]
+    holder = cluster.connect()
+    holder.autocommit = False
+    try:
+        _, compared = seen_in("confirming", holder)
+        assert compared >= 12_345
+    finally:
+        holder.close()
+    finished(cluster, cluster.query("SELECT max(job) FROM replicator_jobs WHERE source = 'phases'")[0][0])
+    cluster.query("INSERT INTO phases.t (id, data, _synced_at) VALUES ('extra', '{}', now())")
+    holder = cluster.connect()
+    holder.autocommit = False
+    try:
+        job, compared = seen_in("second pass", holder)
+        assert compared == 20_000
+    finally:
+        holder.close()
+    assert finished(cluster, job)["t"]["extra"] == 1
+    assert_equal(path, "phases")

@@ -169,11 +169,18 @@ TEST(MysqlDdl, transactions_and_rows) {
            {"replace e.t SET a = 1", "rows e.t"},
            {"UPDATE LOW_PRIORITY t SET a = 1", "rows d.t"},
            {"UPDATE t, u SET t.a = u.a", "rows"},
-           {"UPDATE t AS x SET a = 1", "rows"},
+           {"UPDATE t AS x SET a = 1", "rows d.t"},
+           {"UPDATE e.t x SET x.a = 1", "rows e.t"},
+           {"UPDATE t x, u SET x.a = 1", "rows"},
+           {"UPDATE (t) SET a = 1", "rows"},
            {"DELETE FROM t WHERE a = 1", "rows d.t"},
            {"DELETE t FROM t JOIN u", "rows"},
            {"DELETE FROM t USING t JOIN u", "rows"},
-           {"LOAD DATA INFILE 'x' INTO TABLE t", "rows"},
+           {"LOAD DATA INFILE 'x' INTO TABLE t", "rows d.t"},
+           {"LOAD DATA LOW_PRIORITY LOCAL INFILE '/tmp/SQL_LOAD-1' REPLACE INTO TABLE `e`.`t` FIELDS TERMINATED BY ','",
+            "rows e.t"},
+           {"LOAD XML CONCURRENT INFILE 'x' IGNORE INTO TABLE t ROWS IDENTIFIED BY '<a>'", "rows d.t"},
+           {"LOAD INDEX INTO CACHE t", "nothing"},
            {"SELECT `d`.`f`(1)", "rows"}});
     EXPECT_EQ(mysql::read_statement("XA START X'61',X'',1", "d", {}).kind, Kind::kXaStart);
     EXPECT_EQ(mysql::read_statement("XA END X'61',X'',1", "d", {}).kind, Kind::kXaEnd);

@@ -8,6 +8,7 @@
 #include "source/mysql/change_stream.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/log_gaps.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
@@ -48,6 +49,7 @@ class MysqlSource final : public core::Source {
             for (TableShape& shape : read_shapes(server, charsets_, options_.databases, keys_)) {
                 tables.push_back(std::move(shape.info));
             }
+            find_unlogged_actions(server, tables);
             return tables;
         });
     }
@@ -70,14 +72,14 @@ class MysqlSource final : public core::Source {
         })};
     }
 
-    bool logs_all_changes(const std::vector<core::TableName>& tables) override {
-        return ask([&](Connection& server) { return mysql::logs_all_changes(server, tables); });
+    bool logs_all_changes() override {
+        return ask([](Connection& server) { return mysql::logs_all_changes(server); });
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
         return ask([&](Connection& server) {
             std::optional<TableShape> shape = read_shape(server, charsets_, name, keys_);
-            return shape ? std::optional(std::move(shape->info)) : std::nullopt;
+            return shape ? std::optional(with_unlogged_actions(server, std::move(shape->info))) : std::nullopt;
         });
     }
 

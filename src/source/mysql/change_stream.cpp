@@ -134,6 +134,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                 return begin_mariadb(parse_maria_gtid(event));
             case EventType::kQuery:
             case EventType::kQueryCompressed:
+            case EventType::kExecuteLoadQuery:
                 return read_query(event);
             case EventType::kXid:
                 return end_transaction(event);

@@ -107,12 +107,32 @@ class StatementReader {
             while (words_.accept_any({"LOW_PRIORITY", "IGNORE"})) {
             }
             TableName table = words_.table(database_);
+            if (words_.accept("AS") || !words_.word().is("SET")) {
+                words_.name();  // by which the statement calls it
+            }
             if (words_.accept("SET")) {
                 statement_.tables.push_back(std::move(table));
             }
             return set(Kind::kRows);
         }
-        return words_.accept_any({"LOAD", "CALL", "DO", "SELECT", "WITH", "HANDLER", "EXECUTE"}) && set(Kind::kRows);
+        if (words_.accept_both("LOAD", "DATA") || words_.accept_both("LOAD", "XML")) {
+            return read_load();
+        }
+        return words_.accept_any({"CALL", "DO", "SELECT", "WITH", "HANDLER", "EXECUTE"}) && set(Kind::kRows);
+    }
+
+    /// LOAD DATA … INFILE 'name' … INTO TABLE name
+    bool read_load() {
+        while (words_.accept_any({"LOW_PRIORITY", "CONCURRENT", "LOCAL", "INFILE", "REPLACE", "IGNORE"}) ||
+               words_.word().kind == SqlWord::Kind::kText) {
+            if (words_.word().kind == SqlWord::Kind::kText) {
+                words_.skip();
+            }
+        }
+        if (words_.accept_both("INTO", "TABLE")) {
+            statement_.tables.push_back(words_.table(database_));
+        }
+        return set(Kind::kRows);
     }
 
     /// A DELETE without a condition is what servers log when a table in memory has become empty with a restart.

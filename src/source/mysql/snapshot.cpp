@@ -2,11 +2,13 @@
 
 #include "source/mysql/snapshot.hpp"
 
+#include <chrono>
 #include <random>
 #include <utility>
 
 #include "source/mysql/chunk_plan.hpp"
 #include "source/mysql/chunk_reader.hpp"
+#include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/mysql_error.hpp"
 #include "source/mysql/read_session.hpp"
@@ -21,6 +23,9 @@ using core::SourceErrorKind;
 
 /// How often a moment without a commit is looked for.
 constexpr int kQuietAttempts = 20;
+
+/// How long the description of a table that was asked for may serve the chunk that is then opened.
+constexpr std::chrono::seconds kFreshFor{1};
 
 std::string random_moment() {
     static constexpr char kDigits[] = "0123456789abcdef";
@@ -139,15 +144,20 @@ class MysqlSnapshot final : public core::Snapshot {
         for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_, keys_)) {
             tables.push_back(std::move(shape.info));
         }
+        find_unlogged_actions(session_.take(nullptr), tables);
         return tables;
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
-        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, name, keys_);
-        return shape ? std::optional(std::move(shape->info)) : std::nullopt;
+        fresh_ = read_shape(session_.take(nullptr), charsets_, name, keys_);
+        fresh_since_ = std::chrono::steady_clock::now();
+        return fresh_ ? std::optional(fresh_->info) : std::nullopt;
     }
 
     std::vector<core::ChunkRange> plan_chunks(const core::TableInfo& table, int wanted) override {
+        if (wanted <= 1) {
+            return {core::ChunkRange{}};  // nothing need be asked: where there are many tables, most are small
+        }
         TableShape const shape = shape_of(table);
         std::vector<core::ChunkRange> ranges = plan_ranges(session_.take(nullptr), shape, wanted);
         session_.release_definitions();
@@ -172,7 +182,10 @@ class MysqlSnapshot final : public core::Snapshot {
     /// The table's shape as it is now, if the table is still the one that was discovered.
     TableShape shape_of(const core::TableInfo& table) {
         std::string const name = quote_identifier(table.name.database) + "." + quote_identifier(table.name.table);
-        std::optional<TableShape> shape = read_shape(session_.take(nullptr), charsets_, table.name, keys_);
+        std::optional<TableShape> shape = take_fresh(table.name);
+        if (!shape) {
+            shape = read_shape(session_.take(nullptr), charsets_, table.name, keys_);
+        }
         if (!shape) {
             throw SourceError(SourceErrorKind::kTableChanged, 0,
                               "table " + name + " is no longer at MySQL server " + server_, true);
@@ -189,12 +202,21 @@ class MysqlSnapshot final : public core::Snapshot {
         return std::move(*shape);
     }
 
+    /// What find_table() has just read. An ALTER can come between this and the read of the rows, as it can anyway.
+    std::optional<TableShape> take_fresh(const core::TableName& name) {
+        bool const is_good =
+            fresh_ && fresh_->info.name == name && std::chrono::steady_clock::now() - fresh_since_ < kFreshFor;
+        return is_good ? std::exchange(fresh_, std::nullopt) : std::nullopt;
+    }
+
     std::string server_;
     std::vector<std::string> databases_;
     KeyRules keys_;
     core::Position position_;
     Charsets charsets_;
     ReadSession session_;
+    std::optional<TableShape> fresh_;
+    std::chrono::steady_clock::time_point fresh_since_;
 };
 
 }  // namespace

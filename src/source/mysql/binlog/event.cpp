@@ -27,6 +27,7 @@ EventUse use_of(const Event& event) {
         case EventType::kMariaGtid:
         case EventType::kMariaGtidList:
         case EventType::kQueryCompressed:
+        case EventType::kExecuteLoadQuery:
         case EventType::kWriteRowsCompressedV1:
         case EventType::kUpdateRowsCompressedV1:
         case EventType::kDeleteRowsCompressedV1:
@@ -35,6 +36,9 @@ EventUse use_of(const Event& event) {
         case EventType::kDeleteRowsCompressed:
             return EventUse::kDecode;
         case EventType::kStop:
+        case EventType::kBeginLoadQuery:  // the file of a LOAD DATA; its EXECUTE_LOAD_QUERY says whose rows it holds
+        case EventType::kAppendBlock:
+        case EventType::kDeleteFile:
         case EventType::kIntvar:
         case EventType::kRand:
         case EventType::kUserVar:
@@ -49,13 +53,6 @@ EventUse use_of(const Event& event) {
         case EventType::kIncident:
             throw_unsupported(event.place, "the server reports that events are missing from its binary log",
                               "Copy the source anew: replicator_resync(name).");
-        case EventType::kBeginLoadQuery:
-        case EventType::kExecuteLoadQuery:
-        case EventType::kAppendBlock:
-        case EventType::kDeleteFile:
-            throw_unsupported(event.place, "a LOAD DATA was logged as a statement",
-                              "Set binlog_format = ROW, let sessions connect anew, and copy the source anew: "
-                              "replicator_resync(name).");
         default:
             if ((event.header.flags & EventHeader::kIgnorable) != 0) {
                 return EventUse::kPassOver;

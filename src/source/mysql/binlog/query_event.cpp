@@ -5,6 +5,9 @@
 namespace pgrepl::mysql {
 namespace {
 
+/// Number of the file, where its name stands in the statement, and what is done about duplicate keys.
+constexpr std::size_t kLoadHeaderBytes = 4 + 4 + 4 + 1;
+
 /// Codes of status variables (MySQL source, Query_event::Query_event_status_vars; MariaDB: from 128 on).
 enum StatusVariable : std::uint8_t {
     kFlags2 = 0,
@@ -110,6 +113,9 @@ QueryEvent parse_query(const Event& event, std::string& storage) {
     std::size_t const schema_bytes = reader.u8();
     query.error_code = reader.u16();
     std::size_t const variable_bytes = reader.u16();
+    if (event.header.type == EventType::kExecuteLoadQuery) {
+        reader.skip(kLoadHeaderBytes);
+    }
     ByteReader status(reader.bytes(variable_bytes), event.place);
     while (!status.at_end() && read_variable(status, query)) {
     }

@@ -1,6 +1,7 @@
 #pragma once
 // QUERY: a statement, either DDL or an end of a transaction (BEGIN, COMMIT, XA COMMIT, …); also MariaDB's
-// QUERY_COMPRESSED (MySQL source code documentation, "Query_event"; MariaDB knowledge base, "QUERY_EVENT").
+// QUERY_COMPRESSED, and EXECUTE_LOAD_QUERY, the statement of a LOAD DATA that was logged as such (MySQL source code
+// documentation, "Query_event"; MariaDB knowledge base, "QUERY_EVENT").
 
 #include <cstdint>
 #include <string>
