@@ -218,6 +218,38 @@ core::Value Charset::to_value(std::string_view raw, core::Arena& arena) const {
     return core::Value::text(text, static_cast<std::uint32_t>(end - text));
 }
 
+std::vector<std::string_view> Charset::split_at_commas(std::string_view raw) const {
+    // A comma is no part of another character in any of them, but where all have several bytes.
+    std::string_view const comma = form_ == Form::kUcs2 || form_ == Form::kUtf16 ? std::string_view("\0,", 2)
+                                   : form_ == Form::kUtf16le                     ? std::string_view(",\0", 2)
+                                   : form_ == Form::kUtf32                       ? std::string_view("\0\0\0,", 4)
+                                                                                 : std::string_view(",");
+    std::vector<std::string_view> parts;
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at + comma.size() <= raw.size(); at += comma.size()) {
+        if (raw.substr(at, comma.size()) == comma) {
+            parts.push_back(raw.substr(begin, at - begin));
+            begin = at + comma.size();
+        }
+    }
+    parts.push_back(raw.substr(begin));
+    return parts;
+}
+
+Label::Label(std::string_view raw, const Charset* charset) {
+    bool const as_it_is = charset == nullptr || charset->is_utf8() || charset->is_binary();
+    is_bytes = !as_it_is && !charset->append_utf8(raw, text);
+    if (as_it_is || is_bytes) {
+        text = raw;
+    }
+}
+
+core::Value Label::to_value(core::Arena& arena) const {
+    const char* const copy = arena.copy(text.data(), text.size());
+    auto const size = static_cast<std::uint32_t>(text.size());
+    return is_bytes ? core::Value::bytes(copy, size) : core::Value::text(copy, size);
+}
+
 bool Charset::append_utf8(std::string_view raw, std::string& out) const {
     std::size_t const before = out.size();
     out.resize(before + max_bytes(raw.size()));

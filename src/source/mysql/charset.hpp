@@ -32,6 +32,9 @@ class Charset {
     /// which jsonb has no place, and has other bytes in UTF-8. What is UTF-8 already is not checked: the encoder does.
     [[nodiscard]] core::Value to_value(std::string_view raw, core::Arena& arena) const;
 
+    /// What stands between the commas of a text that need not be valid as a whole.
+    [[nodiscard]] std::vector<std::string_view> split_at_commas(std::string_view raw) const;
+
     /// Appends the text in UTF-8. False, and nothing appended, if to_value() would give kBytes.
     bool append_utf8(std::string_view raw, std::string& out) const;
 
@@ -61,6 +64,19 @@ class Charset {
     Form form_;
     const SingleByteCharset* single_ = nullptr;
     std::unique_ptr<MultiByteTable> multi_;
+};
+
+/// A label of an ENUM or SET.
+struct Label {
+    Label(std::string label) : text(std::move(label)) {}  // NOLINT(google-explicit-constructor)
+    Label(const char* label) : text(label) {}             // NOLINT(google-explicit-constructor)
+    /// In a charset; in UTF-8 if it is null or binary.
+    Label(std::string_view raw, const Charset* charset);
+
+    [[nodiscard]] core::Value to_value(core::Arena& arena) const;
+
+    std::string text;       ///< UTF-8, which the encoder checks
+    bool is_bytes = false;  ///< not valid in its charset: what it is there
 };
 
 /// The charsets that have been asked for; they stay as long as this object. One per source.

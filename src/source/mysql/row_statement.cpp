@@ -228,9 +228,8 @@ bool RowStatement::decode_value(std::size_t index, const unsigned char* at, core
             return false;
         case ColumnKind::kSet:
             value = column.charset->to_value(raw, arena);
-            if (value.kind == core::ValueKind::kText) {
-                value = label_array(value.view(), arena);
-            }
+            value = value.kind == core::ValueKind::kText ? label_array(value.view(), arena)
+                                                         : label_array(raw, *column.charset, arena);
             return false;
         case ColumnKind::kGeometry:
             value = geometry(raw, arena);

@@ -139,13 +139,22 @@ Value label_array(std::string_view text, core::Arena& arena) {
     return Value::document(tokens, count + 1);
 }
 
-Value label_array(std::uint64_t bits, const std::vector<std::string>& labels, core::Arena& arena) {
+Value label_array(std::string_view raw, const Charset& charset, core::Arena& arena) {
+    std::vector<std::string_view> const parts = charset.split_at_commas(raw);
+    Value* const tokens = allocate_tokens(parts.size() + 1, arena);
+    tokens[0] = Value::array(static_cast<std::uint32_t>(parts.size()));
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        tokens[i + 1] = charset.to_value(parts[i], arena);
+    }
+    return Value::document(tokens, static_cast<std::uint32_t>(parts.size() + 1));
+}
+
+Value label_array(std::uint64_t bits, const std::vector<Label>& labels, core::Arena& arena) {
     Value* const tokens = allocate_tokens(labels.size() + 1, arena);
     std::uint32_t count = 0;
     for (std::size_t i = 0; i < labels.size(); ++i) {
         if ((bits >> i & 1) != 0) {
-            tokens[++count] = Value::text(arena.copy(labels[i].data(), labels[i].size()),
-                                          static_cast<std::uint32_t>(labels[i].size()));
+            tokens[++count] = labels[i].to_value(arena);
         }
     }
     tokens[0] = Value::array(count);

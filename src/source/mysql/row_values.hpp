@@ -7,6 +7,7 @@
 
 #include "core/arena.hpp"
 #include "core/value.hpp"
+#include "source/mysql/charset.hpp"
 
 namespace pgrepl::mysql {
 
@@ -34,8 +35,10 @@ std::string_view without_leading_zeros(std::string_view digits, core::Arena& are
 
 /// An array of the labels in `text`, which is in the arena and has commas between them.
 core::Value label_array(std::string_view text, core::Arena& arena);
+/// The same of a text in a charset, in which some of the labels are not valid.
+core::Value label_array(std::string_view raw, const Charset& charset, core::Arena& arena);
 /// An array of the labels, 64 at most, whose bits are set.
-core::Value label_array(std::uint64_t bits, const std::vector<std::string>& labels, core::Arena& arena);
+core::Value label_array(std::uint64_t bits, const std::vector<Label>& labels, core::Arena& arena);
 
 constexpr std::size_t base64_size(std::size_t bytes) { return (bytes + 2) / 3 * 4; }
 

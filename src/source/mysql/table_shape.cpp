@@ -264,7 +264,7 @@ class ShapeBuilder {
         }
         shape.kind = ColumnKind::kSetNumber;
         shape.expression = "CAST(" + shape.expression + " AS UNSIGNED)";
-        shape.labels = std::move(labels);
+        shape.labels.assign(labels.begin(), labels.end());
     }
 
     [[nodiscard]] std::optional<std::uint32_t> layout_column(const std::string& name) const {

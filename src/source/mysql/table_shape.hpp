@@ -42,7 +42,7 @@ struct ColumnShape {
     bool is_unsigned = false;
     std::uint8_t fraction = 0;         ///< digits of a second
     const Charset* charset = nullptr;  ///< of text
-    std::vector<std::string> labels;   ///< kSetNumber: in definition order
+    std::vector<Label> labels;         ///< kSetNumber: in definition order
 };
 
 /// How a value of a key's column is written down as a bound, and as a literal in a condition.

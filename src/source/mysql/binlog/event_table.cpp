@@ -14,15 +14,6 @@ const Charset* charset_of(const MappedColumn& column, const EventPlace& place, C
     return charset;
 }
 
-/// Labels are in the column's charset. One that is not valid there is kept as its bytes: the encoder sees it.
-std::string label_text(std::string_view label, const Charset* charset) {
-    std::string text;
-    if (charset == nullptr || !charset->append_utf8(label, text)) {
-        text = label;
-    }
-    return text;
-}
-
 }  // namespace
 
 void EventTable::leave_out(std::size_t column) {
@@ -53,7 +44,7 @@ EventTable event_table_of(const TableMap& map, const EventPlace& place, Charsets
             column.signedness = *mapped.is_unsigned ? Signedness::kUnsigned : Signedness::kSigned;
         }
         for (std::string_view const label : mapped.labels) {
-            column.labels.push_back(label_text(label, column.charset));
+            column.labels.emplace_back(label, column.charset);
         }
         column.output = result.row_width++;
         result.columns.push_back(std::move(column));

@@ -35,7 +35,7 @@ struct EventColumn {
     /// (mysql56_temporal_format = OFF), which the map does not tell.
     std::uint8_t decimals = 0;
     std::uint8_t length_bytes = 0;
-    std::vector<std::string> labels;  ///< of ENUM and SET, UTF-8, in definition order
+    std::vector<Label> labels;  ///< of ENUM and SET, in definition order
     /// Index of the value in a batch's row; kNotRead for a column that is not copied (generated).
     std::uint32_t output = kNotRead;
 };

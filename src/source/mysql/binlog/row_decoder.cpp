@@ -272,8 +272,7 @@ core::Value RowDecoder::decode_enum(const EventColumn& column, ByteReader& reade
     if (index > column.labels.size()) {
         reader.fail("an ENUM has the index " + std::to_string(index));
     }
-    const std::string& label = column.labels[index - 1];
-    return core::Value::text(arena.copy(label.data(), label.size()), static_cast<std::uint32_t>(label.size()));
+    return column.labels[index - 1].to_value(arena);
 }
 
 core::Value RowDecoder::decode_set(const EventColumn& column, ByteReader& reader, core::Arena& arena) {
