@@ -50,7 +50,12 @@ class MysqlChangeStream final : public core::ChangeStream {
         has_failed_ = false;
     }
 
-    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
+    void follow(const core::FollowedTable& table) override {
+        if (!tables_.follows(table.name)) {
+            harmless_xids_.clear();  // they may have changed this table
+        }
+        tables_.follow(table);
+    }
     void forget(const core::TableName& table) override { tables_.forget(table); }
 
   private:
@@ -73,7 +78,10 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     /// Whole transactions are preferred: at the end of one, half of what may be in a batch is enough.
     bool is_full(const core::ChangeBatch& batch, const core::StreamLimits& limits, Clock::time_point deadline) {
-        bool const is_boundary = !in_transaction_ || !batch_.has_changes();
+        bool const is_boundary = !in_transaction_ || !passed_maps_;
+        if (!is_boundary && !batch_.has_changes()) {
+            return false;  // the caller may follow a table from here on, of which rows have been passed over already
+        }
         std::size_t const part = is_boundary && batch.transactions != 0 ? 2 : 1;
         if (!batch.schema_changes.empty() || batch.changes.size() >= std::max<std::size_t>(limits.changes / part, 1) ||
             batch_.bytes() >= limits.bytes / part) {
@@ -125,6 +133,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         switch (event.header.type) {
             case EventType::kTableMap:
+                passed_maps_ = true;
                 return tables_.read_map(event);
             case EventType::kMysqlGtid:
             case EventType::kAnonymousGtid:
@@ -139,6 +148,8 @@ class MysqlChangeStream final : public core::ChangeStream {
                 return end_transaction(event);
             case EventType::kXaPrepare:
                 return read_xa_prepare(event);
+            case EventType::kFormatDescription:
+                return drop_what_is_cut_off();
             case EventType::kHeartbeat:
             case EventType::kHeartbeatV2:
                 log_seen_ = true;
@@ -153,12 +164,22 @@ class MysqlChangeStream final : public core::ChangeStream {
     // ---- transactions ----
 
     void begin_transaction() {
+        drop_what_is_cut_off();
         in_transaction_ = true;
+        passed_maps_ = false;
         log_seen_ = true;
         commit_time_us_ = 0;
         transaction_bytes_ = 0;
         tables_.begin_transaction();
         batch_.begin_transaction();
+    }
+
+    /// Transactions do not cross files: one that is open has been cut off by a crash, before it was committed.
+    void drop_what_is_cut_off() {
+        if (in_transaction_) {
+            in_transaction_ = false;
+            batch_.take_back();
+        }
     }
 
     void begin_mysql(const MysqlGtidEvent& gtid) {
@@ -218,7 +239,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             case Kind::kSavepoint:
                 return batch_.set_savepoint(statement.name);
             case Kind::kRollbackTo:
-                return require_rolled_back(batch_.roll_back_to(statement.name));
+                return roll_back_to(statement.name);
             case Kind::kXaEnd:
                 return;
             case Kind::kXaCommit:
@@ -237,6 +258,17 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (is_statement_) {
             end_transaction(event);
         }
+    }
+
+    void roll_back_to(const std::string& savepoint) {
+        if (!batch_.can_find(savepoint)) {
+            throw SourceError(SourceErrorKind::kUnsupported, 0,
+                              "transaction " + position_.current() + " was rolled back to a savepoint that is not known",
+                              false, "It is \"" + savepoint + "\"; letters beyond ASCII are compared by the server alone.",
+                              "Copy the source anew: replicator_resync(name). Name savepoints in ASCII, or write their "
+                              "names alike.");
+        }
+        require_rolled_back(batch_.roll_back_to(savepoint));
     }
 
     void require_rolled_back(bool done) const {
@@ -327,6 +359,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     bool has_failed_ = false;
     bool log_seen_ = false;  ///< the server has found our place in its log
     bool in_transaction_ = false;
+    bool passed_maps_ = false;   ///< the transaction has changed tables, followed or not
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;
     std::uint64_t transaction_bytes_ = 0;
