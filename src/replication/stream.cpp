@@ -392,7 +392,8 @@ void Stream::note_what_is_reached() {
 }
 
 void Stream::report() {
-    if (end_seen_at_ != 0 && !in_transaction()) {
+    // Before that, what looks like the log's end may be a server that still looks for our place in it.
+    if (end_seen_at_ != 0 && !in_transaction() && streaming_) {
         report_.caught_up_at = end_seen_at_;
     }
     pg::report_stream(report_);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 #include <utility>
 
@@ -65,7 +66,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
         while (!is_full(batch, limits, deadline)) {
             if (!wait_for_event(batch, deadline)) {
-                batch.at_end_of_log = log_seen_ && connection_.is_alive();
+                batch.at_end_of_log = is_at_end();
                 break;
             }
             next_event();
@@ -105,9 +106,19 @@ class MysqlChangeStream final : public core::ChangeStream {
         return batch.transactions == 0 && left > 0 && connection_.has_input(static_cast<int>(left));
     }
 
+    /// Nothing to be read may mean that the network is slower than we are. Heartbeats come at the end of the log, and
+    /// what was committed just now is near enough to it.
+    [[nodiscard]] bool is_at_end() const {
+        constexpr std::int64_t kJustNowUs = 2 * kMicrosecondsPerSecond;
+        auto const now =
+            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
+        return connection_.is_alive() && (quiet_ || std::abs(now.count() - last_commit_us_) < kJustNowUs);
+    }
+
     void next_event() {
         if (!payload_open_) {
             Event const event = connection_.read_event();
+            quiet_ = event.header.type == EventType::kHeartbeat || event.header.type == EventType::kHeartbeatV2;
             if (event.header.type == EventType::kTransactionPayload) {
                 payload_.open(event);
                 payload_open_ = true;
@@ -150,10 +161,6 @@ class MysqlChangeStream final : public core::ChangeStream {
                 return read_xa_prepare(event);
             case EventType::kFormatDescription:
                 return drop_what_is_cut_off();
-            case EventType::kHeartbeat:
-            case EventType::kHeartbeatV2:
-                log_seen_ = true;
-                return;
             default:
                 if (is_rows_event(event.header.type)) {
                     read_rows(event);
@@ -167,7 +174,6 @@ class MysqlChangeStream final : public core::ChangeStream {
         drop_what_is_cut_off();
         in_transaction_ = true;
         passed_maps_ = false;
-        log_seen_ = true;
         commit_time_us_ = 0;
         transaction_bytes_ = 0;
         tables_.begin_transaction();
@@ -209,8 +215,8 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         in_transaction_ = false;
         position_.commit();
-        batch_.end_transaction(commit_time_us_ != 0 ? commit_time_us_
-                                                    : event.header.timestamp_s * kMicrosecondsPerSecond);
+        last_commit_us_ = commit_time_us_ != 0 ? commit_time_us_ : event.header.timestamp_s * kMicrosecondsPerSecond;
+        batch_.end_transaction(last_commit_us_);
     }
 
     // ---- statements ----
@@ -262,11 +268,12 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     void roll_back_to(const std::string& savepoint) {
         if (!batch_.can_find(savepoint)) {
-            throw SourceError(SourceErrorKind::kUnsupported, 0,
-                              "transaction " + position_.current() + " was rolled back to a savepoint that is not known",
-                              false, "It is \"" + savepoint + "\"; letters beyond ASCII are compared by the server alone.",
-                              "Copy the source anew: replicator_resync(name). Name savepoints in ASCII, or write their "
-                              "names alike.");
+            throw SourceError(
+                SourceErrorKind::kUnsupported, 0,
+                "transaction " + position_.current() + " was rolled back to a savepoint that is not known", false,
+                "It is \"" + savepoint + "\"; letters beyond ASCII are compared by the server alone.",
+                "Copy the source anew: replicator_resync(name). Name savepoints in ASCII, or write their "
+                "names alike.");
         }
         require_rolled_back(batch_.roll_back_to(savepoint));
     }
@@ -357,7 +364,8 @@ class MysqlChangeStream final : public core::ChangeStream {
     std::string storage_;
     std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
     bool has_failed_ = false;
-    bool log_seen_ = false;  ///< the server has found our place in its log
+    bool quiet_ = false;               ///< the last that came was a heartbeat
+    std::int64_t last_commit_us_ = 0;  ///< of the last transaction that has ended, at the source
     bool in_transaction_ = false;
     bool passed_maps_ = false;   ///< the transaction has changed tables, followed or not
     bool is_statement_ = false;  ///< the transaction is one statement: its end
