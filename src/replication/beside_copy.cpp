@@ -216,7 +216,7 @@ void BesideCopy::touch(const target::TableChanges& changes) {
 }
 
 bool BesideCopy::write(const std::string& state) {
-    std::int64_t const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
+    auto const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
     if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {

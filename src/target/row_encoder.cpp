@@ -30,9 +30,7 @@ void EncodedRows::sort_by_id() {
               [&](const Offsets& a, const Offsets& b) { return text_at(a.id) < text_at(b.id); });
 }
 
-RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) {
-    build_template();
-}
+RowEncoder::RowEncoder(core::RowLayout layout) : layout_(std::move(layout)), writer_(unused_) { build_template(); }
 
 void RowEncoder::build_template() {
     if (layout_.whole_document) {
@@ -99,8 +97,7 @@ void RowEncoder::encode(std::span<const core::Value> row, EncodedRows& out) {
         check_size(bytes.size() - data - VARHDRSZ);
         SET_VARSIZE(bytes.data() + data, bytes.size() - data);
         if (!layout_.has_key()) {
-            std::string const hash =
-                hash_of_data({bytes.data() + data + VARHDRSZ, bytes.size() - data - VARHDRSZ});
+            std::string const hash = hash_of_data({bytes.data() + data + VARHDRSZ, bytes.size() - data - VARHDRSZ});
             std::memcpy(bytes.data() + id + VARHDRSZ, hash.data(), kHashIdBytes);
         }
         out.rows_.push_back({id, data});

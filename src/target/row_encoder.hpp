@@ -69,13 +69,13 @@ class EncodedRows {
 /// Encodes the rows of one layout.
 class RowEncoder {
   public:
-    explicit RowEncoder(const core::RowLayout& layout);
+    explicit RowEncoder(core::RowLayout layout);
 
     /// Appends one row. Throws RowError for a row that cannot be stored, and leaves `out` as it was.
     void encode(std::span<const core::Value> row, EncodedRows& out);
 
-    /// The id alone. Of a layout without a key it lacks the ordinal, as all its ids do (target/merge.hpp gives it); of a
-    /// row that cannot be stored it is another text.
+    /// The id alone. Of a layout without a key it lacks the ordinal, as all its ids do (target/merge.hpp gives it); of
+    /// a row that cannot be stored it is another text.
     std::string id_of(std::span<const core::Value> row);
 
   private:

@@ -337,3 +337,23 @@ def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, fo
         writer.join()
     caught_up(cluster)
     assert equal(cluster)
+
+
+def test_rows_that_come_behind_a_copy_beside_the_stream_stay(cluster, db, follow):
+    """The copy ends by deleting what neither it nor the stream has met."""
+    db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+           "SELECT a.i * 1000 + b.i FROM n a JOIN n b WHERE a.i <= 15", "shop")
+    follow(options='{"apply_batch_rows": 100}')
+    cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big')")
+    under_way = "SELECT state = 'copying' AND beside_bound <> '' FROM replicator.source_table WHERE name = 'big'"
+    wait_until(lambda: cluster.query(under_way)[0][0], 30, "the copy to be under way", interval=0.001)
+    connection = cluster.connect()
+    with connection.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE s.big IN SHARE MODE")  # holds the copy where it is
+        assert cluster.query(under_way)[0][0], "it was held in time"
+        db.run("INSERT INTO big VALUES (0); DELETE FROM big WHERE id = 1001; UPDATE big SET id = -5 WHERE id = 16000", "shop")
+        cursor.execute("ROLLBACK")
+    connection.close()
+    caught_up(cluster)
+    assert {"0", "-5"} <= set(rows(cluster, "big")) and not {"1001", "16000", "none of ours"} & set(rows(cluster, "big"))
+    assert equal(cluster)
