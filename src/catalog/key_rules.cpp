@@ -49,8 +49,9 @@ KeyRules parse_key_rules(const std::string& rules_json) {
                              "That of table " + table + " is " + rows.text(i, 1) + ".");
         }
         if (std::find(columns.begin(), columns.end(), column) != columns.end()) {
-            throw_wrong_form("rule \"keys\" names a column twice",
-                             "It is column " + column + " of table " + table + ".");
+            throw_wrong_form(
+                "rule \"keys\" names a column twice",
+                std::string("It is column ").append(column).append(" of table ").append(table).append("."));
         }
         columns.push_back(column);
     }

@@ -65,6 +65,10 @@ void require_room_in_quarantine(std::int32_t table_id, int most) {
     }
 }
 
+void forget_quarantine(std::int32_t table_id) {
+    pg::execute("DELETE FROM replicator.quarantine WHERE table_id = $1", {table_id});
+}
+
 void forget_stale_quarantine(std::int32_t table_id) {
     pg::execute(
         "DELETE FROM replicator.quarantine q USING replicator.source_table t "

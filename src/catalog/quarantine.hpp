@@ -29,6 +29,9 @@ void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const 
 /// Throws SqlError if more rows of the table are set aside than `most`.
 void require_room_in_quarantine(std::int32_t table_id, int most);
 
+/// All rows are gone at the source.
+void forget_quarantine(std::int32_t table_id);
+
 /// Forgets entries of the table that the copy under way did not meet again.
 void forget_stale_quarantine(std::int32_t table_id);
 

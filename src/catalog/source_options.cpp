@@ -93,10 +93,11 @@ bool set_choice(const std::string& name, const std::string& value, SourceOptions
             continue;
         }
         if (value != kind.choices[0] && value != kind.choices[1]) {
-            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
-                               "invalid value for option \"" + name + "\": \"" + value + "\"",
-                               std::string("It is one of: ") + kind.choices[0] + ", " + kind.choices[1] + ".",
-                               std::string("Without it, it is ") + kind.choices[0] + ".");
+            throw pg::SqlError(
+                ERRCODE_INVALID_PARAMETER_VALUE,
+                std::string("invalid value for option \"").append(name).append("\": \"").append(value).append("\""),
+                std::string("It is one of: ") + kind.choices[0] + ", " + kind.choices[1] + ".",
+                std::string("Without it, it is ") + kind.choices[0] + ".");
         }
         options.*kind.field = value;
         return true;

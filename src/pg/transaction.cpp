@@ -61,11 +61,21 @@ void rollback_subtransaction(SubtransactionState state) {
 
 RoleScope::RoleScope(Oid role, Restriction restriction) {
     GetUserIdAndSecContext(&saved_role_, &saved_context_);
+    settings_level_ = NewGUCNestLevel();
+    if (restriction == Restriction::kNone && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {
+        CallPg([] {
+            set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+                              0, false);
+        });
+    }
     int const added = SECURITY_LOCAL_USERID_CHANGE |
                       (restriction == Restriction::kRestrictedOperation ? SECURITY_RESTRICTED_OPERATION : 0);
     SetUserIdAndSecContext(role, saved_context_ | added);
 }
 
-RoleScope::~RoleScope() { SetUserIdAndSecContext(saved_role_, saved_context_); }
+RoleScope::~RoleScope() {
+    AtEOXact_GUC(false, settings_level_);
+    SetUserIdAndSecContext(saved_role_, saved_context_);
+}
 
 }  // namespace pgrepl::pg

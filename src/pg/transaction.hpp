@@ -56,8 +56,10 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
     return std::nullopt;
 }
 
-/// Runs what follows as `role` until the end of the scope. In workers `restricted` is set for statements on
-/// target tables, so that code of the owner (triggers, index expressions) cannot get out of the owner's rights.
+/// Runs what follows as `role` until the end of the scope. `kRestrictedOperation` is for statements on target tables,
+/// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
+/// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,
+/// and do not hold in a scope of the catalog within it.
 class RoleScope {
   public:
     enum class Restriction { kNone, kRestrictedOperation };
@@ -70,6 +72,7 @@ class RoleScope {
   private:
     Oid saved_role_ = InvalidOid;
     int saved_context_ = 0;
+    int settings_level_ = 0;
 };
 
 /// How many locks all sessions together are promised room for.

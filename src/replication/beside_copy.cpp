@@ -144,7 +144,7 @@ void BesideCopy::stop() noexcept {
     last_window_ = false;
     rows_.clear();
     set_aside_.clear();
-    touched_.clear();
+    untouched_.clear();
 }
 
 void BesideCopy::read_window(const core::Position& applied) {
@@ -170,6 +170,12 @@ void BesideCopy::read_window(const core::Position& applied) {
         }
         fail(*table_error);
         return;
+    }
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+        untouched_.emplace(rows_.id_text(row));
+    }
+    for (const SetAside& row : set_aside_) {
+        untouched_.insert(row.id);
     }
     high_mark_ = source_.high_mark();
     has_window_ = true;
@@ -204,13 +210,13 @@ void BesideCopy::touch(const target::TableChanges& changes) {
         }
         seen_->write();
     }
-    if (has_window_) {
-        touched_.insert(ids.begin(), ids.end());
+    for (const std::string& id : ids) {
+        untouched_.erase(id);
     }
 }
 
 bool BesideCopy::write(const std::string& state) {
-    std::int64_t const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
+    auto const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
     if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {
@@ -221,7 +227,7 @@ bool BesideCopy::write(const std::string& state) {
     pg::add_progress(read);
     rows_.clear();
     set_aside_.clear();
-    touched_.clear();
+    untouched_.clear();
     has_window_ = false;
     if (last_window_) {
         end(state);
@@ -240,7 +246,7 @@ void BesideCopy::write_rows() {
         }
         seen_->write();
     }
-    rows_.remove_rows([&](std::size_t row) { return touched_.contains(rows_.id_text(row)); });
+    rows_.remove_rows([&](std::size_t row) { return !untouched_.contains(rows_.id_text(row)); });
     std::vector<std::string> ids;
     for (std::size_t row = 0; row < rows_.size(); ++row) {
         ids.emplace_back(rows_.id_text(row));
@@ -259,7 +265,7 @@ void BesideCopy::write_rows() {
         });
     }
     for (const SetAside& row : set_aside_) {
-        if (!touched_.contains(row.id)) {
+        if (untouched_.contains(row.id)) {
             set_aside({row.id, false, std::nullopt}, row.error);
         }
     }

@@ -95,7 +95,7 @@ class BesideCopy {
     core::Position high_mark_;
     target::EncodedRows rows_;
     std::vector<SetAside> set_aside_;
-    std::set<std::string, std::less<>> touched_;
+    std::set<std::string, std::less<>> untouched_;  ///< ids of the window that the stream has not touched since
 };
 
 }  // namespace pgrepl::replication

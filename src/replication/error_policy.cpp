@@ -74,6 +74,8 @@ std::optional<pg::SqlError> error_of_table_alone() {
     }
 }
 
+bool concerns_table_alone(const pg::SqlError& error) { return concerns_table(error.sqlstate()); }
+
 std::int64_t retry_delay_ms(std::int32_t retry_count, std::int64_t initial_ms, std::int64_t max_ms) {
     std::int64_t const doublings = std::min<std::int64_t>(retry_count, 20);
     std::int64_t const delay = std::min(max_ms, initial_ms << doublings);

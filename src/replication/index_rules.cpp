@@ -81,8 +81,9 @@ void read_indexes(const std::string& value, std::vector<IndexRule>& rules) {
     }
     for (auto const& [table, expressions] : members(value)) {
         if (type_of(expressions) != "array") {
-            throw_wrong_form(R"(rule "indexes" must give each table an array of expressions)",
-                             "That of table " + table + " is " + expressions + ".");
+            throw_wrong_form(
+                R"(rule "indexes" must give each table an array of expressions)",
+                std::string("That of table ").append(table).append(" is ").append(expressions).append("."));
         }
         pg::QueryResult const rows =
             pg::execute("SELECT value::text FROM pg_catalog.jsonb_array_elements($1::jsonb)", {expressions});

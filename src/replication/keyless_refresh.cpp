@@ -81,7 +81,7 @@ void KeylessRefresh::prepare_target() {
                            "Rename or drop it, or choose another target_schema.");
     }
     if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,
                            "target table " + target().sql() + " cannot be brought up to date: " + *obstacle,
                            "It has been changed since it was copied; its rows are left as they are.",
                            "Undo the change, or drop the table and call replicator_resync to copy it anew.");

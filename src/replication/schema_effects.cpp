@@ -4,11 +4,14 @@
 
 #include <algorithm>
 
+#include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
+#include "catalog/quarantine.hpp"
 #include "catalog/stream_state.hpp"
 #include "catalog/tables.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "replication/error_policy.hpp"
 #include "replication/registration.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_table.hpp"
@@ -122,16 +125,31 @@ class SchemaEffects {
         }
         record(known->name, change);
         target::drop_side_table(target::seen_name(known->id));
+        std::string reason = std::string("was ") + kind_text(change.kind) + " at the source";
         if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
-            target::TargetName const name{known->target_schema, known->target_name};
-            if (known->target_created && target::find_table(name)) {
-                pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-                pg::execute("DROP TABLE " + name.sql());
+            std::optional<pg::SqlError> const obstacle = drop_target(*known);
+            if (!obstacle) {
+                return catalog::forget_table(known->id);
             }
-            catalog::forget_table(known->id);
-            return;
+            reason += "; its target stays: " + std::string(obstacle->what());
         }
-        catalog::leave_out(known->id, "excluded", std::string("was ") + kind_text(change.kind) + " at the source");
+        catalog::leave_out(known->id, "excluded", reason);
+    }
+
+    /// Returns what keeps it: others may depend on it, or it may be another owner's by now.
+    [[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceTable& table) const {
+        target::TargetName const name{table.target_schema, table.target_name};
+        if (!table.target_created || !target::find_table(name)) {
+            return std::nullopt;
+        }
+        std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
+            pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            pg::execute("DROP TABLE " + name.sql());
+        });
+        if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
+            throw pg::SqlError(*error);
+        }
+        return error;
     }
 
     void truncate(const SchemaChange& change) {
@@ -149,10 +167,17 @@ class SchemaEffects {
         }
         // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
         std::int64_t deleted = 0;
-        {
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             deleted = target::delete_where(name, "true");
+        });
+        if (error && !concerns_table_alone(*error)) {
+            throw pg::SqlError(*error);
         }
+        if (error) {
+            return catalog::fail_table(known->id, *error);
+        }
+        catalog::forget_quarantine(known->id);
         catalog::add_changes(config_.id, {{known->id, 0, 0, deleted, 0}});
     }
 

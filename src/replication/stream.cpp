@@ -282,6 +282,9 @@ bool Stream::has_to_commit() const {
 }
 
 void Stream::apply_batch() {
+    if (batch_.taken_back && in_transaction()) {
+        take_back();
+    }
     table_of_batch_.clear();
     for (const core::StreamedRows& rows : batch_.tables) {
         auto const found = followed_.find(rows.table);
@@ -302,6 +305,19 @@ void Stream::apply_batch() {
         reload_tables();
     }
     report();
+}
+
+/// The source will never commit what has been written of its transaction.
+void Stream::take_back() {
+    transaction_.reset();
+    written_.clear();
+    for (auto& [name, table] : followed_) {
+        table->counts = {.table_id = table->in_catalog.table_id};
+        table->failed = false;
+    }
+    beside_.stop();  // its window lacks the keys that the transaction has touched
+    tables_changed_ = false;
+    reload_tables();
 }
 
 /// Applies what is complete in the batch, and commits it if there is a reason to.
@@ -386,7 +402,8 @@ void Stream::note_what_is_reached() {
 }
 
 void Stream::report() {
-    if (end_seen_at_ != 0 && !in_transaction()) {
+    // Before that, what looks like the log's end may be a server that still looks for our place in it.
+    if (end_seen_at_ != 0 && !in_transaction() && streaming_) {
         report_.caught_up_at = end_seen_at_;
     }
     pg::report_stream(report_);

@@ -9,19 +9,6 @@
 
 namespace pgrepl::replication {
 
-namespace {
-
-/// The error as the policy judges it: if it concerns the table alone, the stream goes on without the table.
-bool concerns_table_alone(const pg::SqlError& error) {
-    try {
-        throw pg::SqlError(error);
-    } catch (const pg::SqlError&) {
-        return error_of_table_alone().has_value();
-    }
-}
-
-}  // namespace
-
 void Stream::apply_changes(std::size_t from, std::size_t to) {
     std::set<Table*> touched;
     auto unreadable = batch_.unreadable.begin();

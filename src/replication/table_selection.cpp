@@ -259,14 +259,14 @@ void check_key_rules(const catalog::SourceConfig& config, const std::vector<Plan
             found = true;
             if (table.state == "unsupported") {
                 throw pg::SqlError(ERRCODE_INVALID_COLUMN_REFERENCE,
-                                   "rule \"keys\" does not go with table \"" + table.info.name.qualified() + "\"",
+                                   R"(rule "keys" does not go with table ")" + table.info.name.qualified() + "\"",
                                    "It is not supported: " + table.reason + ".",
                                    "Name columns of the table that are NOT NULL, and unique together.");
             }
         }
         if (!found) {
             throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
-                               "rule \"keys\" names a table that the source does not have: \"" + name + "\"",
+                               R"(rule "keys" names a table that the source does not have: ")" + name + "\"",
                                "It is the name of a table, or database.table.",
                                "Correct the name; replicator_discover lists the tables.");
         }

@@ -244,7 +244,8 @@ void append_numeric(ByteBuffer& out, double value) {
     // to `value` is its shortest one: no other of 15 digits does. The division below is that rounding.
     double const scaled = std::fabs(value) * 1e4;
     if (scaled < 1e15) {
-        auto magnitude = static_cast<std::uint64_t>(scaled + 0.5);
+        double const above_half = scaled + 0.5;
+        auto magnitude = static_cast<std::uint64_t>(above_half);
         if (static_cast<double>(magnitude) / 1e4 == std::fabs(value)) {
             int fraction = 4;
             while (fraction > 1 && magnitude % 10 == 0) {

@@ -30,7 +30,7 @@ void EncodedRows::sort_by_id() {
               [&](const Offsets& a, const Offsets& b) { return text_at(a.id) < text_at(b.id); });
 }
 
-RowEncoder::RowEncoder(const core::RowLayout& layout) : layout_(layout), writer_(unused_) { build_template(); }
+RowEncoder::RowEncoder(core::RowLayout layout) : layout_(std::move(layout)), writer_(unused_) { build_template(); }
 
 void RowEncoder::build_template() {
     if (layout_.whole_document) {

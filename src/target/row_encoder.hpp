@@ -69,7 +69,7 @@ class EncodedRows {
 /// Encodes the rows of one layout.
 class RowEncoder {
   public:
-    explicit RowEncoder(const core::RowLayout& layout);
+    explicit RowEncoder(core::RowLayout layout);
 
     /// Appends one row. Throws RowError for a row that cannot be stored, and leaves `out` as it was.
     void encode(std::span<const core::Value> row, EncodedRows& out);

@@ -2,6 +2,8 @@
 
 #include "target/row_repair.hpp"
 
+#include <map>
+
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "target/bisection.hpp"
@@ -36,10 +38,72 @@ void put_range(const std::string& statement, const EncodedRows& rows, std::size_
     pg::execute_with_datums(statement.c_str(), types, values);
 }
 
+void delete_ids(const TargetName& target, const std::vector<std::string>& ids) {
+    pg::execute("DELETE FROM " + target.sql() + " WHERE id = ANY ($1)", {ids});
+}
+
+/// Of rows between which values move under a unique index: the old ones go before the new ones come.
+class Replacement {
+  public:
+    Replacement(const TargetName& target, const EncodedRows& rows)
+        : target_(target), rows_(rows), statement_(put_statement(target, WhereSame::kRewrite)) {}
+
+    void write(const Refuse& refuse) {
+        replace(0, rows_.size());
+        // A row that was refused beside an old one may be accepted after that is gone.
+        for (int round = 0; round < kMostRounds && !refused_.empty(); ++round) {
+            std::map<std::size_t, pg::SqlError> const before = std::move(refused_);
+            refused_.clear();
+            for (const auto& [row, error] : before) {
+                replace(row, 1);
+            }
+            if (refused_.size() == before.size()) {
+                break;
+            }
+        }
+        for (const auto& [row, error] : refused_) {
+            refuse(row, error);
+        }
+    }
+
+  private:
+    static constexpr int kMostRounds = 10;
+
+    void replace(std::size_t begin, std::size_t size) {
+        write_by_halves(
+            begin, size,
+            [&](std::size_t first, std::size_t count) {
+                std::vector<std::string> ids;
+                for (std::size_t row = first; row < first + count; ++row) {
+                    ids.emplace_back(rows_.id_text(row));
+                }
+                delete_ids(target_, ids);
+                put_range(statement_, rows_, first, count);
+            },
+            [&](std::size_t row, const pg::SqlError& error) { refused_.emplace(row, error); });
+    }
+
+    const TargetName& target_;
+    const EncodedRows& rows_;
+    std::string statement_;
+    std::map<std::size_t, pg::SqlError> refused_;
+};
+
 }  // namespace
 
 void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
+    if (rows.size() == 0) {
+        return;
+    }
     std::string const statement = put_statement(target, where_same);
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([&] { put_range(statement, rows, 0, rows.size()); });
+    if (!error) {
+        return;
+    }
+    if (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
+        return Replacement(target, rows).write(refuse);
+    }
     write_by_halves(
         0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
         refuse);
@@ -55,8 +119,7 @@ void delete_rows(const TargetName& target, const std::vector<std::string>& ids, 
         0, ids.size(),
         [&](std::size_t first, std::size_t count) {
             auto const begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
-            pg::execute("DELETE FROM " + target.sql() + " WHERE id = ANY ($1)",
-                        {std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count))});
+            delete_ids(target, std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count)));
         },
         refuse);
 }

@@ -143,6 +143,7 @@ void drop_staging(std::int32_t table_id) {
 
 void drop_orphaned_side_tables(const std::vector<std::int32_t>& known) {
     std::vector<std::string> kept;
+    kept.reserve(known.size());
     for (std::int32_t const id : known) {
         kept.push_back(std::to_string(id));
     }

@@ -73,6 +73,7 @@ class Stream:
 
     def read(self, *limits):
         batch = self.ask(" ".join(map(str, ("read",) + limits)))
+        assert isinstance(batch, dict), "the driver has ended"
         self.position = batch.get("position") or self.position
         return batch
 

@@ -68,6 +68,17 @@ def test_xa_is_refused_where_it_touches_our_tables(server, adapter, table):
     expect(late.error(), "unsupported", "distributed transaction", "X")
 
 
+def test_what_was_prepared_before_its_table_was_followed_is_refused(server, adapter, table):
+    server.run(f"CREATE TABLE late_{table} LIKE {table}", "d")
+    stream = adapter.stream(table)
+    server.run(f"XA START 'l'; INSERT INTO late_{table} VALUES (1, 'x'); XA END 'l'; XA PREPARE 'l'", "d")
+    assert stream.changes() == []
+    assert stream.ask(f"table d late_{table}") == "followed"
+    assert stream.ask(f"table d {table}") == "followed"
+    server.run("XA COMMIT 'l'", "d")
+    expect(stream.error(), "unsupported", "distributed transaction X'6c',X'',1")
+
+
 def test_a_statement_instead_of_rows_is_refused(server, adapter, table):
     server.run("CREATE TABLE IF NOT EXISTS other_f (a int)", "d")
     stream = adapter.stream(table)

@@ -55,6 +55,17 @@ def test_what_changes_no_table_is_passed_over(server, adapter, table):
     assert [change for batch in batches for change in batch["changes"]] == inserts(table, 1)
 
 
+def test_a_statement_with_settings_of_its_own_is_seen(server, adapter, table, is_mariadb):
+    if not is_mariadb:
+        pytest.skip("MySQL has no SET STATEMENT")
+    stream = adapter.stream(table)
+    server.run(f"SET STATEMENT lock_wait_timeout = 5, max_statement_time = 0 FOR TRUNCATE TABLE {table}; "
+               f"SET STATEMENT sql_mode = CONCAT('', 'ANSI') /* for */ FOR ALTER TABLE {table} ADD COLUMN c int; "
+               f"CREATE UNIQUE INDEX i ON {table} (b); CREATE OR REPLACE INDEX i ON {table} (b)", "d")
+    altered = ("altered", f"d.{table}", "")
+    assert stream.schema() == [("truncated", f"d.{table}", ""), altered, altered, altered]
+
+
 def test_a_table_is_followed_by_its_name(server, adapter, table):
     """As an online change of the structure swaps tables."""
     stream = adapter.stream(table)

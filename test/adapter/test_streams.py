@@ -114,6 +114,21 @@ def test_savepoints_beside_a_table_without_transactions(server, adapter, table, 
         assert {change[2][0]["n"] for change in changes if change[1] == f"d.{name}"} == present
 
 
+@pytest.mark.parametrize("back", ["S", "`s`", "É", "`é`"])
+def test_names_of_savepoints_know_no_case(server, adapter, table, back, is_mariadb):
+    """Behind a change that cannot be rolled back the log holds what was rolled back, and that it was."""
+    server.run(f"CREATE TABLE IF NOT EXISTS safe (a int) ENGINE = MyISAM", "d")
+    stream = adapter.stream(table)
+    name = "é" if back in "É`é`" else "s"
+    unsafe = "INSERT INTO safe VALUES (1)" if is_mariadb else "DROP TEMPORARY TABLE IF EXISTS never"
+    server.run(f"BEGIN; INSERT INTO {table} VALUES (1, 'x'); SAVEPOINT {name}; INSERT INTO {table} VALUES (2, 'x'); {unsafe}; "
+               f"ROLLBACK TO {back}; INSERT INTO {table} VALUES (3, 'x'); COMMIT", "d")
+    if back == "É" and is_mariadb:
+        assert "savepoint" in stream.error()["text"]
+    else:
+        assert stream.changes() == inserts(table, 1, 3)
+
+
 def test_tables_without_transactions_are_followed(server, adapter, table):
     server.run(f"ALTER TABLE {table} ENGINE = MyISAM", "d")
     stream = adapter.stream(table)
@@ -139,6 +154,27 @@ def test_tables_are_followed_and_forgotten_on_the_way(server, adapter, table):
     assert stream.ask(f"forget d {table}") == "forgotten"
     server.run(f"INSERT INTO {table} VALUES (2, 'x'); INSERT INTO late_{table} VALUES (2, 'x')", "d")
     assert stream.changes() == inserts(f"late_{table}", 2)
+
+
+def test_a_table_that_is_followed_within_a_transaction_misses_nothing(server, adapter, table):
+    """Whoever follows a table behind a position is given every change of it behind that position."""
+    server.run(f"CREATE TABLE late_{table} LIKE {table}; CREATE TABLE seed_{table} AS SELECT seq AS a FROM "
+               "(WITH RECURSIVE s (seq) AS (SELECT 1 UNION ALL SELECT seq + 1 FROM s WHERE seq < 1000) SELECT seq FROM s) x", "d")
+    stream = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'); BEGIN; INSERT INTO late_{table} SELECT x.a * 1000 + y.a, 'x' FROM "
+               f"seed_{table} x, seed_{table} y WHERE x.a <= 300; COMMIT", "d")
+    end = stream.ask("high")
+    while stream.ask(f"reached {stream.position or stream.start}\t{end}") != "1":
+        batch = stream.read(1000, 1_000_000, 1)
+        if not batch["transactions"]:
+            continue
+        # It may be followed wherever a batch has ended without a change that is open.
+        assert len(batch["changes"]) == batch["complete"]
+        stream.ask(f"forget d late_{table}")
+        assert stream.ask(f"table d late_{table}") == "followed"
+        is_behind = stream.ask(f"reached {stream.position}\t{end}") == "1"
+        count = sum(change[1] == f"d.late_{table}" for change in stream.changes())
+        assert count == (0 if is_behind else 300_000)
 
 
 def test_a_stream_goes_on_behind_any_position(server, adapter, table):
@@ -218,6 +254,29 @@ def test_compressed_logs_are_read(server, adapter, table, is_mariadb):
                f"UPDATE {table} SET b = REPEAT('y', 9000); COMMIT; DELETE FROM {table} WHERE a = 1; " + switch.format("OFF"), "d")
     assert [(change[0], change[-1][0]) for change in stream.changes(2)] == [
         ("insert", n(1)), ("insert", n(2)), ("update", n(1)), ("update", n(2)), ("delete", n(1))]
+
+
+def test_what_a_crash_has_cut_off_in_the_log_was_never_committed(server, adapter, table, is_mariadb):
+    """MariaDB leaves it where it stands, and begins another file behind it."""
+    if not is_mariadb:
+        pytest.skip("MySQL cuts it off when it starts")
+    stream = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'), (2, 'x')", "d")
+    server.crash_within_transaction(f"UPDATE {table} SET b = 'y'", f"UPDATE {table} SET b = 'x'", "d")
+    later = adapter.stream(table, position=stream.start)
+    assert later.opened == "opened", later.opened
+    assert later.changes() == inserts(table, 1, 2)
+    server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
+    assert later.changes() == inserts(table, 3)
+    divided = adapter.stream(table, position=stream.start)
+    done, still_open = [], []
+    for batch in divided.read_all(1):
+        still_open = [] if batch["taken_back"] else still_open
+        if batch["position"]:
+            done += still_open + batch["changes"][:batch["complete"]]
+            still_open = []
+        still_open += batch["changes"][batch["complete"]:]
+    assert (done, still_open) == (inserts(table, 1, 2, 3), [])
 
 
 def test_logs_without_checksums_are_read(server, adapter, table):

@@ -193,6 +193,23 @@ class MariaDbServer(SqlServer):
                 f"--plugin-dir={self.root}/lib/mysql/plugin", f"--lc-messages-dir={self.root}/share/mariadb",
                 f"--character-sets-dir={self.root}/share/mariadb/charsets"]
 
+    def crash_within_transaction(self, sql, undo, database):
+        """Leaves the server as a crash does that comes while the transaction of `sql`, which `undo` takes back, is being
+        written to the log: it stands there but for its end."""
+        self.run("SET GLOBAL binlog_checksum = NONE; FLUSH BINARY LOGS")
+        file = self.query("SHOW MASTER STATUS")[0][0]
+        wait_until(lambda: any((row[2], row[5]) == ("Binlog_checkpoint", file) for row in self.query(f"SHOW BINLOG EVENTS IN '{file}'")),
+                   30, "a checkpoint in the new file")
+        path = pathlib.Path(self.data) / file
+        self.run(sql, database)
+        log = bytearray(path.read_bytes())
+        assert log[-23] == 16, "the last event is XID"
+        log[21] |= 1  # the file was in use
+        self.run(undo, database)
+        self.stop()
+        path.write_bytes(log[:-27])
+        self.start()
+
 
 class MySqlServer(SqlServer):
     flavour = "MySQL"

@@ -115,6 +115,10 @@ TEST(MysqlDdl, an_alter_that_may_touch_columns_or_rows) {
            {"ALTER TABLE t ENGINE=InnoDB ADD COLUMN b int", "altered d.t"},
            {"ALTER TABLE t ADD SYSTEM VERSIONING", "altered d.t"},
            {"CREATE UNIQUE INDEX k USING BTREE ON e.t (a)", "altered e.t"},
+           {"CREATE OR REPLACE INDEX k ON t (a)", "altered d.t"},
+           {"CREATE OR REPLACE FULLTEXT INDEX k ON t (a)", "altered d.t"},
+           {"SET STATEMENT lock_wait_timeout=5, sql_mode=CONCAT('for ', '') FOR ALTER TABLE t ADD UNIQUE (a)",
+            "altered d.t"},
            {"DROP INDEX `PRIMARY` ON t", "altered d.t"}});
 }
 
@@ -134,6 +138,10 @@ TEST(MysqlDdl, an_alter_that_touches_neither) {
            {"ALTER TABLE t", "nothing"},
            {"CREATE INDEX k ON t (a)", "nothing"},
            {"CREATE FULLTEXT INDEX k ON t (a)", "nothing"},
+           {"SET STATEMENT max_statement_time=0 FOR CREATE INDEX k ON t (a)", "nothing"},
+           {"SET STATEMENT max_statement_time=0", "nothing"},
+           {"SET PASSWORD FOR t = 'x'", "nothing"},
+           {"CREATE OR REPLACE VIEW v AS SELECT 1", "nothing"},
            {"ALTER DATABASE d CHARACTER SET latin1", "nothing"},
            {"ALTER SEQUENCE s RESTART", "nothing"},
            {"ALTER VIEW v AS SELECT 1", "nothing"},

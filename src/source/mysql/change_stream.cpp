@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <set>
 #include <utility>
 
@@ -50,7 +51,12 @@ class MysqlChangeStream final : public core::ChangeStream {
         has_failed_ = false;
     }
 
-    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
+    void follow(const core::FollowedTable& table) override {
+        if (!tables_.follows(table.name)) {
+            harmless_xids_.clear();  // they may have changed this table
+        }
+        tables_.follow(table);
+    }
     void forget(const core::TableName& table) override { tables_.forget(table); }
 
   private:
@@ -60,7 +66,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
         while (!is_full(batch, limits, deadline)) {
             if (!wait_for_event(batch, deadline)) {
-                batch.at_end_of_log = log_seen_ && connection_.is_alive();
+                batch.at_end_of_log = is_at_end();
                 break;
             }
             next_event();
@@ -73,7 +79,10 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     /// Whole transactions are preferred: at the end of one, half of what may be in a batch is enough.
     bool is_full(const core::ChangeBatch& batch, const core::StreamLimits& limits, Clock::time_point deadline) {
-        bool const is_boundary = !in_transaction_ || !batch_.has_changes();
+        bool const is_boundary = !in_transaction_ || !passed_maps_;
+        if (!is_boundary && !batch_.has_changes()) {
+            return false;  // the caller may follow a table from here on, of which rows have been passed over already
+        }
         std::size_t const part = is_boundary && batch.transactions != 0 ? 2 : 1;
         if (!batch.schema_changes.empty() || batch.changes.size() >= std::max<std::size_t>(limits.changes / part, 1) ||
             batch_.bytes() >= limits.bytes / part) {
@@ -97,9 +106,19 @@ class MysqlChangeStream final : public core::ChangeStream {
         return batch.transactions == 0 && left > 0 && connection_.has_input(static_cast<int>(left));
     }
 
+    /// Nothing to be read may mean that the network is slower than we are. Heartbeats come at the end of the log, and
+    /// what was committed just now is near enough to it.
+    [[nodiscard]] bool is_at_end() const {
+        constexpr std::int64_t kJustNowUs = 2 * kMicrosecondsPerSecond;
+        auto const now =
+            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
+        return connection_.is_alive() && (quiet_ || std::abs(now.count() - last_commit_us_) < kJustNowUs);
+    }
+
     void next_event() {
         if (!payload_open_) {
             Event const event = connection_.read_event();
+            quiet_ = event.header.type == EventType::kHeartbeat || event.header.type == EventType::kHeartbeatV2;
             if (event.header.type == EventType::kTransactionPayload) {
                 payload_.open(event);
                 payload_open_ = true;
@@ -125,6 +144,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         switch (event.header.type) {
             case EventType::kTableMap:
+                passed_maps_ = true;
                 return tables_.read_map(event);
             case EventType::kMysqlGtid:
             case EventType::kAnonymousGtid:
@@ -140,10 +160,8 @@ class MysqlChangeStream final : public core::ChangeStream {
                 return end_transaction(event);
             case EventType::kXaPrepare:
                 return read_xa_prepare(event);
-            case EventType::kHeartbeat:
-            case EventType::kHeartbeatV2:
-                log_seen_ = true;
-                return;
+            case EventType::kFormatDescription:
+                return drop_what_is_cut_off();
             default:
                 if (is_rows_event(event.header.type)) {
                     read_rows(event);
@@ -154,12 +172,21 @@ class MysqlChangeStream final : public core::ChangeStream {
     // ---- transactions ----
 
     void begin_transaction() {
+        drop_what_is_cut_off();
         in_transaction_ = true;
-        log_seen_ = true;
+        passed_maps_ = false;
         commit_time_us_ = 0;
         transaction_bytes_ = 0;
         tables_.begin_transaction();
         batch_.begin_transaction();
+    }
+
+    /// Transactions do not cross files: one that is open has been cut off by a crash, before it was committed.
+    void drop_what_is_cut_off() {
+        if (in_transaction_) {
+            in_transaction_ = false;
+            batch_.take_back();
+        }
     }
 
     void begin_mysql(const MysqlGtidEvent& gtid) {
@@ -189,8 +216,8 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         in_transaction_ = false;
         position_.commit();
-        batch_.end_transaction(commit_time_us_ != 0 ? commit_time_us_
-                                                    : event.header.timestamp_s * kMicrosecondsPerSecond);
+        last_commit_us_ = commit_time_us_ != 0 ? commit_time_us_ : event.header.timestamp_s * kMicrosecondsPerSecond;
+        batch_.end_transaction(last_commit_us_);
     }
 
     // ---- statements ----
@@ -219,7 +246,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             case Kind::kSavepoint:
                 return batch_.set_savepoint(statement.name);
             case Kind::kRollbackTo:
-                return require_rolled_back(batch_.roll_back_to(statement.name));
+                return roll_back_to(statement.name);
             case Kind::kXaEnd:
                 return;
             case Kind::kXaCommit:
@@ -238,6 +265,18 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (is_statement_) {
             end_transaction(event);
         }
+    }
+
+    void roll_back_to(const std::string& savepoint) {
+        if (!batch_.can_find(savepoint)) {
+            throw SourceError(
+                SourceErrorKind::kUnsupported, 0,
+                "transaction " + position_.current() + " was rolled back to a savepoint that is not known", false,
+                "It is \"" + savepoint + "\"; letters beyond ASCII are compared by the server alone.",
+                "Copy the source anew: replicator_resync(name). Name savepoints in ASCII, or write their "
+                "names alike.");
+        }
+        require_rolled_back(batch_.roll_back_to(savepoint));
     }
 
     void require_rolled_back(bool done) const {
@@ -326,8 +365,10 @@ class MysqlChangeStream final : public core::ChangeStream {
     std::string storage_;
     std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
     bool has_failed_ = false;
-    bool log_seen_ = false;  ///< the server has found our place in its log
+    bool quiet_ = false;               ///< the last that came was a heartbeat
+    std::int64_t last_commit_us_ = 0;  ///< of the last transaction that has ended, at the source
     bool in_transaction_ = false;
+    bool passed_maps_ = false;   ///< the transaction has changed tables, followed or not
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;
     std::uint64_t transaction_bytes_ = 0;

@@ -25,6 +25,7 @@ class StatementReader {
         : sql_(sql), words_(std::move(words)), database_(database) {}
 
     LoggedStatement read() {
+        skip_settings();
         if (read_transaction() || read_xa() || read_rows()) {
             return std::move(statement_);
         }
@@ -44,6 +45,16 @@ class StatementReader {
     }
 
   private:
+    /// MariaDB: SET STATEMENT name = value, … FOR statement.
+    void skip_settings() {
+        if (!words_.accept_both("SET", "STATEMENT")) {
+            return;
+        }
+        while (!words_.at_end() && !words_.accept("FOR")) {
+            words_.skip();
+        }
+    }
+
     void add(SchemaChange::Kind kind, TableName table, TableName renamed_to = {}) {
         if (table.database.empty()) {
             return;  // no name was there: a statement that we misread
@@ -166,8 +177,8 @@ class StatementReader {
             add(SchemaChange::Kind::kCreated, table);
         } else if (replaces && words_.accept_any({"DATABASE", "SCHEMA"})) {
             add(SchemaChange::Kind::kDatabaseDropped, {words_.name(), "", ""});
-        } else if (words_.accept("UNIQUE")) {
-            read_index();
+        } else if (words_.accept("UNIQUE") || (replaces && words_.accept_any({"INDEX", "FULLTEXT", "SPATIAL"}))) {
+            read_index();  // one that is replaced may have been the key
         }
     }
 

@@ -37,6 +37,19 @@ std::optional<core::Change> current_change(core::Change change, const core::RowB
     return before || after ? std::optional(change) : std::nullopt;
 }
 
+/// Of names that a server finds equal, as far as ASCII goes.
+std::string folded(std::string name) {
+    for (char& letter : name) {
+        letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 0x20) : letter;
+    }
+    name.erase(name.find_last_not_of(' ') + 1);
+    return name;
+}
+
+bool is_ascii(const std::string& name) {
+    return std::all_of(name.begin(), name.end(), [](char letter) { return static_cast<unsigned char>(letter) < 0x80; });
+}
+
 }  // namespace
 
 void TransactionBatch::open(core::ChangeBatch& batch) {
@@ -100,16 +113,31 @@ void TransactionBatch::end_transaction(std::int64_t commit_time_us) {
 }
 
 void TransactionBatch::set_savepoint(const std::string& name) {
-    savepoints_.emplace_back(name, changes_before_ + open_changes_);
+    savepoints_.emplace_back(folded(name), changes_before_ + open_changes_);
 }
 
+bool TransactionBatch::can_find(const std::string& name) const {
+    std::string const wanted = folded(name);
+    return std::any_of(savepoints_.begin(), savepoints_.end(), [&](const auto& s) { return s.first == wanted; }) ||
+           (is_ascii(wanted) &&
+            std::all_of(savepoints_.begin(), savepoints_.end(), [](const auto& s) { return is_ascii(s.first); }));
+}
+
+/// One that is not in the log was set before the transaction's first change.
 bool TransactionBatch::roll_back_to(const std::string& name) {
     auto const found = std::find_if(savepoints_.rbegin(), savepoints_.rend(),
-                                    [&](const auto& savepoint) { return savepoint.first == name; });
+                                    [wanted = folded(name)](const auto& s) { return s.first == wanted; });
     return truncate(found == savepoints_.rend() ? 0 : found->second);
 }
 
 bool TransactionBatch::roll_back() { return truncate(0); }
+
+void TransactionBatch::take_back() {
+    batch_->taken_back = changes_before_ != 0;
+    changes_before_ = 0;
+    (void)truncate(0);
+    begin_transaction();
+}
 
 /// The rows stay where they are; no change points to them any more.
 bool TransactionBatch::truncate(std::size_t changes_of_transaction) {

@@ -25,10 +25,15 @@ class TransactionBatch {
     /// `commit_time_us`: 0 if it is not known.
     void end_transaction(std::int64_t commit_time_us);
 
+    /// Names are compared as servers do, without regard to case; but for letters beyond ASCII.
     void set_savepoint(const std::string& name);
+    /// False if it cannot be told to which savepoint the name belongs.
+    [[nodiscard]] bool can_find(const std::string& name) const;
     /// Takes back what came since. False if some of it has been handed out already.
     [[nodiscard]] bool roll_back_to(const std::string& name);
     [[nodiscard]] bool roll_back();
+    /// The open transaction will not end: what has been handed out of it is void.
+    void take_back();
 
     /// Whether the open transaction has changed tables that are followed.
     [[nodiscard]] bool has_changes() const noexcept { return changes_before_ + open_changes_ != 0; }

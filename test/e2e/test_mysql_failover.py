@@ -1,0 +1,100 @@
+"""A MySQL or MariaDB server that is followed is replaced by another, or comes back from a crash."""
+import contextlib
+
+import pytest
+
+from mysql_servers import MariaDbServer
+from private_cluster import wait_until
+from test_mysql_failures import copied_anew, failure, forget_history, registered, source_s  # noqa: F401 (fixture)
+from test_mysql_stream import caught_up, equal, table_row
+
+
+class FollowedByAnother:
+    """Two servers of one kind: the second follows the first with GTIDs."""
+    def __init__(self, kind, stack):
+        settings = {"log-slave-updates": "ON", "gtid-domain-id": 0} if kind is MariaDbServer else {}
+        self.first, self.second = kind(settings), kind(settings)
+        stack.callback(self.first.destroy)
+        stack.callback(self.second.destroy)
+        self.first.create_user("follower", "pw", "REPLICATION SLAVE ON *.*")
+        self.first.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); INSERT INTO shop.t VALUES (1, 1), (2, 2)")
+        self.second.run("DROP USER 'replicator'@'127.0.0.1', 'replicator'@'localhost'")
+        forget_history(self.second)
+        if kind is MariaDbServer:
+            self.second.run(f"SET GLOBAL gtid_slave_pos = ''; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {self.first.port}, MASTER_USER = "
+                            "'follower', MASTER_PASSWORD = 'pw', MASTER_USE_GTID = slave_pos; START SLAVE")
+        else:
+            self.second.run(f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {self.first.port}, SOURCE_USER = 'follower', "
+                            "SOURCE_PASSWORD = 'pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA")
+
+    def second_has(self, count):
+        return self.second._client("SELECT count(*) FROM shop.t", check=False).stdout.decode().strip() == str(count)
+
+    def promote(self):
+        self.second.run("STOP SLAVE; RESET SLAVE ALL" if self.second.flavour == "MariaDB" else "STOP REPLICA; RESET REPLICA ALL")
+
+
+@pytest.fixture
+def pair(server):
+    with contextlib.ExitStack() as stack:
+        yield FollowedByAnother(type(server), stack)
+
+
+def test_a_failover_leaves_no_gap(cluster, pair, source_s):
+    registered(cluster, pair.first.url("shop"))
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    wait_until(lambda: pair.second_has(3), 60, "the second server to follow")
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    pair.first.run("UPDATE shop.t SET v = 30 WHERE id = 3; INSERT INTO shop.t VALUES (4, 4)")
+    wait_until(lambda: pair.second_has(4), 60, "the second server to follow")
+    cluster.query("SELECT replicator_resume('s')")
+    pair.first.kill()
+    pair.promote()
+    pair.second.run("DELETE FROM shop.t WHERE id = 1; INSERT INTO shop.t VALUES (5, 5)")
+    failure(cluster, state="backing_off")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    cluster.wait_for_state("s", "streaming")
+    caught_up(cluster)
+    assert cluster.query("SELECT id, data->>'v' FROM s.t ORDER BY id") == [("2", "2"), ("3", "30"), ("4", "4"), ("5", "5")]
+    copies = cluster.query("SELECT rows_inserted FROM replicator_tables WHERE source = 's'")
+    assert copies[0][0] >= 2, "it went on with the log, and did not copy"
+    pair.second.run("FLUSH BINARY LOGS; INSERT INTO shop.t VALUES (6, 6)")
+    caught_up(cluster)
+    assert equal(cluster)
+
+
+def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source_s):
+    registered(cluster, pair.first.url("shop"))
+    wait_until(lambda: pair.second_has(2), 60, "the second server to follow")
+    pair.promote()
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    pair.first.kill()
+    pair.second.run("INSERT INTO shop.t VALUES (7, 7)")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    failure(cluster, "a failover to a server that was behind", "replicator_resync")
+    copied_anew(cluster)
+    assert {key for (key,) in cluster.query("SELECT id FROM s.t")} == {"1", "2", "7"} and equal(cluster)
+
+
+def test_what_a_crash_of_the_source_has_cut_off_in_its_log_is_taken_back(cluster, server, source_s):
+    """The transaction is larger than a batch, so parts of it have been written before its end is missed."""
+    if server.flavour != "MariaDB":
+        pytest.skip("MySQL cuts it off when it starts")
+    with contextlib.ExitStack() as stack:
+        own = type(server)()
+        stack.callback(own.destroy)
+        own.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); USE shop; INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; "
+                "CREATE TABLE u (id INT PRIMARY KEY)")
+        registered(cluster, own.url("shop"), options='{"apply_batch_rows": 100}')
+        cluster.query("SELECT replicator_pause('s')")
+        wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+        own.crash_within_transaction("UPDATE t SET v = 2", "UPDATE t SET v = 1", "shop")
+        cluster.query("SELECT replicator_resume('s')")
+        caught_up(cluster)
+        own.run("UPDATE t SET v = 3 WHERE id <= 10; INSERT INTO u VALUES (1)", "shop")
+        caught_up(cluster)
+        assert cluster.query("SELECT data->>'v', count(*) FROM s.t GROUP BY 1 ORDER BY 1") == [("1", 990), ("3", 10)]
+        assert table_row(cluster, "t")["rows_updated"] == 10 and equal(cluster)

@@ -1,0 +1,94 @@
+"""What the views say of how far a stream is behind, where the network is slower than everything else."""
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from private_cluster import wait_until
+from test_mysql_stream import caught_up, db  # noqa: F401 (fixture)
+
+BYTES_A_SECOND = 300_000
+
+
+class SlowLink:
+    """Forwards connections to the server; what comes from it comes slowly, if `slow` is set."""
+    def __init__(self, port):
+        self.target = port
+        self.slow = False
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target))
+                far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+                for pair in ((near, far, False), (far, near, True)):
+                    threading.Thread(target=self.forward, args=pair, daemon=True).start()
+
+    def forward(self, from_, to, from_server):
+        with contextlib.suppress(OSError):
+            while data := from_.recv(8_192):
+                to.sendall(data)
+                if self.slow and from_server:
+                    time.sleep(len(data) / BYTES_A_SECOND)
+        for end in (from_, to):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def slow_source(cluster, db, server):  # noqa: F811
+    link = SlowLink(server.port)
+    db.run("CREATE TABLE shop.big (id INT PRIMARY KEY, filler TEXT)")
+    url = server.url("shop").replace(f":{server.port}/", f":{link.port}/")
+    cluster.query("SELECT replicator_init(%s, name => 'slow', target_schema => 'slow')", (url,))
+    cluster.wait_for_state("slow", "streaming")
+    yield link
+    link.slow = False
+    cluster.query_when_up("SELECT replicator_drop('slow', drop_tables => true)")
+    link.close()
+
+
+def fill(db, first):  # noqa: F811
+    """2 MB in 2,000 transactions."""
+    db.run("".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 1000));" for i in range(2000)), "shop")
+
+
+def false_zeros(cluster, last):
+    """Samples until the last row is there: times at which no lag was shown though it was not."""
+    seen = []
+
+    def complete():
+        lag, there = cluster.query("SELECT (SELECT lag FROM replicator_status WHERE name = 'slow'), EXISTS (SELECT FROM slow.big WHERE id = %s)", (str(last),))[0]
+        if lag is not None and lag.total_seconds() == 0 and not there:
+            seen.append(time.monotonic())
+        return there
+    wait_until(complete, 120, "the last row", interval=0.1)
+    return seen
+
+
+def test_a_slow_network_is_no_end_of_the_log(cluster, db, slow_source):  # noqa: F811
+    slow_source.slow = True
+    fill(db, 0)
+    began = time.monotonic()
+    zeros = false_zeros(cluster, 1999)
+    # The end of the log may have been seen just before the first of the changes was made.
+    assert [at - began for at in zeros if at - began > 2.5] == []
+
+
+def test_a_stream_that_begins_behind_is_not_at_the_end(cluster, db, slow_source):  # noqa: F811
+    caught_up(cluster, "slow")
+    cluster.query("SELECT replicator_pause('slow')")
+    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    fill(db, 2000)
+    slow_source.slow = True
+    cluster.query("SELECT replicator_resume('slow')")
+    assert false_zeros(cluster, 3999) == []

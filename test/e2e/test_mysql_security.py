@@ -1,0 +1,144 @@
+"""Encryption of connections to MySQL and MariaDB servers, and servers that want more than they are to have."""
+import contextlib
+import socket
+import subprocess
+import threading
+
+import psycopg2
+import pytest
+
+from private_cluster import wait_until
+from test_mysql_failures import failure, registered, source_s  # noqa: F401 (fixture)
+from test_mysql_stream import caught_up, db, equal, rows  # noqa: F401 (fixture)
+import contextlib
+
+
+def certificates(directory, name):
+    """An authority of our own, and a certificate of it for the host `name`."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={name}")
+    (directory / "extensions").write_text(f"subjectAltName=IP:127.0.0.1,DNS:{name}" if name == "localhost" else f"subjectAltName=DNS:{name}")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days", "30", "-extfile", "extensions")
+    for path in directory.iterdir():
+        path.chmod(0o644)
+    printed = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", "server.pem"], cwd=directory, check=True, capture_output=True, text=True)
+    return printed.stdout.split("=")[1].strip()
+
+
+@pytest.fixture
+def with_tls(server, files, tmp_path):
+    """The server with a certificate for localhost, and the files of another authority."""
+    for name in ("own", "other"):
+        (files / name).mkdir()
+    pin, other = certificates(files / "own", "localhost"), certificates(files / "other", "elsewhere.example")
+    before = dict(server.settings)
+    server.settings.update({"ssl-ca": files / "own/ca.pem", "ssl-cert": files / "own/server.pem", "ssl-key": files / "own/server.key"})
+    server.restart()
+    yield files, pin, other
+    server.settings = before
+    server.restart()
+
+
+def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source_s):
+    files, pin, other = with_tls
+    authority = f"sslmode=verify-full&sslrootcert={files}/own/ca.pem"
+
+    def encrypted():
+        ciphers = [row[0] for row in db.query("SELECT variable_value FROM performance_schema.status_by_thread s JOIN performance_schema.threads t USING (thread_id) "
+                   "WHERE t.processlist_command LIKE 'Binlog Dump%' AND variable_name = 'Ssl_cipher'")] if db.flavour == "MySQL" else None
+        return ciphers
+
+    def refused(url, *words):
+        with pytest.raises(psycopg2.Error) as error:
+            cluster.query("SELECT replicator_init(%s, name => 'wrong')", (url,))
+        for word in words:
+            assert word in str(error.value), str(error.value)
+    for parameters in ("sslmode=require", authority, f"sslfingerprint={pin}"):
+        registered(cluster, db.url("shop", parameters=parameters))
+        db.run("UPDATE customer SET name = CONCAT(name, '!') WHERE id = 1", "shop")
+        caught_up(cluster)
+        assert equal(cluster)
+        if db.flavour == "MySQL":
+            wait_until(lambda: encrypted() and all(encrypted()), 20, lambda: f"an encrypted stream: {encrypted()}")
+        else:
+            assert rows_are_not_seen_on_the_wire(cluster, db)
+        if parameters != f"sslfingerprint={pin}":
+            cluster.query("SELECT replicator_drop('s', drop_tables => true)")
+    refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+    refused(db.url("shop", parameters=authority).replace("@127.0.0.1:", "@127.0.0.2:"), "HINT")
+    refused(db.url("shop", parameters=f"sslfingerprint={other}"), "HINT", "sslfingerprint")
+    # The certificate changes under a stream that is pinned to it: its next connection is refused, and says so.
+    db.settings.update({"ssl-ca": files / "other/ca.pem", "ssl-cert": files / "other/server.pem", "ssl-key": files / "other/server.key"})
+    db.restart()
+    failure(cluster, "sslfingerprint")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop", parameters=f"sslfingerprint={other}"),))
+    caught_up(cluster)
+    # A certificate of the right authority for another host.
+    refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+
+
+def rows_are_not_seen_on_the_wire(cluster, server):
+    """MariaDB does not say what other connections use; the account can be bound to encryption."""
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"ALTER USER 'replicator'@'{host}' REQUIRE SSL")
+    for (connection,) in server.query("SELECT id FROM information_schema.processlist WHERE user = 'replicator'"):
+        server._client(f"KILL {connection}", check=False)
+    server.run("DELETE FROM customer WHERE id = 3", "shop")
+    caught_up(cluster)
+    arrived = "3" not in rows(cluster, "customer")
+    server.run("INSERT INTO customer VALUES (3, '', 0, '[]')", "shop")
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"ALTER USER 'replicator'@'{host}' REQUIRE NONE")
+    return arrived
+
+
+class HostileServer:
+    """Speaks the handshake, and answers every query with the request to send a file (LOCAL INFILE)."""
+    def __init__(self, wanted):
+        self.wanted = wanted
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.asked, self.received = 0, b""
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    @staticmethod
+    def packet(number, body):
+        return len(body).to_bytes(3, "little") + bytes([number]) + body
+
+    @staticmethod
+    def read(connection):
+        head = connection.recv(4, socket.MSG_WAITALL)
+        return connection.recv(int.from_bytes(head[:3], "little"), socket.MSG_WAITALL) if len(head) == 4 else b""
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(5)
+                # Protocol 10; CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH and LOCAL_FILES among what it can do.
+                abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000
+                connection.sendall(self.packet(0, b"\x0a8.0.36\0" + (1).to_bytes(4, "little") + b"a" * 8 + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
+                                               b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"b" * 12 + b"\0mysql_native_password\0"))
+                self.read(connection)
+                connection.sendall(self.packet(2, b"\0\0\0\x02\0\0\0"))
+                while self.read(connection):
+                    self.asked += 1
+                    connection.sendall(self.packet(1, b"\xfb" + self.wanted.encode()))
+                    answer = self.read(connection)
+                    while answer:
+                        self.received += answer
+                        answer = self.read(connection)
+                    connection.sendall(self.packet(3, b"\0\0\0\x02\0\0\0"))
+
+
+def test_a_server_that_asks_for_files_gets_none(cluster, files):
+    secret = files / "secret"
+    secret.write_text("nobody is to see this")
+    secret.chmod(0o644)
+    hostile = HostileServer(str(secret))
+    with pytest.raises(psycopg2.Error):
+        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'hostile', mode => 'once')", (f"mysql://u:p@127.0.0.1:{hostile.port}/d?sslmode=disable",))
+    assert hostile.asked >= 1 and b"nobody" not in hostile.received, (hostile.asked, hostile.received)
+    assert "nobody is to see" not in cluster.log_text()

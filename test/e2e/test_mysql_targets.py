@@ -1,0 +1,93 @@
+"""What users add to the targets of a stream: constraints, triggers, views; none of it stops the source."""
+import psycopg2
+import pytest
+
+from test_mysql_keys import keyless  # noqa: F401 (fixture)
+from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
+
+
+def set_aside(cluster):
+    return {key for (key,) in cluster.query("SELECT key FROM replicator_quarantine WHERE source = 's'")}
+
+
+def refuse(cluster, table, event):
+    cluster.query(f"CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'not here'; END$$; "
+                  f"CREATE TRIGGER refuse BEFORE {event} ON s.{table} FOR EACH ROW EXECUTE FUNCTION refuse(); "
+                  f"ALTER TABLE s.{table} ENABLE ALWAYS TRIGGER refuse")
+
+
+def caught_up_but_for_a_table(cluster):
+    with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState, match="failed"):
+        caught_up(cluster)
+
+
+@pytest.fixture
+def without_function(cluster):
+    yield
+    cluster.query_when_up("DROP FUNCTION IF EXISTS refuse() CASCADE")
+
+
+def test_values_that_move_from_row_to_row_under_a_unique_index_are_stored(cluster, db, follow):
+    follow()
+    cluster.query("CREATE UNIQUE INDEX ON s.customer ((data->>'name'))")
+    db.run("USE shop; BEGIN; UPDATE customer SET name = 'x' WHERE id = 1; UPDATE customer SET name = 'Åsa' WHERE id = 2; "
+           "UPDATE customer SET name = '漢字' WHERE id = 1; COMMIT; "
+           "BEGIN; UPDATE customer SET name = 'old' WHERE id = 3; INSERT INTO customer VALUES (0, '', 0, NULL); COMMIT")
+    caught_up(cluster)
+    assert set_aside(cluster) == set()
+    assert dict(cluster.query("SELECT id, data->>'name' FROM s.customer")) == {"0": "", "1": "漢字", "2": "Åsa", "3": "old"}
+    cluster.query("INSERT INTO s.customer VALUES ('mine', '{\"name\": \"taken\"}', now())")
+    db.run("USE shop; BEGIN; UPDATE customer SET name = 'taken' WHERE id = 0; UPDATE customer SET name = 'free' WHERE id = 3; COMMIT")
+    caught_up(cluster)
+    assert set_aside(cluster) == {"0"}
+    assert dict(cluster.query("SELECT id, data->>'name' FROM s.customer WHERE id <> 'mine'")) == {"0": "", "1": "漢字", "2": "Åsa", "3": "free"}
+
+
+def test_a_target_that_others_depend_on_stays_behind(cluster, db, follow):
+    follow(options='{"on_drop": "drop"}')
+    cluster.query("CREATE VIEW s.lines AS SELECT * FROM s.line")
+    db.run("DROP TABLE line; INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+    caught_up(cluster)
+    assert "70" in rows(cluster, "customer") and cluster.status("s")["state"] == "streaming"
+    row = table_row(cluster, "line")
+    assert row["state"] == "excluded" and "was dropped at the source" in row["reason"] and "depend" in row["reason"]
+    assert len(rows(cluster, "line")) == 3
+    cluster.query("DROP VIEW s.lines")
+    db.run("CREATE TABLE line (id INT PRIMARY KEY); INSERT INTO line VALUES (5)", "shop")
+    caught_up(cluster)
+    assert set(rows(cluster, "line")) == {"5"}
+
+
+def test_a_truncate_that_the_target_refuses_concerns_that_table(cluster, db, follow, without_function):
+    follow()
+    refuse(cluster, "line", "DELETE")
+    db.run("TRUNCATE TABLE line; INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+    caught_up_but_for_a_table(cluster)
+    assert "70" in rows(cluster, "customer") and cluster.status("s")["state"] == "streaming"
+    assert table_row(cluster, "line")["state"] == "failed" and "not here" in table_row(cluster, "line")["reason"]
+    cluster.query("DROP FUNCTION refuse() CASCADE; SELECT replicator_resync('s', 'line')")
+    caught_up(cluster)
+    assert rows(cluster, "line") == {} and equal(cluster)
+
+
+def test_rows_that_were_set_aside_go_with_a_truncate(cluster, db, follow):
+    follow()
+    cluster.query("ALTER TABLE s.customer ADD CHECK (data->>'name' <> 'bad')")
+    db.run("UPDATE customer SET name = 'bad' WHERE id = 1; UPDATE line SET v = 9", "shop")
+    caught_up(cluster)
+    assert set_aside(cluster) == {"1"}
+    db.run("TRUNCATE TABLE customer; INSERT INTO customer VALUES (2, 'bad', 0, NULL)", "shop")
+    caught_up(cluster)
+    assert set_aside(cluster) == {"2"} and rows(cluster, "customer") == {}
+
+
+def test_the_target_of_a_table_without_a_key_may_be_changed(cluster, keyless, follow):  # noqa: F811
+    follow()
+    cluster.query("ALTER TABLE s.log RENAME COLUMN data TO document")
+    keyless.run("INSERT INTO log VALUES (5, 'e'); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+    caught_up_but_for_a_table(cluster)
+    assert "70" in rows(cluster, "customer") and cluster.status("s")["state"] == "streaming"
+    assert table_row(cluster, "log")["state"] == "failed" and "cannot be brought up to date" in table_row(cluster, "log")["reason"]
+    cluster.query("ALTER TABLE s.log RENAME COLUMN document TO data; SELECT replicator_resync('s', 'log')")
+    caught_up(cluster)
+    assert cluster.query("SELECT count(*) FROM s.log") == [(8,)]
