@@ -79,8 +79,8 @@ struct ChangeBatch {
     /// The changes that belong to complete transactions; those behind them begin (or go on with) one whose end comes in
     /// a later batch.
     std::size_t complete_changes = 0;
-    /// The transaction that the last batch left open will not end, and was never committed: what has been given of it is
-    /// void. The changes of this batch are others'.
+    /// The transaction that the last batch left open will not end, and was never committed: what has been given of it
+    /// is void. The changes of this batch are others'.
     bool taken_back = false;
     /// Behind the last complete transaction; empty if no transaction ended in this batch. It also moves when nothing
     /// of the tables that are followed was changed.
