@@ -174,10 +174,11 @@ void analyze_staging(std::int32_t table_id) {
 
 void number_identical_rows(std::int32_t table_id) {
     std::string const staging = staging_name(table_id).sql();
-    pg::execute("UPDATE " + staging +
-                " s SET id = s.id || '#' || n.ordinal FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY id) "
-                "AS ordinal FROM " +
-                staging + " WHERE id IS NOT NULL) n WHERE n.ctid = s.ctid");
+    pg::execute(
+        "UPDATE " + staging +
+        " s SET id = s.id || '#' || n.ordinal FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY id) "
+        "AS ordinal FROM " +
+        staging + " WHERE id IS NOT NULL) n WHERE n.ctid = s.ctid");
 }
 
 void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }

@@ -81,10 +81,10 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     void fill(Connection& connection, core::RowBatch& batch, const core::BatchLimits& limits) {
         if (!statement_) {
             if (began_ && shape_.key.empty()) {
-                throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
-                                        "the rows of table " + shape_.info.name.qualified() +
-                                            ", which has no key, were not read in one go",
-                                        true, "", "It is read anew.");
+                throw core::SourceError(
+                    core::SourceErrorKind::kStateLost, 0,
+                    "the rows of table " + shape_.info.name.qualified() + ", which has no key, were not read in one go",
+                    true, "", "It is read anew.");
             }
             began_ = true;
             statement_.emplace(connection, shape_, select_rows(shape_, place_, slice_rows_), doing_);
