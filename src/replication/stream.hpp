@@ -9,8 +9,8 @@
 //
 // A transaction of the source that is larger than a batch is written as it comes, into one transaction here that stays
 // open until the source's has ended. Adapters give only what the source has committed, so there is nothing to wait for
-// but the network; when that fails, the transaction here is rolled back. The one exception, a transaction that a crash of
-// the source has cut off in its log, is rolled back, too.
+// but the network; when that fails, the transaction here is rolled back. The one exception, a transaction that a crash
+// of the source has cut off in its log, is rolled back, too.
 //
 // A table that cannot be written fails alone: the stream forgets it, and resync copies it again.
 //

@@ -80,7 +80,8 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
     return "{\"changes\": [" + joined(batch.changes, [&](const auto& c) { return show_change(batch, c); }) +
            "], \"layouts\": {" + joined(batch.tables, show_layout) +
            "}, \"complete\": " + std::to_string(batch.complete_changes) +
-           ", \"taken_back\": " + (batch.taken_back ? "true" : "false") + ", \"position\": " + quoted(batch.position.text) +
+           ", \"taken_back\": " + (batch.taken_back ? "true" : "false") +
+           ", \"position\": " + quoted(batch.position.text) +
            ", \"transactions\": " + std::to_string(batch.transactions) +
            ", \"commit_time\": " + std::to_string(batch.commit_time_us) + ", \"schema\": [" +
            joined(batch.schema_changes, show_schema_change) + "], \"unreadable\": [" +
