@@ -23,7 +23,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 7;
+constexpr std::uint32_t kAdapterAbiVersion = 8;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -192,6 +192,9 @@ class Source {
 
     /// Every change in the log up to this position is seen by a read that begins later.
     virtual Position low_mark() { throw_no_log(); }
+
+    /// Whether a read that begins now sees every change up to `position`, which a stream has given.
+    virtual bool shows(const Position& position) { return has_reached(low_mark(), position); }
 
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() { throw_no_log(); }

@@ -10,7 +10,7 @@ bool wait_until_shown(core::Source& source, core::Interrupts& interrupts, const 
                       int timeout_ms) {
     constexpr int kPollMs = 2;
     for (int waited_ms = 0; waited_ms <= timeout_ms; waited_ms += kPollMs) {
-        if (source.has_reached(source.low_mark(), position)) {
+        if (source.shows(position)) {
             return true;
         }
         interrupts.wait(-1, core::Interrupts::WaitFor::kTime, kPollMs);

@@ -2,6 +2,7 @@
 // The driver's change stream. Lines of input, each answered by one line:
 //
 //   low, high, reached HELD<tab>MARK    marks, and what they hold
+//   shows POSITION                      whether a read that begins now sees it
 //   table DATABASE TABLE                follow this table, with the structure that it has now; before `open` or later
 //   old-table DATABASE TABLE FROM TO    the same, but with the name TO of a column replaced by FROM in the structure
 //   forget DATABASE TABLE
@@ -100,6 +101,9 @@ class StreamCommands {
         words >> command;
         if (command == "low" || command == "high") {
             return command == "low" ? source_.low_mark().text : source_.high_mark().text;
+        }
+        if (command == "shows") {
+            return source_.shows({line.substr(6)}) ? "1" : "0";
         }
         if (command == "reached") {
             std::size_t const tab = line.find('\t');

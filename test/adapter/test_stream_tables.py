@@ -1,9 +1,10 @@
 """Change streams and the tables' structure: every class of DDL, and values as the snapshot reads them."""
 import itertools
+import re
 
 import pytest
 
-from test_streams import n, inserts
+from test_streams import KIND, inserts, n
 
 numbers = itertools.count()
 
@@ -171,3 +172,42 @@ def test_the_stream_reads_every_type_as_the_snapshot_does(server, adapter, is_ma
             assert a == b, f"column {column}"
         assert ours == theirs
     assert [change[2] for change in changes if change[0] == "update"] == [change[2] for change in changes if change[0] == "insert"]
+
+
+def test_what_is_applied_is_shown_by_its_place(server, adapter, is_mariadb):
+    server.run("DROP TABLE IF EXISTS places; CREATE TABLE places (id int PRIMARY KEY)", "d")
+    stream = adapter.stream("places")
+    server.run("INSERT INTO places VALUES (1); FLUSH BINARY LOGS; INSERT INTO places VALUES (2)", "d")
+    assert len(stream.changes()) == 2
+    assert stream.ask(f"shows {stream.position}") == "1"
+    beyond = stream.ask("high")
+    if is_mariadb:
+        place = re.search(r" binlog=(.*):(\d+)$", stream.position)
+        beyond = stream.position[:place.start(2)] + str(int(place[2]) + 1)
+        nowhere = re.sub(" server=[^ ]*", " server=another", beyond)
+        assert stream.ask(f"shows {nowhere}") == "1", "by GTID, since that place is in another server's log"
+    else:
+        beyond = re.sub(r"-(\d+)$", lambda number: f"-{int(number[1]) + 1}", beyond)
+    assert stream.ask(f"shows {beyond}") == "0"
+
+
+def test_a_log_file_with_an_event_that_the_server_cannot_read_again(server, adapter, is_mariadb):
+    """MariaDB looks through its file for the GTID of a place, and gives up at an event beyond max_allowed_packet."""
+    if not is_mariadb:
+        pytest.skip("MySQL looks into no file")
+    server.run("DROP TABLE IF EXISTS wide_event; CREATE TABLE wide_event (id int PRIMARY KEY, v longtext)", "d")
+    stream = adapter.stream("wide_event")
+    limit = server.value("SELECT @@GLOBAL.max_allowed_packet")
+    server.run("FLUSH BINARY LOGS; SET GLOBAL max_allowed_packet = 67108864")
+    try:
+        server.run(f"INSERT INTO wide_event VALUES (1, REPEAT('x', {int(limit) + 1000}))", "d")
+    finally:
+        server.run(f"SET GLOBAL max_allowed_packet = {limit}")
+    assert len(stream.changes()) == 1
+    assert stream.ask(f"shows {stream.position}") == "1"
+    if server.version() < (11, 4):  # later ones have an index of their log
+        error = stream.ask("low")
+        assert error["error"] == KIND["busy"] and error["retryable"], error
+        assert "cannot tell which transactions" in error["text"] and "max_allowed_packet" in error["hint"]
+        server.run("FLUSH BINARY LOGS")
+    assert stream.ask(f"reached {stream.ask('low')}\t{stream.position}") == "1"

@@ -45,7 +45,7 @@ def test_two_sources_do_not_disturb_each_other(cluster, database, source, many_r
     source(good, "good")
     cluster.wait_for_copy("good")
     assert_equal(good, "good")
-    assert cluster.status("bad")["state"] == "backing_off"
+    cluster.wait_for_state("bad", "backing_off")
 
 
 def test_sources_in_two_databases(cluster, database, source, many_rows):

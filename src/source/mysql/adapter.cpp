@@ -65,6 +65,13 @@ class MysqlSource final : public core::Source {
         })};
     }
 
+    bool shows(const core::Position& position) override {
+        return ask([&](Connection& server) {
+            Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            return mysql::shows(server, StateIdentity::parse(position.text));
+        });
+    }
+
     core::Position high_mark() override {
         return {ask([](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);

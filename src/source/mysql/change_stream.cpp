@@ -35,6 +35,7 @@ class MysqlChangeStream final : public core::ChangeStream {
           statements_(*connection, databases),
           connection_(std::move(connection), position_, request.reader_id),
           tables_(connection_.is_mariadb()) {
+        position_.set_server(connection_.server_identity());
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
         }
@@ -177,6 +178,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         passed_maps_ = false;
         commit_time_us_ = 0;
         transaction_bytes_ = 0;
+        bytes_before_transaction_ = connection_.bytes_read();
         tables_.begin_transaction();
         batch_.begin_transaction();
     }
@@ -215,9 +217,16 @@ class MysqlChangeStream final : public core::ChangeStream {
             throw_corrupt(event.place, "a transaction ends that did not begin");
         }
         in_transaction_ = false;
-        position_.commit();
+        position_.commit(place_behind());
         last_commit_us_ = commit_time_us_ != 0 ? commit_time_us_ : event.header.timestamp_s * kMicrosecondsPerSecond;
         batch_.end_transaction(last_commit_us_);
+    }
+
+    /// MariaDB tells of its snapshots by place. A file holds a gigabyte and the transaction that it ends with.
+    [[nodiscard]] std::string place_behind() const {
+        constexpr std::uint64_t kOffsetsAreTold = 2ULL << 30;
+        bool const told = connection_.bytes_read() - bytes_before_transaction_ < kOffsetsAreTold;
+        return connection_.is_mariadb() && told ? connection_.place() : "";
     }
 
     // ---- statements ----
@@ -372,6 +381,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;
     std::uint64_t transaction_bytes_ = 0;
+    std::uint64_t bytes_before_transaction_ = 0;
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include "source/mysql/marks.hpp"
 
+#include <optional>
+
 #include "source/mysql/gtid_mysql.hpp"
 
 namespace pgrepl::mysql {
@@ -62,23 +64,59 @@ bool has_log(Connection& connection) {
            (connection.is_mariadb() || value_or_empty(connection, "SELECT @@global.gtid_mode") == "ON");
 }
 
-void locate_snapshot(Connection& connection, StateIdentity& identity) {
-    std::string file;
+namespace {
+
+struct SnapshotPlace {
+    std::string file;  ///< empty: no log
     std::string offset;
+    [[nodiscard]] std::string text() const { return without_space(file) + ":" + offset; }
+};
+
+SnapshotPlace place_of_snapshot(Connection& connection) {
+    SnapshotPlace place;
     for (const TextRow& row : connection.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
         std::string const name = row[0].value_or("");
         if (name == "Binlog_snapshot_file") {
-            file = row[1].value_or("");
+            place.file = row[1].value_or("");
         } else if (name == "Binlog_snapshot_position") {
-            offset = row[1].value_or("");
+            place.offset = row[1].value_or("");
         }
     }
-    if (file.empty()) {
+    return place;
+}
+
+}  // namespace
+
+void locate_snapshot(Connection& connection, StateIdentity& identity) {
+    SnapshotPlace const place = place_of_snapshot(connection);
+    if (place.file.empty()) {
         return;
     }
-    identity.binlog = without_space(file) + ":" + offset;
-    identity.gtid =
-        without_space(value_or_empty(connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + offset + ")"));
+    identity.binlog = place.text();
+    std::optional<std::string> const gtid =
+        connection.query_value("SELECT BINLOG_GTID_POS(" + quote_text(place.file) + ", " + place.offset + ")", kDoing);
+    if (!gtid) {
+        throw SourceError(SourceErrorKind::kBusy, 0,
+                          "MySQL server " + connection.server() +
+                              " cannot tell which transactions its log holds up to " + place.text(),
+                          true,
+                          "It cannot read that file for it: there is an event of more than max_allowed_packet bytes.",
+                          "Run SET GLOBAL max_allowed_packet = 1073741824 at the source, or FLUSH BINARY LOGS, which "
+                          "begins another file.");
+    }
+    identity.gtid = without_space(*gtid);
+}
+
+bool shows(Connection& connection, const StateIdentity& position) {
+    if (connection.is_mariadb() && !position.binlog.empty() && server_identity(connection) == position.server) {
+        connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
+        SnapshotPlace const place = place_of_snapshot(connection);
+        connection.execute("COMMIT", kDoing);
+        if (std::optional<bool> const is_behind = is_at_or_behind(place.text(), position.binlog)) {
+            return *is_behind;
+        }
+    }
+    return holds_all_of(low_mark(connection), position);
 }
 
 StateIdentity low_mark(Connection& connection) {

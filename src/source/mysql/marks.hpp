@@ -24,8 +24,12 @@ std::string value_or_empty(Connection& connection, std::string_view sql);
 /// Whether the server has a log of changes with GTIDs.
 bool has_log(Connection& connection);
 
-/// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log.
+/// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log. The server
+/// reads its log file from the start for this. Throws kBusy if it cannot: a file with a large event.
 void locate_snapshot(Connection& connection, StateIdentity& identity);
+
+/// Whether a read that begins now sees every change up to `position`.
+bool shows(Connection& connection, const StateIdentity& position);
 
 /// Both throw kUnsupported if the server has no log of changes with GTIDs.
 StateIdentity low_mark(Connection& connection);

@@ -60,6 +60,7 @@ void ReplicationConnection::require_same_history(const StreamPosition& position)
                                          ", and the position is the other's: " + position.text());
     }
     StateIdentity const mark = high_mark(*connection_);
+    server_identity_ = mark.server;
     if (!holds_all_of(mark, position.start()) && !position.start().gtid.empty()) {
         throw_diverged(*connection_, "The position is " + position.start().gtid + "; the server has " +
                                          (mark.gtid.empty() ? "nothing" : mark.gtid) + ".");

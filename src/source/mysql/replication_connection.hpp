@@ -31,6 +31,10 @@ class ReplicationConnection {
 
     [[nodiscard]] bool is_mariadb() const noexcept { return connection_->is_mariadb(); }
     [[nodiscard]] const std::string& server() const noexcept { return connection_->server(); }
+    /// What tells the server from others, wherever it is reached.
+    [[nodiscard]] const std::string& server_identity() const noexcept { return server_identity_; }
+    /// Behind the event that was read last, as file:offset. Offsets of more than 4 GiB are not told by the log.
+    [[nodiscard]] std::string place() const { return file_ + ":" + std::to_string(next_position_); }
     /// Bytes of all events so far.
     [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
 
@@ -42,6 +46,7 @@ class ReplicationConnection {
     [[noreturn]] void throw_ended();
 
     std::unique_ptr<Connection> connection_;
+    std::string server_identity_;
     std::uint32_t reader_id_;
     EventFramer framer_;
     std::string file_;

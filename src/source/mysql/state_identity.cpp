@@ -153,6 +153,30 @@ bool is_same_state(const StateIdentity& a, const StateIdentity& b) {
     return a.gtid == b.gtid;
 }
 
+std::optional<bool> is_at_or_behind(const std::string& place, const std::string& other) {
+    struct Place {
+        std::string_view base;
+        std::uint64_t file = 0;
+        std::uint64_t offset = 0;
+    };
+    auto const parse = [](std::string_view text) -> std::optional<Place> {
+        std::size_t const colon = text.rfind(':');
+        std::size_t const dot = text.substr(0, colon).rfind('.');
+        if (colon == std::string_view::npos || dot == std::string_view::npos) {
+            return std::nullopt;
+        }
+        auto const file = parse_number(text.substr(dot + 1, colon - dot - 1));
+        auto const offset = parse_number(text.substr(colon + 1));
+        return file && offset ? std::optional(Place{text.substr(0, dot), *file, *offset}) : std::nullopt;
+    };
+    std::optional<Place> const a = parse(place);
+    std::optional<Place> const b = parse(other);
+    if (!a || !b || a->base != b->base) {
+        return std::nullopt;
+    }
+    return std::pair(a->file, a->offset) >= std::pair(b->file, b->offset);
+}
+
 bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
     if (held.to_text() == mark.to_text() || is_same_state(held, mark)) {
         return true;

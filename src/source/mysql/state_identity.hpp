@@ -6,10 +6,12 @@
 //   mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset>
 //   mysql|mariadb server=… moment=<random>                      a server without a usable log
 //   mysql|mariadb server=… gtid=…                               a place in the log: of a stream, or a mark
+//   mariadb server=… gtid=… binlog=…                            a stream's; it is also an exact state
 //
 // Changes that are not logged (sql_log_bin = 0) are not seen by it; nor is RESET BINARY LOGS AND GTIDS (RESET MASTER),
 // which begins to use the same names again.
 
+#include <optional>
 #include <string>
 
 #include "core/postgres_free.hpp"
@@ -30,6 +32,9 @@ struct StateIdentity {
 
 /// Whether both are provably the same state of the same server.
 bool is_same_state(const StateIdentity& a, const StateIdentity& b);
+
+/// Whether one place in a log (file:offset) is at or behind another; nothing if they cannot be compared.
+std::optional<bool> is_at_or_behind(const std::string& place, const std::string& other);
 
 /// Whether `held` provably holds everything of `mark`. GTIDs decide, whatever the server that they were read from: they
 /// stay what they are when another server takes over.

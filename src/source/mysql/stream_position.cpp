@@ -10,7 +10,15 @@ StreamPosition::StreamPosition(StateIdentity start) : identity_(std::move(start)
     }
 }
 
-void StreamPosition::commit() {
+void StreamPosition::set_server(const std::string& server) {
+    if (server != identity_.server) {
+        identity_.server = server;
+        identity_.binlog.clear();
+    }
+}
+
+void StreamPosition::commit(std::string place) {
+    identity_.binlog = std::move(place);
     if (identity_.is_mariadb) {
         maria_.advance(maria_gtid_);
     } else {

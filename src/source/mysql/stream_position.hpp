@@ -25,8 +25,11 @@ class StreamPosition {
         number_ = number;
     }
     void begin(const MariaGtid& gtid) { maria_gtid_ = gtid; }
-    /// It has ended.
-    void commit();
+    /// It has ended, at this place in the log of a MariaDB server (file:offset; empty: not known).
+    void commit(std::string place);
+
+    /// The server that is read from here on. A place in another's log is void.
+    void set_server(const std::string& server);
 
     /// Its GTID, for messages.
     [[nodiscard]] std::string current() const;
