@@ -14,18 +14,14 @@ std::string setting(Connection& connection, const std::string& name) {
     return rows.empty() ? std::string() : rows[0][1].value_or("");
 }
 
-/// What a replica gets from its own source may be left out of its log. Whether a MySQL server is a replica takes more
-/// rights to find out than we ask for.
-bool leaves_out_replicated(Connection& connection) {
-    if (setting(connection, "log_slave_updates") != "OFF") {
-        return false;
-    }
-    return !connection.is_mariadb() ||
-           !connection.query_value("SELECT @@global.gtid_slave_pos", kDoing).value_or("").empty();
-}
-
 }  // namespace
 
-bool logs_all_changes(Connection& connection) { return !leaves_out_replicated(connection); }
+/// What a replica gets from its own source may be left out of its log. Whether a MySQL server is a replica takes more
+/// rights to find out than we ask for.
+bool logs_all_changes(Connection& connection) {
+    return setting(connection, "log_slave_updates") != "OFF" ||
+           (connection.is_mariadb() &&
+            connection.query_value("SELECT @@global.gtid_slave_pos", kDoing).value_or("").empty());
+}
 
 }  // namespace pgrepl::mysql

@@ -37,6 +37,25 @@ StateIdentity identity_of(Connection& connection) {
             .moment = ""};
 }
 
+struct SnapshotPlace {
+    std::string file;  ///< empty: no log
+    std::string offset;
+    [[nodiscard]] std::string text() const { return without_space(file) + ":" + offset; }
+};
+
+SnapshotPlace place_of_snapshot(Connection& connection) {
+    SnapshotPlace place;
+    for (const TextRow& row : connection.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
+        std::string const name = row[0].value_or("");
+        if (name == "Binlog_snapshot_file") {
+            place.file = row[1].value_or("");
+        } else if (name == "Binlog_snapshot_position") {
+            place.offset = row[1].value_or("");
+        }
+    }
+    return place;
+}
+
 }  // namespace
 
 std::string without_space(std::string text) {
@@ -64,47 +83,16 @@ bool has_log(Connection& connection) {
            (connection.is_mariadb() || value_or_empty(connection, "SELECT @@global.gtid_mode") == "ON");
 }
 
-namespace {
-
-struct SnapshotPlace {
-    std::string file;  ///< empty: no log
-    std::string offset;
-    [[nodiscard]] std::string text() const { return without_space(file) + ":" + offset; }
-};
-
-SnapshotPlace place_of_snapshot(Connection& connection) {
-    SnapshotPlace place;
-    for (const TextRow& row : connection.query("SHOW STATUS LIKE 'binlog_snapshot%'", kDoing)) {
-        std::string const name = row[0].value_or("");
-        if (name == "Binlog_snapshot_file") {
-            place.file = row[1].value_or("");
-        } else if (name == "Binlog_snapshot_position") {
-            place.offset = row[1].value_or("");
-        }
-    }
-    return place;
-}
-
-}  // namespace
-
-void locate_snapshot(Connection& connection, StateIdentity& identity) {
+bool locate_snapshot(Connection& connection, StateIdentity& identity) {
     SnapshotPlace const place = place_of_snapshot(connection);
     if (place.file.empty()) {
-        return;
+        return false;
     }
     identity.binlog = place.text();
     std::optional<std::string> const gtid =
         connection.query_value("SELECT BINLOG_GTID_POS(" + quote_text(place.file) + ", " + place.offset + ")", kDoing);
-    if (!gtid) {
-        throw SourceError(SourceErrorKind::kBusy, 0,
-                          "MySQL server " + connection.server() +
-                              " cannot tell which transactions its log holds up to " + place.text(),
-                          true,
-                          "It cannot read that file for it: there is an event of more than max_allowed_packet bytes.",
-                          "Run SET GLOBAL max_allowed_packet = 1073741824 at the source, or FLUSH BINARY LOGS, which "
-                          "begins another file.");
-    }
-    identity.gtid = without_space(*gtid);
+    identity.gtid = without_space(gtid.value_or(""));
+    return gtid.has_value();
 }
 
 bool shows(Connection& connection, const StateIdentity& position) {
@@ -126,8 +114,17 @@ StateIdentity low_mark(Connection& connection) {
         return mark;
     }
     connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
-    locate_snapshot(connection, mark);
+    bool const is_told = locate_snapshot(connection, mark);
     connection.execute("COMMIT", kDoing);
+    if (!is_told) {
+        throw SourceError(SourceErrorKind::kBusy, 0,
+                          "MySQL server " + connection.server() +
+                              " cannot tell which transactions its log holds up to " + mark.binlog,
+                          true,
+                          "It cannot read that file for it: there is an event of more than max_allowed_packet bytes.",
+                          "Run SET GLOBAL max_allowed_packet = 1073741824 at the source, or FLUSH BINARY LOGS, which "
+                          "begins another file.");
+    }
     mark.binlog.clear();  // a place in the log of this server alone
     return mark;
 }

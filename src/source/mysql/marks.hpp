@@ -25,13 +25,14 @@ std::string value_or_empty(Connection& connection, std::string_view sql);
 bool has_log(Connection& connection);
 
 /// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log. The server
-/// reads its log file from the start for this. Throws kBusy if it cannot: a file with a large event.
-void locate_snapshot(Connection& connection, StateIdentity& identity);
+/// reads its log file from the start for the GTID. False if it is not told, as of a file with a large event: the place
+/// alone is the identity then.
+bool locate_snapshot(Connection& connection, StateIdentity& identity);
 
 /// Whether a read that begins now sees every change up to `position`.
 bool shows(Connection& connection, const StateIdentity& position);
 
-/// Both throw kUnsupported if the server has no log of changes with GTIDs.
+/// Both throw kUnsupported if the server has no log of changes with GTIDs; low_mark() kBusy if the GTID is not told.
 StateIdentity low_mark(Connection& connection);
 StateIdentity high_mark(Connection& connection);
 

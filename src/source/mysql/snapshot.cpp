@@ -93,7 +93,7 @@ class StateTaker {
 
     void take_mariadb() {
         session_.begin();
-        locate_snapshot(connection_, identity_);
+        (void)locate_snapshot(connection_, identity_);
         if (identity_.binlog.empty()) {
             identity_.moment = random_moment();
         }

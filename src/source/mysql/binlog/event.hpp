@@ -41,7 +41,7 @@ enum class EventUse : std::uint8_t {
 };
 
 /// Throws kUnsupported for a type that cannot be left out: an unknown one without the ignorable flag, an
-/// INCIDENT (the server lost events), an encrypted log.
+/// INCIDENT (the server lost events).
 EventUse use_of(const Event& event);
 
 }  // namespace pgrepl::mysql
