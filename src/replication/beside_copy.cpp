@@ -15,6 +15,7 @@
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/low_mark.hpp"
+#include "replication/own_target.hpp"
 #include "replication/source_access.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
@@ -79,22 +80,14 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
 /// True if the copy begins at the first row; false if it goes on.
 bool BesideCopy::prepare_target() {
     target::TargetName const seen = target::seen_name(table_->table_id);
-    std::optional<Oid> const existing = target::find_table(target());
-    if (existing && !table_->target_created) {
-        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + target().sql() + " exists and is not of this source",
-                           "It would have become the target of \"" + table_->name.qualified() + "\".",
-                           "Rename or drop it, or choose another target_schema.");
-    }
+    std::optional<Oid> const existing = find_own_target(target(), table_->target_created, table_->name);
     if (existing && !table_->is_followed()) {
         // It was withdrawn from its first copy, which gives a table its primary key at the end.
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         target::add_primary_key(target());
     }
     if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,
-                           "target table " + target().sql() + " cannot be brought up to date: " + *obstacle,
-                           "It has been changed since it was copied; its rows are left as they are.",
-                           "Undo the change, or drop the table and call replicator_resync to copy it anew.");
+        throw_changed_target(target(), *obstacle);
     }
     if (table_->beside_seen) {
         seen_ = std::make_unique<target::SeenIds>(seen);

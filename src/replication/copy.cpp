@@ -16,6 +16,7 @@
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/log_use.hpp"
+#include "replication/own_target.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
 #include "replication/staged_merge.hpp"
@@ -223,22 +224,14 @@ std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog:
 /// Makes ready what the chunks are written to; returns whether that is a staging table.
 bool Copy::prepare_route(const catalog::CopyTable& table) {
     target::TargetName const name = target_of(table);
-    std::optional<Oid> const existing = target::find_table(name);
-    if (existing && !table.target_created) {
-        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + name.sql() + " exists and is not of this source",
-                           "It would have become the target of \"" + table.name.qualified() + "\".",
-                           "Rename or drop it, or choose another target_schema.");
-    }
+    std::optional<Oid> const existing = find_own_target(name, table.target_created, table.name);
     std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt;
     if (existing && !obstacle) {
         target::create_staging(table.table_id, context_.owner);
         return true;
     }
     if (existing && table.filled) {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                           "target table " + name.sql() + " cannot be brought up to date: " + *obstacle,
-                           "It has been changed since it was copied; its rows are left as they are.",
-                           "Undo the change, or drop the table and call replicator_resync to copy it anew.");
+        throw_changed_target(name, *obstacle);
     }
     bool const needs_numbers = !has_key(table);
     {

@@ -11,6 +11,7 @@
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "replication/error_policy.hpp"
+#include "replication/own_target.hpp"
 #include "replication/source_access.hpp"
 #include "replication/staged_merge.hpp"
 #include "target/bulk_load.hpp"
@@ -74,17 +75,9 @@ void KeylessRefresh::open() {
 }
 
 void KeylessRefresh::prepare_target() {
-    std::optional<Oid> const existing = target::find_table(target());
-    if (existing && !table_->target_created) {
-        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + target().sql() + " exists and is not of this source",
-                           "It would have become the target of \"" + table_->name.qualified() + "\".",
-                           "Rename or drop it, or choose another target_schema.");
-    }
+    std::optional<Oid> const existing = find_own_target(target(), table_->target_created, table_->name);
     if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,
-                           "target table " + target().sql() + " cannot be brought up to date: " + *obstacle,
-                           "It has been changed since it was copied; its rows are left as they are.",
-                           "Undo the change, or drop the table and call replicator_resync to copy it anew.");
+        throw_changed_target(target(), *obstacle);
     }
     if (!existing) {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);

@@ -211,69 +211,6 @@ void Stream::take_sync_requests() {
     }
 }
 
-const catalog::StreamTable* Stream::next_to_copy() const {
-    const catalog::StreamTable* next = nullptr;
-    for (const catalog::StreamTable& table : known_) {
-        if (table.keyless) {
-            continue;
-        }
-        if (table.beside_bound) {
-            return &table;  // one at a time, and first what was begun
-        }
-        if (table.state == "pending" && next == nullptr) {
-            next = &table;
-        }
-    }
-    return next;
-}
-
-/// Has a window read, or written if nothing is to be waited for.
-void Stream::work_on_beside_copy() {
-    if (!beside_.is_active()) {
-        const catalog::StreamTable* const table = next_to_copy();
-        if (table == nullptr) {
-            return;
-        }
-        beside_.begin(*table);
-        reload_tables();
-        if (!beside_.is_active()) {
-            return;
-        }
-    }
-    if (!beside_.has_window()) {
-        beside_.read_window(position_);
-    }
-    if (beside_.is_due(position_)) {
-        begin_transaction();
-        commit_transaction();
-    }
-}
-
-/// Reads and stages some rows of a table without a key, and merges it when all are in.
-void Stream::work_on_keyless_refresh() {
-    if (!keyless_.is_active() && next_keyless_) {
-        keyless_.begin(*next_keyless_);
-        next_keyless_.reset();
-    } else if (keyless_.is_active()) {
-        keyless_.step();
-    } else {
-        return;
-    }
-    if (!keyless_.is_active()) {
-        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
-                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
-        reload_tables();
-    }
-}
-
-/// By time only where the stream stays.
-int Stream::keyless_interval_ms() const noexcept {
-    return config_.is_continuous() ? config_.keyless_refresh_interval_ms() : 0;
-}
-
-/// Nothing is left to be copied of what was asked for.
-bool Stream::copies_are_in() const { return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_; }
-
 bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(position_, *mark_); }
 
 bool Stream::has_to_commit() const {
