@@ -1,6 +1,5 @@
 """Tables and rows of MySQL and MariaDB that are far larger than a batch."""
 import threading
-import time
 
 from private_cluster import wait_until
 from test_mysql_stream import caught_up, db, equal, follow, rows  # noqa: F401
@@ -21,8 +20,10 @@ def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, fo
     writer.start()
     try:
         follow()
+        begun = "SELECT copy_started_at FROM replicator.source_table WHERE name = 'big'"
+        before = cluster.query(begun)
         cluster.query("SELECT replicator_resync('s', 'big')")
-        time.sleep(1)
+        wait_until(lambda: cluster.query(begun + " AND rows_copied > 0") not in ([], before), 30, "the second copy to be under way")
     finally:
         stop.set()
         writer.join()

@@ -1,7 +1,6 @@
 """MySQL and MariaDB servers followed: copy, then every change; each test runs against both."""
 import subprocess
 import threading
-import time
 
 import psycopg2
 import pytest
