@@ -15,12 +15,18 @@ namespace pgrepl::pg {
 
 namespace {
 
+std::string wanted_point(const std::string& path) {
+    std::string wanted;
+    std::ifstream(path) >> wanted;
+    return wanted;
+}
+
 /// Without a latch: the process may be past using its own.
-void wait_for_removal(const std::string& path) {
+void wait_while_wanted(const std::string& path, const std::string& wanted, const char* name) {
     constexpr int kPatienceMs = 60'000;
-    std::string const reached = path + ".reached";
+    std::string const reached = path + "." + name;
     std::ofstream(reached) << "\n";
-    for (int waited = 0; waited < kPatienceMs && access(path.c_str(), F_OK) == 0; ++waited) {
+    for (int waited = 0; waited < kPatienceMs && wanted_point(path) == wanted; ++waited) {
         ::usleep(1'000);
     }
     unlink(reached.c_str());
@@ -33,11 +39,10 @@ void failure_point(const char* name) {
         return;
     }
     std::string const path = std::string(DataDir) + "/pg_replicator.failure_point";
-    std::string wanted;
-    std::ifstream(path) >> wanted;
+    std::string const wanted = wanted_point(path);
     bool const as_error = wanted == std::string(name) + ":error";
     if (wanted == std::string(name) + ":wait") {
-        wait_for_removal(path);
+        wait_while_wanted(path, wanted, name);
         return;
     }
     if (wanted != name && !as_error) {

@@ -6,6 +6,7 @@
 
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
@@ -75,6 +76,7 @@ class CopyWorker {
             while (copier.copy_next_chunk()) {
             }
             pg::begin_phase("waiting for a chunk", arguments_.source_id, 0, 0, "waiting for a chunk");
+            pg::failure_point("waiting_for_chunk");
             pg::wait_for_latch(kIdleMs, pg::WaitFor::kChunk);
         } while (chunks_remain());
     }

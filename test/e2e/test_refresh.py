@@ -177,20 +177,26 @@ def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, s
 
 def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, database, source, many_rows, assert_equal):
     """It would read the chunk from the state that the last copy had."""
-    tables = [f"t{number}" for number in range(40)]  # many chunks, so that some are pending for a while
-    path = database("late.db", many_rows(150_000), "CREATE TABLE whole (id INT PRIMARY KEY, a, b, c, d) WITHOUT ROWID; INSERT INTO whole SELECT * FROM t",
-                    *(f"CREATE TABLE {table} AS SELECT * FROM t LIMIT 500" for table in tables), wal=True)
-    source(path, "late")
-    requests = "SELECT copy_sync_number FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'late'"
-    first = cluster.query(requests)[0][0]
-    idle = wait_until(lambda: cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'"), 30, "an idle copy worker")
-    os.kill(idle[0][0], signal.SIGSTOP)
-    try:
+    tables = [f"t{number}" for number in range(40)]
+    path = database("late.db", many_rows(20_000), *(f"CREATE TABLE {table} AS SELECT * FROM t LIMIT 500" for table in tables), wal=True)
+    with cluster.waiting_at("chunk_written", lambda: source(path, "late")):
         change(path, ";".join(f"UPDATE {table} SET a = -1" for table in tables))
-        cluster.query("SELECT replicator_sync('late')")  # the source worker goes on from one copy to the next
-        wait_until(lambda: cluster.query(requests)[0][0] > first and cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'pending'"),
-                   30, "the next copy")
-    finally:
-        os.kill(idle[0][0], signal.SIGCONT)
+        cluster.query("SELECT replicator_sync('late')")  # the source worker will go on from one copy to the next
+        cluster.fail_at("waiting_for_chunk:wait")
+        cluster.wait_for_waiting("waiting_for_chunk")
+
+        def all_idle():
+            idle = {pid for pid, in cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'")}
+            return idle if idle == set(cluster.workers("copy worker")) else None
+        idle = wait_until(all_idle, what="all copy workers to be idle")
+        for pid in idle:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            cluster.fail_at("chunk_written:wait")
+            cluster.wait_for_waiting("chunk_written")  # a worker of the next copy, most of whose chunks are pending
+        finally:
+            for pid in idle:
+                os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: not idle & set(cluster.workers("copy worker")), what="the end of the last copy's workers")
     cluster.wait_for_copy("late")
     assert_equal(path, "late")

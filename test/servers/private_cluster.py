@@ -132,12 +132,13 @@ class PrivateCluster:
         self.start()
 
     def fail_at(self, point):
-        """Arms a failure point (docs/dev/architecture.md)."""
+        """Arms a failure point (docs/dev/architecture.md), in one step in place of another that may be armed."""
         if not point.endswith((":error", ":wait")):
             self.expected_crash = True
-        with open(self.failure_file(), "w") as f:
+        with open(self.failure_file() + ".new", "w") as f:
             f.write(point)
-        self.give_to_server(self.failure_file())
+        self.give_to_server(self.failure_file() + ".new")
+        os.rename(self.failure_file() + ".new", self.failure_file())
 
     def failure_file(self):
         return os.path.join(self.data, "pg_replicator.failure_point")
@@ -148,10 +149,14 @@ class PrivateCluster:
         self.fail_at(f"{point}:wait")
         try:
             reach()
-            wait_until(lambda: os.path.exists(self.failure_file() + ".reached"), 30, f"a process to wait at {point}")
+            self.wait_for_waiting(point)
             yield
         finally:
             os.unlink(self.failure_file())
+
+    def wait_for_waiting(self, point):
+        """Until a process waits at the failure point."""
+        wait_until(lambda: os.path.exists(f"{self.failure_file()}.{point}"), 60, f"a process to wait at {point}")
 
     def wait_for_failure(self, timeout=60):
         wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
