@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -27,10 +28,27 @@ def unprivileged(command, home):
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env", f"HOME={home}"] + command
 
 
+taken_ports = []
+
+
 def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the kernel gives to outgoing connections: one of those could have it before the server starts, or
+    while it is down. Other test processes see that we have it by a socket's name."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        lowest = int(f.read().split()[0])
+    ports = range(10_000, lowest if lowest > 15_000 else 32_768)
+    while True:
+        port = random.SystemRandom().choice(ports)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0pg_replicator test port {port}")
+            with contextlib.closing(socket.socket()) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        taken_ports.append(mark)
+        return port
 
 
 def wait_until(condition, timeout=60, what="the condition", interval=0.02):
@@ -43,6 +61,15 @@ def wait_until(condition, timeout=60, what="the condition", interval=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(interval)
+
+
+def has_ended(pid):
+    """Whether there is no such process, or nothing of it but its exit code."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 # Ends the server whose data directory is $1 when its standard input closes, which it does when we end, however we end.
@@ -90,7 +117,7 @@ class PrivateCluster:
                 conf.write(f"{name} = '{value}'\n")
 
     def _pg_ctl(self, *arguments, **options):
-        return self._run([f"{BINDIR}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "60", *arguments], **options)
+        return self._run([f"{BINDIR}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "300", *arguments], **options)
 
     def start(self):
         self._pg_ctl("start")
@@ -122,11 +149,8 @@ class PrivateCluster:
         for pid in [postmaster] + [int(p) for p in children.stdout.split()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{postmaster}") or
-                   open(f"/proc/{postmaster}/stat").read().split()[2] == "Z", what="the postmaster's end")
         # No process may be left in shared memory when the next postmaster looks for it.
-        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in children.stdout.split()),
-                   what="the children's end")
+        wait_until(lambda: all(has_ended(pid) for pid in [postmaster, *children.stdout.split()]), what="their end")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.data, "postmaster.pid"))
         self.start()
@@ -143,12 +167,16 @@ class PrivateCluster:
         return os.path.join(self.data, "pg_replicator.failure_point")
 
     @contextlib.contextmanager
-    def waiting_at(self, point, reach):
-        """A process waits at the failure point, once `reach` has made it get there, until the end of the block."""
+    def waiting_at(self, point, reach=lambda: None):
+        """A process waits at the failure point, once `reach` has made it get there, until the end of the block; and so does
+        each other that gets there. Not even the end of the server changes that."""
+        reached = self.failure_file() + ".reached"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(reached)  # of one that was killed while it waited
         self.fail_at(f"{point}:wait")
         try:
             reach()
-            wait_until(lambda: os.path.exists(self.failure_file() + ".reached"), 30, f"a process to wait at {point}")
+            wait_until(lambda: os.path.exists(reached), what=f"a process to wait at {point}")
             yield
         finally:
             os.unlink(self.failure_file())
@@ -158,7 +186,7 @@ class PrivateCluster:
 
     def connect(self, database="postgres", user="postgres"):
         connection = psycopg2.connect(host=self.directory, port=self.port, dbname=database, user=user,
-                                      connect_timeout=10)
+                                      connect_timeout=60)
         connection.autocommit = True
         return connection
 
