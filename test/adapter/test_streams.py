@@ -341,7 +341,7 @@ def test_a_copy_under_writers_is_mended_by_the_log(server, adapter):
         for _ in range(5):
             spread = "SELECT SUM(b * b) FROM accounts"
             before = server.value(spread, "d")
-            wait_until(lambda b=before: server.value(spread, "d") != b, 30, lambda: "the writers to go on")
+            wait_until(lambda b=before: server.value(spread, "d") != b, 45, lambda: "the writers to go on")
             stream = adapter.stream("accounts")
             copy = stream.ask("copy d accounts")
             high = stream.ask("high")

@@ -40,7 +40,7 @@ def test_a_table_removed_during_a_refresh_leaves_no_staging_table(cluster, two_t
     source(path, "removed")
     cluster.wait_for_copy("removed")
     cluster.query("SELECT replicator_sync('removed')")
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.source_table WHERE copy_route = 'staging'"), 20, "the refresh")
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.source_table WHERE copy_route = 'staging'"), 45, "the refresh")
     cluster.query("SELECT replicator_remove_table('removed', 'u')")
     cluster.wait_for_copy("removed")
     assert cluster.query("SELECT relname FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]'") == []
@@ -54,9 +54,9 @@ def test_a_copy_worker_that_is_terminated_does_not_hold_up_the_copy(cluster, dat
     def leaseholders():
         pids = {row[0] for row in cluster.query("SELECT lease_pid FROM replicator.chunk WHERE state = 'leased'")}
         return pids if len(pids) == 2 else None
-    pid = min(wait_until(leaseholders, 20, "two copy workers at work"))
+    pid = min(wait_until(leaseholders, 45, "two copy workers at work"))
     cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
-    cluster.wait_for_copy("leased", timeout=60)
+    cluster.wait_for_copy("leased", timeout=240)
     assert_equal(path, "leased")
 
 
@@ -65,7 +65,7 @@ def test_a_target_truncated_during_a_refresh_is_filled_again(cluster, two_tables
     source(path, "truncated")
     cluster.wait_for_copy("truncated")
     cluster.query("SELECT replicator_sync('truncated')")
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'done'"), 20, "a part to be compared")
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'done'"), 45, "a part to be compared")
     cluster.query("TRUNCATE truncated.t")
     cluster.wait_for_copy("truncated")
     assert_equal(path, "truncated")
@@ -88,6 +88,6 @@ def test_the_server_starts_after_an_aborted_transaction_that_made_a_side_table(w
             cluster.crash()
         else:
             cluster.kill(victim.info.backend_pid)
-        assert cluster.query_when_up("SELECT 1", timeout=30) == [(1,)]
+        assert cluster.query_when_up("SELECT 1", timeout=240) == [(1,)]
     finally:
         cluster.destroy()

@@ -14,10 +14,10 @@ def test_a_job_survives_kills_and_restarts(cluster, database, source, many_rows)
     cluster.wait_for_copy("killed")
     flip_one_bit(cluster, "killed", "399999")
     job = cluster.query("SELECT replicator_verify('killed')")[0][0]
-    cluster.kill(wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")[0])
-    wait_until(lambda: cluster.workers("job worker"), 30, "the job to be begun again")
+    cluster.kill(wait_until(lambda: cluster.workers("job worker"), 45, "a job worker")[0])
+    wait_until(lambda: cluster.workers("job worker"), 45, "the job to be begun again")
     cluster.restart("immediate")
-    wait_until(lambda: cluster.workers("job worker"), 30, "the job to be begun again")
+    wait_until(lambda: cluster.workers("job worker"), 45, "the job to be begun again")
     cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker'")
     assert finished(cluster, job)["t"]["changed"] == 1
     assert cluster.query("SELECT count(*) FROM pg_class WHERE relname ~ '_pass_'") == [(0,)]
@@ -28,19 +28,19 @@ def test_a_pause_stops_a_job_until_resumed_and_cancel_ends_it(cluster, database,
     source(path, "stopped")
     cluster.wait_for_copy("stopped")
     job = cluster.query("SELECT replicator_verify('stopped')")[0][0]
-    wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")
+    wait_until(lambda: cluster.workers("job worker"), 45, "a job worker")
     cluster.query("SELECT replicator_pause('stopped')")
-    wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+    wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
     with pytest.raises(psycopg2.Error) as refused:
         cluster.query("SELECT replicator_verify('stopped')")
     assert "paused" in str(refused.value) and "replicator_resume" in str(refused.value)
     cluster.query("SELECT replicator_resume('stopped')")
     assert finished(cluster, job)["t"]["state"] == "done"
     job = cluster.query("SELECT replicator_verify('stopped')")[0][0]
-    wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")
+    wait_until(lambda: cluster.workers("job worker"), 45, "a job worker")
     cluster.query("SELECT replicator_cancel_job(%s)", (job,))
     assert finished(cluster, job)["t"]["state"] == "canceled"
-    wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+    wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
     with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState):
         cluster.query("SELECT replicator_cancel_job(%s)", (job,))
 
@@ -55,15 +55,15 @@ def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database
     job = cluster.query("SELECT replicator_verify('patient')")[0][0]
     for number in range(5):
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker' "
-                                         "AND wait_event_type = 'Lock'"), 20, "the comparison to wait")
+                                         "AND wait_event_type = 'Lock'"), 45, "the comparison to wait")
         cluster.query("SELECT replicator_pause('patient')")
-        wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+        wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
         if number == 4:
             os.rename(path, str(path) + ".away")
         cluster.query("SELECT replicator_resume('patient')")
     holder.rollback()
     holder.close()
-    wait_until(lambda: job_rows(cluster, job)[0][9], 20, "the job to fail")
+    wait_until(lambda: job_rows(cluster, job)[0][9], 45, "the job to fail")
     os.rename(str(path) + ".away", path)
     assert "does not exist" in job_rows(cluster, job)[0][9]
     row = finished(cluster, job)["t"]
@@ -77,7 +77,7 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     job = cluster.query("SELECT replicator_verify('shown')")[0][0]
     seen = wait_until(lambda: cluster.query(
         'SELECT worker, source, "table", rows_total FROM replicator_progress WHERE phase = \'comparing\' AND rows_done > 0'),
-        20, "the phase to be seen")
+        45, "the phase to be seen")
     assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
     assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
     finished(cluster, job)
@@ -117,7 +117,7 @@ def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
         job = cluster.query("SELECT coalesce((SELECT max(job) FROM replicator_jobs WHERE source = 'phases' AND finished_at IS NULL), "
                             "(SELECT replicator_repair('phases', 't')))")[0][0]
         wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = 'Lock'", (phase,)),
-                   30, f"the repair to wait in the phase {phase}")
+                   45, f"the repair to wait in the phase {phase}")
         return job, cluster.query("SELECT rows_compared FROM replicator_jobs WHERE job = %s", (job,))[0][0]
     holder = cluster.connect()
     holder.autocommit = False

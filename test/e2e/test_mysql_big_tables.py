@@ -23,7 +23,7 @@ def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, fo
         begun = "SELECT copy_started_at FROM replicator.source_table WHERE name = 'big'"
         before = cluster.query(begun)
         cluster.query("SELECT replicator_resync('s', 'big')")
-        wait_until(lambda: cluster.query(begun + " AND rows_copied > 0") not in ([], before), 30, "the second copy to be under way")
+        wait_until(lambda: cluster.query(begun + " AND rows_copied > 0") not in ([], before), 45, "the second copy to be under way")
     finally:
         stop.set()
         writer.join()
@@ -60,7 +60,7 @@ def test_rows_that_come_behind_a_copy_beside_the_stream_stay(cluster, db, follow
     follow(options='{"apply_batch_rows": 100}')
     cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big')")
     under_way = "SELECT state = 'copying' AND beside_bound <> '' FROM replicator.source_table WHERE name = 'big'"
-    wait_until(lambda: cluster.query(under_way)[0][0], 30, "the copy to be under way", interval=0.001)
+    wait_until(lambda: cluster.query(under_way)[0][0], 45, "the copy to be under way", interval=0.001)
     connection = cluster.connect()
     with connection.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE s.big IN SHARE MODE")  # holds the copy where it is

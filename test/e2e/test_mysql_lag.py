@@ -71,7 +71,7 @@ def false_zeros(cluster, last):
         if lag is not None and lag.total_seconds() == 0 and not there:
             seen.append(time.monotonic())
         return there
-    wait_until(complete, 120, "the last row", interval=0.1)
+    wait_until(complete, 240, "the last row", interval=0.1)
     return seen
 
 
@@ -87,7 +87,7 @@ def test_a_slow_network_is_no_end_of_the_log(cluster, db, slow_source):  # noqa:
 def test_a_stream_that_begins_behind_is_not_at_the_end(cluster, db, slow_source):  # noqa: F811
     caught_up(cluster, "slow")
     cluster.query("SELECT replicator_pause('slow')")
-    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     fill(db, 2000)
     slow_source.slow = True
     cluster.query("SELECT replicator_resume('slow')")

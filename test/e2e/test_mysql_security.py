@@ -61,7 +61,7 @@ def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source
         caught_up(cluster)
         assert equal(cluster)
         if db.flavour == "MySQL":
-            wait_until(lambda: encrypted() and all(encrypted()), 20, lambda: f"an encrypted stream: {encrypted()}")
+            wait_until(lambda: encrypted() and all(encrypted()), 45, lambda: f"an encrypted stream: {encrypted()}")
         else:
             assert rows_are_not_seen_on_the_wire(cluster, db)
         if parameters != f"sslfingerprint={pin}":

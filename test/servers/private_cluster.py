@@ -51,7 +51,7 @@ def free_port():
         return port
 
 
-def wait_until(condition, timeout=60, what="the condition", interval=0.02):
+def wait_until(condition, timeout=240, what="the condition", interval=0.02):
     """Polls until condition() is true; fails with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -181,7 +181,7 @@ class PrivateCluster:
         finally:
             os.unlink(self.failure_file())
 
-    def wait_for_failure(self, timeout=60):
+    def wait_for_failure(self, timeout=240):
         wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
 
     def connect(self, database="postgres", user="postgres"):
@@ -196,7 +196,7 @@ class PrivateCluster:
             cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else None
 
-    def query_when_up(self, sql, parameters=None, timeout=60, **options):
+    def query_when_up(self, sql, parameters=None, timeout=240, **options):
         """The same, while the server may be restarting after a crash."""
         result = []
 
@@ -215,7 +215,7 @@ class PrivateCluster:
                                   database=database)
         return rows[0][0] if rows else None
 
-    def wait_for_state(self, name, state, timeout=90, database="postgres"):
+    def wait_for_state(self, name, state, timeout=240, database="postgres"):
         last = {}
 
         def reached():
@@ -224,7 +224,7 @@ class PrivateCluster:
         wait_until(reached, timeout, lambda: f"{name} to be {state}: {last['status']}")
         return last["status"]
 
-    def wait_for_copy(self, name, request=None, timeout=90, database="postgres"):
+    def wait_for_copy(self, name, request=None, timeout=240, database="postgres"):
         """Until all requests made so far are served."""
         def served():
             return self.query_when_up(
