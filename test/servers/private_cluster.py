@@ -151,8 +151,10 @@ class PrivateCluster:
                 os.kill(pid, signal.SIGKILL)
         # No process may be left in shared memory when the next postmaster looks for it.
         wait_until(lambda: all(has_ended(pid) for pid in [postmaster, *children.stdout.split()]), what="their end")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.data, "postmaster.pid"))
+        # It is asked by its lock files for, too, as long as nobody has fetched its exit code.
+        for file in (os.path.join(self.data, "postmaster.pid"), os.path.join(self.directory, f".s.PGSQL.{self.port}.lock")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
         self.start()
 
     def fail_at(self, point):
