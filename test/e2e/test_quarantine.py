@@ -146,10 +146,8 @@ def test_missing_rights_of_the_owner_fail_the_table_and_say_so(cluster, numbers,
 def test_a_first_copy_into_a_table_with_constraints_sets_rows_aside(cluster, database, source, many_rows, assert_equal):
     """A constraint that is added while the first copy is under way takes it off the fast route."""
     path = database("early.db", many_rows(600_000))
-    cluster.fail_at("chunk_committed")
-    source(path, "early", options='{"copy_workers_per_source": 0}')
-    cluster.wait_for_failure()
-    cluster.query_when_up("ALTER TABLE early.t ADD CONSTRAINT odd CHECK (id <> '599999') NOT VALID")
+    with cluster.waiting_at("chunk_committed", lambda: source(path, "early", options='{"copy_workers_per_source": 0}')):
+        cluster.query("ALTER TABLE early.t ADD CONSTRAINT odd CHECK (id <> '599999') NOT VALID")
     cluster.wait_for_copy("early")
     assert aside(cluster, "early") == [("599999", "write", "23514")]
     cluster.query("ALTER TABLE early.t DROP CONSTRAINT odd")
