@@ -1,4 +1,5 @@
 """The copy shows one state of the file, whoever writes to it, and survives the death of any of its processes."""
+import contextlib
 import random
 import sqlite3
 import threading
@@ -83,14 +84,10 @@ def test_every_copy_under_writers_is_one_state(cluster, database, source, wal):
 
 def test_two_copy_workers_share_one_table(cluster, database, source, many_rows, assert_equal):
     path = database("one.db", many_rows(700_000))
-    source(path, "one")
-    seen = set()
-
-    def finished():
-        seen.update(row[0] for row in cluster.query("SELECT DISTINCT lease_pid FROM replicator.chunk WHERE state = 'leased'"))
-        return cluster.status("one")["state"] == "idle"
-    wait_until(finished, 240, "the copy to end")
-    assert len(seen) >= 2, "only one process copied"
+    leaseholders = "SELECT count(DISTINCT lease_pid) FROM replicator.chunk WHERE state = 'leased'"
+    with cluster.waiting_at("chunk_committed", lambda: source(path, "one")):
+        wait_until(lambda: cluster.query(leaseholders) == [(2,)], 45, "a second process to copy")
+    cluster.wait_for_copy("one")
     assert cluster.query("SELECT count(*), count(DISTINCT id) FROM one.t") == [(700_000, 700_000)]
 
 
@@ -128,30 +125,29 @@ def test_a_crash_in_a_refresh_leaves_the_old_state_until_the_new_one_is_whole(cl
 def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many_rows, assert_equal, kind):
     path = database("k.db", many_rows(400_000))
     generator = random.Random(kind)
-    source(path, "kills")
-    kills = 0
-    while kills < 3:
-        time.sleep(generator.uniform(0.05, 0.4))  # the moment of the kill is random, nothing is awaited
-        if cluster.status("kills")["state"] == "idle":
-            break
+
+    def kill():
         if kind == "server":
             cluster.crash()
-        else:
-            pids = cluster.workers(kind)
-            if not pids:
-                continue
-            cluster.kill(pids[0])
-        kills += 1
+        for pid in cluster.workers(kind)[:1] if kind != "server" else []:
+            with contextlib.suppress(ProcessLookupError):
+                cluster.kill(pid)
+    with cluster.waiting_at("chunk_written", lambda: source(path, "kills")):
+        assert kind == "server" or cluster.workers(kind)
+        kill()  # one is certain to meet the copy
+    for _ in range(2):
+        time.sleep(generator.uniform(0.05, 0.4))  # the moment of the kill is random, nothing is awaited
+        if cluster.status("kills")["state"] != "idle":
+            kill()
     cluster.wait_for_copy("kills")
     assert_equal(path, "kills")
-    assert kills > 0
 
 
 def test_a_terminated_worker_is_replaced(cluster, database, source, many_rows, assert_equal):
     path = database("term.db", many_rows(400_000))
-    source(path, "term")
-    pid = wait_until(lambda: cluster.workers("source worker"), 45, "a source worker")[0]
-    cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+    with cluster.waiting_at("chunk_committed", lambda: source(path, "term")):
+        pid, = cluster.workers("source worker")
+        cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
     cluster.wait_for_copy("term")
     assert_equal(path, "term")
 
@@ -186,7 +182,6 @@ def test_memory_stays_within_its_bound_for_ten_times_the_rows(cluster, database,
     peaks = {}
     for name, rows in (("small", 100_000), ("large", 1_000_000)):
         path = database(f"{name}.db", many_rows(rows))
-        source(path, name)
         highest = {}
 
         def finished():
@@ -200,6 +195,8 @@ def test_memory_stays_within_its_bound_for_ten_times_the_rows(cluster, database,
                     except (FileNotFoundError, ProcessLookupError):
                         pass
             return cluster.status(name)["state"] == "idle"
+        with cluster.waiting_at("chunk_committed", lambda: source(path, name)):
+            assert not finished()  # what a whole transaction takes, however seldom we look
         wait_until(finished, 240, f"{name} to be copied")
         peaks[name] = highest
     # memory_per_worker 64 MB, the base of a backend with shared_buffers = 16 MB, three small rows.
