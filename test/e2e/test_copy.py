@@ -74,10 +74,11 @@ def test_every_copy_under_writers_is_one_state(cluster, database, source, wal):
         cluster.wait_for_copy("bank")
         assert cluster.query(SUMS.format("bank")) == [(TOTAL, 60000, 60000, 1000)]
         for _ in range(4):
-            before = writer.commits
+            with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('bank')")):
+                before = writer.commits
+                wait_until(lambda: writer.commits > before, 45, "the writer, who is shut out")
             cluster.query("CALL replicator_wait('bank', '240 s')")
             assert cluster.query(SUMS.format("bank")) == [(TOTAL, 60000, 60000, 1000)]
-            assert writer.commits > before, "the writer was shut out"
     keeper.close()
     assert cluster.status("bank")["last_error"] is None
 
