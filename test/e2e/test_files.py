@@ -156,7 +156,7 @@ def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database,
     program.execute("INSERT INTO t VALUES (1001, 1)")
     for suffix in ("", "-wal", "-shm"):
         os.chmod(str(path) + suffix, 0o666)
-    source(path, "walonly")
+    source(path, "walonly", options='{"retry_initial": "1h", "retry_max": "1h"}')
     cluster.wait_for_copy("walonly")
     before = cluster.query("SELECT count(*) FROM walonly.t")
     os.rename(path, str(path) + ".away")
@@ -169,6 +169,7 @@ def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database,
     os.rename(str(path) + ".away", path)
     cluster.query("SELECT replicator_resume('walonly')")
     cluster.wait_for_copy("walonly")
+    cluster.query("UPDATE replicator.job SET next_attempt_at = NULL; SELECT replicator.request_probe()")
     wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 45, "the job")
     assert_equal(path, "walonly")
     with pytest.raises(psycopg2.Error) as refused:

@@ -59,7 +59,7 @@ def test_a_pause_stops_a_job_until_resumed_and_cancel_ends_it(cluster, database,
 
 def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database, source, many_rows):
     path = database("patient.db", many_rows(1000))
-    source(path, "patient", options='{"retry_initial": "1s", "retry_max": "1s"}')
+    source(path, "patient", options='{"retry_initial": "1h", "retry_max": "1h"}')
     cluster.wait_for_copy("patient")
     holder = cluster.connect()
     holder.autocommit = False
@@ -78,6 +78,7 @@ def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database
     wait_until(lambda: job_rows(cluster, job)[0][9], 45, "the job to fail")
     os.rename(str(path) + ".away", path)
     assert "does not exist" in job_rows(cluster, job)[0][9]
+    cluster.query("UPDATE replicator.job SET next_attempt_at = NULL; SELECT replicator.request_probe()")
     row = finished(cluster, job)["t"]
     assert row["state"] == "done" and row["compared"] == 1000, row
 
