@@ -59,8 +59,14 @@ def test_a_lost_index_is_built_again(cluster, database, source, many_rows):
     source(path, "lost", rules='{"gin": {"t": "jsonb_ops"}}')
     wait_ready(cluster, "lost", 1)
     name = cluster.query("SELECT index FROM replicator_indexes WHERE source = 'lost'")[0][0]
-    cluster.query(f'DROP INDEX lost."{name}"')
-    assert states(cluster, "lost") == ["missing"]
+    connection = cluster.connect()
+    connection.autocommit = False
+    with connection.cursor() as cursor:  # before a probe sees it
+        cursor.execute(f'DROP INDEX lost."{name}"')
+        cursor.execute("SELECT state FROM replicator_indexes WHERE source = 'lost'")
+        assert cursor.fetchall() == [("missing",)]
+    connection.commit()
+    connection.close()
     cluster.query("DROP TABLE lost.t")
     cluster.query("CALL replicator_wait('lost', '240 s')")
     wait_ready(cluster, "lost", 1)
