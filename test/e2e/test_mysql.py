@@ -118,10 +118,11 @@ def test_many_rows_are_copied_over_kills_and_a_restart_of_the_server(cluster, se
     for _ in range(17):
         server.run("INSERT INTO t (v) SELECT v FROM t", "big")
     count = int(server.value("SELECT count(*) FROM t", "big"))
-    mysql_source("big", "big")
-    cluster.kill(wait_until(lambda: cluster.workers("copy worker"), 45, "a copy worker")[0])
-    wait_until(lambda: cluster.workers("source worker"), 45, "the source worker to come back")
-    server.restart()
+    with cluster.waiting_at("chunk_written", lambda: mysql_source("big", "big")):
+        killed = cluster.workers("copy worker")[0]
+        cluster.kill(killed)
+        wait_until(lambda: set(cluster.workers("copy worker")) - {killed}, what="the copy to go on")
+        server.restart()
     cluster.wait_for_copy("big")
     assert cluster.query("SELECT count(*), count(DISTINCT id) FROM big.t") == [(count, count)]
     cluster.query("UPDATE big.t SET data = '{}' WHERE id = '4711'; DELETE FROM big.t WHERE id = '4712'")
