@@ -234,7 +234,10 @@ def test_beside_a_stream_it_is_refreshed_by_time(cluster, keyless, follow):  # n
     follow(options='{"keyless_refresh_interval": "1s"}')
     keyless.run("INSERT INTO shop.log VALUES (9, 'y')")
     wait_until(lambda: ordinals(cluster).get(("9", "y")) == 1, 240, "the row")
+    opened = "SELECT generation FROM replicator.source_state"
+    before = cluster.query(opened)
     cluster.query("SELECT replicator_alter('s', options => '{\"keyless_refresh_interval\": 0}')")
+    wait_until(lambda: cluster.query(opened) != before, 45, "the worker to notice")
     cluster.wait_for_state("s", "streaming")
     finished_at = table_row(cluster, "log")["copy_finished_at"]
     keyless.run("INSERT INTO shop.log VALUES (9, 'y'); INSERT INTO shop.customer VALUES (50, '', 1, NULL)")
