@@ -235,7 +235,7 @@ def test_a_server_that_falls_silent_is_noticed_and_waited_for(cluster, db, follo
         assert status["last_error"] and status["lag"] > "00:00:03", status
         before = time.monotonic()
         cluster.query("SELECT replicator_pause('s')")
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 9  # less than the shortest patience with a server that is silent
         cluster.query("SELECT replicator_resume('s')")
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"}, 240, lambda: f"the stream to go on: {cluster.status('s')}")
@@ -269,17 +269,17 @@ def test_control_calls_do_not_wait_for_a_large_transaction(cluster, db, follow):
                    240, lambda: f"the transaction to be applied: {cluster.status('s')}", interval=0.005)
     while_applying()
     returned, reacted = reaction(cluster, "SELECT replicator_pause('s')")
-    assert returned < 3 and reacted < 3, (returned, reacted)
+    assert returned < 15 and reacted < 15, (returned, reacted)
     assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
     cluster.query("SELECT replicator_resume('s')")
     while_applying()
     began = time.monotonic()
     cluster.query("""SELECT replicator_alter('s', options => '{"apply_batch_rows": 1500}')""")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     while_applying()
     began = time.monotonic()
     cluster.query("SELECT replicator_drop('s')")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
     cluster.query("DROP SCHEMA s CASCADE")
     follow()
