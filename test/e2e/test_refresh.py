@@ -184,13 +184,13 @@ def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, data
     source(path, "late")
     requests = "SELECT copy_sync_number FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'late'"
     first = cluster.query(requests)[0][0]
-    idle = wait_until(lambda: cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'"), 45, "an idle copy worker")
+    idle = wait_until(lambda: cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'"), 30, "an idle copy worker")
     os.kill(idle[0][0], signal.SIGSTOP)
     try:
         change(path, ";".join(f"UPDATE {table} SET a = -1" for table in tables))
         cluster.query("SELECT replicator_sync('late')")  # the source worker goes on from one copy to the next
         wait_until(lambda: cluster.query(requests)[0][0] > first and cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'pending'"),
-                   45, "the next copy")
+                   30, "the next copy")
     finally:
         os.kill(idle[0][0], signal.SIGCONT)
     cluster.wait_for_copy("late")
