@@ -9,6 +9,7 @@
 
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -145,6 +146,7 @@ class TableVerification {
             write_seen();
         }
         transaction.commit();
+        pg::failure_point("rows_compared");
         return more;
     }
 

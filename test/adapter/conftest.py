@@ -81,7 +81,7 @@ class Stream:
         """All that is in the log now: batches, until one has come to the end of it and nothing more is there."""
         mark = self.ask("high")
         batches = []
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not batches or not batches[-1]["end"] or self.ask(f"reached {self.position or self.start}\t{mark}") != "1":
             batch = self.read(*limits)
             assert "error" not in batch, batch
@@ -100,7 +100,8 @@ class Stream:
         """The error that the stream ends with, now or soon."""
         if isinstance(self.opened, dict):
             return self.opened
-        for _ in range(50):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             batch = self.read()
             if "error" in batch:
                 return batch
@@ -109,7 +110,7 @@ class Stream:
     def close(self):
         if not self.process.stdin.closed:
             self.process.stdin.close()
-            self.process.wait(30)
+            self.process.wait(240)
             self.process.stdout.close()
 
 
@@ -139,7 +140,7 @@ class Holder:
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(240)
 
 
 @pytest.fixture(scope="session", params=[MariaDbServer, MySqlServer], ids=["mariadb", "mysql"])

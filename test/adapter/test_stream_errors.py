@@ -31,13 +31,13 @@ def test_a_purged_log_is_a_lost_position(server, adapter, table):
     stream.close()
     # A server keeps the files that are being read, and notices with its next heartbeat that nobody does any more.
     wait_until(lambda: server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") == "0",
-               20, lambda: "the end of the streams")
+               45, lambda: "the end of the streams")
     server.run(f"INSERT INTO {table} VALUES (1, 'x'); FLUSH BINARY LOGS; INSERT INTO {table} VALUES (2, 'x'); FLUSH BINARY LOGS", "d")
 
     def purged():
         server.run("PURGE BINARY LOGS TO '" + server.query("SHOW BINARY LOGS")[-1][0] + "'")
         return len(server.query("SHOW BINARY LOGS")) == 1
-    wait_until(purged, 20, lambda: "the purge")  # MariaDB keeps a file until a checkpoint says that it is not needed
+    wait_until(purged, 45, lambda: "the purge")  # MariaDB keeps a file until a checkpoint says that it is not needed
     expect(adapter.stream(table, position=start).error(), "position lost", "Copy the source anew")
 
 

@@ -8,9 +8,9 @@ import psycopg2
 import compare
 from control_faults import lift_refusals
 
-WAIT = "120 s"
+WAIT = "240 s"
 MOST_ATTEMPTS = 8
-LONGEST_JOB_S = 60
+LONGEST_JOB_S = 240
 # memory_per_worker (64 MB), the base of a backend, shared buffers that it has touched (32 MB), three rows of 27 KB.
 MEMORY_LIMIT_KB = (64 + 60 + 32) * 1024
 GONE = "is no longer at the source"

@@ -179,7 +179,7 @@ def full_disk(world, rng):
             now = world.status(source)
             return now["last_sqlstate"] == "53100" or NO_SPACE.search(world.log_since(logged)) or (
                 now["sync_done"] >= request)
-        wait_until(felt, 30, lambda: f"the full disk to be noticed: {world.status(source)}")
+        wait_until(felt, 240, lambda: f"the full disk to be noticed: {world.status(source)}")
         found = NO_SPACE.search(world.log_since(logged))
         return f"{source.name}: {found.group()}" if found else None
     except NoRoomToConnect:

@@ -18,7 +18,7 @@ from sources import FILES, SERVERS, create
 DATABASE = "chaos"
 SETTINGS = {"max_worker_processes": 20, "shared_buffers": "32MB", "fsync": "off", "autovacuum_naptime": "5s",
             "statement_timeout": 0, "deadlock_timeout": "300ms"}
-CALL_TIMEOUT_S = 90
+CALL_TIMEOUT_S = 300  # more than checks.WAIT
 # The server is going down, coming up or in recovery; no pgcode at all: the connection broke or was refused.
 SERVER_IS_DOWN = {None, "57P01", "57P02", "57P03", "08006", "08001", "08003"}
 

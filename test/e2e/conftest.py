@@ -74,7 +74,7 @@ def database(files):
     """Creates a SQLite file from statements."""
     def create(name, *statements, wal=False, **pragmas):
         path = files / name
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None, timeout=240)
         for pragma, value in pragmas.items():
             connection.execute(f"PRAGMA {pragma} = {value}")
         if wal:

@@ -40,12 +40,12 @@ try:
     small.fill()
     rows = "SELECT 0, REPEAT('y', 100) FROM information_schema.columns a, (SELECT 1 FROM information_schema.columns LIMIT 40) b LIMIT 40000"
     at_source(f"INSERT INTO wide (v, filler) {rows}; UPDATE wide SET v = v + 1 WHERE id % 3 = 0; DELETE FROM wide WHERE id % 7 = 0")
-    wait_until(lambda: "No space left" in cluster.log_text(), 60, "the disk to be full")
+    wait_until(lambda: "No space left" in cluster.log_text(), 240, "the disk to be full")
     assert cluster.query("SELECT 1") == [(1,)]
     small.free()
     query("SELECT 1")
-    wait_until(lambda: cluster.status("s", "small")["state"] == "streaming", 60, lambda: f"it to go on: {cluster.status('s', 'small')}")
-    query("CALL replicator_wait('s', '60 s')")
+    wait_until(lambda: cluster.status("s", "small")["state"] == "streaming", 240, lambda: f"it to go on: {cluster.status('s', 'small')}")
+    query("CALL replicator_wait('s', '240 s')")
     theirs = subprocess.run([client, "--no-defaults", f"--socket={socket}", "-uroot", "-BN", "shop", "-e", "SELECT count(*), sum(v), sum(id) FROM wide"],
                             check=True, capture_output=True, text=True).stdout.split()
     ours = query("SELECT count(*), sum((data->>'v')::int), sum(id::int) FROM s.wide")[0]

@@ -19,18 +19,18 @@ def two_tables(database, many_rows):
 
 def test_a_table_added_during_a_copy_is_copied(cluster, two_tables, source, assert_equal):
     path = two_tables("added.db")
-    source(path, "added", exclude_tables=["u"])
-    cluster.wait_for_state("added", "snapshot")
-    cluster.query("SELECT replicator_add_table('added', 'u')")
+    with cluster.waiting_at("chunk_committed", lambda: source(path, "added", exclude_tables=["u"])):
+        assert cluster.status("added")["state"] == "snapshot"
+        cluster.query("SELECT replicator_add_table('added', 'u')")
     cluster.wait_for_copy("added")
     assert_equal(path, "added")
 
 
 def test_a_new_url_during_a_copy_is_what_is_copied(cluster, two_tables, source, assert_equal):
     first, second = two_tables("first.db"), two_tables("second.db", 5)
-    source(first, "moved")
-    cluster.wait_for_state("moved", "snapshot")
-    cluster.query("SELECT replicator_alter('moved', source_url => %s)", (f"sqlite://{second}",))
+    with cluster.waiting_at("chunk_committed", lambda: source(first, "moved")):
+        assert cluster.status("moved")["state"] == "snapshot"
+        cluster.query("SELECT replicator_alter('moved', source_url => %s)", (f"sqlite://{second}",))
     cluster.wait_for_copy("moved")
     assert_equal(second, "moved")
 
@@ -39,9 +39,9 @@ def test_a_table_removed_during_a_refresh_leaves_no_staging_table(cluster, two_t
     path = two_tables("removed.db")
     source(path, "removed")
     cluster.wait_for_copy("removed")
-    cluster.query("SELECT replicator_sync('removed')")
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.source_table WHERE copy_route = 'staging'"), 20, "the refresh")
-    cluster.query("SELECT replicator_remove_table('removed', 'u')")
+    with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('removed')")):
+        assert cluster.query("SELECT count(*) FROM replicator.source_table WHERE copy_route = 'staging'") == [(2,)]
+        cluster.query("SELECT replicator_remove_table('removed', 'u')")
     cluster.wait_for_copy("removed")
     assert cluster.query("SELECT relname FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]'") == []
     assert cluster.query("SELECT state FROM replicator_tables WHERE source = 'removed' AND \"table\" = 'u'") == [("excluded",)]
@@ -49,14 +49,14 @@ def test_a_table_removed_during_a_refresh_leaves_no_staging_table(cluster, two_t
 
 def test_a_copy_worker_that_is_terminated_does_not_hold_up_the_copy(cluster, database, source, many_rows, assert_equal):
     path = database("leased.db", many_rows(400_000), "CREATE TABLE u AS SELECT * FROM t")
-    source(path, "leased")
 
     def leaseholders():
         pids = {row[0] for row in cluster.query("SELECT lease_pid FROM replicator.chunk WHERE state = 'leased'")}
         return pids if len(pids) == 2 else None
-    pid = min(wait_until(leaseholders, 20, "two copy workers at work"))
-    cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
-    cluster.wait_for_copy("leased", timeout=60)
+    with cluster.waiting_at("chunk_committed", lambda: source(path, "leased")):
+        pid = min(wait_until(leaseholders, 45, "two copy workers at work"))
+        cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+    cluster.wait_for_copy("leased", timeout=240)
     assert_equal(path, "leased")
 
 
@@ -64,9 +64,9 @@ def test_a_target_truncated_during_a_refresh_is_filled_again(cluster, two_tables
     path = two_tables("truncated.db")
     source(path, "truncated")
     cluster.wait_for_copy("truncated")
-    cluster.query("SELECT replicator_sync('truncated')")
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE state = 'done'"), 20, "a part to be compared")
-    cluster.query("TRUNCATE truncated.t")
+    with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('truncated')")):
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE found_rows BETWEEN 10 AND 299999"), 45, "a part to be compared")
+        cluster.query("TRUNCATE truncated.t")
     cluster.wait_for_copy("truncated")
     assert_equal(path, "truncated")
 
@@ -88,6 +88,6 @@ def test_the_server_starts_after_an_aborted_transaction_that_made_a_side_table(w
             cluster.crash()
         else:
             cluster.kill(victim.info.backend_pid)
-        assert cluster.query_when_up("SELECT 1", timeout=30) == [(1,)]
+        assert cluster.query_when_up("SELECT 1", timeout=240) == [(1,)]
     finally:
         cluster.destroy()

@@ -19,7 +19,7 @@ def sync_and_wait(cluster, name, *states):
     def reached():
         status = cluster.status(name)
         return status if status["state"] in states else None
-    return wait_until(reached, 30, lambda: f"{name} to be {states}: {cluster.status(name)}")
+    return wait_until(reached, 45, lambda: f"{name} to be {states}: {cluster.status(name)}")
 
 
 def break_missing(path):
@@ -93,7 +93,7 @@ def test_a_damaged_page_fails_its_table_or_source_and_loses_nothing(cluster, dat
         f.seek(os.path.getsize(path) // 2 // 4096 * 4096)
         f.write(b"\xff" * 4096)
     cluster.query("SELECT replicator_sync('damaged')")
-    wait_until(lambda: cluster.status("damaged")["last_error"], 30, "an error")
+    wait_until(lambda: cluster.status("damaged")["last_error"], 45, "an error")
     assert "malformed" in cluster.status("damaged")["last_error"] or "damaged" in cluster.status("damaged")["last_error"]
     assert cluster.query("SELECT count(*) FROM damaged.t")[0][0] == 20_000
 
@@ -102,7 +102,7 @@ def test_a_file_locked_for_long_backs_off_and_goes_on_when_it_is_free(cluster, d
     path = database("l.db", ROWS)
     source(path, "locked", options='{"connect_timeout": "300ms"}')
     cluster.wait_for_copy("locked")
-    holder = sqlite3.connect(path, isolation_level=None)
+    holder = sqlite3.connect(path, isolation_level=None, timeout=240)
     holder.execute("BEGIN EXCLUSIVE")
     status = sync_and_wait(cluster, "locked", "backing_off")
     assert "locked" in status["last_error"] and status["hint"]
@@ -119,7 +119,7 @@ def test_a_file_replaced_by_another_is_refreshed_from_it(cluster, database, sour
     cluster.wait_for_copy("replaced")
     other = database("other.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 'a'), (9, 'new');")
     os.rename(other, path)
-    cluster.query("CALL replicator_wait('replaced', '30 s')")
+    cluster.query("CALL replicator_wait('replaced', '240 s')")
     assert_equal(path, "replaced")
 
 
@@ -135,7 +135,7 @@ def test_a_file_on_a_read_only_medium_is_read(cluster, database, files, source, 
 
 def test_uncommitted_and_wal_only_changes_are_told_apart(cluster, database, source, assert_equal):
     path = database("w.db", ROWS, wal=True)
-    writer = sqlite3.connect(path, isolation_level=None)
+    writer = sqlite3.connect(path, isolation_level=None, timeout=240)
     writer.execute("INSERT INTO t VALUES (3, 'committed, in the WAL only')")
     writer.execute("BEGIN")
     writer.execute("INSERT INTO t VALUES (4, 'not committed')")
@@ -144,19 +144,19 @@ def test_uncommitted_and_wal_only_changes_are_told_apart(cluster, database, sour
     cluster.wait_for_copy("waltold")
     assert cluster.query("SELECT id FROM waltold.t ORDER BY id") == [("1",), ("2",), ("3",)]
     writer.execute("COMMIT")
-    cluster.query("CALL replicator_wait('waltold', '30 s')")
+    cluster.query("CALL replicator_wait('waltold', '240 s')")
     assert_equal(path, "waltold")
     writer.close()
 
 
 def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database, source, assert_equal):
     path = database("walonly.db", ROWS)
-    program = sqlite3.connect(path, isolation_level=None)
+    program = sqlite3.connect(path, isolation_level=None, timeout=240)
     program.execute("PRAGMA journal_mode = WAL")
     program.execute("INSERT INTO t VALUES (1001, 1)")
     for suffix in ("", "-wal", "-shm"):
         os.chmod(str(path) + suffix, 0o666)
-    source(path, "walonly")
+    source(path, "walonly", options='{"retry_initial": "1h", "retry_max": "1h"}')
     cluster.wait_for_copy("walonly")
     before = cluster.query("SELECT count(*) FROM walonly.t")
     os.rename(path, str(path) + ".away")
@@ -164,12 +164,13 @@ def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database,
     status = cluster.wait_for_state("walonly", "backing_off")
     assert "does not exist" in status["last_error"] and "Put the database file back" in status["hint"]
     job = cluster.query("SELECT replicator_verify('walonly')")[0][0]
-    wait_until(lambda: cluster.query("SELECT last_error FROM replicator_jobs WHERE job = %s", (job,))[0][0], 20, "the job's error")
+    wait_until(lambda: cluster.query("SELECT last_error FROM replicator_jobs WHERE job = %s", (job,))[0][0], 45, "the job's error")
     assert cluster.query("SELECT count(*) FROM walonly.t") == before
     os.rename(str(path) + ".away", path)
     cluster.query("SELECT replicator_resume('walonly')")
     cluster.wait_for_copy("walonly")
-    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 30, "the job")
+    cluster.query("UPDATE replicator.job SET next_attempt_at = NULL; SELECT replicator.request_probe()")
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 45, "the job")
     assert_equal(path, "walonly")
     with pytest.raises(psycopg2.Error) as refused:
         cluster.query("SELECT replicator_init(%s, name => 'log')", (f"sqlite://{path}-wal",))

@@ -1,4 +1,5 @@
 """Jobs that compare and repair: interrupted, paused, cancelled, watched."""
+import contextlib
 import os
 
 import psycopg2
@@ -8,17 +9,29 @@ from private_cluster import wait_until
 from test_verify import copied, finished, flip_one_bit, job_rows  # noqa: F401
 
 
+@contextlib.contextmanager
+def comparing(cluster, name):
+    """A comparison is in its first pass, and stays there until the end of the block."""
+    jobs = []
+    with cluster.waiting_at("rows_compared", lambda: jobs.append(cluster.query("SELECT replicator_verify(%s)", (name,))[0][0])):
+        yield jobs[0]
+
+
 def test_a_job_survives_kills_and_restarts(cluster, database, source, many_rows):
     path = database("killed.db", many_rows(400_000))
     source(path, "killed")
     cluster.wait_for_copy("killed")
     flip_one_bit(cluster, "killed", "399999")
-    job = cluster.query("SELECT replicator_verify('killed')")[0][0]
-    cluster.kill(wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")[0])
-    wait_until(lambda: cluster.workers("job worker"), 30, "the job to be begun again")
-    cluster.restart("immediate")
-    wait_until(lambda: cluster.workers("job worker"), 30, "the job to be begun again")
-    cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker'")
+
+    def begun_again(but_for):
+        at_work = "SELECT pid FROM replicator_progress WHERE worker = 'job worker' AND rows_done > 0 AND pid <> %s"
+        return wait_until(lambda: cluster.query_when_up(at_work, (but_for,)), what="the job to be begun again")[0][0]
+    with comparing(cluster, "killed") as job:
+        first, = cluster.workers("job worker")
+        cluster.kill(first)
+        second = begun_again(first)
+        cluster.restart("immediate")
+        cluster.query("SELECT pg_terminate_backend(%s)", (begun_again(second),))
     assert finished(cluster, job)["t"]["changed"] == 1
     assert cluster.query("SELECT count(*) FROM pg_class WHERE relname ~ '_pass_'") == [(0,)]
 
@@ -27,27 +40,26 @@ def test_a_pause_stops_a_job_until_resumed_and_cancel_ends_it(cluster, database,
     path = database("stopped.db", many_rows(400_000))
     source(path, "stopped")
     cluster.wait_for_copy("stopped")
-    job = cluster.query("SELECT replicator_verify('stopped')")[0][0]
-    wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")
-    cluster.query("SELECT replicator_pause('stopped')")
-    wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+    with comparing(cluster, "stopped") as job:
+        cluster.query("SELECT replicator_pause('stopped')")
+    wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
+    assert job_rows(cluster, job)[0][1] == "running" and job_rows(cluster, job)[0][2] < 400_000
     with pytest.raises(psycopg2.Error) as refused:
         cluster.query("SELECT replicator_verify('stopped')")
     assert "paused" in str(refused.value) and "replicator_resume" in str(refused.value)
     cluster.query("SELECT replicator_resume('stopped')")
     assert finished(cluster, job)["t"]["state"] == "done"
-    job = cluster.query("SELECT replicator_verify('stopped')")[0][0]
-    wait_until(lambda: cluster.workers("job worker"), 20, "a job worker")
-    cluster.query("SELECT replicator_cancel_job(%s)", (job,))
+    with comparing(cluster, "stopped") as job:
+        cluster.query("SELECT replicator_cancel_job(%s)", (job,))
     assert finished(cluster, job)["t"]["state"] == "canceled"
-    wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+    wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
     with pytest.raises(psycopg2.errors.ObjectNotInPrerequisiteState):
         cluster.query("SELECT replicator_cancel_job(%s)", (job,))
 
 
 def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database, source, many_rows):
     path = database("patient.db", many_rows(1000))
-    source(path, "patient", options='{"retry_initial": "1s", "retry_max": "1s"}')
+    source(path, "patient", options='{"retry_initial": "1h", "retry_max": "1h"}')
     cluster.wait_for_copy("patient")
     holder = cluster.connect()
     holder.autocommit = False
@@ -55,17 +67,18 @@ def test_pauses_do_not_use_up_the_failures_that_a_job_may_have(cluster, database
     job = cluster.query("SELECT replicator_verify('patient')")[0][0]
     for number in range(5):
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator job worker' "
-                                         "AND wait_event_type = 'Lock'"), 20, "the comparison to wait")
+                                         "AND wait_event_type = 'Lock'"), 45, "the comparison to wait")
         cluster.query("SELECT replicator_pause('patient')")
-        wait_until(lambda: not cluster.workers("job worker"), 10, "the worker to end")
+        wait_until(lambda: not cluster.workers("job worker"), 45, "the worker to end")
         if number == 4:
             os.rename(path, str(path) + ".away")
         cluster.query("SELECT replicator_resume('patient')")
     holder.rollback()
     holder.close()
-    wait_until(lambda: job_rows(cluster, job)[0][9], 20, "the job to fail")
+    wait_until(lambda: job_rows(cluster, job)[0][9], 45, "the job to fail")
     os.rename(str(path) + ".away", path)
     assert "does not exist" in job_rows(cluster, job)[0][9]
+    cluster.query("UPDATE replicator.job SET next_attempt_at = NULL; SELECT replicator.request_probe()")
     row = finished(cluster, job)["t"]
     assert row["state"] == "done" and row["compared"] == 1000, row
 
@@ -74,12 +87,10 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     path = database("shown.db", many_rows(400_000))
     source(path, "shown")
     cluster.wait_for_copy("shown")
-    job = cluster.query("SELECT replicator_verify('shown')")[0][0]
-    seen = wait_until(lambda: cluster.query(
-        'SELECT worker, source, "table", rows_total FROM replicator_progress WHERE phase = \'comparing\' AND rows_done > 0'),
-        20, "the phase to be seen")
-    assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
-    assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
+    with comparing(cluster, "shown") as job:
+        seen = cluster.query('SELECT worker, source, "table", rows_total FROM replicator_progress WHERE phase = \'comparing\' AND rows_done > 0')
+        assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
+        assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
     finished(cluster, job)
 
 
@@ -88,21 +99,24 @@ def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, dat
     source(path, "nested")
     cluster.wait_for_copy("nested")
     cluster.query("UPDATE nested.t SET data = '{}' WHERE id::int % 3 = 0")
-    job = cluster.query("SELECT replicator_verify('nested')")[0][0]
+    phase = "SELECT phase, since, rows_done FROM replicator.worker_phases() WHERE phase IN ('comparing', 'confirming')"
+    holder = cluster.connect()
+    holder.autocommit = False
     seen = []
-    connection = cluster.connect()
-    with connection.cursor() as cursor:
-        while job_rows(cluster, job)[0][1] in ("pending", "running"):
-            for _ in range(20):
-                cursor.execute("SELECT phase, since, rows_done FROM replicator.worker_phases()")
-                seen += cursor.fetchall()
-    connection.close()
+    with comparing(cluster, "nested") as job:
+        seen += cluster.query(phase)
+        holder.cursor().execute("LOCK TABLE nested.t IN ACCESS EXCLUSIVE MODE")
+    for _ in range(3):
+        wait_until(lambda: [row[0] for row in cluster.query(phase)] == ["confirming"], 45, "what differs to be confirmed")
+        with cluster.waiting_at("rows_compared", holder.rollback):
+            seen += cluster.query(phase)
+            holder.cursor().execute("LOCK TABLE nested.t IN ACCESS EXCLUSIVE MODE")
+    holder.close()
     assert finished(cluster, job)["t"]["changed"] == 66_666
-    phases = [phase for phase, _, _ in seen]
-    assert "comparing" in phases[phases.index("confirming"):], "it was not seen to go on"
-    comparing = [row[1:] for row in seen if row[0] == "comparing"]
-    assert len({since for since, _ in comparing}) == 1
-    assert sorted(comparing) == comparing, "rows that were done are no longer"
+    assert [phase for phase, _, _ in seen] == ["comparing"] * 4, "it did not go on"
+    assert len({since for _, since, _ in seen}) == 1
+    done = [rows for _, _, rows in seen]
+    assert done[0] > 0 and sorted(set(done)) == done, "rows that were done are no longer"
 
 
 def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
@@ -117,7 +131,7 @@ def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
         job = cluster.query("SELECT coalesce((SELECT max(job) FROM replicator_jobs WHERE source = 'phases' AND finished_at IS NULL), "
                             "(SELECT replicator_repair('phases', 't')))")[0][0]
         wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = 'Lock'", (phase,)),
-                   30, f"the repair to wait in the phase {phase}")
+                   45, f"the repair to wait in the phase {phase}")
         return job, cluster.query("SELECT rows_compared FROM replicator_jobs WHERE job = %s", (job,))[0][0]
     holder = cluster.connect()
     holder.autocommit = False

@@ -23,7 +23,7 @@ def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, fo
         begun = "SELECT copy_started_at FROM replicator.source_table WHERE name = 'big'"
         before = cluster.query(begun)
         cluster.query("SELECT replicator_resync('s', 'big')")
-        wait_until(lambda: cluster.query(begun + " AND rows_copied > 0") not in ([], before), 30, "the second copy to be under way")
+        wait_until(lambda: cluster.query(begun + " AND rows_copied > 0") not in ([], before), 45, "the second copy to be under way")
     finally:
         stop.set()
         writer.join()
@@ -58,16 +58,22 @@ def test_rows_that_come_behind_a_copy_beside_the_stream_stay(cluster, db, follow
     db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
            "SELECT a.i * 1000 + b.i FROM n a JOIN n b WHERE a.i <= 15", "shop")
     follow(options='{"apply_batch_rows": 100}')
-    cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big')")
-    under_way = "SELECT state = 'copying' AND beside_bound <> '' FROM replicator.source_table WHERE name = 'big'"
-    wait_until(lambda: cluster.query(under_way)[0][0], 30, "the copy to be under way", interval=0.001)
-    connection = cluster.connect()
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN; LOCK TABLE s.big IN SHARE MODE")  # holds the copy where it is
-        assert cluster.query(under_way)[0][0], "it was held in time"
+    holder = cluster.connect()
+    # The second window is not written before the lock is free.
+    cluster.query("""SELECT replicator_pause('s');
+        CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN new; END$$;
+        CREATE TRIGGER hold BEFORE UPDATE ON replicator.source_table FOR EACH ROW
+            WHEN (old.name = 'big' AND old.beside_bound <> '' AND new.beside_bound <> old.beside_bound) EXECUTE FUNCTION public.hold();
+        ALTER TABLE replicator.source_table ENABLE ALWAYS TRIGGER hold""")
+    try:
+        holder.cursor().execute("SELECT pg_advisory_lock(4711)")
+        cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big'); SELECT replicator_resume('s')")
+        wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"), what="the copy to wait")
+        assert cluster.query("SELECT state, beside_bound <> '' FROM replicator.source_table WHERE name = 'big'") == [("copying", True)]
         db.run("INSERT INTO big VALUES (0); DELETE FROM big WHERE id = 1001; UPDATE big SET id = -5 WHERE id = 16000", "shop")
-        cursor.execute("ROLLBACK")
-    connection.close()
+    finally:
+        holder.close()
+        cluster.query("DROP FUNCTION public.hold() CASCADE")
     caught_up(cluster)
     assert {"0", "-5"} <= set(rows(cluster, "big")) and not {"1001", "16000", "none of ours"} & set(rows(cluster, "big"))
     assert equal(cluster)

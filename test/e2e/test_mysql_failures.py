@@ -11,7 +11,7 @@ from private_cluster import wait_until
 from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
 
 
-def failure(cluster, *words, state="failed", name="s", timeout=60):
+def failure(cluster, *words, state="failed", name="s", timeout=240):
     """The status once it is in the state; error, detail and hint hold the words."""
     status = cluster.wait_for_state(name, state, timeout)
     text = " ".join(filter(None, (status["last_error"], status["detail"], status["hint"])))
@@ -34,7 +34,7 @@ def forget_history(server):
 def test_a_server_with_another_history_is_refused(cluster, db, follow, request):
     follow()
     cluster.query("SELECT replicator_pause('s')")
-    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     forget_history(db)
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     cluster.query("SELECT replicator_resume('s')")
@@ -112,7 +112,7 @@ def test_a_whole_source_is_copied_anew_while_it_streams(cluster, db, follow):
     untouched = cluster.query("SELECT xmin FROM s.customer WHERE id = '3'")
     cluster.query("DELETE FROM s.customer WHERE id = '1'; UPDATE s.customer SET data = '{}' WHERE id = '2'; DROP TABLE s.line")
     db.run("INSERT INTO line VALUES (7, 'x', 7)", "shop")
-    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 30, "the table to fail")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 45, "the table to fail")
     db.run("INSERT INTO customer VALUES (9, 'late', 0, NULL)", "shop")
     copied_anew(cluster)
     assert equal(cluster) and table_row(cluster, "line")["state"] == "streaming"
@@ -138,8 +138,8 @@ def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
         cluster.query("SELECT replicator_init(%s, name => 'twin', target_schema => 'twin', options => %s)",
                       (db.url("shop"), '{"server_id": 4711}'))
         wait_until(lambda: "server_id" in " ".join(filter(None, cluster.query(
-            "SELECT max(last_error), max(detail), max(hint) FROM replicator_status WHERE last_error IS NOT NULL")[0])), 60, "one to say so")
-        wait_until(lambda: any((cluster.status(name) or {})["state"] == "backing_off" for name in ("s", "twin")), 60, "one to back off", interval=0.005)
+            "SELECT max(last_error), max(detail), max(hint) FROM replicator_status WHERE last_error IS NOT NULL")[0])), 240, "one to say so")
+        wait_until(lambda: any((cluster.status(name) or {})["state"] == "backing_off" for name in ("s", "twin")), 240, "one to back off", interval=0.005)
     finally:
         cluster.query("SELECT replicator_drop('twin', drop_tables => true)")
     db.run("INSERT INTO customer VALUES (5, 'after', 0, NULL)", "shop")
@@ -184,9 +184,9 @@ def test_a_right_to_a_table_that_is_revoked_concerns_that_table(cluster, db, poo
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     caught_up(cluster)  # the log needs no right to the table
     cluster.query("SELECT replicator_resync('s', 'line')")
-    wait_until(lambda: table_row(cluster, "line")["state"] in ("failed", "excluded"), 60, lambda: f"the table to fail alone: {table_row(cluster, 'line')} {cluster.status('s')}")
+    wait_until(lambda: table_row(cluster, "line")["state"] in ("failed", "excluded"), 240, lambda: f"the table to fail alone: {table_row(cluster, 'line')} {cluster.status('s')}")
     db.run("DELETE FROM customer WHERE id = 2", "shop")
-    wait_until(lambda: set(rows(cluster, "customer")) == {"3"}, 30, "the other table to go on")
+    wait_until(lambda: set(rows(cluster, "customer")) == {"3"}, 45, "the other table to go on")
     assert len(rows(cluster, "line")) == 3
     change_grants(db, "poor", "GRANT SELECT ON shop.line TO {}")
     cluster.query("SELECT replicator_resync('s', 'line')" if table_row(cluster, "line")["state"] == "failed" else "SELECT replicator_add_table('s', 'line')")
@@ -203,7 +203,7 @@ def test_a_table_that_is_damaged_at_the_source_fails_alone(cluster, db, server, 
     os.truncate(path, os.path.getsize(path) // 2 // 8192 * 8192 + 100)
     db.start()
     mysql_source("shop", "s", mode="continuous")
-    wait_until(lambda: (table_row(cluster, "broken") or {}).get("state") == "failed", 60, lambda: f"the table to fail: {cluster.status('s')['last_error']} {table_row(cluster, 'broken')}")
+    wait_until(lambda: (table_row(cluster, "broken") or {}).get("state") == "failed", 240, lambda: f"the table to fail: {cluster.status('s')['last_error']} {table_row(cluster, 'broken')}")
     failed = table_row(cluster, "broken")
     assert "REPAIR TABLE" in str(failed) and "broken" in failed["last_error"], failed
     db.run("DELETE FROM customer WHERE id = 1", "shop")
@@ -230,17 +230,17 @@ def stopped(server):
 def test_a_server_that_falls_silent_is_noticed_and_waited_for(cluster, db, follow, server):
     follow()
     with stopped(server):
-        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status WHERE name = 's'")[0][0], 30, "the lag to grow")
+        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status WHERE name = 's'")[0][0], 45, "the lag to grow")
         status = cluster.wait_for_state("s", "backing_off", 120)
         assert status["last_error"] and status["lag"] > "00:00:03", status
         before = time.monotonic()
         cluster.query("SELECT replicator_pause('s')")
-        assert time.monotonic() - before < 3
+        assert time.monotonic() - before < 9  # less than the shortest patience with a server that is silent
         cluster.query("SELECT replicator_resume('s')")
     db.run("DELETE FROM customer WHERE id = 1", "shop")
-    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"}, 60, lambda: f"the stream to go on: {cluster.status('s')}")
+    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"}, 240, lambda: f"the stream to go on: {cluster.status('s')}")
     cluster.wait_for_state("s", "streaming")
-    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status WHERE name = 's'")[0][0], 30, "the lag to be gone")
+    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status WHERE name = 's'")[0][0], 45, "the lag to be gone")
 
 
 def reaction(cluster, call, *arguments):
@@ -249,7 +249,7 @@ def reaction(cluster, call, *arguments):
     began = time.monotonic()
     cluster.query(call, arguments)
     returned = time.monotonic() - began
-    wait_until(lambda: pid not in cluster.workers("source worker"), 30, "the worker to react", interval=0.01)
+    wait_until(lambda: pid not in cluster.workers("source worker"), 45, "the worker to react", interval=0.01)
     return returned, time.monotonic() - began
 
 
@@ -266,20 +266,20 @@ def test_control_calls_do_not_wait_for_a_large_transaction(cluster, db, follow):
 
     def while_applying():
         wait_until(lambda: cluster.query("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = relation WHERE c.relname = 'large' AND mode = 'RowExclusiveLock'")[0][0] > 0,
-                   60, lambda: f"the transaction to be applied: {cluster.status('s')}", interval=0.005)
+                   240, lambda: f"the transaction to be applied: {cluster.status('s')}", interval=0.005)
     while_applying()
     returned, reacted = reaction(cluster, "SELECT replicator_pause('s')")
-    assert returned < 3 and reacted < 3, (returned, reacted)
+    assert returned < 15 and reacted < 15, (returned, reacted)
     assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
     cluster.query("SELECT replicator_resume('s')")
     while_applying()
     began = time.monotonic()
     cluster.query("""SELECT replicator_alter('s', options => '{"apply_batch_rows": 1500}')""")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     while_applying()
     began = time.monotonic()
     cluster.query("SELECT replicator_drop('s')")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert cluster.query("SELECT count(*) FROM s.large") == [(0,)]
     cluster.query("DROP SCHEMA s CASCADE")
     follow()
@@ -291,7 +291,7 @@ def test_a_full_disk_is_waited_for(db):
     if os.getuid() != 0:
         pytest.skip("only root may mount")
     script = os.path.join(os.path.dirname(__file__), "on_a_full_disk.py")
-    result = subprocess.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", script, db.url("shop"), db.socket, db.client[0]], capture_output=True, text=True, timeout=180)
+    result = subprocess.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", script, db.url("shop"), db.socket, db.client[0]], capture_output=True, text=True, timeout=900)
     if result.returncode == 77:
         pytest.skip(result.stdout)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]

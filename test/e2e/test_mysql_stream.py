@@ -32,7 +32,7 @@ def follow(cluster, mysql_source):
 
 
 def caught_up(cluster, name="s"):
-    cluster.query("CALL replicator_wait(%s, '60 s')", (name,))
+    cluster.query("CALL replicator_wait(%s, '240 s')", (name,))
 
 
 def rows(cluster, table, name="s"):
@@ -62,8 +62,9 @@ def test_changes_arrive(cluster, db, follow):
         "3": '{"id": 3, "name": "", "rate": 0.00, "notes": []}',
         "18446744073709551615": '{"id": 18446744073709551615, "name": "Ω", "rate": -0.10, "notes": {"k": 1.5}}'}
     assert set(rows(cluster, "line")) == {'[1,"x"]', '[1,"moved"]', '[2,""]'}
+    wait_until(lambda: cluster.status("s")["lag"] == "00:00:00", 45, "the lag to be gone")  # a server that is held up is not up to date
     status = cluster.status("s")
-    assert (status["state"], status["lag"], status["percent"]) == ("streaming", "00:00:00", 100)
+    assert (status["state"], status["percent"]) == ("streaming", 100)
     table = table_row(cluster, "customer")
     assert (table["state"], table["consistency"]) == ("streaming", "transaction")
     assert (table["rows_inserted"], table["rows_updated"], table["rows_deleted"]) == (1, 1, 1)
@@ -144,7 +145,7 @@ def test_what_a_statement_does_to_tables(cluster, db, follow):
     assert after("ALTER TABLE line DROP PRIMARY KEY, ADD PRIMARY KEY (b, a)", "line").keys() >= {'["z",7]'}
     assert '[7,"z"]' not in rows(cluster, "line")
     db.run("DROP DATABASE shop")
-    wait_until(lambda: table_row(cluster, "line")["state"] == "excluded", 30, "the drop to be met")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "excluded", 45, "the drop to be met")
     assert rows(cluster, "line")
     assert cluster.status("s")["state"] == "streaming" and not cluster.status("s")["last_error"]
 
@@ -214,8 +215,8 @@ def test_a_table_that_cannot_be_written_fails_alone(cluster, db, follow):
     follow()
     cluster.query("DROP TABLE s.line")
     db.run("INSERT INTO line VALUES (5, 'x', 1); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
-    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 30, "the table to fail")
-    wait_until(lambda: "70" in rows(cluster, "customer"), 30, "the stream to go on")
+    wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 45, "the table to fail")
+    wait_until(lambda: "70" in rows(cluster, "customer"), 45, "the stream to go on")
     cluster.query("SELECT replicator_resync('s', 'line')")
     caught_up(cluster)
     assert len(rows(cluster, "line")) == 4 and equal(cluster)
@@ -237,7 +238,7 @@ def test_it_goes_on_after_anything_dies(cluster, db, follow):
         kill()
         db.run(f"UPDATE customer SET name = 'after' WHERE id = {1000 + number}; INSERT INTO line VALUES ({1000 + number}, '', 0)", "shop")
         wait_until(lambda n=number: "after" in dict(cluster.query_when_up("SELECT id, data->>'name' FROM s.customer")).get(str(1000 + n), ""),
-                   60, lambda n=number: f"the change to arrive after fault {n}: {cluster.status('s')}")
+                   240, lambda n=number: f"the change to arrive after fault {n}: {cluster.status('s')}")
     cluster.wait_for_state("s", "streaming")
     assert equal(cluster)
 
@@ -247,13 +248,15 @@ def test_a_worker_that_ends_slowly_is_replaced(cluster, db, follow):
     follow()
 
     def probe():
+        recorded = "SELECT count(*) FROM replicator_events WHERE arguments::text LIKE '%nobody%'"
+        before = cluster.query(recorded)
         with pytest.raises(psycopg2.Error):
             cluster.query("SELECT replicator_pause('nobody')")
-        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE arguments::text LIKE '%nobody%'"), 30, "a probe")
+        wait_until(lambda: cluster.query(recorded) != before, 45, "a probe")
     before = cluster.workers("source worker")
     with cluster.waiting_at("worker_exits", lambda: cluster.query("SELECT pg_terminate_backend(%s)", before)):
         probe()
-    wait_until(lambda: set(cluster.workers("source worker")) - set(before), 20, "another worker")
+    wait_until(lambda: set(cluster.workers("source worker")) - set(before), 45, "another worker")
     db.run("INSERT INTO customer VALUES (4, 'later', 0, NULL)", "shop")
     caught_up(cluster)
     assert equal(cluster)
@@ -262,9 +265,9 @@ def test_a_worker_that_ends_slowly_is_replaced(cluster, db, follow):
 def test_what_was_paused_goes_on_where_it_was(cluster, db, follow):
     follow()
     cluster.query("SELECT replicator_pause('s')")
-    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     db.run("UPDATE customer SET name = 'while paused'; FLUSH BINARY LOGS; DELETE FROM customer WHERE id = 1", "shop")
-    wait_until(lambda: cluster.query("SELECT lag > interval '1 second' FROM replicator_status")[0][0], 30, "the lag to grow")
+    wait_until(lambda: cluster.query("SELECT lag > interval '1 second' FROM replicator_status")[0][0], 45, "the lag to grow")
     assert "1" in rows(cluster, "customer")
     cluster.query("SELECT replicator_resume('s')")
     caught_up(cluster)
@@ -281,13 +284,13 @@ def purge(server):
         # MariaDB keeps what it may still need for crash recovery, for a moment.
         server.run(f"PURGE BINARY LOGS TO '{last}'")
         return server.query("SHOW BINARY LOGS")[0][0] == last
-    wait_until(purged, 30, "the log to be purged", interval=0.2)
+    wait_until(purged, 45, "the log to be purged", interval=0.2)
 
 
 def test_a_log_that_no_longer_reaches_back_is_an_error_or_leads_to_a_copy(cluster, db, follow):
     follow()
     cluster.query("SELECT replicator_pause('s')")
-    wait_until(lambda: not cluster.workers("source worker"), 30, "the worker to end")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     purge(db)
     db.run("DELETE FROM customer WHERE id = 2", "shop")
@@ -306,10 +309,10 @@ def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):
     pid = cluster.status("s")["worker_pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status")[0][0], 30, "the lag to grow")
+        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status")[0][0], 45, "the lag to grow")
     finally:
         os.kill(pid, signal.SIGCONT)
-    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status")[0][0], 30, "the lag to be gone")
+    wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status")[0][0], 45, "the lag to be gone")
 
 
 def test_settings_that_are_missing_are_said_with_the_statement(cluster, db):

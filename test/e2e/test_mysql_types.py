@@ -294,7 +294,7 @@ def test_a_row_is_stored_alike_however_it_came(cluster, server, tables, mysql_so
     first = {table.name: stored(cluster, table) for table in tables}
     for table in tables:
         server.run("SET sql_mode = 'ALLOW_INVALID_DATES';" + table.repeat(), "types")
-    cluster.query("CALL replicator_wait('types', '120 s')")
+    cluster.query("CALL replicator_wait('types', '240 s')")
     assert cluster.query("SELECT \"table\", key, reason FROM replicator_quarantine WHERE source = 'types'") == []
     assert cluster.query("SELECT \"table\", state, reason FROM replicator_tables WHERE source = 'types' AND state <> 'streaming'") == []
     wrong = []
@@ -334,7 +334,7 @@ def test_a_document_that_jsonb_cannot_hold_is_kept_alike(cluster, server, mysql_
     cluster.wait_for_state("odd", "streaming")
     server.run(f"INSERT INTO t SELECT id + {INSERTED}, j FROM t; INSERT INTO t SELECT id + {UPDATED}, NULL FROM t WHERE id < {INSERTED};"
                f"UPDATE t a JOIN t b ON a.id = b.id + {UPDATED} SET a.j = b.j", "odd")
-    cluster.query("CALL replicator_wait('odd', '60 s')")
+    cluster.query("CALL replicator_wait('odd', '240 s')")
     outcome = {int(key): reason for key, reason in cluster.query("SELECT key, reason FROM replicator_quarantine WHERE source = 'odd'")}
     for key, text in cluster.query("SELECT id::int, (data->'j')::text FROM odd.t"):
         outcome.setdefault(key, text)  # what was there before a row was set aside stays

@@ -141,4 +141,4 @@ def test_many_rows_of_a_view_survive_a_crash_of_the_copy(cluster, views, mysql_s
     cluster.wait_for_failure()
     cluster.wait_for_copy("s")
     assert [len(rows(cluster, view)) for view in ("same", "keyed")] == [32768, 32768]
-    wait_until(lambda: not cluster.workers("copy worker"), 30, "the copy workers to end")
+    wait_until(lambda: not cluster.workers("copy worker"), 45, "the copy workers to end")

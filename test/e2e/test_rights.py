@@ -22,7 +22,7 @@ def test_a_trigger_of_the_owner_cannot_lead_us_to_other_operators(cluster, datab
                        "BEGIN PERFORM set_config('search_path', 'trap, pg_catalog', false); RETURN NEW; END$$; "
                        "CREATE TRIGGER set BEFORE INSERT OR UPDATE ON trapped.t FOR EACH ROW EXECUTE FUNCTION trap.set(); "
                        "ALTER TABLE trapped.t ENABLE ALWAYS TRIGGER set; ALTER TABLE trapped.t ADD CHECK (data->>'a' <> '-1')")
-    file = sqlite3.connect(path)
+    file = sqlite3.connect(path, timeout=240)
     file.executescript("UPDATE t SET a = 0; UPDATE t SET a = -1 WHERE id = 5")
     file.close()
     cluster.query("SELECT replicator_sync('trapped')")

@@ -107,10 +107,10 @@ def test_a_value_above_the_limit_is_set_aside_and_the_rest_goes_on(cluster, data
     assert cluster.query("SELECT \"table\", key, sqlstate, tries FROM replicator_quarantine WHERE source = 'big'") == [
         ("t", "2", "54000", 1)]
     assert cluster.status("big")["quarantined"] == 1
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=240)
     connection.execute("UPDATE t SET x = 'small' WHERE id = 2")
     connection.commit()
     connection.close()
-    cluster.query("CALL replicator_wait('big', '60 s')")
+    cluster.query("CALL replicator_wait('big', '240 s')")
     assert cluster.query("SELECT count(*) FROM big.t")[0][0] == 3
     assert cluster.status("big")["quarantined"] == 0

@@ -15,7 +15,7 @@ def job_rows(cluster, job):
         'FROM replicator_jobs WHERE job = %s ORDER BY 1', (job,))
 
 
-def finished(cluster, job, timeout=60):
+def finished(cluster, job, timeout=240):
     """The rows of a job that has ended, as dictionaries by table."""
     names = ("state", "compared", "changed", "missing", "extra", "unconfirmed", "quarantined", "repaired", "error", "hint")
     wait_until(lambda: all(row[1] not in ("pending", "running") for row in job_rows(cluster, job)), timeout,
@@ -107,7 +107,7 @@ def test_a_target_emptied_by_hand_is_filled_again(cluster, copied, assert_equal)
 
 def test_changes_that_are_not_copied_yet_are_no_differences(cluster, copied):
     path = copied("behind")
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=240)
     connection.execute("UPDATE t SET a = -1 WHERE id <= 10")
     connection.execute("DELETE FROM t WHERE id = 20")
     connection.commit()
@@ -117,7 +117,7 @@ def test_changes_that_are_not_copied_yet_are_no_differences(cluster, copied):
     assert "replicator_sync" in row["hint"]
     row = repair(cluster, "behind", "t")
     assert row["state"] == "behind" and row["repaired"] == 0
-    cluster.query("CALL replicator_wait('behind', '60 s')")
+    cluster.query("CALL replicator_wait('behind', '240 s')")
     row = verify(cluster, "behind")["t"]
     assert row["state"] == "done" and row["unconfirmed"] == 0
 
@@ -125,11 +125,11 @@ def test_changes_that_are_not_copied_yet_are_no_differences(cluster, copied):
 def test_a_writer_at_work_makes_no_false_difference(cluster, database, source, many_rows):
     path = database("busy.db", many_rows(20_000), wal=True)
     source(path, "busy", mode="periodic", refresh_interval="1 second")
-    wait_until(lambda: cluster.status("busy")["lag"], 60, "the first copy")
+    wait_until(lambda: cluster.status("busy")["lag"], 240, "the first copy")
     stop = threading.Event()
 
     def write():
-        connection = sqlite3.connect(path, timeout=30)
+        connection = sqlite3.connect(path, timeout=240)
         number = 0
         while not stop.is_set():
             number += 1
@@ -156,11 +156,11 @@ def test_a_difference_is_found_beside_a_writer_of_other_rows(cluster, database, 
     source(path, "mended")
     cluster.wait_for_copy("mended")
     cluster.query("ALTER TABLE mended.t ADD CONSTRAINT small CHECK ((data->>'a')::int >= 0)")
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=240)
     connection.execute("UPDATE t SET a = -1 WHERE id = 7")
     connection.commit()
     connection.close()
-    cluster.query("CALL replicator_wait('mended', '60 s')")
+    cluster.query("CALL replicator_wait('mended', '240 s')")
     row = verify(cluster, "mended")["t"]
     assert row["state"] == "done" and row["quarantined"] == 1 and differing(row) == 0
     cluster.query("ALTER TABLE mended.t DROP CONSTRAINT small")
@@ -264,7 +264,7 @@ def test_a_table_that_left_the_source_fails_alone(cluster, database, source, man
     path = database("left.db", many_rows(100), "CREATE TABLE gone (id INTEGER PRIMARY KEY)")
     source(path, "left")
     cluster.wait_for_copy("left")
-    connection = sqlite3.connect(path)
+    connection = sqlite3.connect(path, timeout=240)
     connection.execute("DROP TABLE gone")
     connection.commit()
     connection.close()

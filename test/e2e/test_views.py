@@ -31,7 +31,7 @@ def test_a_view_is_copied_if_it_is_named(cluster, database, source, wal):
     assert {id[:7] for id, in cluster.query("SELECT id FROM s.names")} == {"sha256:"}
     kept = cluster.query("SELECT xmin FROM s.names WHERE data->>'name' = 'Åsa'")
     database("shop.db", "DELETE FROM customer WHERE id = 3", wal=wal)
-    cluster.query("CALL replicator_wait('s', '60 s')")
+    cluster.query("CALL replicator_wait('s', '240 s')")
     assert data(cluster, "same") == ['{"name": "Eva"}', '{"name": "Åsa"}'] and '"n": 1' in data(cluster, "names")[1]
     assert cluster.query("SELECT xmin FROM s.names WHERE data->>'name' = 'Åsa'") == kept
 
@@ -50,7 +50,7 @@ def test_a_view_is_added_and_one_that_cannot_be_read_fails_alone(cluster, databa
     assert 'view "wrong"' in found["wrong"]["last_error"] and "overflow" in found["wrong"]["last_error"]
     database("shop.db", "CREATE TABLE gone (v INT); INSERT INTO gone VALUES (7); DELETE FROM customer WHERE id > 1; "
              "DROP VIEW wrong; CREATE VIEW wrong AS SELECT 5 AS five")
-    cluster.query("CALL replicator_wait('s', '60 s')")
+    cluster.query("CALL replicator_wait('s', '240 s')")
     assert data(cluster, "broken") == ['{"v": 7}'] and data(cluster, "wrong") == ['{"five": 5}']
 
 
@@ -60,7 +60,7 @@ def test_views_and_tables_show_one_state(cluster, database, source, wal):
     path = database("bank.db", ACCOUNTS + "CREATE VIEW both_of AS SELECT id, balance FROM account UNION ALL SELECT -id, balance FROM deposit", wal=wal)
     with BusyWriter(path, 3) as writer:
         source(path, mode="periodic", refresh_interval="1 second", include_tables=["*", "both_of"])
-        wait_until(lambda: cluster.status("s")["lag"], 90, "the first copy")
+        wait_until(lambda: cluster.status("s")["lag"], 240, "the first copy")
         seen = set()
 
         def changed():
@@ -69,5 +69,5 @@ def test_views_and_tables_show_one_state(cluster, database, source, wal):
             assert view == account + deposit == TOTAL
             seen.add(account)
             return len(seen) >= 2
-        wait_until(changed, 90, "a refresh")
+        wait_until(changed, 240, "a refresh")
         assert writer.commits > 10

@@ -84,7 +84,7 @@ class SqlServer:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(self.as_server_user(self.server_command() + options), stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
-        wait_until(self.answers, 90, lambda: f"{self.flavour} to answer:\n{self.log_text()[-3000:]}")
+        wait_until(self.answers, 300, lambda: f"{self.flavour} to answer:\n{self.log_text()[-3000:]}")
 
     def answers(self):
         if self.process.poll() is not None:
@@ -97,7 +97,7 @@ class SqlServer:
 
     def _end(self, sig):
         os.kill(self.pid(), sig)
-        self.process.wait(60)
+        self.process.wait(300)
 
     def stop(self):
         self._end(signal.SIGTERM)
@@ -199,7 +199,7 @@ class MariaDbServer(SqlServer):
         self.run("SET GLOBAL binlog_checksum = NONE; FLUSH BINARY LOGS")
         file = self.query("SHOW MASTER STATUS")[0][0]
         wait_until(lambda: any((row[2], row[5]) == ("Binlog_checkpoint", file) for row in self.query(f"SHOW BINLOG EVENTS IN '{file}'")),
-                   30, "a checkpoint in the new file")
+                   what="a checkpoint in the new file")
         path = pathlib.Path(self.data) / file
         self.run(sql, database)
         log = bytearray(path.read_bytes())

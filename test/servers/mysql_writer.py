@@ -362,7 +362,7 @@ class WritingThread:
     def stop(self):
         """Ends between two transactions; raises what the writer could not bear."""
         self.stopping.set()
-        self.thread.join(120)
+        self.thread.join(480)
         assert not self.thread.is_alive(), "the writer hangs"
         self.leave()
         if self.error:

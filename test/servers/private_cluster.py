@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -27,13 +28,30 @@ def unprivileged(command, home):
     return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "env", f"HOME={home}"] + command
 
 
+taken_ports = []
+
+
 def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Below the ports that the kernel gives to outgoing connections: one of those could have it before the server starts, or
+    while it is down. Other test processes see that we have it by a socket's name."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        lowest = int(f.read().split()[0])
+    ports = range(10_000, lowest if lowest > 15_000 else 32_768)
+    while True:
+        port = random.SystemRandom().choice(ports)
+        mark = socket.socket(socket.AF_UNIX)
+        try:
+            mark.bind(f"\0pg_replicator test port {port}")
+            with contextlib.closing(socket.socket()) as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            continue
+        taken_ports.append(mark)
+        return port
 
 
-def wait_until(condition, timeout=60, what="the condition", interval=0.02):
+def wait_until(condition, timeout=240, what="the condition", interval=0.02):
     """Polls until condition() is true; fails with `what` after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
@@ -43,6 +61,15 @@ def wait_until(condition, timeout=60, what="the condition", interval=0.02):
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
         time.sleep(interval)
+
+
+def has_ended(pid):
+    """Whether there is no such process, or nothing of it but its exit code."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 # Ends the server whose data directory is $1 when its standard input closes, which it does when we end, however we end.
@@ -90,7 +117,7 @@ class PrivateCluster:
                 conf.write(f"{name} = '{value}'\n")
 
     def _pg_ctl(self, *arguments, **options):
-        return self._run([f"{BINDIR}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "60", *arguments], **options)
+        return self._run([f"{BINDIR}/pg_ctl", "-D", self.data, "-l", self.log, "-w", "-t", "300", *arguments], **options)
 
     def start(self):
         self._pg_ctl("start")
@@ -122,19 +149,21 @@ class PrivateCluster:
         for pid in [postmaster] + [int(p) for p in children.stdout.split()]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{postmaster}") or
-                   open(f"/proc/{postmaster}/stat").read().split()[2] == "Z", what="the postmaster's end")
         # No process may be left in shared memory when the next postmaster looks for it.
-        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in children.stdout.split()),
-                   what="the children's end")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.data, "postmaster.pid"))
+        wait_until(lambda: all(has_ended(pid) for pid in [postmaster, *children.stdout.split()]), what="their end")
+        # It is asked by its lock files for, too, as long as nobody has fetched its exit code.
+        for file in (os.path.join(self.data, "postmaster.pid"), os.path.join(self.directory, f".s.PGSQL.{self.port}.lock")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
         self.start()
 
     def fail_at(self, point):
         """Arms a failure point (docs/dev/architecture.md), in one step in place of another that may be armed."""
         if not point.endswith((":error", ":wait")):
             self.expected_crash = True
+        if point.endswith(":wait"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{self.failure_file()}.{point.removesuffix(':wait')}")  # of one that was killed while it waited
         with open(self.failure_file() + ".new", "w") as f:
             f.write(point)
         self.give_to_server(self.failure_file() + ".new")
@@ -144,8 +173,9 @@ class PrivateCluster:
         return os.path.join(self.data, "pg_replicator.failure_point")
 
     @contextlib.contextmanager
-    def waiting_at(self, point, reach):
-        """A process waits at the failure point, once `reach` has made it get there, until the end of the block."""
+    def waiting_at(self, point, reach=lambda: None):
+        """A process waits at the failure point, once `reach` has made it get there, until the end of the block; and so does
+        each other that gets there. Not even the end of the server changes that."""
         self.fail_at(f"{point}:wait")
         try:
             reach()
@@ -156,14 +186,14 @@ class PrivateCluster:
 
     def wait_for_waiting(self, point):
         """Until a process waits at the failure point."""
-        wait_until(lambda: os.path.exists(f"{self.failure_file()}.{point}"), 60, f"a process to wait at {point}")
+        wait_until(lambda: os.path.exists(f"{self.failure_file()}.{point}"), what=f"a process to wait at {point}")
 
-    def wait_for_failure(self, timeout=60):
+    def wait_for_failure(self, timeout=240):
         wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
 
     def connect(self, database="postgres", user="postgres"):
         connection = psycopg2.connect(host=self.directory, port=self.port, dbname=database, user=user,
-                                      connect_timeout=10)
+                                      connect_timeout=60)
         connection.autocommit = True
         return connection
 
@@ -173,7 +203,7 @@ class PrivateCluster:
             cursor.execute(sql, parameters)
             return cursor.fetchall() if cursor.description else None
 
-    def query_when_up(self, sql, parameters=None, timeout=60, **options):
+    def query_when_up(self, sql, parameters=None, timeout=240, **options):
         """The same, while the server may be restarting after a crash."""
         result = []
 
@@ -192,7 +222,7 @@ class PrivateCluster:
                                   database=database)
         return rows[0][0] if rows else None
 
-    def wait_for_state(self, name, state, timeout=90, database="postgres"):
+    def wait_for_state(self, name, state, timeout=240, database="postgres"):
         last = {}
 
         def reached():
@@ -201,7 +231,7 @@ class PrivateCluster:
         wait_until(reached, timeout, lambda: f"{name} to be {state}: {last['status']}")
         return last["status"]
 
-    def wait_for_copy(self, name, request=None, timeout=90, database="postgres"):
+    def wait_for_copy(self, name, request=None, timeout=240, database="postgres"):
         """Until all requests made so far are served."""
         def served():
             return self.query_when_up(
