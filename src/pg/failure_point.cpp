@@ -23,7 +23,7 @@ std::string wanted_point(const std::string& path) {
 
 /// Without a latch: the process may be past using its own.
 void wait_while_wanted(const std::string& path, const std::string& wanted, const char* name) {
-    constexpr int kPatienceMs = 60'000;
+    constexpr int kPatienceMs = 240'000;
     std::string const reached = path + "." + name;
     std::ofstream(reached) << "\n";
     for (int waited = 0; waited < kPatienceMs && wanted_point(path) == wanted; ++waited) {

@@ -6,8 +6,8 @@ namespace pgrepl::pg {
 
 /// If the file pg_replicator.failure_point in the data directory names this point (its content is `name`, or
 /// `name:error` to raise an error instead), removes the file and ends this process by SIGKILL, or raises the error.
-/// With `name:wait` it makes the file pg_replicator.failure_point.<name>, and waits while the first one says so, for a
-/// minute at most.
+/// With `name:wait` it makes the file pg_replicator.failure_point.<name>, and waits while the first one says so, for
+/// four minutes or so.
 void failure_point(const char* name);
 
 }  // namespace pgrepl::pg

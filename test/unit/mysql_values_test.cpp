@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "source/mysql/collations.hpp"
+#include "source/mysql/table_structure.hpp"
 #include "test/unit/mysql_corpus.hpp"
 #include "test/unit/mysql_event_walk.hpp"
 #include "test/unit/mysql_value_text.hpp"
@@ -182,6 +183,31 @@ TEST(MysqlRowDecoder, an_image_may_lack_only_what_is_not_read) {
     EXPECT_EQ(value_text(batch.row(1)[0]) + value_text(batch.row(1)[1]), "4NULL");
     event.present_after = without_last;
     EXPECT_THROW(decoder.open(event), core::SourceError);
+    columns[2].may_lack = true;
+    std::vector<std::uint8_t> const shorter = {0, 1, 2, 3, 0, 4, 5};
+    event.rows = shorter;
+    mysql::RowDecoder lenient({.database = "d", .table = "t", .columns = columns, .row_width = 2});
+    lenient.decode_all(event, batch);
+    EXPECT_EQ(value_text(batch.row(3)[0]) + value_text(batch.row(3)[1]), "4NULL");
+}
+
+TEST(MysqlRowDecoder, an_image_may_lack_what_a_later_structure_does_not_know) {
+    mysql::TableMap map;
+    mysql::EventTable table;
+    for (const char* const name : {"id", "a", "was_generated", "was_key"}) {
+        map.columns.emplace_back().name = name;
+        mysql::EventColumn& column = table.columns.emplace_back();
+        column.name = name;
+        column.output = table.row_width++;
+    }
+    map.primary_key = {{.column = 0}, {.column = 3}};
+    mysql::TableStructure const structure =
+        mysql::TableStructure::parse("column plain 0 text id\ncolumn plain 0 text a\n");
+    mysql::complete_table(table, map, structure);
+    EXPECT_FALSE(table.columns[0].may_lack);
+    EXPECT_FALSE(table.columns[1].may_lack);
+    EXPECT_TRUE(table.columns[2].may_lack);
+    EXPECT_FALSE(table.columns[3].may_lack);
 }
 
 TEST(MysqlRowDecoder, a_set_has_at_most_64_labels) {

@@ -111,6 +111,10 @@ void choose_key(core::RowLayout& layout, const TableMap& map, const TableStructu
     }
 }
 
+bool is_key_column(const core::RowLayout& layout, std::uint32_t column) {
+    return std::find(layout.key_columns.begin(), layout.key_columns.end(), column) != layout.key_columns.end();
+}
+
 }  // namespace
 
 const StructureColumn* TableStructure::find(std::string_view name) const {
@@ -166,6 +170,7 @@ StreamedLayout complete_table(EventTable& table, const TableMap& map, const Tabl
             table.leave_out(i);
             continue;
         }
+        column.may_lack = known == nullptr;
         if (known != nullptr) {
             column.logical = known->logical;
             column.decimals = is_old_time(column.type) ? known->fraction : column.decimals;
@@ -178,6 +183,9 @@ StreamedLayout complete_table(EventTable& table, const TableMap& map, const Tabl
                                   .id_style = known != nullptr ? known->id_style : style_of(column)});
     }
     choose_key(layout, map, structure);
+    for (EventColumn& column : table.columns) {
+        column.may_lack = column.may_lack && !is_key_column(layout, column.output);
+    }
     return streamed;
 }
 

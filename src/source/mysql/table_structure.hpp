@@ -46,7 +46,9 @@ struct StreamedLayout {
 };
 
 /// Completes `table` by what the structure says of its columns, and leaves columns out. Returns the layout of its rows:
-/// that of the snapshot if the structure is the table's own; else what the map and the names in common tell.
+/// that of the snapshot if the structure is the table's own; else what the map and the names in common tell. An image
+/// may lack columns that the structure does not know: it is then of a later time than the event, so that a statement
+/// between them will have the table read again, and a column may have been a generated one.
 StreamedLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure);
 
 }  // namespace pgrepl::mysql
