@@ -32,32 +32,38 @@ void wait_while_wanted(const std::string& path, const std::string& wanted, const
     unlink(reached.c_str());
 }
 
-}  // namespace
-
-void failure_point(const char* name) {
+/// Whether this point is armed with an error. An end or a wait is served here.
+bool is_error_wanted(const char* name) {
     if (!settings().failure_points) {
-        return;
+        return false;
     }
     std::string const path = std::string(DataDir) + "/pg_replicator.failure_point";
     std::string const wanted = wanted_point(path);
     bool const as_error = wanted == std::string(name) + ":error";
     if (wanted == std::string(name) + ":wait") {
         wait_while_wanted(path, wanted, name);
-        return;
-    }
-    if (wanted != name && !as_error) {
-        return;
+        return false;
     }
     // Only the process that removes the file dies.
-    if (unlink(path.c_str()) != 0) {
-        return;
+    if ((wanted != name && !as_error) || unlink(path.c_str()) != 0) {
+        return false;
     }
-    if (as_error) {
+    if (!as_error) {
+        std::string const line = std::string("pg_replicator: failure point ") + name + "\n";
+        write_stderr("%s", line.c_str());
+        kill(getpid(), SIGKILL);
+    }
+    return as_error;
+}
+
+}  // namespace
+
+void failure_point(const char* name) {
+    if (is_error_wanted(name)) {
         throw SqlError(ERRCODE_INTERNAL_ERROR, std::string("failure point ") + name + " was reached");
     }
-    std::string const line = std::string("pg_replicator: failure point ") + name + "\n";
-    write_stderr("%s", line.c_str());
-    kill(getpid(), SIGKILL);
 }
+
+void exit_failure_point(const char* name) { (void)is_error_wanted(name); }
 
 }  // namespace pgrepl::pg

@@ -10,4 +10,7 @@ namespace pgrepl::pg {
 /// four minutes or so.
 void failure_point(const char* name);
 
+/// The same in a callback of a process's end, where no error can be raised: `name:error` is passed over.
+void exit_failure_point(const char* name);
+
 }  // namespace pgrepl::pg

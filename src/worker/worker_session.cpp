@@ -25,7 +25,7 @@ void set(const char* name, const std::string& value) {
 
 void request_probe_at_exit(int /*code*/, Datum /*unused*/) {
     pg::request_probe(MyDatabaseId);
-    pg::failure_point("worker_exits");
+    pg::exit_failure_point("worker_exits");
 }
 
 }  // namespace

@@ -36,7 +36,9 @@ def worker_kinds():
 
 
 def failure_points():
-    return sorted(set(re.findall(r'failure_point\("(\w+)"\)', source_text())))
+    """With an error where one can be raised: not at a process's end."""
+    found = set(re.findall(r'\b(exit_)?failure_point\("(\w+)"\)', source_text()))
+    return sorted([point for _, point in found] + [point + ":error" for at_exit, point in found if not at_exit])
 
 
 FIND_WORKERS = """
@@ -159,7 +161,6 @@ def failure_point(point):
 
 for each in failure_points():
     failure_point(each)
-    failure_point(each + ":error")
 
 
 @fault("full disk", 4)

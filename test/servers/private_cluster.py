@@ -205,15 +205,16 @@ class PrivateCluster:
 
     def query_when_up(self, sql, parameters=None, timeout=240, **options):
         """The same, while the server may be restarting after a crash."""
-        result = []
+        result, errors = [], []
 
         def attempt():
             try:
                 result[:] = [self.query(sql, parameters, **options)]
                 return True
-            except psycopg2.OperationalError:
+            except psycopg2.OperationalError as error:
+                errors[:] = [error]
                 return False
-        wait_until(attempt, timeout, "the server to answer")
+        wait_until(attempt, timeout, lambda: f"the server to answer: {errors[0]}")
         return result[0]
 
     def status(self, name, database="postgres"):
