@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -148,6 +149,16 @@ std::vector<SideWork> list_index_work() {
             {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
     }
     return work;
+}
+
+void look_for_index_work_at_commit(std::int32_t source_id, std::optional<std::int32_t> table_id) {
+    pg::QueryResult const index = pg::execute(
+        "SELECT 1 FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+        "WHERE t.source_id = $1 AND ($2 = 0 OR t.id = $2) LIMIT 1",
+        {source_id, table_id.value_or(0)});
+    if (!index.empty()) {
+        pg::probe_at_commit();
+    }
 }
 
 }  // namespace pgrepl::catalog

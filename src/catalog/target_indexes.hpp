@@ -62,4 +62,9 @@ void notice_lost_indexes();
 
 std::vector<SideWork> list_index_work();
 
+/// The table, or without one all that the source has just been caught up with, is complete in this transaction: when it
+/// commits the launcher looks at the database if rules ask for indexes. For workers that stay then; the end of one has
+/// the launcher look anyway.
+void look_for_index_work_at_commit(std::int32_t source_id, std::optional<std::int32_t> table_id);
+
 }  // namespace pgrepl::catalog

@@ -88,14 +88,17 @@ DatabaseWork* entry_of(Oid database, bool create) {
 
 // What the current transaction asked for. Reset at its end, whichever way it ends.
 bool probe_wanted = false;
+bool workers_wanted = false;
 int worker_to_wake = 0;
 std::vector<int> workers_to_interrupt;
 bool callback_registered = false;
 
 void on_transaction_end(XactEvent event, void* /*unused*/) {
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT) {
-        if (probe_wanted) {
+        if (workers_wanted) {
             set_stopped(MyDatabaseId, false);
+        }
+        if (probe_wanted) {
             request_probe(MyDatabaseId);
         }
         if (worker_to_wake != 0) {
@@ -108,6 +111,7 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
         return;
     }
     probe_wanted = false;
+    workers_wanted = false;
     worker_to_wake = 0;
     workers_to_interrupt.clear();
 }
@@ -134,7 +138,7 @@ void request_shared_memory() {
     shmem_startup_hook = on_shmem_startup;
 }
 
-void wake_at_commit(int worker_pid) {
+void probe_at_commit() {
     if (!is_preloaded()) {
         return;
     }
@@ -143,6 +147,11 @@ void wake_at_commit(int worker_pid) {
         callback_registered = true;
     }
     probe_wanted = true;
+}
+
+void wake_at_commit(int worker_pid) {
+    probe_at_commit();
+    workers_wanted = true;
     if (worker_pid != 0) {
         worker_to_wake = worker_pid;
     }

@@ -20,9 +20,12 @@ void require_preload();
 /// Called from _PG_init while shared_preload_libraries are processed.
 void request_shared_memory();
 
-/// When this transaction commits: have the launcher probe the current database, and wake the process
-/// `worker_pid` (0: none). Forgotten when the transaction aborts. Also lets workers start again in a database
-/// where they had been stopped. Does nothing without preload.
+/// When this transaction commits: have the launcher probe the current database. Forgotten when the transaction aborts.
+/// Does nothing without preload.
+void probe_at_commit();
+
+/// The same for control calls: also wakes the process `worker_pid` (0: none), and lets workers start again in a
+/// database where they had been stopped.
 void wake_at_commit(int worker_pid = 0);
 
 /// When this transaction commits: interrupt a worker (0: none), and have the launcher probe the database.

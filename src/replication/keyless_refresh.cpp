@@ -6,6 +6,7 @@
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
+#include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
@@ -182,6 +183,7 @@ void KeylessRefresh::merge() {
         catalog::add_changes(context_.source_id, {{id, counts.inserted, counts.updated, counts.deleted, 0}});
         catalog::forget_stale_quarantine(id);
         catalog::mark_refreshed(id, table_->request);
+        catalog::look_for_index_work_at_commit(context_.source_id, id);
     }
     target::drop_staging(id);
     transaction.commit();

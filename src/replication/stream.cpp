@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "catalog/source_state.hpp"
+#include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
@@ -323,6 +324,7 @@ void Stream::note_what_is_reached() {
     if (!streaming_) {
         streaming_ = true;
         catalog::tables_caught_up(context_.source_id);
+        catalog::look_for_index_work_at_commit(context_.source_id, std::nullopt);
         catalog::set_state(context_.source_id, context_.generation, "streaming");
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);

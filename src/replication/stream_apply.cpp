@@ -2,6 +2,7 @@
 
 #include "catalog/copy_queue.hpp"
 #include "catalog/quarantine.hpp"
+#include "catalog/target_indexes.hpp"
 #include "pg/progress.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/stream.hpp"
@@ -119,6 +120,7 @@ void Stream::write_window() {
     }
     tables_changed_ = tables_changed_ || complete || error;
     if (complete) {
+        catalog::look_for_index_work_at_commit(context_.source_id, table_id);
         pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
                         (streaming_ ? "streaming " : "catching up with ") + config_.name);
     }

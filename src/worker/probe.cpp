@@ -21,6 +21,8 @@ namespace pgrepl::worker {
 namespace {
 
 constexpr int kNoSlotRetryMs = 2'000;
+/// Whatever is due has the launcher probe; this is for what nobody tells us, such as an index that was dropped by hand.
+constexpr int kLookAnywayMs = 300'000;
 
 void write_failed_calls() {
     std::vector<pg::FailedCall> const calls = pg::take_failed_calls();
@@ -68,7 +70,8 @@ bool start_worker_of(const WorkerKind& kind, std::int32_t source_id, const std::
 class NextProbe {
   public:
     void at(TimestampTz when) { due_ = due_ == 0 ? when : std::min(due_, when); }
-    void when_a_slot_may_be_free() { at(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kNoSlotRetryMs)); }
+    void in(int ms) { at(TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms)); }
+    void when_a_slot_may_be_free() { in(kNoSlotRetryMs); }
     [[nodiscard]] TimestampTz due() const noexcept { return due_; }
 
   private:
@@ -115,6 +118,7 @@ void serve_side_work(const WorkerKind& kind, std::vector<catalog::SideWork> (*li
 /// Starts what is missing; returns when the database wants its next probe.
 TimestampTz serve_database() {
     NextProbe next;
+    next.in(kLookAnywayMs);
     serve_sources(next);
     {
         pg::Transaction transaction;

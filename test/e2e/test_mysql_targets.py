@@ -2,6 +2,7 @@
 import psycopg2
 import pytest
 
+from private_cluster import wait_until
 from test_mysql_keys import keyless  # noqa: F401 (fixture)
 from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
 
@@ -91,3 +92,19 @@ def test_the_target_of_a_table_without_a_key_may_be_changed(cluster, keyless, fo
     cluster.query("ALTER TABLE s.log RENAME COLUMN document TO data; SELECT replicator_resync('s', 'log')")
     caught_up(cluster)
     assert cluster.query("SELECT count(*) FROM s.log") == [(8,)]
+
+
+def test_indexes_are_built_as_soon_as_a_table_is_read_in_full(cluster, keyless, follow):  # noqa: F811
+    """No worker ends then, and nobody calls a function: each copy that is complete has to ask for them itself."""
+    def ready(*tables):
+        # Long enough for a build, and far less than what the launcher looks again for by itself.
+        built = "SELECT tablename FROM pg_indexes WHERE schemaname = 's' AND indexname ~ '_idx$'"
+        wait_until(lambda: {table for (table,) in cluster.query(built)} == set(tables), 45,
+                   lambda: f"the indexes: {cluster.query('SELECT * FROM replicator_indexes')}")
+    follow(rules='{"gin": "jsonb_ops"}', options='{"keyless_refresh_interval": "3s"}')
+    ready("customer", "line", "log", "nothing")
+    keyless.run("CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES (5)", "shop")
+    ready("customer", "line", "log", "nothing", "later")
+    cluster.query("DROP TABLE s.log")
+    wait_until(lambda: cluster.query("SELECT to_regclass('s.log')") != [(None,)], what="the refresh that makes it again")
+    ready("customer", "line", "log", "nothing", "later")
