@@ -154,8 +154,8 @@ std::vector<SideWork> list_index_work() {
 void look_for_index_work_at_commit(std::int32_t source_id, std::optional<std::int32_t> table_id) {
     pg::QueryResult const index = pg::execute(
         "SELECT 1 FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-        "WHERE t.source_id = $1 AND ($2 = 0 OR t.id = $2) LIMIT 1",
-        {source_id, table_id.value_or(0)});
+        "WHERE t.source_id = $1 AND ($2::bigint IS NULL OR t.id = $2) LIMIT 1",
+        {source_id, std::optional<std::int64_t>(table_id)});
     if (!index.empty()) {
         pg::probe_at_commit();
     }

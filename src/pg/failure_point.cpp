@@ -32,8 +32,9 @@ void wait_while_wanted(const std::string& path, const std::string& wanted, const
     unlink(reached.c_str());
 }
 
-/// Whether this point is armed with an error. An end or a wait is served here.
-bool is_error_wanted(const char* name) {
+/// Ends or waits here if this point is armed with that; returns whether it is armed with an error, which is the
+/// caller's.
+bool end_or_wait(const char* name) {
     if (!settings().failure_points) {
         return false;
     }
@@ -59,11 +60,11 @@ bool is_error_wanted(const char* name) {
 }  // namespace
 
 void failure_point(const char* name) {
-    if (is_error_wanted(name)) {
+    if (end_or_wait(name)) {
         throw SqlError(ERRCODE_INTERNAL_ERROR, std::string("failure point ") + name + " was reached");
     }
 }
 
-void exit_failure_point(const char* name) { (void)is_error_wanted(name); }
+void exit_failure_point(const char* name) { (void)end_or_wait(name); }
 
 }  // namespace pgrepl::pg
