@@ -2,6 +2,7 @@
 state of the server, and then left; where the log is of no use the copy is one consistent read."""
 import contextlib
 import os
+import pathlib
 import threading
 
 import psycopg2
@@ -221,13 +222,15 @@ def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(clus
     before = dict(db.settings)
     with held_up(cluster, db) as begin:
         begin(mysql_source)
+        unlogged = pathlib.Path(db.directory, "unlogged.sql")  # by the server itself, before it lets the worker in again
+        unlogged.write_text("UPDATE shop.customer SET name = 'changed' WHERE id = 1;\nDELETE FROM shop.line WHERE a = 2;\n")
         db.settings.pop("log-bin", None)
-        db.settings["skip-log-bin"] = None
+        db.settings |= {"skip-log-bin": None, "init-file": unlogged}
         db.restart()
     try:
-        db.run("UPDATE customer SET name = 'changed' WHERE id = 1; DELETE FROM line WHERE a = 2", "shop")
         cluster.wait_for_copy("s")
         assert_equal(cluster, db)
+        assert set(rows(cluster, "line")) == {'[1,"x"]', '[1,"X"]'}
         # A server that keeps no log is copied by one consistent read from the beginning.
         with log_not_followed(cluster):
             mysql_source("shop", "unlogged")

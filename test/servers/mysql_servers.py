@@ -79,6 +79,12 @@ class SqlServer:
         return ["setpriv", f"--reuid={SERVER_USER}", f"--regid={group}", "--clear-groups", "env",
                 f"HOME={self.directory}"] + command
 
+    def run_installer(self, command):
+        result = subprocess.run(self.as_server_user(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                errors="replace", cwd="/")
+        if result.returncode != 0:
+            raise AssertionError(f"{self.flavour} cannot be set up:\n{result.stdout[-3000:]}")
+
     def start(self):
         options = [f"--{name}" if value is None else f"--{name}={value}" for name, value in self.settings.items()]
         with open(self.log, "a") as log:
@@ -183,8 +189,9 @@ class MariaDbServer(SqlServer):
     def initialise(self):
         install = ["sh", str(self.root / "root/usr/bin/mariadb-install-db"), "--no-defaults",
                    f"--basedir={self.root}"] if self.root else ["mariadb-install-db", "--no-defaults"]
-        subprocess.run(self.as_server_user([*install, f"--datadir={self.data}", "--auth-root-authentication-method=normal",
-                                            "--skip-test-db"]), check=True, capture_output=True, cwd="/")
+        # Each MariaDB that starts deletes the temporary tables of its tmpdir, those of others included.
+        self.run_installer([*install, f"--datadir={self.data}", f"--tmpdir={self.directory}",
+                            "--auth-root-authentication-method=normal", "--skip-test-db"])
 
     def server_command(self):
         if not self.root:
@@ -230,9 +237,4 @@ class MySqlServer(SqlServer):
                 f"--character-sets-dir={usr}/share/mysql/charsets", "--secure-file-priv=NULL", "--mysqlx=OFF"]
 
     def initialise(self):
-        result = subprocess.run(self.as_server_user(self.server_command() + [f"--datadir={self.data}",
-                                                                             "--initialize-insecure"]),
-                                capture_output=True, text=True, cwd="/")
-        if result.returncode != 0:
-            raise AssertionError(result.stdout + result.stderr)
-
+        self.run_installer(self.server_command() + [f"--datadir={self.data}", f"--tmpdir={self.directory}", "--initialize-insecure"])
