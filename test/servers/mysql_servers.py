@@ -116,6 +116,9 @@ class SqlServer:
         """kill -9: the server has no time for anything."""
         self._end(signal.SIGKILL)
 
+    def begin_log_file(self):
+        self.run("FLUSH BINARY LOGS")
+
     def end_connections(self, user):
         """KILL for all that the user has just now."""
         for (number,) in self.query(f"SELECT id FROM information_schema.processlist WHERE user = '{user}'"):
@@ -200,14 +203,19 @@ class MariaDbServer(SqlServer):
                 f"--plugin-dir={self.root}/lib/mysql/plugin", f"--lc-messages-dir={self.root}/share/mariadb",
                 f"--character-sets-dir={self.root}/share/mariadb/charsets"]
 
-    def crash_within_transaction(self, sql, undo, database):
-        """Leaves the server as a crash does that comes while the transaction of `sql`, which `undo` takes back, is being
-        written to the log: it stands there but for its end."""
-        self.run("SET GLOBAL binlog_checksum = NONE; FLUSH BINARY LOGS")
+    def begin_log_file(self):
+        """Also waits for what the server writes there by itself, some time later."""
+        super().begin_log_file()
         file = self.query("SHOW MASTER STATUS")[0][0]
         wait_until(lambda: any((row[2], row[5]) == ("Binlog_checkpoint", file) for row in self.query(f"SHOW BINLOG EVENTS IN '{file}'")),
                    what="a checkpoint in the new file")
-        path = pathlib.Path(self.data) / file
+
+    def crash_within_transaction(self, sql, undo, database):
+        """Leaves the server as a crash does that comes while the transaction of `sql`, which `undo` takes back, is being
+        written to the log: it stands there but for its end."""
+        self.run("SET GLOBAL binlog_checksum = NONE")
+        self.begin_log_file()
+        path = pathlib.Path(self.data) / self.query("SHOW MASTER STATUS")[0][0]
         self.run(sql, database)
         log = bytearray(path.read_bytes())
         assert log[-23] == 16, "the last event is XID"
