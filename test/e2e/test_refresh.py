@@ -183,20 +183,24 @@ def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, data
     with cluster.waiting_at("chunk_written", lambda: source(path, "late")):
         change(path, ";".join(f"UPDATE {table} SET a = -1" for table in tables))
         cluster.query("SELECT replicator_sync('late')")  # the source worker will go on from one copy to the next
-        cluster.fail_at("waiting_for_chunk:wait")
-        cluster.wait_for_waiting("waiting_for_chunk")
-
-        def all_idle():
-            idle = {pid for pid, in cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'")}
-            return idle if idle == set(cluster.workers("copy worker")) else None
-        idle = wait_until(all_idle, what="all copy workers to be idle")
-        for pid in idle:
-            os.kill(pid, signal.SIGSTOP)
+        (supervisor,) = cluster.workers("source worker")
+        stopped = {supervisor}
+        os.kill(supervisor, signal.SIGSTOP)  # not before the others have done what there is to do
         try:
+            cluster.fail_at("waiting_for_chunk:wait")
+
+            def all_idle():
+                idle = {pid for pid, in cluster.query("SELECT pid FROM replicator_progress WHERE phase = 'waiting for a chunk'")}
+                return idle if idle == set(cluster.workers("copy worker")) else None
+            idle = wait_until(all_idle, what="all copy workers to be idle")
+            stopped |= idle
+            for pid in idle:
+                os.kill(pid, signal.SIGSTOP)
             cluster.fail_at("chunk_written:wait")
+            os.kill(supervisor, signal.SIGCONT)
             cluster.wait_for_waiting("chunk_written")  # a worker of the next copy, most of whose chunks are pending
         finally:
-            for pid in idle:
+            for pid in stopped:
                 os.kill(pid, signal.SIGCONT)
         wait_until(lambda: not idle & set(cluster.workers("copy worker")), what="the end of the last copy's workers")
     cluster.wait_for_copy("late")
