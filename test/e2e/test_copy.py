@@ -200,8 +200,8 @@ def test_memory_stays_within_its_bound_for_ten_times_the_rows(cluster, database,
                     except (FileNotFoundError, ProcessLookupError):
                         pass
             return cluster.status(name)["state"] == "idle"
-        with cluster.waiting_at("chunk_committed", lambda: source(path, name)):
-            assert not finished()  # what a whole transaction takes, however seldom we look
+        with cluster.waiting_at("chunk_written", lambda: source(path, name)):
+            assert not finished()  # what is written until a commit takes, however seldom we look
         wait_until(finished, 240, f"{name} to be copied")
         peaks[name] = highest
     # memory_per_worker 64 MB, the base of a backend with shared_buffers = 16 MB, three small rows.
