@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 from measuring import ROOT, ROUNDS, ROWS, SETTINGS, Meter
-from mysql_source import PEER_PASSWORD, follow, mysql_bench, unfollow
+from mysql_source import PEER_PASSWORD, follow, mysql_bench, unfollow, write_all_pages
 
 FDW = f"""CREATE EXTENSION mysql_fdw;
     CREATE SERVER maria FOREIGN DATA WRAPPER mysql_fdw OPTIONS (host '127.0.0.1', port '%s');
@@ -39,9 +39,11 @@ def line(work, ours, peer, goal):
 
 
 def bench_copy():
-    with tempfile.TemporaryDirectory(prefix="pgreplbench") as directory, mysql_bench(ROWS) as (server, cluster):
+    # Autovacuum would do its work on one table while the next is measured.
+    with tempfile.TemporaryDirectory(prefix="pgreplbench") as directory, mysql_bench(ROWS, autovacuum="off") as (server, cluster):
         reader = build_reader(directory)
         has_fdw = set_up_fdw(cluster, server)
+        write_all_pages(server)
         meter = Meter(cluster, server.pid())
         load = os.path.join(directory, "load")
         with open(load, "w") as f:
@@ -92,7 +94,7 @@ def bench_copy():
             print(f"round {number + 1}: " + ", ".join(f"{k} {v[-1][0]:.2f} s / {v[-1][1]:.2f} CPU s"
                                                       for k, v in figures.items()), flush=True)
         median = {k: tuple(statistics.median(column) for column in zip(*v)) for k, v in figures.items()}
-        print(f"\nserver settings: {SETTINGS}, fsync on; {ROWS} rows, medians of {ROUNDS}")
+        print(f"\nserver settings: {SETTINGS}, autovacuum off, fsync on; {ROWS} rows, medians of {ROUNDS}")
         print(f"peak memory of a worker (VmHWM, shared buffers included): {max(memory) / 1024:.0f} MB\n")
         ours, floor = median["ours"], median["floor"]
         lines = []

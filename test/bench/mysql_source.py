@@ -31,6 +31,13 @@ def generate(server, table, rows):
                f"INSERT INTO {table} SELECT {VALUES} FROM seq_1_to_{rows}", "bench")
 
 
+def write_all_pages(server):
+    """Lets the server do at once what it would do some time after it has got its rows."""
+    server.run("SET GLOBAL innodb_io_capacity_max = 100000, innodb_io_capacity = 100000, innodb_max_dirty_pages_pct_lwm = 0, "
+               "innodb_max_dirty_pages_pct = 0")
+    wait_until(lambda: int(server.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")[0][1]) < 100, what="its pages to be written")
+
+
 @contextlib.contextmanager
 def mysql_bench(rows, **settings):
     """The server with so many rows in bench.src, and a cluster with the extension."""
