@@ -1,63 +1,17 @@
 // Chunks and snapshots of the SQLite adapter, without a server: every row exactly once, and one state of the file.
 
-#include <gtest/gtest.h>
-#include <sqlite3.h>
-
-#include <filesystem>
 #include <map>
 #include <random>
 #include <string>
 
-#include "core/source.hpp"
+#include "sqlite_fixture.hpp"
 
-extern "C" const pgrepl::core::Adapter* pg_replicator_adapter();
-
-namespace pgrepl {
+namespace pgrepl::test {
 namespace {
 
-class NoInterrupts final : public core::Interrupts {
-  public:
-    [[nodiscard]] bool pending() noexcept override { return asked; }
-    bool wait(int /*fd*/, WaitFor /*what*/, int timeout_ms) noexcept override {
-        waited_ms += timeout_ms;
-        return false;
-    }
-    bool asked = false;
-    int waited_ms = 0;
-};
-
-class SqliteChunks : public ::testing::Test {
+class SqliteChunks : public SqliteTest {
   protected:
-    void SetUp() override {
-        std::string pattern = (std::filesystem::temp_directory_path() / "pgreplunitXXXXXX").string();
-        directory_ = mkdtemp(pattern.data());
-        path_ = directory_ + "/source.db";
-        ASSERT_EQ(sqlite3_open(path_.c_str(), &writer_), SQLITE_OK);
-    }
-    void TearDown() override {
-        sqlite3_close(writer_);
-        std::filesystem::remove_all(directory_);
-    }
-    void run(const std::string& sql) {
-        char* message = nullptr;
-        ASSERT_EQ(sqlite3_exec(writer_, sql.c_str(), nullptr, nullptr, &message), SQLITE_OK) << message;
-    }
-    std::unique_ptr<core::Source> open() {
-        core::SourceConfig config;
-        config.url.kind = "sqlite";
-        config.url.path = path_;
-        config.scratch_directory = directory_ + "/scratch";
-        config.connect_timeout_ms = 200;
-        return pg_replicator_adapter()->open(config, interrupts_);
-    }
-    static const core::TableInfo& table(const std::vector<core::TableInfo>& tables, const std::string& name) {
-        for (const core::TableInfo& info : tables) {
-            if (info.name.table == name) {
-                return info;
-            }
-        }
-        throw std::runtime_error("no table " + name);
-    }
+    void run(const std::string& sql) const { writer_.run(sql); }
     /// Reads a chunk with random limits, beginning again at the resume bound now and then.
     static void read(core::Snapshot& snapshot, const core::TableInfo& info, core::ChunkRange range,
                      std::mt19937& random, std::map<std::int64_t, int>& seen) {
@@ -74,10 +28,8 @@ class SqliteChunks : public ::testing::Test {
         }
     }
 
-    std::string directory_;
-    std::string path_;
-    sqlite3* writer_ = nullptr;
-    NoInterrupts interrupts_;
+  private:
+    Program writer_{path()};
 };
 
 TEST_F(SqliteChunks, every_row_is_read_exactly_once_whatever_the_limits_and_restarts) {
@@ -94,10 +46,9 @@ TEST_F(SqliteChunks, every_row_is_read_exactly_once_whatever_the_limits_and_rest
     run("COMMIT");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
-    std::vector<core::TableInfo> const tables = snapshot->discover();
     for (int wanted : {1, 3, 16}) {
         for (const char* name : {"t", "w"}) {
-            const core::TableInfo& info = table(tables, name);
+            core::TableInfo const info = table(*snapshot, name);
             std::map<std::int64_t, int> seen;
             for (const core::ChunkRange& range : snapshot->plan_chunks(info, wanted)) {
                 std::optional<std::string> const split = snapshot->split_point(info, range);
@@ -125,12 +76,8 @@ TEST_F(SqliteChunks, a_state_can_be_joined_until_a_writer_commits) {
         auto const other = open();
         EXPECT_NO_THROW((void)other->open_snapshot({held->position(), false})) << mode;
         run("INSERT INTO t VALUES (2)");
-        try {
-            (void)open()->open_snapshot({held->position(), false});
-            ADD_FAILURE() << mode << ": another state was joined";
-        } catch (const core::SourceError& error) {
-            EXPECT_EQ(error.kind(), core::SourceErrorKind::kStateLost) << mode << ": " << error.text();
-        }
+        core::SourceError const error = error_of([&] { (void)open()->open_snapshot({held->position(), false}); });
+        EXPECT_EQ(error.kind(), Kind::kStateLost) << mode << ": " << error.text();
     }
 }
 
@@ -140,9 +87,9 @@ TEST_F(SqliteChunks, a_rollback_journal_file_that_changes_between_slices_is_noti
         "FROM n WHERE i < 300000) SELECT i, 'some text of a row ' || i FROM n");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
-    std::vector<core::TableInfo> const tables = snapshot->discover();
-    auto const reader = snapshot->open_chunk(table(tables, "t"), {});
-    core::RowBatch batch(table(tables, "t").layout.columns.size());
+    core::TableInfo const info = table(*snapshot, "t");
+    auto const reader = snapshot->open_chunk(info, {});
+    core::RowBatch batch(info.layout.columns.size());
     ASSERT_TRUE(reader->read(batch, {10, 1 << 20}));
     run("UPDATE t SET v = 'changed' WHERE id = 300000");
     EXPECT_THROW(
@@ -160,9 +107,9 @@ TEST_F(SqliteChunks, a_durable_snapshot_outlives_changes_and_is_joined_by_others
     run("UPDATE t SET v = 'new'; INSERT INTO t VALUES (2, 'new')");
     auto const other = open();
     auto const joined = other->open_snapshot({durable->position(), true});
-    std::vector<core::TableInfo> const tables = joined->discover();
-    auto const reader = joined->open_chunk(table(tables, "t"), {});
-    core::RowBatch batch(table(tables, "t").layout.columns.size());
+    core::TableInfo const info = table(*joined, "t");
+    auto const reader = joined->open_chunk(info, {});
+    core::RowBatch batch(info.layout.columns.size());
     ASSERT_TRUE(reader->read(batch, {10, 1 << 20}));
     ASSERT_EQ(batch.row_count(), 1U);
     EXPECT_EQ(batch.row(0)[1].view(), "old");
@@ -170,24 +117,14 @@ TEST_F(SqliteChunks, a_durable_snapshot_outlives_changes_and_is_joined_by_others
 
 TEST_F(SqliteChunks, a_wait_for_a_lock_ends_at_the_timeout_or_at_an_interrupt) {
     run("CREATE TABLE t (v); BEGIN EXCLUSIVE");
-    try {
-        auto const source = open();
-        (void)source->discover();
-        ADD_FAILURE() << "a locked file was read";
-    } catch (const core::SourceError& error) {
-        EXPECT_EQ(error.kind(), core::SourceErrorKind::kBusy) << error.text();
-        EXPECT_TRUE(error.retryable());
-        EXPECT_FALSE(error.hint().empty());
-    }
-    interrupts_.asked = true;
-    try {
-        auto const source = open();
-        (void)source->discover();
-        ADD_FAILURE() << "a locked file was read";
-    } catch (const core::SourceError& error) {
-        EXPECT_EQ(error.kind(), core::SourceErrorKind::kInterrupted) << error.text();
-    }
-    interrupts_.asked = false;
+    auto const discover = [this] { (void)open(200)->discover(); };
+    core::SourceError const busy = error_of(discover);
+    EXPECT_EQ(busy.kind(), Kind::kBusy) << busy.text();
+    EXPECT_TRUE(busy.retryable());
+    EXPECT_FALSE(busy.hint().empty());
+    interrupts().raise();
+    core::SourceError const interrupted = error_of(discover);
+    EXPECT_EQ(interrupted.kind(), Kind::kInterrupted) << interrupted.text();
 }
 
 TEST_F(SqliteChunks, large_values_are_handed_out_whole_one_row_a_batch) {
@@ -195,9 +132,9 @@ TEST_F(SqliteChunks, large_values_are_handed_out_whole_one_row_a_batch) {
         "zeroblob(70000))");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
-    std::vector<core::TableInfo> const tables = snapshot->discover();
-    auto const reader = snapshot->open_chunk(table(tables, "t"), {});
-    core::RowBatch batch(table(tables, "t").layout.columns.size());
+    core::TableInfo const info = table(*snapshot, "t");
+    auto const reader = snapshot->open_chunk(info, {});
+    core::RowBatch batch(info.layout.columns.size());
     std::map<std::int64_t, std::size_t> sizes;
     while (reader->read(batch, {1000, 1 << 20})) {
         for (std::size_t i = 0; i < batch.row_count(); ++i) {
@@ -208,4 +145,4 @@ TEST_F(SqliteChunks, large_values_are_handed_out_whole_one_row_a_batch) {
 }
 
 }  // namespace
-}  // namespace pgrepl
+}  // namespace pgrepl::test
