@@ -80,6 +80,7 @@ class SqlServer:
                 f"HOME={self.directory}"] + command
 
     def run_installer(self, command):
+        """Runs what fills the data directory; what it printed is in the error if it fails."""
         result = subprocess.run(self.as_server_user(command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                 errors="replace", cwd="/")
         if result.returncode != 0:
@@ -117,6 +118,7 @@ class SqlServer:
         self._end(signal.SIGKILL)
 
     def begin_log_file(self):
+        """Ends the file of the log, and begins the next."""
         self.run("FLUSH BINARY LOGS")
 
     def end_connections(self, user):
