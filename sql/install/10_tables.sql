@@ -2,6 +2,11 @@
 -- not dumped). Written by src/catalog only. A source whose configuration exists and whose run-time state does
 -- not has been restored from a dump: it waits for a person.
 
+-- Whoever may create in the extension's schema may have put functions and operators there, by names that the script
+-- and the views use. So nothing is found but what is the server's: whatever is ours is named in full, also where it is
+-- created.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
 CREATE SCHEMA replicator;
 COMMENT ON SCHEMA replicator IS 'Internal tables of pg_replicator; read the views replicator_* instead';
 -- Owners of sources read the staging table of their own refresh by its qualified name; no other right follows.

@@ -1,7 +1,7 @@
 -- The functions. Arguments of replicator_init and replicator_alter come in one order, which src/api reads by
 -- position.
 
-CREATE FUNCTION replicator_init(
+CREATE FUNCTION @extschema@.replicator_init(
     source_url        text,
     name              text DEFAULT NULL,
     target_schema     text DEFAULT NULL,
@@ -14,10 +14,10 @@ CREATE FUNCTION replicator_init(
     rules             jsonb DEFAULT NULL,
     options           jsonb DEFAULT NULL
 ) RETURNS text LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_init';
-COMMENT ON FUNCTION replicator_init(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+COMMENT ON FUNCTION @extschema@.replicator_init(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
     'Registers a source and starts it; returns its name';
 
-CREATE FUNCTION replicator_alter(
+CREATE FUNCTION @extschema@.replicator_alter(
     name              text,
     source_url        text DEFAULT NULL,
     target_schema     text DEFAULT NULL,
@@ -30,83 +30,83 @@ CREATE FUNCTION replicator_alter(
     rules             jsonb DEFAULT NULL,
     options           jsonb DEFAULT NULL
 ) RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_alter';
-COMMENT ON FUNCTION replicator_alter(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+COMMENT ON FUNCTION @extschema@.replicator_alter(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
     'Changes a source; null leaves a setting as it is';
 
-CREATE FUNCTION replicator_sync(name text, tables text[] DEFAULT NULL)
+CREATE FUNCTION @extschema@.replicator_sync(name text, tables text[] DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_sync';
-COMMENT ON FUNCTION replicator_sync(text, text[]) IS
+COMMENT ON FUNCTION @extschema@.replicator_sync(text, text[]) IS
     'Brings the target of a source up to date now: a refresh of all its tables, so that they show one state';
 
-CREATE FUNCTION replicator_pause(name text)
+CREATE FUNCTION @extschema@.replicator_pause(name text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_pause';
-COMMENT ON FUNCTION replicator_pause(text) IS 'Pauses a source until replicator_resume, restarts included';
+COMMENT ON FUNCTION @extschema@.replicator_pause(text) IS 'Pauses a source until replicator_resume, restarts included';
 
-CREATE FUNCTION replicator_resume(name text)
+CREATE FUNCTION @extschema@.replicator_resume(name text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resume';
-COMMENT ON FUNCTION replicator_resume(text) IS 'Resumes a source that is paused, failed, backing off or restored';
+COMMENT ON FUNCTION @extschema@.replicator_resume(text) IS 'Resumes a source that is paused, failed, backing off or restored';
 
-CREATE FUNCTION replicator_drop(name text, drop_tables boolean DEFAULT false)
+CREATE FUNCTION @extschema@.replicator_drop(name text, drop_tables boolean DEFAULT false)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_drop';
-COMMENT ON FUNCTION replicator_drop(text, boolean) IS
+COMMENT ON FUNCTION @extschema@.replicator_drop(text, boolean) IS
     'Forgets a source; its target tables stay unless drop_tables is true';
 
-CREATE FUNCTION replicator_resync(name text, "table" text DEFAULT NULL)
+CREATE FUNCTION @extschema@.replicator_resync(name text, "table" text DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resync';
-COMMENT ON FUNCTION replicator_resync(text, text) IS
+COMMENT ON FUNCTION @extschema@.replicator_resync(text, text) IS
     'Compares a table, or all of them if none is named, with the source and copies what differs';
 
-CREATE FUNCTION replicator_add_table(name text, "table" text)
+CREATE FUNCTION @extschema@.replicator_add_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_add_table';
-COMMENT ON FUNCTION replicator_add_table(text, text) IS 'Changes the filters so that a table is replicated, and copies it';
+COMMENT ON FUNCTION @extschema@.replicator_add_table(text, text) IS 'Changes the filters so that a table is replicated, and copies it';
 
-CREATE FUNCTION replicator_remove_table(name text, "table" text)
+CREATE FUNCTION @extschema@.replicator_remove_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_remove_table';
-COMMENT ON FUNCTION replicator_remove_table(text, text) IS 'Changes the filters so that a table is not replicated; its target stays';
+COMMENT ON FUNCTION @extschema@.replicator_remove_table(text, text) IS 'Changes the filters so that a table is not replicated; its target stays';
 
-CREATE FUNCTION replicator_pause_table(name text, "table" text)
+CREATE FUNCTION @extschema@.replicator_pause_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_pause_table';
-COMMENT ON FUNCTION replicator_pause_table(text, text) IS 'Leaves a table out until replicator_resume_table';
+COMMENT ON FUNCTION @extschema@.replicator_pause_table(text, text) IS 'Leaves a table out until replicator_resume_table';
 
-CREATE FUNCTION replicator_resume_table(name text, "table" text)
+CREATE FUNCTION @extschema@.replicator_resume_table(name text, "table" text)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_resume_table';
-COMMENT ON FUNCTION replicator_resume_table(text, text) IS 'Takes a paused table in again, and brings it up to date';
+COMMENT ON FUNCTION @extschema@.replicator_resume_table(text, text) IS 'Takes a paused table in again, and brings it up to date';
 
-CREATE FUNCTION replicator_verify(name text, tables text[] DEFAULT NULL)
+CREATE FUNCTION @extschema@.replicator_verify(name text, tables text[] DEFAULT NULL)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_verify';
-COMMENT ON FUNCTION replicator_verify(text, text[]) IS
+COMMENT ON FUNCTION @extschema@.replicator_verify(text, text[]) IS
     'Compares tables with the source, all of them if none is named; returns the number of the job, see replicator_jobs';
 
-CREATE FUNCTION replicator_repair(name text, "table" text)
+CREATE FUNCTION @extschema@.replicator_repair(name text, "table" text)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_repair';
-COMMENT ON FUNCTION replicator_repair(text, text) IS
+COMMENT ON FUNCTION @extschema@.replicator_repair(text, text) IS
     'Compares a table with the source and mends what differs; returns the number of the job, see replicator_jobs';
 
-CREATE FUNCTION replicator_cancel_job(job bigint)
+CREATE FUNCTION @extschema@.replicator_cancel_job(job bigint)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_cancel_job';
-COMMENT ON FUNCTION replicator_cancel_job(bigint) IS 'Ends a comparison or a repair; what was repaired stays repaired';
+COMMENT ON FUNCTION @extschema@.replicator_cancel_job(bigint) IS 'Ends a comparison or a repair; what was repaired stays repaired';
 
-CREATE FUNCTION replicator_replay(
+CREATE FUNCTION @extschema@.replicator_replay(
     name text, "table" text DEFAULT NULL, key text DEFAULT NULL,
     OUT database text, OUT schema text, OUT table_name text, OUT row_key text, OUT stored boolean, OUT reason text
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_replay';
-COMMENT ON FUNCTION replicator_replay(text, text, text) IS
+COMMENT ON FUNCTION @extschema@.replicator_replay(text, text, text) IS
     'Tries rows again that were set aside: of a source, of one of its tables, or one row; returns what came of each';
 
-CREATE PROCEDURE replicator_wait(name text, timeout interval DEFAULT NULL)
+CREATE PROCEDURE @extschema@.replicator_wait(name text, timeout interval DEFAULT NULL)
 LANGUAGE C AS 'MODULE_PATHNAME', 'pg_replicator_wait';
-COMMENT ON PROCEDURE replicator_wait(text, interval) IS
+COMMENT ON PROCEDURE @extschema@.replicator_wait(text, interval) IS
     'Returns when the target holds everything that the source held at the call; null waits without limit';
 
-CREATE FUNCTION replicator_discover(
+CREATE FUNCTION @extschema@.replicator_discover(
     source_url text,
     OUT database text, OUT schema text, OUT "table" text, OUT kind text, OUT columns jsonb, OUT key_columns text[],
     OUT estimated_rows bigint, OUT estimated_bytes bigint, OUT supported boolean, OUT note text
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_discover';
-COMMENT ON FUNCTION replicator_discover(text) IS
+COMMENT ON FUNCTION @extschema@.replicator_discover(text) IS
     'Lists what a source has: tables, columns, keys, estimated sizes, and why a table cannot be replicated';
 
-CREATE FUNCTION replicator_validate(
+CREATE FUNCTION @extschema@.replicator_validate(
     source_url        text,
     name              text DEFAULT NULL,
     target_schema     text DEFAULT NULL,
@@ -120,12 +120,12 @@ CREATE FUNCTION replicator_validate(
     options           jsonb DEFAULT NULL,
     OUT "check" text, OUT ok boolean, OUT severity text, OUT detail text, OUT hint text
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_validate';
-COMMENT ON FUNCTION replicator_validate(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+COMMENT ON FUNCTION @extschema@.replicator_validate(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
     'Checks all that replicator_init with these arguments needs, one row each; registers nothing';
 
-CREATE FUNCTION replicator_stop_workers()
+CREATE FUNCTION @extschema@.replicator_stop_workers()
 RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stop_workers';
-COMMENT ON FUNCTION replicator_stop_workers() IS
+COMMENT ON FUNCTION @extschema@.replicator_stop_workers() IS
     'Ends the workers of this database, so that it can be dropped or renamed; the next control call starts them again';
 
 CREATE FUNCTION replicator.request_probe()

@@ -3,15 +3,17 @@
 -- What pg_stat_get_activity shows of our workers to anyone who may read the views: pid, type, what they wait for.
 CREATE FUNCTION replicator.live_workers(
     OUT pid integer, OUT worker_type text, OUT wait_event_type text, OUT wait_event text)
-RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     SELECT a.pid, a.backend_type, a.wait_event_type, a.wait_event FROM pg_catalog.pg_stat_get_activity(NULL) a
-    WHERE a.backend_type LIKE 'pg\_replicator%'
-$$;
+    WHERE a.backend_type LIKE 'pg\_replicator%';
+END;
 COMMENT ON FUNCTION replicator.live_workers() IS 'Processes of pg_replicator that are alive';
 
 -- Why nothing runs, if nothing can.
 CREATE FUNCTION replicator.obstacle()
-RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
     SELECT CASE
         WHEN NOT ('pg_replicator' = ANY (regexp_split_to_array(current_setting('shared_preload_libraries'), '[\s,"]+')))
             THEN 'Add pg_replicator to shared_preload_libraries and restart the server.'
@@ -24,11 +26,11 @@ RETURNS text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, 
         WHEN coalesce(current_setting('pg_replicator.databases', true), '') <> ''
              AND NOT (current_database() = ANY (regexp_split_to_array(current_setting('pg_replicator.databases'), '\s*,\s*')))
             THEN 'pg_replicator.databases does not name this database: no worker starts in it.'
-    END
-$$;
+    END;
+END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
 
-CREATE VIEW replicator_status AS
+CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,
        s.kind,
        s.mode,
@@ -82,29 +84,29 @@ LEFT JOIN LATERAL (
                  min(format('table %s: %s', name, reason)) FILTER (WHERE state = 'failed' AND NOT paused) AS failed_table
           FROM replicator.source_table WHERE source_id = s.id GROUP BY 1) c
 ) t ON true;
-COMMENT ON VIEW replicator_status IS 'Sources: what each is doing, how far it is, and what to do about its errors';
-COMMENT ON COLUMN replicator_status.name IS 'Name of the source';
-COMMENT ON COLUMN replicator_status.kind IS 'sqlite, mysql, mongodb, postgresql';
-COMMENT ON COLUMN replicator_status.mode IS 'continuous, once or periodic';
-COMMENT ON COLUMN replicator_status.state IS 'starting, snapshot, catching_up, streaming; idle, paused, backing_off, failed, restored';
-COMMENT ON COLUMN replicator_status.worker_pid IS 'Process of its source worker, if one is alive';
-COMMENT ON COLUMN replicator_status.tables IS 'Number of its tables by state';
-COMMENT ON COLUMN replicator_status.rows_copied IS 'Rows that the copy under way, or the last one, has read';
-COMMENT ON COLUMN replicator_status.rows_expected IS 'Estimate of the rows to read';
-COMMENT ON COLUMN replicator_status.percent IS 'Part of the expected rows that has been read';
-COMMENT ON COLUMN replicator_status.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
-COMMENT ON COLUMN replicator_status.changes_applied IS 'Rows inserted, updated and deleted by refreshes and streams';
-COMMENT ON COLUMN replicator_status.changes_per_second IS 'The same a second, since the source was registered';
-COMMENT ON COLUMN replicator_status.lag IS 'Of a stream: age of the oldest transaction that is not applied yet, 0 if there is none; else age of the state of the source that the target holds; grows with the clock';
-COMMENT ON COLUMN replicator_status.position IS 'Place in the source''s log, or identity of the file''s state, that the target holds';
-COMMENT ON COLUMN replicator_status.last_applied_at IS 'When rows were last written to a target';
-COMMENT ON COLUMN replicator_status.last_error IS 'Latest error; cleared when work goes on';
-COMMENT ON COLUMN replicator_status.detail IS 'Its detail: what was found, and where';
-COMMENT ON COLUMN replicator_status.hint IS 'What to do';
-COMMENT ON COLUMN replicator_status.next_retry_at IS 'When the next attempt is made';
-COMMENT ON COLUMN replicator_status.quarantined IS 'Rows that were set aside';
+COMMENT ON VIEW @extschema@.replicator_status IS 'Sources: what each is doing, how far it is, and what to do about its errors';
+COMMENT ON COLUMN @extschema@.replicator_status.name IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_status.kind IS 'sqlite, mysql, mongodb, postgresql';
+COMMENT ON COLUMN @extschema@.replicator_status.mode IS 'continuous, once or periodic';
+COMMENT ON COLUMN @extschema@.replicator_status.state IS 'starting, snapshot, catching_up, streaming; idle, paused, backing_off, failed, restored';
+COMMENT ON COLUMN @extschema@.replicator_status.worker_pid IS 'Process of its source worker, if one is alive';
+COMMENT ON COLUMN @extschema@.replicator_status.tables IS 'Number of its tables by state';
+COMMENT ON COLUMN @extschema@.replicator_status.rows_copied IS 'Rows that the copy under way, or the last one, has read';
+COMMENT ON COLUMN @extschema@.replicator_status.rows_expected IS 'Estimate of the rows to read';
+COMMENT ON COLUMN @extschema@.replicator_status.percent IS 'Part of the expected rows that has been read';
+COMMENT ON COLUMN @extschema@.replicator_status.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
+COMMENT ON COLUMN @extschema@.replicator_status.changes_applied IS 'Rows inserted, updated and deleted by refreshes and streams';
+COMMENT ON COLUMN @extschema@.replicator_status.changes_per_second IS 'The same a second, since the source was registered';
+COMMENT ON COLUMN @extschema@.replicator_status.lag IS 'Of a stream: age of the oldest transaction that is not applied yet, 0 if there is none; else age of the state of the source that the target holds; grows with the clock';
+COMMENT ON COLUMN @extschema@.replicator_status.position IS 'Place in the source''s log, or identity of the file''s state, that the target holds';
+COMMENT ON COLUMN @extschema@.replicator_status.last_applied_at IS 'When rows were last written to a target';
+COMMENT ON COLUMN @extschema@.replicator_status.last_error IS 'Latest error; cleared when work goes on';
+COMMENT ON COLUMN @extschema@.replicator_status.detail IS 'Its detail: what was found, and where';
+COMMENT ON COLUMN @extschema@.replicator_status.hint IS 'What to do';
+COMMENT ON COLUMN @extschema@.replicator_status.next_retry_at IS 'When the next attempt is made';
+COMMENT ON COLUMN @extschema@.replicator_status.quarantined IS 'Rows that were set aside';
 
-CREATE VIEW replicator_tables AS
+CREATE VIEW @extschema@.replicator_tables AS
 SELECT s.name AS source,
        t.database,
        t.schema,
@@ -141,70 +143,70 @@ SELECT s.name AS source,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.table_id = t.id) AS quarantined
 FROM replicator.source_table t
 JOIN replicator.source s ON s.id = t.source_id;
-COMMENT ON VIEW replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
-COMMENT ON COLUMN replicator_tables.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_tables.database IS 'Database at the source; main for SQLite';
-COMMENT ON COLUMN replicator_tables.schema IS 'Schema at the source; empty where the source has none';
-COMMENT ON COLUMN replicator_tables."table" IS 'Name at the source';
-COMMENT ON COLUMN replicator_tables.kind IS 'table, view, virtual table, shadow table, …';
-COMMENT ON COLUMN replicator_tables.state IS 'pending, copying, catching_up, streaming; idle, paused, excluded, schema_only, unsupported, failed';
-COMMENT ON COLUMN replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
-COMMENT ON COLUMN replicator_tables.target IS 'Target table';
-COMMENT ON COLUMN replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
-COMMENT ON COLUMN replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
-COMMENT ON COLUMN replicator_tables.rows_copied IS 'Rows that the copy under way, or the last one, has read';
-COMMENT ON COLUMN replicator_tables.rows_expected IS 'Estimate of the rows to read';
-COMMENT ON COLUMN replicator_tables.percent IS 'Part of the expected rows that has been read';
-COMMENT ON COLUMN replicator_tables.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
-COMMENT ON COLUMN replicator_tables.rows_inserted IS 'Rows inserted by refreshes and by the stream';
-COMMENT ON COLUMN replicator_tables.rows_updated IS 'Rows updated by refreshes and by the stream';
-COMMENT ON COLUMN replicator_tables.rows_deleted IS 'Rows deleted by refreshes and by the stream';
-COMMENT ON COLUMN replicator_tables.source_bytes IS 'Estimate of its size at the source';
-COMMENT ON COLUMN replicator_tables.jsonb_bytes IS 'Size of the rows read, as jsonb';
-COMMENT ON COLUMN replicator_tables.target_bytes IS 'Size of the target table with its indexes';
-COMMENT ON COLUMN replicator_tables.tagged_values IS 'Values that jsonb cannot hold directly and that were stored in a tagged object';
-COMMENT ON COLUMN replicator_tables.copy_started_at IS 'When its copy began';
-COMMENT ON COLUMN replicator_tables.copy_finished_at IS 'When its copy ended';
-COMMENT ON COLUMN replicator_tables.last_applied_at IS 'When its target was last written';
-COMMENT ON COLUMN replicator_tables.last_error IS 'Latest error of this table';
-COMMENT ON COLUMN replicator_tables.hint IS 'What to do about it';
-COMMENT ON COLUMN replicator_tables.note IS 'What a user should know about it';
-COMMENT ON COLUMN replicator_tables.quarantined IS 'Rows of it that were set aside';
+COMMENT ON VIEW @extschema@.replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
+COMMENT ON COLUMN @extschema@.replicator_tables.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_tables.database IS 'Database at the source; main for SQLite';
+COMMENT ON COLUMN @extschema@.replicator_tables.schema IS 'Schema at the source; empty where the source has none';
+COMMENT ON COLUMN @extschema@.replicator_tables."table" IS 'Name at the source';
+COMMENT ON COLUMN @extschema@.replicator_tables.kind IS 'table, view, virtual table, shadow table, …';
+COMMENT ON COLUMN @extschema@.replicator_tables.state IS 'pending, copying, catching_up, streaming; idle, paused, excluded, schema_only, unsupported, failed';
+COMMENT ON COLUMN @extschema@.replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
+COMMENT ON COLUMN @extschema@.replicator_tables.target IS 'Target table';
+COMMENT ON COLUMN @extschema@.replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
+COMMENT ON COLUMN @extschema@.replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_copied IS 'Rows that the copy under way, or the last one, has read';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_expected IS 'Estimate of the rows to read';
+COMMENT ON COLUMN @extschema@.replicator_tables.percent IS 'Part of the expected rows that has been read';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_inserted IS 'Rows inserted by refreshes and by the stream';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_updated IS 'Rows updated by refreshes and by the stream';
+COMMENT ON COLUMN @extschema@.replicator_tables.rows_deleted IS 'Rows deleted by refreshes and by the stream';
+COMMENT ON COLUMN @extschema@.replicator_tables.source_bytes IS 'Estimate of its size at the source';
+COMMENT ON COLUMN @extschema@.replicator_tables.jsonb_bytes IS 'Size of the rows read, as jsonb';
+COMMENT ON COLUMN @extschema@.replicator_tables.target_bytes IS 'Size of the target table with its indexes';
+COMMENT ON COLUMN @extschema@.replicator_tables.tagged_values IS 'Values that jsonb cannot hold directly and that were stored in a tagged object';
+COMMENT ON COLUMN @extschema@.replicator_tables.copy_started_at IS 'When its copy began';
+COMMENT ON COLUMN @extschema@.replicator_tables.copy_finished_at IS 'When its copy ended';
+COMMENT ON COLUMN @extschema@.replicator_tables.last_applied_at IS 'When its target was last written';
+COMMENT ON COLUMN @extschema@.replicator_tables.last_error IS 'Latest error of this table';
+COMMENT ON COLUMN @extschema@.replicator_tables.hint IS 'What to do about it';
+COMMENT ON COLUMN @extschema@.replicator_tables.note IS 'What a user should know about it';
+COMMENT ON COLUMN @extschema@.replicator_tables.quarantined IS 'Rows of it that were set aside';
 
-CREATE VIEW replicator_events AS
+CREATE VIEW @extschema@.replicator_events AS
 SELECT e.at, e.source, e.role, e.action, e.arguments, e.outcome, e.sqlstate, e.message
 FROM replicator.event e
 ORDER BY e.at, e.id;
-COMMENT ON VIEW replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it';
-COMMENT ON COLUMN replicator_events.at IS 'When';
-COMMENT ON COLUMN replicator_events.source IS 'Name of the source, if it concerns one';
-COMMENT ON COLUMN replicator_events.role IS 'Who';
-COMMENT ON COLUMN replicator_events.action IS 'Function that was called';
-COMMENT ON COLUMN replicator_events.arguments IS 'Its arguments, without secrets';
-COMMENT ON COLUMN replicator_events.outcome IS 'ok or error';
-COMMENT ON COLUMN replicator_events.sqlstate IS 'SQLSTATE of the error';
-COMMENT ON COLUMN replicator_events.message IS 'Text of the error';
+COMMENT ON VIEW @extschema@.replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it';
+COMMENT ON COLUMN @extschema@.replicator_events.at IS 'When';
+COMMENT ON COLUMN @extschema@.replicator_events.source IS 'Name of the source, if it concerns one';
+COMMENT ON COLUMN @extschema@.replicator_events.role IS 'Who';
+COMMENT ON COLUMN @extschema@.replicator_events.action IS 'Function that was called';
+COMMENT ON COLUMN @extschema@.replicator_events.arguments IS 'Its arguments, without secrets';
+COMMENT ON COLUMN @extschema@.replicator_events.outcome IS 'ok or error';
+COMMENT ON COLUMN @extschema@.replicator_events.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN @extschema@.replicator_events.message IS 'Text of the error';
 
-CREATE VIEW replicator_quarantine AS
+CREATE VIEW @extschema@.replicator_quarantine AS
 SELECT s.name AS source, t.database, t.schema, t.name AS "table", q.key, q.operation, q.reason, q.detail, q.sqlstate, q.first_seen, q.last_seen, q.tries
 FROM replicator.quarantine q
 JOIN replicator.source_table t ON t.id = q.table_id
 JOIN replicator.source s ON s.id = q.source_id;
-COMMENT ON VIEW replicator_quarantine IS 'Rows that were set aside because they could not be stored';
-COMMENT ON COLUMN replicator_quarantine.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_quarantine.database IS 'Database at the source';
-COMMENT ON COLUMN replicator_quarantine.schema IS 'Schema at the source';
-COMMENT ON COLUMN replicator_quarantine."table" IS 'Table at the source';
-COMMENT ON COLUMN replicator_quarantine.key IS 'The row''s id, as the target table would have it';
-COMMENT ON COLUMN replicator_quarantine.operation IS 'write: the row could not be stored; delete: it could not be deleted';
-COMMENT ON COLUMN replicator_quarantine.detail IS 'Detail of the error';
-COMMENT ON COLUMN replicator_quarantine.reason IS 'Why it could not be stored';
-COMMENT ON COLUMN replicator_quarantine.sqlstate IS 'SQLSTATE of the error';
-COMMENT ON COLUMN replicator_quarantine.first_seen IS 'When it was first set aside';
-COMMENT ON COLUMN replicator_quarantine.last_seen IS 'When it was last tried';
-COMMENT ON COLUMN replicator_quarantine.tries IS 'How often it was tried';
+COMMENT ON VIEW @extschema@.replicator_quarantine IS 'Rows that were set aside because they could not be stored';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.database IS 'Database at the source';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.schema IS 'Schema at the source';
+COMMENT ON COLUMN @extschema@.replicator_quarantine."table" IS 'Table at the source';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.key IS 'The row''s id, as the target table would have it';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.operation IS 'write: the row could not be stored; delete: it could not be deleted';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.detail IS 'Detail of the error';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.reason IS 'Why it could not be stored';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.sqlstate IS 'SQLSTATE of the error';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.first_seen IS 'When it was first set aside';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.last_seen IS 'When it was last tried';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.tries IS 'How often it was tried';
 
-CREATE VIEW replicator_jobs AS
+CREATE VIEW @extschema@.replicator_jobs AS
 SELECT j.id AS job,
        j.kind,
        s.name AS source,
@@ -232,46 +234,46 @@ JOIN replicator.job_table jt ON jt.job_id = j.id
 JOIN replicator.source_table t ON t.id = jt.table_id
 LEFT JOIN replicator.worker_phases() w ON w.pid = j.worker_pid AND w.table_id = t.id AND w.phase = 'comparing'
      AND j.state = 'running';
-COMMENT ON VIEW replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
-COMMENT ON COLUMN replicator_jobs.job IS 'Number that replicator_verify or replicator_repair returned';
-COMMENT ON COLUMN replicator_jobs.kind IS 'verify or repair';
-COMMENT ON COLUMN replicator_jobs.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_jobs.database IS 'Database at the source';
-COMMENT ON COLUMN replicator_jobs.schema IS 'Schema at the source';
-COMMENT ON COLUMN replicator_jobs."table" IS 'Table at the source';
-COMMENT ON COLUMN replicator_jobs.state IS 'pending, running, done, behind (see unconfirmed), failed, canceled';
-COMMENT ON COLUMN replicator_jobs.rows_compared IS 'Rows of the source that have been compared';
-COMMENT ON COLUMN replicator_jobs.rows_expected IS 'Estimate of the rows to compare';
-COMMENT ON COLUMN replicator_jobs.changed IS 'Rows whose data differs';
-COMMENT ON COLUMN replicator_jobs.missing IS 'Rows that the target does not have';
-COMMENT ON COLUMN replicator_jobs.extra IS 'Rows that only the target has';
-COMMENT ON COLUMN replicator_jobs.unconfirmed IS 'Rows that differed at one look but may be changes that are not copied yet';
-COMMENT ON COLUMN replicator_jobs.quarantined IS 'Rows that differ because they were set aside';
-COMMENT ON COLUMN replicator_jobs.repaired IS 'Rows that were mended';
-COMMENT ON COLUMN replicator_jobs.last_error IS 'Why the table, or the job, could not be done';
-COMMENT ON COLUMN replicator_jobs.hint IS 'What to do';
-COMMENT ON COLUMN replicator_jobs.requested_by IS 'Who asked for it';
-COMMENT ON COLUMN replicator_jobs.requested_at IS 'When';
-COMMENT ON COLUMN replicator_jobs.started_at IS 'When the table was begun';
-COMMENT ON COLUMN replicator_jobs.finished_at IS 'When it was done';
+COMMENT ON VIEW @extschema@.replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
+COMMENT ON COLUMN @extschema@.replicator_jobs.job IS 'Number that replicator_verify or replicator_repair returned';
+COMMENT ON COLUMN @extschema@.replicator_jobs.kind IS 'verify or repair';
+COMMENT ON COLUMN @extschema@.replicator_jobs.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_jobs.database IS 'Database at the source';
+COMMENT ON COLUMN @extschema@.replicator_jobs.schema IS 'Schema at the source';
+COMMENT ON COLUMN @extschema@.replicator_jobs."table" IS 'Table at the source';
+COMMENT ON COLUMN @extschema@.replicator_jobs.state IS 'pending, running, done, behind (see unconfirmed), failed, canceled';
+COMMENT ON COLUMN @extschema@.replicator_jobs.rows_compared IS 'Rows of the source that have been compared';
+COMMENT ON COLUMN @extschema@.replicator_jobs.rows_expected IS 'Estimate of the rows to compare';
+COMMENT ON COLUMN @extschema@.replicator_jobs.changed IS 'Rows whose data differs';
+COMMENT ON COLUMN @extschema@.replicator_jobs.missing IS 'Rows that the target does not have';
+COMMENT ON COLUMN @extschema@.replicator_jobs.extra IS 'Rows that only the target has';
+COMMENT ON COLUMN @extschema@.replicator_jobs.unconfirmed IS 'Rows that differed at one look but may be changes that are not copied yet';
+COMMENT ON COLUMN @extschema@.replicator_jobs.quarantined IS 'Rows that differ because they were set aside';
+COMMENT ON COLUMN @extschema@.replicator_jobs.repaired IS 'Rows that were mended';
+COMMENT ON COLUMN @extschema@.replicator_jobs.last_error IS 'Why the table, or the job, could not be done';
+COMMENT ON COLUMN @extschema@.replicator_jobs.hint IS 'What to do';
+COMMENT ON COLUMN @extschema@.replicator_jobs.requested_by IS 'Who asked for it';
+COMMENT ON COLUMN @extschema@.replicator_jobs.requested_at IS 'When';
+COMMENT ON COLUMN @extschema@.replicator_jobs.started_at IS 'When the table was begun';
+COMMENT ON COLUMN @extschema@.replicator_jobs.finished_at IS 'When it was done';
 
-CREATE VIEW replicator_differences AS
+CREATE VIEW @extschema@.replicator_differences AS
 SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", d.key, d.kind AS difference, d.repaired, d.found_at
 FROM replicator.difference d
 JOIN replicator.source_table t ON t.id = d.table_id
 JOIN replicator.source s ON s.id = t.source_id;
-COMMENT ON VIEW replicator_differences IS 'Rows that comparisons found to differ: the first thousand of each table of a job';
-COMMENT ON COLUMN replicator_differences.job IS 'Number of the job';
-COMMENT ON COLUMN replicator_differences.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_differences.database IS 'Database at the source';
-COMMENT ON COLUMN replicator_differences.schema IS 'Schema at the source';
-COMMENT ON COLUMN replicator_differences."table" IS 'Table at the source';
-COMMENT ON COLUMN replicator_differences.key IS 'The row''s id';
-COMMENT ON COLUMN replicator_differences.difference IS 'changed, missing (in the target) or extra (only there)';
-COMMENT ON COLUMN replicator_differences.repaired IS 'Whether it was mended';
-COMMENT ON COLUMN replicator_differences.found_at IS 'When it was found';
+COMMENT ON VIEW @extschema@.replicator_differences IS 'Rows that comparisons found to differ: the first thousand of each table of a job';
+COMMENT ON COLUMN @extschema@.replicator_differences.job IS 'Number of the job';
+COMMENT ON COLUMN @extschema@.replicator_differences.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_differences.database IS 'Database at the source';
+COMMENT ON COLUMN @extschema@.replicator_differences.schema IS 'Schema at the source';
+COMMENT ON COLUMN @extschema@.replicator_differences."table" IS 'Table at the source';
+COMMENT ON COLUMN @extschema@.replicator_differences.key IS 'The row''s id';
+COMMENT ON COLUMN @extschema@.replicator_differences.difference IS 'changed, missing (in the target) or extra (only there)';
+COMMENT ON COLUMN @extschema@.replicator_differences.repaired IS 'Whether it was mended';
+COMMENT ON COLUMN @extschema@.replicator_differences.found_at IS 'When it was found';
 
-CREATE VIEW replicator_indexes AS
+CREATE VIEW @extschema@.replicator_indexes AS
 SELECT s.name AS source,
        t.database,
        t.schema,
@@ -293,23 +295,23 @@ JOIN replicator.source s ON s.id = t.source_id
 LEFT JOIN pg_catalog.pg_index x
      ON x.indexrelid = pg_catalog.to_regclass(format('%I.%I', t.target_schema, i.name))
 WHERE i.state <> 'unwanted';
-COMMENT ON VIEW replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
-COMMENT ON COLUMN replicator_indexes.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_indexes.database IS 'Database at the source';
-COMMENT ON COLUMN replicator_indexes.schema IS 'Schema at the source';
-COMMENT ON COLUMN replicator_indexes."table" IS 'Table at the source';
-COMMENT ON COLUMN replicator_indexes.target IS 'Target table';
-COMMENT ON COLUMN replicator_indexes.index IS 'Name of the index';
-COMMENT ON COLUMN replicator_indexes.method IS 'btree or gin';
-COMMENT ON COLUMN replicator_indexes.definition IS 'What is indexed';
-COMMENT ON COLUMN replicator_indexes.state IS 'pending (until the table has been copied), building, ready, failed; missing or invalid: built again soon';
-COMMENT ON COLUMN replicator_indexes.bytes IS 'Its size';
-COMMENT ON COLUMN replicator_indexes.started_at IS 'When its last build began';
-COMMENT ON COLUMN replicator_indexes.finished_at IS 'When its last build ended';
-COMMENT ON COLUMN replicator_indexes.last_error IS 'Why it could not be built';
-COMMENT ON COLUMN replicator_indexes.hint IS 'What to do about it';
+COMMENT ON VIEW @extschema@.replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
+COMMENT ON COLUMN @extschema@.replicator_indexes.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_indexes.database IS 'Database at the source';
+COMMENT ON COLUMN @extschema@.replicator_indexes.schema IS 'Schema at the source';
+COMMENT ON COLUMN @extschema@.replicator_indexes."table" IS 'Table at the source';
+COMMENT ON COLUMN @extschema@.replicator_indexes.target IS 'Target table';
+COMMENT ON COLUMN @extschema@.replicator_indexes.index IS 'Name of the index';
+COMMENT ON COLUMN @extschema@.replicator_indexes.method IS 'btree or gin';
+COMMENT ON COLUMN @extschema@.replicator_indexes.definition IS 'What is indexed';
+COMMENT ON COLUMN @extschema@.replicator_indexes.state IS 'pending (until the table has been copied), building, ready, failed; missing or invalid: built again soon';
+COMMENT ON COLUMN @extschema@.replicator_indexes.bytes IS 'Its size';
+COMMENT ON COLUMN @extschema@.replicator_indexes.started_at IS 'When its last build began';
+COMMENT ON COLUMN @extschema@.replicator_indexes.finished_at IS 'When its last build ended';
+COMMENT ON COLUMN @extschema@.replicator_indexes.last_error IS 'Why it could not be built';
+COMMENT ON COLUMN @extschema@.replicator_indexes.hint IS 'What to do about it';
 
-CREATE VIEW replicator_progress AS
+CREATE VIEW @extschema@.replicator_progress AS
 SELECT p.pid,
        replace(w.worker_type, 'pg_replicator ', '') AS worker,
        s.name AS source,
@@ -339,19 +341,19 @@ CROSS JOIN LATERAL (
                       WHEN p.phase IN ('copying', 'comparing and staging') THEN greatest(t.rows_expected, t.rows_copied)
                       ELSE p.rows_total END AS total) n
 ) d;
-COMMENT ON VIEW replicator_progress IS 'What each worker does now, and how far it is';
-COMMENT ON COLUMN replicator_progress.pid IS 'Process';
-COMMENT ON COLUMN replicator_progress.worker IS 'source worker, copy worker, job worker or index worker';
-COMMENT ON COLUMN replicator_progress.source IS 'Name of the source';
-COMMENT ON COLUMN replicator_progress.database IS 'Database at the source';
-COMMENT ON COLUMN replicator_progress.schema IS 'Schema at the source';
-COMMENT ON COLUMN replicator_progress."table" IS 'Table at the source, if the phase is about one';
-COMMENT ON COLUMN replicator_progress.phase IS 'opening the source, copying, comparing and staging, merging, comparing, creating an index, …';
-COMMENT ON COLUMN replicator_progress.rows_done IS 'Rows done: of a copy all workers together, up to their last commit; of an index rows or blocks; else of this phase';
-COMMENT ON COLUMN replicator_progress.rows_total IS 'Estimate of what there is to do; null: not known';
-COMMENT ON COLUMN replicator_progress.percent IS 'Part of it that is done';
-COMMENT ON COLUMN replicator_progress.bar IS 'The same to look at';
-COMMENT ON COLUMN replicator_progress.rows_per_second IS 'Rows a second by this worker since the phase began';
-COMMENT ON COLUMN replicator_progress.elapsed IS 'Time since the phase began';
-COMMENT ON COLUMN replicator_progress.wait_event_type IS 'What it waits for, as in pg_stat_activity';
-COMMENT ON COLUMN replicator_progress.wait_event IS 'What it waits for, as in pg_stat_activity';
+COMMENT ON VIEW @extschema@.replicator_progress IS 'What each worker does now, and how far it is';
+COMMENT ON COLUMN @extschema@.replicator_progress.pid IS 'Process';
+COMMENT ON COLUMN @extschema@.replicator_progress.worker IS 'source worker, copy worker, job worker or index worker';
+COMMENT ON COLUMN @extschema@.replicator_progress.source IS 'Name of the source';
+COMMENT ON COLUMN @extschema@.replicator_progress.database IS 'Database at the source';
+COMMENT ON COLUMN @extschema@.replicator_progress.schema IS 'Schema at the source';
+COMMENT ON COLUMN @extschema@.replicator_progress."table" IS 'Table at the source, if the phase is about one';
+COMMENT ON COLUMN @extschema@.replicator_progress.phase IS 'opening the source, copying, comparing and staging, merging, comparing, creating an index, …';
+COMMENT ON COLUMN @extschema@.replicator_progress.rows_done IS 'Rows done: of a copy all workers together, up to their last commit; of an index rows or blocks; else of this phase';
+COMMENT ON COLUMN @extschema@.replicator_progress.rows_total IS 'Estimate of what there is to do; null: not known';
+COMMENT ON COLUMN @extschema@.replicator_progress.percent IS 'Part of it that is done';
+COMMENT ON COLUMN @extschema@.replicator_progress.bar IS 'The same to look at';
+COMMENT ON COLUMN @extschema@.replicator_progress.rows_per_second IS 'Rows a second by this worker since the phase began';
+COMMENT ON COLUMN @extschema@.replicator_progress.elapsed IS 'Time since the phase began';
+COMMENT ON COLUMN @extschema@.replicator_progress.wait_event_type IS 'What it waits for, as in pg_stat_activity';
+COMMENT ON COLUMN @extschema@.replicator_progress.wait_event IS 'What it waits for, as in pg_stat_activity';

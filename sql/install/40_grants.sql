@@ -14,8 +14,9 @@ BEGIN
 END
 $$;
 
-GRANT SELECT ON replicator_status, replicator_tables, replicator_events, replicator_quarantine, replicator_jobs,
-    replicator_differences, replicator_indexes, replicator_progress TO pg_monitor;
+GRANT SELECT ON @extschema@.replicator_status, @extschema@.replicator_tables, @extschema@.replicator_events,
+    @extschema@.replicator_quarantine, @extschema@.replicator_jobs, @extschema@.replicator_differences,
+    @extschema@.replicator_indexes, @extschema@.replicator_progress TO pg_monitor;
 -- Functions in a view are called with the reader's rights.
 GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version(),
     replicator.worker_phases(), replicator.stream_reports() TO pg_monitor;

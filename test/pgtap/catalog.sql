@@ -58,5 +58,30 @@ WHERE e.extname = 'pg_replicator' AND c.relkind = 'r';
 SELECT col_is_pk('replicator', 'source', 'id', 'a source has a number');
 SELECT throws_ok($$INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('x', 'sqlite', '', 'tap_nobody', 'now and then', 's')$$,
                  '23514', NULL, 'the catalog refuses an unknown mode');
+
+-- Whatever the extension is made of, with what belongs to that: rules, defaults, constraints, indexes, row types.
+CREATE VIEW parts AS
+WITH RECURSIVE part(classid, objid) AS (
+    SELECT classid, objid FROM members
+    UNION SELECT d.classid, d.objid FROM pg_depend d JOIN part p ON d.refclassid = p.classid AND d.refobjid = p.objid
+    WHERE d.deptype IN ('a', 'i')
+) SELECT classid, objid FROM part;
+-- Functions, operators, types, collations and relations that the server brings have no entry, or are in pg_catalog.
+SELECT is_empty($$
+    SELECT i.type, i.identity, r.type, r.identity
+    FROM pg_depend d JOIN parts p ON p.classid = d.classid AND p.objid = d.objid
+    CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) i
+    CROSS JOIN pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) r
+    WHERE (d.refclassid, d.refobjid) NOT IN (SELECT classid, objid FROM parts)
+      AND d.refclassid NOT IN ('pg_extension'::regclass, 'pg_namespace'::regclass, 'pg_language'::regclass)
+      AND r.schema IS DISTINCT FROM 'pg_catalog'$$, 'all that it uses is its own or in pg_catalog');
+SELECT is_empty($$
+    SELECT p.oid::regprocedure FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass
+    JOIN pg_language l ON l.oid = p.prolang
+    WHERE l.lanname <> 'c' AND (p.prosqlbody IS NULL OR p.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'])$$,
+    'bodies of functions are bound, and have a pinned search_path');
+SELECT is_empty($$
+    SELECT i.type, i.identity FROM members m CROSS JOIN pg_identify_object(m.classid, m.objid, 0) i
+    WHERE i.schema IS NOT NULL AND i.schema NOT IN ('public', 'replicator')$$, 'all of it is in its two schemas');
 SELECT * FROM finish();
 DROP ROLE tap_nobody;
