@@ -2,6 +2,8 @@
 
 #include "pg/error.hpp"
 
+#include <string_view>
+
 namespace pgrepl::pg {
 
 namespace {
@@ -11,8 +13,20 @@ std::string owned(const char* text) { return text == nullptr ? std::string() : s
 /// Null for an empty text, as ErrorData has it.
 char* duplicated(const std::string& text) { return text.empty() ? nullptr : pstrdup(text.c_str()); }
 
+/// By the place in the code that raised it. An error that PL/pgSQL raises again keeps the place where it began.
+RaisedBy raised_by(const ErrorData& data) {
+    std::string_view const function = data.funcname == nullptr ? "" : data.funcname;
+    if (function == "ProcessInterrupts" && data.sqlerrcode == ERRCODE_QUERY_CANCELED) {
+        return RaisedBy::kInterrupt;
+    }
+    bool const raised = function == "exec_stmt_raise" || function == "exec_stmt_assert";
+    return raised ? RaisedBy::kUserCode : RaisedBy::kServer;
+}
+
 SqlError::Fields fields_of(const ErrorData& data) {
     SqlError::Fields fields;
+    fields.raised_by = raised_by(data);
+    fields.on_target = detail::on_target;
     fields.sqlstate = data.sqlerrcode;
     fields.message = data.message == nullptr ? "unknown error" : data.message;
     fields.detail = owned(data.detail);
@@ -111,6 +125,8 @@ SqlError current_exception_as_sql_error() noexcept {
         return SqlError(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, "unknown C++ exception");
     }
 }
+
+bool on_target = false;
 
 bool statement_hidden = false;
 

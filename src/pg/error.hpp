@@ -8,6 +8,7 @@
 // After a SqlError that came out of CallPg the transaction is dirty. Only three places may catch one without
 // rethrowing: GuardedEntry, a worker's loop (which aborts the transaction), and Subtransaction's run().
 
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <optional>
@@ -21,6 +22,14 @@
 
 namespace pgrepl::pg {
 
+/// Where an error began.
+enum class RaisedBy : std::uint8_t {
+    kUs,         ///< thrown by code of ours
+    kServer,     ///< PostgreSQL
+    kUserCode,   ///< RAISE or ASSERT in a function: any code can be given there, so the code says nothing
+    kInterrupt,  ///< a cancel that somebody has sent, or the end of a statement_timeout
+};
+
 /// An error as SQL reports it. Thrown for errors of ours, and for every PostgreSQL ERROR that passes CallPg.
 /// Owns its texts, so it outlives any memory context.
 class SqlError : public std::exception {
@@ -30,6 +39,8 @@ class SqlError : public std::exception {
         std::string message;
         std::string detail;
         std::string hint;
+        RaisedBy raised_by = RaisedBy::kUs;
+        bool on_target = false;  ///< by a statement within a RoleScope of a restricted operation
         // The rest is filled only for errors that PostgreSQL raised.
         std::string context;
         std::string schema_name;
@@ -53,6 +64,8 @@ class SqlError : public std::exception {
     [[nodiscard]] const Fields& fields() const noexcept { return fields_; }
     [[nodiscard]] int sqlstate() const noexcept { return fields_.sqlstate; }
     [[nodiscard]] const char* what() const noexcept override { return fields_.message.c_str(); }
+    /// Not of its SQLSTATE, which code of a user's can give to an error of its own.
+    [[nodiscard]] bool is_interrupt() const noexcept { return fields_.raised_by == RaisedBy::kInterrupt; }
 
   private:
     Fields fields_;
@@ -91,6 +104,9 @@ class ErrorStackScope {
 
 /// Raises `error` as a PostgreSQL ERROR. Frees it first.
 [[noreturn]] void raise(std::optional<SqlError>& error);
+
+/// Whether the statement under way is one on a target; kept by RoleScope.
+extern bool on_target;
 
 /// Whether the call under way may hold a secret in its text; ends with it.
 extern bool statement_hidden;

@@ -71,9 +71,12 @@ RoleScope::RoleScope(Oid role, Restriction restriction) {
     int const added = SECURITY_LOCAL_USERID_CHANGE |
                       (restriction == Restriction::kRestrictedOperation ? SECURITY_RESTRICTED_OPERATION : 0);
     SetUserIdAndSecContext(role, saved_context_ | added);
+    saved_on_target_ = detail::on_target;
+    detail::on_target = restriction == Restriction::kRestrictedOperation;
 }
 
 RoleScope::~RoleScope() {
+    detail::on_target = saved_on_target_;
     AtEOXact_GUC(false, settings_level_);
     SetUserIdAndSecContext(saved_role_, saved_context_);
 }

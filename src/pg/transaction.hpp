@@ -36,7 +36,8 @@ void rollback_subtransaction(SubtransactionState state);
 }  // namespace detail
 
 /// Runs `body` in a subtransaction. An error of SQL in it rolls the subtransaction back and is returned; other
-/// exceptions roll back and go on. Cancel and termination are errors that go on, too.
+/// exceptions roll back and go on. A cancel is an error that goes on, too (a termination is none: it ends the process);
+/// code of a user's that raises an error with the code of a cancel is none.
 template <typename Body>
 std::optional<SqlError> run_in_subtransaction(Body&& body) {
     detail::SubtransactionState const state = detail::begin_subtransaction();
@@ -44,7 +45,7 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
         body();
     } catch (const SqlError& error) {
         detail::rollback_subtransaction(state);
-        if (error.sqlstate() == ERRCODE_QUERY_CANCELED || error.sqlstate() == ERRCODE_ADMIN_SHUTDOWN) {
+        if (error.is_interrupt()) {
             throw;
         }
         return error;
@@ -59,7 +60,8 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
 /// Runs what follows as `role` until the end of the scope. `kRestrictedOperation` is for statements on target tables,
 /// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
 /// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,
-/// and do not hold in a scope of the catalog within it.
+/// and do not hold in a scope of the catalog within it. An error that is raised in a restricted operation knows that a
+/// statement on a target raised it (SqlError::Fields::on_target).
 class RoleScope {
   public:
     enum class Restriction { kNone, kRestrictedOperation };
@@ -73,6 +75,7 @@ class RoleScope {
     Oid saved_role_ = InvalidOid;
     int saved_context_ = 0;
     int settings_level_ = 0;
+    bool saved_on_target_ = false;
 };
 
 /// How many locks all sessions together are promised room for.

@@ -212,6 +212,9 @@ std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog:
             }
             std::optional<pg::SqlError> const error =
                 pg::run_in_subtransaction([&] { staging[i] = prepare_route(tables[i]); });
+            if (error && !concerns_table_alone(*error)) {
+                throw pg::SqlError(*error);
+            }
             if (error) {
                 catalog::fail_table(tables[i].table_id, *error);
             }

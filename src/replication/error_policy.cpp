@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <random>
 
+#include "target/statement_error.hpp"
+
 namespace pgrepl::replication {
 
 namespace {
 
-/// Errors of a statement on a target that the table's own definition or rows cause.
+/// Of errors that no statement on a target raised: checks of ours on a table, and what we store about it.
 bool concerns_table(int sqlstate) {
     switch (ERRCODE_TO_CATEGORY(sqlstate)) {
         case MAKE_SQLSTATE('2', '1', '0', '0', '0'):  // cardinality violation: two rows with one id
@@ -19,7 +21,6 @@ bool concerns_table(int sqlstate) {
         case MAKE_SQLSTATE('4', '2', '0', '0', '0'):  // syntax error or access rule violation
         case MAKE_SQLSTATE('4', '4', '0', '0', '0'):  // with check option violation
         case MAKE_SQLSTATE('5', '4', '0', '0', '0'):  // program limit exceeded
-        case MAKE_SQLSTATE('P', '0', '0', '0', '0'):  // raised by a trigger
             return true;
         default:
             return false;
@@ -68,13 +69,19 @@ std::optional<pg::SqlError> error_of_table_alone() {
     } catch (const core::SourceError& error) {
         return concerns_table(error.kind()) ? std::optional(pg::to_sql_error(error)) : std::nullopt;
     } catch (const pg::SqlError& error) {
-        return concerns_table(error.sqlstate()) ? std::optional(error) : std::nullopt;
+        return concerns_table_alone(error) ? std::optional(error) : std::nullopt;
     } catch (...) {
         return std::nullopt;
     }
 }
 
-bool concerns_table_alone(const pg::SqlError& error) { return concerns_table(error.sqlstate()); }
+bool concerns_table_alone(const pg::SqlError& error) {
+    if (!error.fields().on_target) {
+        return concerns_table(error.sqlstate());
+    }
+    target::Reach const reach = target::reach_of(error);
+    return reach == target::Reach::kRow || reach == target::Reach::kTable;
+}
 
 std::int64_t retry_delay_ms(std::int32_t retry_count, std::int64_t initial_ms, std::int64_t max_ms) {
     std::int64_t const doublings = std::min<std::int64_t>(retry_count, 20);

@@ -22,7 +22,8 @@ Verdict judge_current_exception();
 
 /// The exception being handled, if it concerns one table and must not stop the others. Call within a catch block.
 std::optional<pg::SqlError> error_of_table_alone();
-/// The same of an error that has been caught already.
+/// The same of an error that has been caught already. What a statement on a target raises concerns its table, unless it
+/// is known to concern more (target/statement_error.hpp).
 bool concerns_table_alone(const pg::SqlError& error);
 
 /// Delay before attempt `retry_count` + 1: doubling from `initial_ms` up to `max_ms`, with up to half of it taken

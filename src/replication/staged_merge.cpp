@@ -6,6 +6,7 @@
 
 #include "catalog/quarantine.hpp"
 #include "pg/transaction.hpp"
+#include "replication/error_policy.hpp"
 #include "target/bisection.hpp"
 
 namespace pgrepl::replication {
@@ -46,8 +47,11 @@ std::optional<pg::SqlError> merge_staged(const CopyContext& context, const Stage
             counts = target::merge_by_replacing(table.table_id, table.target);
         });
     }
-    if (error && target::may_concern_row(error->sqlstate())) {
+    if (error && target::may_concern_row(*error)) {
         error = pg::run_in_subtransaction([&] { counts = merge_what_is_accepted(context, table); });
+    }
+    if (error && !concerns_table_alone(*error)) {
+        throw pg::SqlError(*error);
     }
     return error;
 }

@@ -313,7 +313,7 @@ class TableVerification {
             findings_.repaired += deleted;
             return refused;
         }
-        if (!target::may_concern_row(error->sqlstate())) {
+        if (!target::may_concern_row(*error)) {
             throw pg::SqlError(*error);
         }
         std::optional<std::string> last;

@@ -7,12 +7,12 @@
 #include <optional>
 
 #include "pg/transaction.hpp"
+#include "target/statement_error.hpp"
 
 namespace pgrepl::target {
 
-/// Whether an error of a statement may come from the values of one row: a data exception, a constraint, a CHECK OPTION,
-/// an error raised by a trigger, a limit exceeded. A missing right or column concerns every row.
-bool may_concern_row(int sqlstate);
+/// Whether an error of a statement on a target may come from the values of one row (statement_error.hpp).
+inline bool may_concern_row(const pg::SqlError& error) { return reach_of(error) == Reach::kRow; }
 
 /// Calls `write(first, count)` in a subtransaction, on ever smaller ranges where it fails; calls `refuse(index, error)`
 /// for each row that fails alone. Errors that concern no row are thrown, with the subtransaction rolled back.
@@ -25,7 +25,7 @@ void write_by_halves(std::size_t first, std::size_t count, Write&& write, Refuse
     if (!error) {
         return;
     }
-    if (!may_concern_row(error->sqlstate())) {
+    if (!may_concern_row(*error)) {
         throw pg::SqlError(*error);
     }
     if (count == 1) {

@@ -104,6 +104,9 @@ void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where
     if (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
         return Replacement(target, rows).write(refuse);
     }
+    if (!may_concern_row(*error)) {
+        throw pg::SqlError(*error);
+    }
     write_by_halves(
         0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
         refuse);

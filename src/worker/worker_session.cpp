@@ -89,7 +89,7 @@ bool was_canceled(const pg::SqlError& error) {
         }
         return true;
     }
-    return error.sqlstate() == ERRCODE_QUERY_CANCELED;
+    return error.is_interrupt();
 }
 
 void log_failure(const std::string& what, const std::string& name, const pg::SqlError& error) {

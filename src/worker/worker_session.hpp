@@ -25,8 +25,9 @@ bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role);
 /// Whether workers may go on here: enabled, not stopped for this database, and the right version.
 bool workers_may_run();
 
-/// Handles pending interrupts after an exception has been caught. True if `error`, or what is pending, is a cancel:
-/// what was done is not wanted, or not in this way; look at the catalog again.
+/// Handles pending interrupts after an exception has been caught. True if `error`, or what is pending, is a cancel that
+/// somebody has sent: what was done is not wanted, or not in this way; look at the catalog again. An error that only
+/// has the code of a cancel is an error as any other.
 bool was_canceled(const pg::SqlError& error);
 
 /// One line in the server log: "pg_replicator <what> "<name>": <error>".

@@ -108,3 +108,19 @@ def test_indexes_are_built_as_soon_as_a_table_is_read_in_full(cluster, keyless, 
     cluster.query("DROP TABLE s.log")
     wait_until(lambda: cluster.query("SELECT to_regclass('s.log')") != [(None,)], what="the refresh that makes it again")
     ready("customer", "line", "log", "nothing", "later")
+
+def test_an_error_with_any_code_concerns_its_row(cluster, db, follow, without_function):
+    """Code of users can raise any SQLSTATE: the source's worker must neither stop nor try again for ever."""
+    follow()
+    cluster.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.data->>'name' ~ '^[0-9A-Z]{5}$' "
+                  "THEN RAISE 'not here' USING ERRCODE = NEW.data->>'name'; END IF; RETURN NEW; END$$; "
+                  "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON s.customer FOR EACH ROW EXECUTE FUNCTION refuse(); "
+                  "ALTER TABLE s.customer ENABLE ALWAYS TRIGGER refuse")
+    worker = cluster.status("s")["worker_pid"]
+    codes = ["45000", "AB123", "57014", "57P01", "53100", "08006", "58030", "55P03", "40001", "40P01", "XX000", "42501"]
+    values = ", ".join(f"({100 + n}, '{code}', 0, NULL)" for n, code in enumerate(codes))
+    db.run(f"USE shop; BEGIN; INSERT INTO customer VALUES {values}, (70, 'fine', 0, NULL); UPDATE line SET v = 9; COMMIT")
+    caught_up(cluster)
+    assert dict(cluster.query("SELECT key, sqlstate FROM replicator_quarantine")) == {str(100 + n): code for n, code in enumerate(codes)}
+    assert "70" in rows(cluster, "customer") and cluster.query("SELECT DISTINCT data->>'v' FROM s.line") == [("9",)]
+    assert (cluster.status("s")["state"], cluster.status("s")["worker_pid"]) == ("streaming", worker)

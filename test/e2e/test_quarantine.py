@@ -176,3 +176,16 @@ def test_replay_of_what_is_not_there(cluster, numbers):
         with pytest.raises(psycopg2.Error) as refused:
             cluster.query(f"SELECT * FROM replicator_replay({arguments})")
         assert refused.value.pgcode == code and text in str(refused.value) and "HINT" in str(refused.value)
+
+
+def test_a_repair_goes_on_after_an_error_that_looks_like_a_cancel(cluster, numbers):
+    """Nobody has canceled anything: a trigger gives its error that code, which ends neither the repair nor begins it again."""
+    numbers("canceled")
+    cluster.query("""DELETE FROM canceled.t WHERE id IN ('5', '6', '7');
+        CREATE FUNCTION canceled.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN IF NEW.id = '6' THEN RAISE 'not here' USING ERRCODE = 'query_canceled'; END IF; RETURN NEW; END$$;
+        CREATE TRIGGER refuse BEFORE INSERT ON canceled.t FOR EACH ROW EXECUTE FUNCTION canceled.refuse();
+        ALTER TABLE canceled.t ENABLE ALWAYS TRIGGER refuse""")
+    row = finished(cluster, cluster.query("SELECT replicator_repair('canceled', 't')")[0][0])["t"]
+    assert (row["state"], row["missing"], row["repaired"]) == ("done", 3, 2)
+    assert aside(cluster, "canceled") == [("6", "write", "57014")]
