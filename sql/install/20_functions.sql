@@ -147,3 +147,7 @@ CREATE FUNCTION replicator.stream_reports(
     OUT transactions bigint
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stream_reports';
 COMMENT ON FUNCTION replicator.stream_reports() IS 'How far each stream of this database is: when it last held all of its source''s log, and what it has read since its worker began';
+
+CREATE FUNCTION replicator.file_bytes(relation oid)
+RETURNS bigint LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_file_bytes';
+COMMENT ON FUNCTION replicator.file_bytes(oid) IS 'Size of a relation''s files, without a lock; null: there is no such relation';

@@ -1,4 +1,6 @@
 -- The views. Everything that changes with the clock (lag, rates, whether a worker lives) is computed by the reader.
+-- They are for monitoring, so they never wait and never fail: no lock on a target or its indexes, and no right on their
+-- schemas is needed. Who may not read a target's rows does not find them in errors either (replicator.target.readable).
 
 -- What pg_stat_get_activity shows of our workers to anyone who may read the views: pid, type, what they wait for.
 CREATE FUNCTION replicator.live_workers(
@@ -30,6 +32,46 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
 
+CREATE FUNCTION replicator.relation_bytes(relation oid)
+RETURNS bigint LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT sum(replicator.file_bytes(p.part))::bigint FROM (
+        SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = relation
+        UNION ALL SELECT c.reltoastrelid FROM pg_catalog.pg_class c WHERE c.oid = relation
+        UNION ALL SELECT x.indexrelid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index x ON x.indrelid IN (c.oid, c.reltoastrelid)
+                  WHERE c.oid = relation) p(part);
+END;
+COMMENT ON FUNCTION replicator.relation_bytes(oid) IS 'Size of a table with its indexes, without a lock; null: there is no such table';
+
+-- Statements on rows raise errors whose texts may quote them; those of triggers have any SQLSTATE. Of these classes is
+-- known that they do not: connections, rights, names, resources, states.
+CREATE FUNCTION replicator.shown_error(message text, sqlstate text, readable boolean)
+RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN readable OR sqlstate IS NULL
+                     OR left(sqlstate, 2) IN ('08', '0A', '0L', '0P', '25', '26', '28', '2B', '34', '3B', '3D', '3F', '40', '42', '53',
+                                              '55', '57', '58', 'F0', 'HV', 'XX') THEN message
+                WHEN message IS NOT NULL
+                THEN 'SQLSTATE ' || sqlstate || '; the text may quote rows: it is shown to those who may read the target' END;
+END;
+COMMENT ON FUNCTION replicator.shown_error(text, text, boolean) IS 'Text of an error, for a reader who may read the rows that it may quote or may not';
+
+CREATE VIEW replicator.target AS
+SELECT t.id AS table_id,
+       c.oid AS relation,
+       -- A table of another owner is not the one that these rows are for.
+       coalesce(pg_has_role(s.owner::oid, 'USAGE')
+                OR c.relowner = s.owner::oid AND has_table_privilege(c.oid, 'SELECT')
+                   AND has_schema_privilege(c.relnamespace, 'USAGE') AND NOT row_security_active(c.oid), false) AS readable
+FROM replicator.source_table t
+JOIN replicator.source s ON s.id = t.source_id
+LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.target_name;
+COMMENT ON VIEW replicator.target IS 'What the other views need to know of target tables';
+COMMENT ON COLUMN replicator.target.table_id IS 'The table';
+COMMENT ON COLUMN replicator.target.relation IS 'Its target; null: there is none';
+COMMENT ON COLUMN replicator.target.readable IS 'Whether the reader of the view may read the rows: a member of the source''s owner, or who may SELECT all rows';
+
 CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,
        s.kind,
@@ -57,8 +99,8 @@ SELECT s.name,
        END AS lag,
        p.position,
        st.last_applied_at,
-       coalesce(st.last_error, t.failed_table) AS last_error,
-       st.last_detail AS detail,
+       coalesce(replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(s.owner::oid, 'USAGE')), t.failed_table) AS last_error,
+       replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(s.owner::oid, 'USAGE')) AS detail,
        coalesce(replicator.obstacle(),
                 CASE WHEN st.source_id IS NULL
                      THEN 'It was restored from a dump: check its URL, then call replicator_resume.' END,
@@ -81,8 +123,9 @@ LEFT JOIN LATERAL (
     FROM (SELECT CASE WHEN paused THEN 'paused' ELSE state END AS state, count(*) AS n,
                  sum(rows_copied) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_copied,
                  sum(greatest(rows_expected, rows_copied)) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_expected,
-                 min(format('table %s: %s', name, reason)) FILTER (WHERE state = 'failed' AND NOT paused) AS failed_table
-          FROM replicator.source_table WHERE source_id = s.id GROUP BY 1) c
+                 min(format('table %s: %s', name, replicator.shown_error(reason, last_sqlstate, g.readable)))
+                     FILTER (WHERE state = 'failed' AND NOT paused) AS failed_table
+          FROM replicator.source_table JOIN replicator.target g ON g.table_id = id WHERE source_id = s.id GROUP BY 1) c
 ) t ON true;
 COMMENT ON VIEW @extschema@.replicator_status IS 'Sources: what each is doing, how far it is, and what to do about its errors';
 COMMENT ON COLUMN @extschema@.replicator_status.name IS 'Name of the source';
@@ -113,7 +156,7 @@ SELECT s.name AS source,
        t.name AS "table",
        t.kind,
        CASE WHEN t.paused THEN 'paused' ELSE t.state END AS state,
-       t.reason,
+       replicator.shown_error(t.reason, t.last_sqlstate, g.readable) AS reason,
        CASE WHEN t.target_name IS NOT NULL THEN format('%I.%I', t.target_schema, t.target_name) END AS target,
        t.key_columns,
        CASE WHEN t.state NOT IN ('excluded', 'unsupported') THEN t.consistency END AS consistency,
@@ -130,19 +173,18 @@ SELECT s.name AS source,
        t.rows_deleted,
        t.bytes_expected AS source_bytes,
        t.bytes_copied AS jsonb_bytes,
-       CASE WHEN t.target_created
-            THEN pg_catalog.pg_total_relation_size(pg_catalog.to_regclass(format('%I.%I', t.target_schema, t.target_name)))
-       END AS target_bytes,
+       CASE WHEN t.target_created THEN replicator.relation_bytes(g.relation) END AS target_bytes,
        t.tagged_values,
        t.copy_started_at,
        t.copy_finished_at,
        t.last_applied_at,
-       t.last_error,
+       replicator.shown_error(t.last_error, t.last_sqlstate, g.readable) AS last_error,
        t.last_hint AS hint,
        t.note,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.table_id = t.id) AS quarantined
 FROM replicator.source_table t
-JOIN replicator.source s ON s.id = t.source_id;
+JOIN replicator.source s ON s.id = t.source_id
+JOIN replicator.target g ON g.table_id = t.id;
 COMMENT ON VIEW @extschema@.replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
 COMMENT ON COLUMN @extschema@.replicator_tables.source IS 'Name of the source';
 COMMENT ON COLUMN @extschema@.replicator_tables.database IS 'Database at the source; main for SQLite';
@@ -174,8 +216,14 @@ COMMENT ON COLUMN @extschema@.replicator_tables.note IS 'What a user should know
 COMMENT ON COLUMN @extschema@.replicator_tables.quarantined IS 'Rows of it that were set aside';
 
 CREATE VIEW @extschema@.replicator_events AS
-SELECT e.at, e.source, e.role, e.action, e.arguments, e.outcome, e.sqlstate, e.message
+SELECT e.at, e.source, e.role, e.action, CASE WHEN r.readable THEN e.arguments ELSE e.arguments - 'key' END AS arguments,
+       e.outcome, e.sqlstate, replicator.shown_error(e.message, e.sqlstate, r.readable) AS message
 FROM replicator.event e
+LEFT JOIN replicator.source s ON s.name = e.source
+-- Of a source that is gone only those see them who read all tables.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN s.id IS NULL THEN pg_has_role('pg_read_all_data', 'USAGE') ELSE pg_has_role(s.owner::oid, 'USAGE') END AS readable
+) r
 ORDER BY e.at, e.id;
 COMMENT ON VIEW @extschema@.replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it';
 COMMENT ON COLUMN @extschema@.replicator_events.at IS 'When';
@@ -188,19 +236,22 @@ COMMENT ON COLUMN @extschema@.replicator_events.sqlstate IS 'SQLSTATE of the err
 COMMENT ON COLUMN @extschema@.replicator_events.message IS 'Text of the error';
 
 CREATE VIEW @extschema@.replicator_quarantine AS
-SELECT s.name AS source, t.database, t.schema, t.name AS "table", q.key, q.operation, q.reason, q.detail, q.sqlstate, q.first_seen, q.last_seen, q.tries
+SELECT s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN q.key END AS key, q.operation,
+       CASE WHEN g.readable THEN q.reason END AS reason, CASE WHEN g.readable THEN q.detail END AS detail, q.sqlstate, q.first_seen, q.last_seen,
+       q.tries
 FROM replicator.quarantine q
 JOIN replicator.source_table t ON t.id = q.table_id
+JOIN replicator.target g ON g.table_id = t.id
 JOIN replicator.source s ON s.id = q.source_id;
 COMMENT ON VIEW @extschema@.replicator_quarantine IS 'Rows that were set aside because they could not be stored';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.source IS 'Name of the source';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.database IS 'Database at the source';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.schema IS 'Schema at the source';
 COMMENT ON COLUMN @extschema@.replicator_quarantine."table" IS 'Table at the source';
-COMMENT ON COLUMN @extschema@.replicator_quarantine.key IS 'The row''s id, as the target table would have it';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.key IS 'The row''s id, as the target table would have it; null to those who may not read that';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.operation IS 'write: the row could not be stored; delete: it could not be deleted';
-COMMENT ON COLUMN @extschema@.replicator_quarantine.detail IS 'Detail of the error';
-COMMENT ON COLUMN @extschema@.replicator_quarantine.reason IS 'Why it could not be stored';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.detail IS 'Detail of the error; null to those who may not read the target';
+COMMENT ON COLUMN @extschema@.replicator_quarantine.reason IS 'Why it could not be stored; null to those who may not read the target';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.first_seen IS 'When it was first set aside';
 COMMENT ON COLUMN @extschema@.replicator_quarantine.last_seen IS 'When it was last tried';
@@ -222,7 +273,8 @@ SELECT j.id AS job,
        jt.unconfirmed,
        jt.quarantined,
        jt.repaired,
-       coalesce(jt.last_error, j.last_error) AS last_error,
+       coalesce(replicator.shown_error(jt.last_error, jt.last_sqlstate, g.readable),
+                replicator.shown_error(j.last_error, j.last_sqlstate, g.readable)) AS last_error,
        coalesce(jt.last_hint, j.last_hint) AS hint,
        j.requested_by,
        j.requested_at,
@@ -232,6 +284,7 @@ FROM replicator.job j
 JOIN replicator.source s ON s.id = j.source_id
 JOIN replicator.job_table jt ON jt.job_id = j.id
 JOIN replicator.source_table t ON t.id = jt.table_id
+JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN replicator.worker_phases() w ON w.pid = j.worker_pid AND w.table_id = t.id AND w.phase = 'comparing'
      AND j.state = 'running';
 COMMENT ON VIEW @extschema@.replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
@@ -258,9 +311,11 @@ COMMENT ON COLUMN @extschema@.replicator_jobs.started_at IS 'When the table was 
 COMMENT ON COLUMN @extschema@.replicator_jobs.finished_at IS 'When it was done';
 
 CREATE VIEW @extschema@.replicator_differences AS
-SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", d.key, d.kind AS difference, d.repaired, d.found_at
+SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN d.key END AS key, d.kind AS difference,
+       d.repaired, d.found_at
 FROM replicator.difference d
 JOIN replicator.source_table t ON t.id = d.table_id
+JOIN replicator.target g ON g.table_id = t.id
 JOIN replicator.source s ON s.id = t.source_id;
 COMMENT ON VIEW @extschema@.replicator_differences IS 'Rows that comparisons found to differ: the first thousand of each table of a job';
 COMMENT ON COLUMN @extschema@.replicator_differences.job IS 'Number of the job';
@@ -268,7 +323,7 @@ COMMENT ON COLUMN @extschema@.replicator_differences.source IS 'Name of the sour
 COMMENT ON COLUMN @extschema@.replicator_differences.database IS 'Database at the source';
 COMMENT ON COLUMN @extschema@.replicator_differences.schema IS 'Schema at the source';
 COMMENT ON COLUMN @extschema@.replicator_differences."table" IS 'Table at the source';
-COMMENT ON COLUMN @extschema@.replicator_differences.key IS 'The row''s id';
+COMMENT ON COLUMN @extschema@.replicator_differences.key IS 'The row''s id; null to those who may not read the target';
 COMMENT ON COLUMN @extschema@.replicator_differences.difference IS 'changed, missing (in the target) or extra (only there)';
 COMMENT ON COLUMN @extschema@.replicator_differences.repaired IS 'Whether it was mended';
 COMMENT ON COLUMN @extschema@.replicator_differences.found_at IS 'When it was found';
@@ -284,16 +339,17 @@ SELECT s.name AS source,
        replace(i.definition, E'\n', '') AS definition,
        CASE WHEN i.state = 'ready' AND x.indexrelid IS NULL THEN 'missing'
             WHEN i.state = 'ready' AND NOT x.indisvalid THEN 'invalid' ELSE i.state END AS state,
-       pg_catalog.pg_relation_size(x.indexrelid) AS bytes,
+       replicator.file_bytes(x.indexrelid) AS bytes,
        i.started_at,
        i.finished_at,
-       i.last_error,
+       replicator.shown_error(i.last_error, i.last_sqlstate, g.readable) AS last_error,
        i.last_hint AS hint
 FROM replicator.target_index i
 JOIN replicator.source_table t ON t.id = i.table_id
 JOIN replicator.source s ON s.id = t.source_id
-LEFT JOIN pg_catalog.pg_index x
-     ON x.indexrelid = pg_catalog.to_regclass(format('%I.%I', t.target_schema, i.name))
+JOIN replicator.target g ON g.table_id = t.id
+LEFT JOIN (pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)
+     ON n.nspname = t.target_schema AND c.relname = i.name
 WHERE i.state <> 'unwanted';
 COMMENT ON VIEW @extschema@.replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
 COMMENT ON COLUMN @extschema@.replicator_indexes.source IS 'Name of the source';
