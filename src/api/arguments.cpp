@@ -2,6 +2,8 @@
 
 #include "api/arguments.hpp"
 
+#include "pg/pinned_settings.hpp"
+
 namespace pgrepl::api {
 
 std::optional<std::string> Arguments::string(int index) const {
@@ -50,6 +52,7 @@ std::optional<std::string> Arguments::printed(int index, Oid output_type) const 
         return std::nullopt;
     }
     Datum const value = call_->args[index].value;
+    pg::PinnedSettings const pinned;  // it is read again under them
     const char* const printed_text = pg::CallPg([&] {
         Oid function = InvalidOid;
         bool varlena = false;

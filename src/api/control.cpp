@@ -167,7 +167,11 @@ Datum stop_workers(FunctionCallInfo) {
             throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to stop the workers",
                                "Only superusers and the owner of the database may.", "Ask one of them.");
         }
-        pg::set_stopped(MyDatabaseId, true);
+        if (!pg::set_stopped(MyDatabaseId, true)) {
+            throw pg::SqlError(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "too many databases have their workers stopped",
+                               "The server remembers 256 of them until a control call or a restart.",
+                               "Call replicator_pause for the sources, or set pg_replicator.databases.");
+        }
         TimestampTz const deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kStopPatienceMs);
         std::int64_t left = stopped = terminate_workers();
         while (left > 0) {

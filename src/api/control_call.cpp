@@ -5,8 +5,8 @@
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
-#include "pg/scoped_setting.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -63,14 +63,14 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
         pg::require_preload();
         {
             pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-            pg::ScopedSetting const pinned("search_path", "pg_catalog, pg_temp");
+            pg::PinnedSettings const pinned;
             body(context);
             catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
         }
         pg::wake_at_commit(context.worker_pid);
     } catch (...) {
         pg::SqlError const error = pg::detail::current_exception_as_sql_error();
-        pg::remember_failed_call({GetCurrentTimestamp(), context.caller, call.action, context.source,
+        pg::remember_failed_call({0, GetCurrentTimestamp(), context.caller, call.action, context.source,
                                   as_json(call.arguments), pg::sqlstate_text(error.sqlstate()), error.what()});
         throw;
     }
@@ -79,7 +79,7 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
 void run_as_catalog(const std::function<void(Oid caller)>& body) {
     Oid const caller = GetUserId();
     pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-    pg::ScopedSetting const pinned("search_path", "pg_catalog, pg_temp");
+    pg::PinnedSettings const pinned;
     body(caller);
 }
 

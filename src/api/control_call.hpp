@@ -32,11 +32,11 @@ struct CallContext {
     int worker_pid = 0;  ///< woken at commit
 };
 
-/// Runs `body` with the rights of our catalog and a pinned search_path; records the call, whether it succeeds
+/// Runs `body` with the rights of our catalog and our own settings (pg::PinnedSettings); records the call, whether it succeeds
 /// or fails; wakes the launcher and the worker at commit.
 void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body);
 
-/// Reads only: the same rights and search_path, nothing recorded, nobody woken, no preload needed.
+/// Reads only: the same rights and settings, nothing recorded, nobody woken, no preload needed.
 void run_as_catalog(const std::function<void(Oid caller)>& body);
 
 /// The source, if it exists and the caller may control it; else SqlError.

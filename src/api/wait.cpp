@@ -6,6 +6,7 @@
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
+#include "pg/pinned_settings.hpp"
 #include "pg/spi.hpp"
 #include "pg/wait.hpp"
 
@@ -87,6 +88,7 @@ TimestampTz deadline_of(const Arguments& values) {
     if (!timeout) {
         return 0;
     }
+    pg::PinnedSettings const pinned;
     return pg::execute(
                "SELECT (extract(epoch FROM clock_timestamp() + $1::interval "
                "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint",

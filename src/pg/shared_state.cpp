@@ -14,10 +14,19 @@ namespace pgrepl::pg {
 
 namespace {
 
-constexpr int kMaxDatabases = 256;
+/// Of requests between two rounds of the launcher: if there are more, it looks at all databases.
+constexpr int kMaxRequests = 256;
+constexpr int kMaxStopped = 256;
 constexpr int kMaxFailedCalls = 64;
 
+struct ProbeSlot {
+    Oid database;
+    bool done;
+    ProbeResult result;
+};
+
 struct SharedFailedCall {
+    std::uint64_t number;
     Oid database;
     Oid role;
     TimestampTz at;
@@ -31,8 +40,13 @@ struct SharedFailedCall {
 struct SharedState {
     LWLock* lock;
     int launcher_pid;
-    int database_count;
-    DatabaseWork databases[kMaxDatabases];
+    bool all_requested;
+    int request_count;
+    Oid requests[kMaxRequests];
+    int stopped_count;
+    Oid stopped[kMaxStopped];
+    ProbeSlot probes[kMostProbes];
+    std::uint64_t failed_calls_ever;
     int failed_call_count;
     SharedFailedCall failed_calls[kMaxFailedCalls];
 };
@@ -70,20 +84,21 @@ void on_shmem_startup() {
     LWLockRelease(AddinShmemInitLock);
 }
 
-/// The entry of a database; a new one if there is room, else null. Under the lock.
-DatabaseWork* entry_of(Oid database, bool create) {
-    for (int i = 0; i < shared->database_count; ++i) {
-        if (shared->databases[i].database == database) {
-            return &shared->databases[i];
-        }
+/// Where `database` stands in the first `count`; `count` if it does not. Under the lock.
+int index_of(const Oid* databases, int count, Oid database) noexcept {
+    return static_cast<int>(std::find(databases, databases + count, database) - databases);
+}
+
+/// Under the lock.
+void add_request(Oid database) noexcept {
+    if (index_of(shared->requests, shared->request_count, database) < shared->request_count) {
+        return;
     }
-    if (!create || shared->database_count == kMaxDatabases) {
-        return nullptr;
+    if (shared->request_count == kMaxRequests) {
+        shared->all_requested = true;
+    } else {
+        shared->requests[shared->request_count++] = database;
     }
-    DatabaseWork* const entry = &shared->databases[shared->database_count++];
-    *entry = DatabaseWork{};
-    entry->database = database;
-    return entry;
 }
 
 // What the current transaction asked for. Reset at its end, whichever way it ends.
@@ -171,9 +186,7 @@ void request_probe(Oid database) noexcept {
     int pid = 0;
     {
         Locked lock(shared->lock, LW_EXCLUSIVE);
-        if (DatabaseWork* const entry = entry_of(database, true)) {
-            entry->probe_requested = true;
-        }
+        add_request(database);
         pid = shared->launcher_pid;
     }
     wake_process(pid);
@@ -201,6 +214,7 @@ void remember_failed_call(const FailedCall& call) noexcept {
             --shared->failed_call_count;
         }
         SharedFailedCall& slot = shared->failed_calls[shared->failed_call_count++];
+        slot.number = ++shared->failed_calls_ever;
         slot.database = MyDatabaseId;
         slot.role = call.role;
         slot.at = call.at;
@@ -213,28 +227,36 @@ void remember_failed_call(const FailedCall& call) noexcept {
     request_probe(MyDatabaseId);
 }
 
-std::vector<FailedCall> take_failed_calls() {
-    std::vector<SharedFailedCall> taken(kMaxFailedCalls);
+std::vector<FailedCall> failed_calls() {
+    std::vector<SharedFailedCall> found(kMaxFailedCalls);
     std::size_t count = 0;
     {
-        Locked lock(shared->lock, LW_EXCLUSIVE);
-        int kept = 0;
+        Locked lock(shared->lock, LW_SHARED);
         for (int i = 0; i < shared->failed_call_count; ++i) {
             if (shared->failed_calls[i].database == MyDatabaseId) {
-                taken[count++] = shared->failed_calls[i];
-            } else {
-                shared->failed_calls[kept++] = shared->failed_calls[i];
+                found[count++] = shared->failed_calls[i];
             }
         }
-        shared->failed_call_count = kept;
     }
     std::vector<FailedCall> calls;
     for (std::size_t i = 0; i < count; ++i) {
-        const SharedFailedCall& call = taken[i];
-        calls.push_back({call.at, call.role, call.action.bytes, call.source.bytes, call.arguments.bytes,
+        const SharedFailedCall& call = found[i];
+        calls.push_back({call.number, call.at, call.role, call.action.bytes, call.source.bytes, call.arguments.bytes,
                          call.sqlstate.bytes, call.message.bytes});
     }
     return calls;
+}
+
+void forget_failed_calls(std::uint64_t number) noexcept {
+    Locked lock(shared->lock, LW_EXCLUSIVE);
+    int kept = 0;
+    for (int i = 0; i < shared->failed_call_count; ++i) {
+        const SharedFailedCall& call = shared->failed_calls[i];
+        if (call.database != MyDatabaseId || call.number > number) {
+            shared->failed_calls[kept++] = call;
+        }
+    }
+    shared->failed_call_count = kept;
 }
 
 void set_launcher(int pid) noexcept {
@@ -242,64 +264,83 @@ void set_launcher(int pid) noexcept {
     shared->launcher_pid = pid;
 }
 
-int launcher_pid() noexcept {
-    Locked lock(shared->lock, LW_SHARED);
-    return shared->launcher_pid;
-}
-
-std::vector<DatabaseWork> database_work() {
-    std::vector<DatabaseWork> work(kMaxDatabases);
+ProbeRequests take_probe_requests() {
+    ProbeRequests taken;
+    std::vector<Oid> requests(kMaxRequests);
     std::size_t count = 0;
     {
-        Locked lock(shared->lock, LW_SHARED);
-        count = static_cast<std::size_t>(shared->database_count);
-        std::copy_n(shared->databases, count, work.begin());
+        Locked lock(shared->lock, LW_EXCLUSIVE);
+        count = static_cast<std::size_t>(shared->request_count);
+        std::copy_n(shared->requests, count, requests.begin());
+        taken.all = shared->all_requested;
+        shared->request_count = 0;
+        shared->all_requested = false;
     }
-    work.resize(count);
-    return work;
+    requests.resize(count);
+    taken.databases = std::move(requests);
+    return taken;
 }
 
-void probe_starts(Oid database) noexcept {
+void probe_starts(int slot, Oid database) noexcept {
+    Assert(slot >= 0 && slot < kMostProbes);
     Locked lock(shared->lock, LW_EXCLUSIVE);
-    if (DatabaseWork* const entry = entry_of(database, true)) {
-        entry->probe_requested = false;
-        entry->next_due = 0;
-    }
+    shared->probes[slot] = {database, false, {}};
 }
 
-void probe_done(Oid database, TimestampTz next_due) noexcept {
+void probe_done(int slot, Oid database, const ProbeResult& result) noexcept {
+    Assert(slot >= 0 && slot < kMostProbes);
     int pid = 0;
     {
         Locked lock(shared->lock, LW_EXCLUSIVE);
-        if (DatabaseWork* const entry = entry_of(database, true)) {
-            entry->next_due = next_due;
+        // Another launcher may have given the slot away since.
+        if (shared->probes[slot].database == database) {
+            shared->probes[slot] = {database, true, result};
         }
         pid = shared->launcher_pid;
     }
     wake_process(pid);
 }
 
-void forget_database(Oid database) noexcept {
-    Locked lock(shared->lock, LW_EXCLUSIVE);
-    if (DatabaseWork* const entry = entry_of(database, false)) {
-        *entry = shared->databases[--shared->database_count];
-    }
+std::optional<ProbeResult> probe_result(int slot, Oid database) noexcept {
+    Assert(slot >= 0 && slot < kMostProbes);
+    Locked lock(shared->lock, LW_SHARED);
+    const ProbeSlot& probe = shared->probes[slot];
+    return probe.database == database && probe.done ? std::optional(probe.result) : std::nullopt;
 }
 
-void set_stopped(Oid database, bool stopped) noexcept {
+bool set_stopped(Oid database, bool stopped) noexcept {
     if (!is_preloaded()) {
-        return;
+        return true;
     }
     Locked lock(shared->lock, LW_EXCLUSIVE);
-    if (DatabaseWork* const entry = entry_of(database, true)) {
-        entry->stopped = stopped;
+    int const at = index_of(shared->stopped, shared->stopped_count, database);
+    bool const is_there = at < shared->stopped_count;
+    if (stopped && !is_there) {
+        if (shared->stopped_count == kMaxStopped) {
+            return false;
+        }
+        shared->stopped[shared->stopped_count++] = database;
+    } else if (!stopped && is_there) {
+        shared->stopped[at] = shared->stopped[--shared->stopped_count];
     }
+    return true;
 }
 
 bool is_stopped(Oid database) noexcept {
     Locked lock(shared->lock, LW_SHARED);
-    DatabaseWork* const entry = entry_of(database, false);
-    return entry != nullptr && entry->stopped;
+    return index_of(shared->stopped, shared->stopped_count, database) < shared->stopped_count;
+}
+
+std::vector<Oid> stopped_databases() {
+    std::vector<Oid> stopped(kMaxStopped);
+    int count = 0;
+    {
+        Locked lock(shared->lock, LW_SHARED);
+        count = shared->stopped_count;
+        std::copy_n(shared->stopped, count, stopped.begin());
+    }
+    stopped.resize(static_cast<std::size_t>(count));
+    return stopped;
 }
 
 }  // namespace pgrepl::pg

@@ -1,8 +1,9 @@
 #pragma once
-// What our processes share in memory: only what may be lost. Wake-ups, which databases the launcher should look
-// at, and failed control calls on their way to the catalog (their own transaction is rolled back, so the
+// What our processes share in memory: only what may be lost. Wake-ups, which databases ask the launcher to look at
+// them, and failed control calls on their way to the catalog (their own transaction is rolled back, so the
 // next probe of the database writes them down).
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -39,6 +40,7 @@ void wake_process(int pid) noexcept;
 
 /// A control call that failed.
 struct FailedCall {
+    std::uint64_t number = 0;  ///< set by remember_failed_call
     TimestampTz at = 0;
     Oid role = InvalidOid;
     std::string action;
@@ -52,30 +54,41 @@ struct FailedCall {
 /// are too many. Does nothing without preload.
 void remember_failed_call(const FailedCall& call) noexcept;
 
-/// Takes all failed calls of the current database.
-std::vector<FailedCall> take_failed_calls();
+/// All failed calls of the current database that are not written down yet, in order.
+std::vector<FailedCall> failed_calls();
+/// Those up to `number` are in the catalog, committed.
+void forget_failed_calls(std::uint64_t number) noexcept;
 
-// ---- for the launcher and for replicator_stop_workers() ----
+// ---- for the launcher, its probes and replicator_stop_workers() ----
 
-struct DatabaseWork {
-    Oid database = InvalidOid;
-    bool probe_requested = false;
-    bool stopped = false;      ///< replicator_stop_workers() was called: nothing starts until a control call
-    TimestampTz next_due = 0;  ///< when the database wants to be probed again; 0: not by time
+/// How many probes there may be at one time.
+constexpr int kMostProbes = 4;
+
+/// What a probe found.
+struct ProbeResult {
+    TimestampTz next_due = 0;  ///< when the database wants to be looked at again
+    bool complete = false;     ///< all that was to be looked at was; else the server log says what was not
+};
+
+/// Which databases asked to be looked at since the last call.
+struct ProbeRequests {
+    std::vector<Oid> databases;
+    bool all = false;  ///< more asked than there was room for
 };
 
 void set_launcher(int pid) noexcept;
-[[nodiscard]] int launcher_pid() noexcept;
-/// All databases that have ever asked for something.
-std::vector<DatabaseWork> database_work();
-/// Clears probe_requested; called before the probe starts, so that no request is lost.
-void probe_starts(Oid database) noexcept;
-/// The probe's result: when it wants to be run again (0: not by time).
-void probe_done(Oid database, TimestampTz next_due) noexcept;
-/// Forgets databases that no longer exist.
-void forget_database(Oid database) noexcept;
-/// Whether replicator_stop_workers() holds for the database.
-void set_stopped(Oid database, bool stopped) noexcept;
+/// Takes the requests. What becomes of them afterwards is the launcher's: if it ends, the next one looks at everything.
+ProbeRequests take_probe_requests();
+/// Before the probe of a slot (0 to kMostProbes - 1) is started, and by it at its end.
+void probe_starts(int slot, Oid database) noexcept;
+void probe_done(int slot, Oid database, const ProbeResult& result) noexcept;
+/// Of a probe that has ended; nothing: it did not come to its end.
+std::optional<ProbeResult> probe_result(int slot, Oid database) noexcept;
+
+/// replicator_stop_workers() holds for a database until a control call there: nothing starts in it. False if there is
+/// no room to remember one more.
+bool set_stopped(Oid database, bool stopped) noexcept;
 [[nodiscard]] bool is_stopped(Oid database) noexcept;
+std::vector<Oid> stopped_databases();
 
 }  // namespace pgrepl::pg

@@ -16,6 +16,7 @@ struct WorkerArguments {
     std::int32_t source_id = 0;
     std::int64_t generation = 0;
     std::int32_t supervisor_pid = 0;  ///< woken when there is news; 0: nobody
+    std::int32_t probe_slot = 0;      ///< of a probe: where its result goes
 };
 static_assert(sizeof(WorkerArguments) <= BGW_EXTRALEN);
 

@@ -3,6 +3,7 @@
 
 #include "replication/source_access.hpp"
 
+#include <charconv>
 #include <filesystem>
 
 #include "pg/adapter.hpp"
@@ -123,16 +124,48 @@ void check_source_allowed(const catalog::SourceConfig& config) {
     check_source_allowed(core::parse_source_url(config.url).url, config.password.has_value(), config.owner);
 }
 
-std::string scratch_directory(std::int32_t source_id, ScratchUse use) {
+namespace {
+
+std::string scratch_root() {
     // Base backups leave out names that begin with pgsql_tmp.
-    return std::string(DataDir) + "/pgsql_tmp_pg_replicator/" + std::to_string(MyDatabaseId) + "_" +
-           std::to_string(source_id) + (use == ScratchUse::kJobs ? "_jobs" : "");
+    return std::string(DataDir) + "/pgsql_tmp_pg_replicator";
+}
+
+}  // namespace
+
+std::string scratch_directory(std::int32_t source_id, ScratchUse use) {
+    return scratch_root() + "/" + std::to_string(MyDatabaseId) + "_" + std::to_string(source_id) +
+           (use == ScratchUse::kJobs ? "_jobs" : "");
 }
 
 void remove_scratch_directories(std::int32_t source_id) {
     std::error_code ignored;
     std::filesystem::remove_all(scratch_directory(source_id, ScratchUse::kCopies), ignored);
     std::filesystem::remove_all(scratch_directory(source_id, ScratchUse::kJobs), ignored);
+}
+
+std::vector<ScratchDirectory> scratch_directories() {
+    std::vector<ScratchDirectory> found;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(scratch_root(), error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::string const name = entry->path().filename().string();
+        ScratchDirectory directory{entry->path().string(), InvalidOid, 0};
+        const char* const last = name.data() + name.size();
+        auto const [bar, no_number] = std::from_chars(name.data(), last, directory.database);
+        if (no_number != std::errc{} || bar == last || *bar != '_') {
+            continue;  // not ours
+        }
+        if (std::from_chars(bar + 1, last, directory.source_id).ec == std::errc{}) {
+            found.push_back(std::move(directory));
+        }
+    }
+    return found;
+}
+
+void remove_scratch_directory(const ScratchDirectory& directory) {
+    std::error_code ignored;
+    std::filesystem::remove_all(directory.path, ignored);
 }
 
 OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts, const std::string& scratch) {

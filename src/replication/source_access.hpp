@@ -42,4 +42,13 @@ std::string scratch_directory(std::int32_t source_id, ScratchUse use);
 /// Removes both with all that is in them.
 void remove_scratch_directories(std::int32_t source_id);
 
+/// A scratch directory that was found, of any database.
+struct ScratchDirectory {
+    std::string path;
+    Oid database = InvalidOid;
+    std::int32_t source_id = 0;
+};
+std::vector<ScratchDirectory> scratch_directories();
+void remove_scratch_directory(const ScratchDirectory& directory);
+
 }  // namespace pgrepl::replication

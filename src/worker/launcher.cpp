@@ -3,13 +3,24 @@
 // It connects to no database (shared catalogs only). It sends a probe into a database when
 //   - the server has started, or a database it does not know has appeared (looked for every minute),
 //   - something asked for it: CREATE EXTENSION, a control call at its commit, a source worker that ended,
-//   - a time has come that the last probe of the database named (a retry, a periodic refresh).
-// The probe (probe.cpp) reads the catalog and starts source workers. Probes run one after another, so at most
-// one worker slot is taken by them. What the launcher knows is in shared memory and may be lost.
+//   - a time has come that the last probe of the database named: a retry, a periodic refresh, a minute after all,
+//   - the last probe did not come to its end: after a pause that doubles, up to a minute.
+// The probe (probe.cpp) reads the catalog and starts source workers.
+//
+// No wish depends on one wake-up or on one probe: when a database is to be looked at again is set before its probe is
+// started, and the probe's answer can only change it. What the launcher knows is in its own memory; when it is lost,
+// all databases are looked at.
+//
+// Probes run one after another, so they take one worker slot. Only beside one that takes long (it waits for a lock,
+// say) the next is started. A database whose last probe failed may take half of the slots only, so that the others are
+// served however many hang.
 
 #include "worker/entry_points.hpp"
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +29,8 @@
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/worker.hpp"
+#include "replication/source_access.hpp"
+#include "worker/database_list.hpp"
 
 namespace pgrepl::worker {
 
@@ -25,89 +38,60 @@ namespace {
 
 constexpr long kRescanMs = 60'000;
 constexpr long kProbePatienceMs = 60'000;
+/// A probe that runs for longer no longer keeps the next from starting.
+constexpr long kLongProbeMs = 300;
+constexpr std::ptrdiff_t kMostSuspectProbes = pg::kMostProbes / 2;
 constexpr long kNoSlotRetryMs = 2'000;
+constexpr long kFirstPauseMs = 1'000;
+constexpr long kLongestPauseMs = 60'000;
 /// Between two rounds, so that a worker which fails as it starts cannot keep us busy.
 constexpr long kLeastPauseMs = 50;
 
-struct Database {
-    Oid oid = InvalidOid;
+/// When a database is to be looked at.
+struct Watch {
+    Oid database = InvalidOid;
     std::string name;
+    TimestampTz next_look = 0;   ///< by time; 0: at once
+    TimestampTz requested = 0;   ///< since when something asks for it; 0: nothing does
+    TimestampTz not_before = 0;  ///< after a probe that failed, or for which there was no slot
+    int failures = 0;            ///< probes that have failed in a row
+    bool served = false;         ///< it exists, is allowed, and its workers are not stopped
+    bool probed = false;         ///< a probe is under way
+
+    [[nodiscard]] TimestampTz due() const noexcept {
+        TimestampTz const wanted = requested != 0 ? std::min(requested, next_look) : next_look;
+        return std::max(wanted, not_before);
+    }
+    [[nodiscard]] bool waits() const noexcept { return served && !probed; }
 };
 
-/// Databases that can be connected to and are no templates.
-std::vector<Database> list_databases() {
-    constexpr int kMost = 10'000;
-    struct Row {
-        Oid oid;
-        NameData name;
-    };
-    std::vector<Row> rows(kMost);
-    pg::Transaction transaction;
-    int const count = pg::CallPg([&] {
-        int found = 0;
-        Relation const relation = table_open(DatabaseRelationId, AccessShareLock);
-        TableScanDesc const scan = table_beginscan_catalog(relation, 0, nullptr);
-        for (HeapTuple tuple = heap_getnext(scan, ForwardScanDirection); tuple != nullptr && found < kMost;
-             tuple = heap_getnext(scan, ForwardScanDirection)) {
-            auto* const form = reinterpret_cast<Form_pg_database>(GETSTRUCT(tuple));
-            if (form->datallowconn && !form->datistemplate) {
-                rows[static_cast<std::size_t>(found++)] = {form->oid, form->datname};
-            }
+struct Probe {
+    Oid database;
+    std::string name;
+    bool suspect;  ///< the one before it failed
+    pg::WorkerHandle worker;
+    TimestampTz started;
+    bool terminated = false;
+};
+
+TimestampTz after_ms(TimestampTz from, long ms) { return TimestampTzPlusMilliseconds(from, ms); }
+
+long pause_after(int failures) {
+    constexpr int kMostDoublings = 6;
+    return std::min(kLongestPauseMs, kFirstPauseMs << std::min(failures - 1, kMostDoublings));
+}
+
+/// DROP DATABASE runs no code of ours.
+void remove_scratch_of_gone_databases() {
+    std::vector<replication::ScratchDirectory> const found = replication::scratch_directories();
+    // After that: who has a directory was in the catalog when it was made.
+    std::vector<Database> const databases = list_databases();
+    for (const replication::ScratchDirectory& directory : found) {
+        if (std::none_of(databases.begin(), databases.end(),
+                         [&](const Database& database) { return database.oid == directory.database; })) {
+            replication::remove_scratch_directory(directory);
         }
-        table_endscan(scan);
-        table_close(relation, AccessShareLock);
-        return found;
-    });
-    transaction.commit();
-    std::vector<Database> databases;
-    for (int i = 0; i < count; ++i) {
-        databases.push_back({rows[static_cast<std::size_t>(i)].oid, NameStr(rows[static_cast<std::size_t>(i)].name)});
     }
-    return databases;
-}
-
-/// Whether pg_replicator.databases allows the database.
-bool is_allowed(const std::string& name) {
-    std::string const list = pg::settings().databases == nullptr ? "" : pg::settings().databases;
-    bool any = false;
-    std::size_t start = 0;
-    while (start <= list.size()) {
-        std::size_t const end = std::min(list.find(',', start), list.size());
-        std::string item = list.substr(start, end - start);
-        item.erase(0, std::min(item.find_first_not_of(' '), item.size()));
-        item.erase(item.find_last_not_of(' ') + 1);
-        any = any || !item.empty();
-        if (item == name) {
-            return true;
-        }
-        start = end + 1;
-    }
-    return !any;
-}
-
-bool is_due(const pg::DatabaseWork& work, TimestampTz now) {
-    return !work.stopped && (work.probe_requested || (work.next_due != 0 && work.next_due <= now));
-}
-
-/// Runs one probe to its end. False if there was no worker slot for it.
-bool run_probe(const Database& database) {
-    pg::probe_starts(database.oid);
-    pg::WorkerArguments arguments;
-    arguments.database = database.oid;
-    std::optional<pg::WorkerHandle> const probe = pg::start_worker(
-        "pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + database.name, arguments, true);
-    if (!probe) {
-        pg::request_probe(database.oid);
-        return false;
-    }
-    TimestampTz const deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kProbePatienceMs);
-    while (probe->alive() && GetCurrentTimestamp() < deadline) {
-        pg::wait_for_latch(1'000, pg::WaitFor::kProbe);
-    }
-    if (probe->alive()) {
-        probe->terminate();
-    }
-    return true;
 }
 
 class Launcher {
@@ -115,7 +99,7 @@ class Launcher {
     void run() {
         while (true) {
             TimestampTz const round_began = GetCurrentTimestamp();
-            long const wait_ms = pg::settings().enabled ? serve() : kRescanMs;
+            long const wait_ms = serve();
             pg::wait_for_latch(wait_ms, pg::WaitFor::kWork);
             while (TimestampDifferenceMilliseconds(round_began, GetCurrentTimestamp()) < kLeastPauseMs) {
                 pg::wait_for_latch(kLeastPauseMs, pg::WaitFor::kWork);
@@ -126,40 +110,157 @@ class Launcher {
   private:
     /// One round; returns how long to wait for the next.
     long serve() {
-        std::vector<Database> const databases = list_databases();
-        notice_new_and_gone(databases);
-        bool slot_missing = false;
-        for (const Database& database : databases) {
-            for (const pg::DatabaseWork& work : pg::database_work()) {
-                if (work.database == database.oid && is_due(work, GetCurrentTimestamp()) && is_allowed(database.name)) {
-                    slot_missing = !run_probe(database) || slot_missing;
-                }
+        look_after_probes();
+        if (!pg::settings().enabled) {
+            return any_probe() ? kLongProbeMs : kRescanMs;
+        }
+        notice_databases();
+        while (Watch* const next = most_due()) {
+            if (!start_probe(*next)) {
+                break;
             }
         }
-        if (slot_missing) {
-            warn_about_slots();
-            return kNoSlotRetryMs;
-        }
-        warned_about_slots_ = false;
-        return ms_until_next(databases);
+        return ms_until_next();
     }
 
-    void notice_new_and_gone(const std::vector<Database>& databases) {
-        std::vector<pg::DatabaseWork> const known = pg::database_work();
+    void look_after_probes() {
+        TimestampTz const now = GetCurrentTimestamp();
+        for (int slot = 0; slot < pg::kMostProbes; ++slot) {
+            std::optional<Probe>& probe = probe_at(slot);
+            if (!probe) {
+                continue;
+            }
+            if (!probe->worker.alive()) {
+                settle(slot);
+            } else if (!probe->terminated && after_ms(probe->started, kProbePatienceMs) <= now) {
+                warn_about_hanging(probe->name);
+                probe->terminated = true;
+                probe->worker.terminate();
+            }
+        }
+    }
+
+    /// A probe has ended.
+    void settle(int slot) {
+        Oid const database = probe_at(slot)->database;
+        probe_at(slot).reset();
+        auto const found = watches_.find(database);
+        if (found == watches_.end()) {
+            return;  // dropped meanwhile
+        }
+        Watch& watch = found->second;
+        TimestampTz const now = GetCurrentTimestamp();
+        std::optional<pg::ProbeResult> const result = pg::probe_result(slot, database);
+        watch.probed = false;
+        if (result) {
+            watch.next_look = result->next_due;
+        }
+        if (result && result->complete) {
+            watch.failures = 0;
+        } else if (!pg::is_stopped(database)) {
+            ++watch.failures;
+            watch.next_look = std::min(watch.next_look, after_ms(now, pause_after(watch.failures)));
+            if (!result) {
+                watch.not_before = after_ms(now, pause_after(watch.failures));
+            }
+        }
+    }
+
+    /// Brings what we watch up to date with the databases there are and with what they ask for.
+    void notice_databases() {
+        // In this order: what is stopped, or asks, has existed by the time we look which databases there are.
+        std::vector<Oid> const stopped = pg::stopped_databases();
+        pg::ProbeRequests const requests = pg::take_probe_requests();
+        std::vector<Database> const databases = list_databases();
+        for (auto& [oid, watch] : watches_) {
+            watch.served = false;
+        }
+        TimestampTz const now = GetCurrentTimestamp();
         for (const Database& database : databases) {
-            if (std::find(seen_.begin(), seen_.end(), database.oid) == seen_.end()) {
-                seen_.push_back(database.oid);
-                pg::request_probe(database.oid);
+            Watch& watch = watches_[database.oid];
+            watch.database = database.oid;
+            watch.name = database.name;
+            watch.served = database.served && is_allowed(database.name) &&
+                           std::find(stopped.begin(), stopped.end(), database.oid) == stopped.end();
+            bool const asks = requests.all || std::find(requests.databases.begin(), requests.databases.end(),
+                                                        database.oid) != requests.databases.end();
+            if (asks && watch.requested == 0) {
+                watch.requested = now;
             }
         }
-        for (const pg::DatabaseWork& work : known) {
-            bool const exists = std::any_of(databases.begin(), databases.end(),
-                                            [&](const Database& d) { return d.oid == work.database; });
-            if (!exists) {
-                pg::forget_database(work.database);
-                std::erase(seen_, work.database);
+        auto const exists = [&](Oid oid) {
+            return std::any_of(databases.begin(), databases.end(), [&](const Database& d) { return d.oid == oid; });
+        };
+        bool const any_gone = std::erase_if(watches_, [&](const auto& watch) { return !exists(watch.first); }) > 0;
+        if (any_gone || !scratch_looked_at_) {
+            remove_scratch_of_gone_databases();
+            scratch_looked_at_ = true;
+        }
+        for (Oid const oid : stopped) {
+            if (!exists(oid)) {
+                pg::set_stopped(oid, false);
             }
         }
+    }
+
+    /// The database that has been due for longest, of those for which there is room.
+    Watch* most_due() {
+        TimestampTz const now = GetCurrentTimestamp();
+        if (!has_room(now)) {
+            return nullptr;
+        }
+        bool const room_for_suspects = suspects_under_way() < kMostSuspectProbes;
+        Watch* most = nullptr;
+        for (auto& [oid, watch] : watches_) {
+            if (watch.waits() && watch.due() <= now && (watch.failures == 0 || room_for_suspects) &&
+                (most == nullptr || watch.due() < most->due())) {
+                most = &watch;
+            }
+        }
+        return most;
+    }
+
+    /// Whether a slot is free and all probes that are under way take long.
+    [[nodiscard]] bool has_room(TimestampTz now) const {
+        bool any_free = false;
+        for (const std::optional<Probe>& probe : probes_) {
+            any_free = any_free || !probe;
+            if (probe && now < after_ms(probe->started, kLongProbeMs)) {
+                return false;
+            }
+        }
+        return any_free;
+    }
+
+    [[nodiscard]] std::ptrdiff_t suspects_under_way() const {
+        return std::count_if(probes_.begin(), probes_.end(),
+                             [](const std::optional<Probe>& probe) { return probe && probe->suspect; });
+    }
+
+    /// False if there was no worker slot for it.
+    bool start_probe(Watch& watch) {
+        int slot = 0;
+        while (probe_at(slot)) {
+            ++slot;
+        }
+        TimestampTz const now = GetCurrentTimestamp();
+        pg::probe_starts(slot, watch.database);
+        pg::WorkerArguments arguments;
+        arguments.database = watch.database;
+        arguments.probe_slot = slot;
+        std::optional<pg::WorkerHandle> worker = pg::start_worker(
+            "pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + watch.name, arguments, true);
+        if (!worker) {
+            watch.not_before = after_ms(now, kNoSlotRetryMs);
+            warn_about_slots();
+            return false;
+        }
+        warned_about_slots_ = false;
+        watch.requested = 0;
+        watch.next_look = after_ms(now, kRescanMs);
+        watch.probed = true;
+        probe_at(slot).emplace(Probe{watch.database, watch.name, watch.failures > 0, std::move(*worker), now});
+        return true;
     }
 
     void warn_about_slots() {
@@ -172,27 +273,41 @@ class Launcher {
         }
     }
 
-    static long ms_until_next(const std::vector<Database>& databases) {
+    static void warn_about_hanging(const std::string& database) {
+        const char* const name = database.c_str();
+        pg::CallPg([&] {
+            ereport(
+                WARNING,
+                (errmsg("pg_replicator ends its look at database \"%s\" after %ld s", name, kProbePatienceMs / 1000),
+                 errdetail("Until it succeeds, no worker is started there."),
+                 errhint("See what the process \"pg_replicator probe\" waits for in pg_stat_activity. It is tried "
+                         "again.")));
+        });
+    }
+
+    [[nodiscard]] bool any_probe() const {
+        return std::any_of(probes_.begin(), probes_.end(), [](const std::optional<Probe>& p) { return p.has_value(); });
+    }
+
+    [[nodiscard]] long ms_until_next() const {
+        if (any_probe()) {
+            return kLongProbeMs;  // its end wakes us
+        }
         TimestampTz const now = GetCurrentTimestamp();
         long wait_ms = kRescanMs;
-        for (const pg::DatabaseWork& work : pg::database_work()) {
-            bool const served = std::any_of(databases.begin(), databases.end(), [&](const Database& d) {
-                return d.oid == work.database && is_allowed(d.name);
-            });
-            if (!served || work.stopped) {
-                continue;
-            }
-            if (work.probe_requested) {
-                return 0;
-            }
-            if (work.next_due != 0) {
-                wait_ms = std::min(wait_ms, TimestampDifferenceMilliseconds(now, work.next_due) + 1);
+        for (const auto& [oid, watch] : watches_) {
+            if (watch.waits()) {
+                wait_ms = std::min(wait_ms, TimestampDifferenceMilliseconds(now, watch.due()) + 1);
             }
         }
         return std::max(wait_ms, 0L);
     }
 
-    std::vector<Oid> seen_;
+    std::optional<Probe>& probe_at(int slot) { return probes_[static_cast<std::size_t>(slot)]; }
+
+    std::map<Oid, Watch> watches_;
+    std::array<std::optional<Probe>, pg::kMostProbes> probes_;
+    bool scratch_looked_at_ = false;
     bool warned_about_slots_ = false;
 };
 

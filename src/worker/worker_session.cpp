@@ -8,6 +8,7 @@
 
 #include "core/version.hpp"
 #include "pg/failure_point.hpp"
+#include "pg/pinned_settings.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
@@ -34,18 +35,8 @@ pg::WorkerArguments begin_worker_session() {
     pg::set_up_worker_signals();
     pg::WorkerArguments const arguments = pg::read_worker_arguments();
     pg::connect_worker(arguments.database);
-    set("search_path", "pg_catalog, pg_temp");
-    // As native apply: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
-    set("session_replication_role", "replica");
+    pg::pin_worker_settings();
     limit_memory(pg::settings().memory_per_worker_kb);
-    set("row_security", "off");
-    set("jit", "off");  // costs more than it brings for statements that each run once
-    // What we look up by id was read a moment ago: a few per cent of a table are better fetched by index.
-    set("random_page_cost", "1.1");
-    set("statement_timeout", "0");
-    set("lock_timeout", "0");
-    set("idle_in_transaction_session_timeout", "0");
-    set("default_transaction_read_only", "off");
     return arguments;
 }
 
@@ -61,6 +52,8 @@ void limit_memory(int memory_kb) {
     set("maintenance_work_mem", std::to_string(memory_kb) + "kB");
     set("work_mem", std::to_string(memory_kb / 4) + "kB");
 }
+
+void set_lock_timeout(const std::string& timeout) { set("lock_timeout", timeout); }
 
 void set_commits_wait(bool wait) { set("synchronous_commit", wait ? "on" : "off"); }
 

@@ -1,6 +1,8 @@
 #pragma once
 // What every worker that is connected to a database begins with.
 
+#include <string>
+
 #include "pg/worker.hpp"
 
 namespace pgrepl::worker {
@@ -13,6 +15,9 @@ void limit_memory(int memory_kb);
 
 /// Memory that one batch has freed serves the next: to give it back each time costs a page fault for every 4 kB of it.
 void keep_freed_memory();
+
+/// For how long this session waits for a lock; "0": for ever.
+void set_lock_timeout(const std::string& timeout);
 
 /// Whether commits of this session wait until they are on disk. Not needed where a commit that a crash takes back is
 /// made again by itself.
