@@ -11,6 +11,9 @@ namespace pgrepl::worker {
 
 namespace {
 
+/// In pg_database.datconnlimit: DROP DATABASE was interrupted.
+constexpr int kInvalid = -2;
+
 struct Row {
     Oid oid;
     NameData name;
@@ -28,7 +31,7 @@ List* read_rows() {
         auto* const row = static_cast<Row*>(palloc(sizeof(Row)));
         row->oid = form->oid;
         row->name = form->datname;
-        row->served = form->datallowconn && !form->datistemplate;
+        row->served = form->datallowconn && !form->datistemplate && form->datconnlimit != kInvalid;
         rows = lappend(rows, row);
     }
     table_endscan(scan);

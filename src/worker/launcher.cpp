@@ -55,6 +55,7 @@ struct Watch {
     TimestampTz requested = 0;   ///< since when something asks for it; 0: nothing does
     TimestampTz not_before = 0;  ///< after a probe that failed, or for which there was no slot
     int failures = 0;            ///< probes that have failed in a row
+    bool exists = false;         ///< in pg_database, at the last look
     bool served = false;         ///< it exists, is allowed, and its workers are not stopped
     bool probed = false;         ///< a probe is under way
 
@@ -173,11 +174,12 @@ class Launcher {
         pg::ProbeRequests const requests = pg::take_probe_requests();
         std::vector<Database> const databases = list_databases();
         for (auto& [oid, watch] : watches_) {
-            watch.served = false;
+            watch.exists = false;
         }
         TimestampTz const now = GetCurrentTimestamp();
         for (const Database& database : databases) {
             Watch& watch = watches_[database.oid];
+            watch.exists = true;
             watch.database = database.oid;
             watch.name = database.name;
             watch.served = database.served && is_allowed(database.name) &&
@@ -188,16 +190,13 @@ class Launcher {
                 watch.requested = now;
             }
         }
-        auto const exists = [&](Oid oid) {
-            return std::any_of(databases.begin(), databases.end(), [&](const Database& d) { return d.oid == oid; });
-        };
-        bool const any_gone = std::erase_if(watches_, [&](const auto& watch) { return !exists(watch.first); }) > 0;
+        bool const any_gone = std::erase_if(watches_, [](const auto& watch) { return !watch.second.exists; }) > 0;
         if (any_gone || !scratch_looked_at_) {
             remove_scratch_of_gone_databases();
             scratch_looked_at_ = true;
         }
         for (Oid const oid : stopped) {
-            if (!exists(oid)) {
+            if (!watches_.contains(oid)) {
                 pg::set_stopped(oid, false);
             }
         }
