@@ -144,3 +144,7 @@ SELECT replicator_drop('first', drop_tables => true);
 DROP VIEW dependent;
 SELECT replicator_drop('first', drop_tables => true);
 DROP SCHEMA first;
+-- whoever commits a prepared transaction would not wake the workers
+BEGIN;
+SELECT replicator.request_probe();
+PREPARE TRANSACTION 'ours';

@@ -17,7 +17,7 @@ CREATE TABLE replicator.source (
     name              text COLLATE "C" NOT NULL UNIQUE CHECK (name <> ''),
     kind              text NOT NULL,
     url               text NOT NULL,
-    owner             regrole NOT NULL,
+    owner             text NOT NULL,
     mode              text NOT NULL CHECK (mode IN ('continuous', 'once', 'periodic')),
     refresh_interval  interval CHECK (refresh_interval > interval '0'),
     target_schema     text NOT NULL,
@@ -37,7 +37,7 @@ COMMENT ON COLUMN replicator.source.id IS 'Number of the source within this data
 COMMENT ON COLUMN replicator.source.name IS 'Name by which the functions know it';
 COMMENT ON COLUMN replicator.source.kind IS 'Which adapter reads it: sqlite, mysql, mongodb, postgresql';
 COMMENT ON COLUMN replicator.source.url IS 'Where it is, without any secret';
-COMMENT ON COLUMN replicator.source.owner IS 'Role that created it; its rights are used on the target tables';
+COMMENT ON COLUMN replicator.source.owner IS 'Name of the role whose rights are used on the target tables, as it was last seen';
 COMMENT ON COLUMN replicator.source.mode IS 'continuous, once or periodic';
 COMMENT ON COLUMN replicator.source.refresh_interval IS 'Time between two refreshes of a periodic source';
 COMMENT ON COLUMN replicator.source.target_schema IS 'Schema of the target tables; may contain {database} and {schema}';
@@ -86,7 +86,9 @@ CREATE TABLE replicator.source_state (
     retry_count      integer NOT NULL DEFAULT 0,
     next_retry_at    timestamptz,
     -- MySQL evicts the older of two readers with one server_id: random, and out of the range that people give out.
-    reader_id        bigint NOT NULL DEFAULT 1000000000 + floor(random() * 3000000000)::bigint
+    reader_id        bigint NOT NULL DEFAULT 1000000000 + floor(random() * 3000000000)::bigint,
+    -- A role that is made later by the name of one that was dropped is another one.
+    owner            oid NOT NULL
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE replicator.source_state IS 'Run-time state of sources; not dumped';
 COMMENT ON COLUMN replicator.source_state.source_id IS 'The source';
@@ -114,6 +116,18 @@ COMMENT ON COLUMN replicator.source_state.last_error_at IS 'When it happened';
 COMMENT ON COLUMN replicator.source_state.retry_count IS 'Attempts that have failed in a row';
 COMMENT ON COLUMN replicator.source_state.next_retry_at IS 'When the next attempt is made';
 COMMENT ON COLUMN replicator.source_state.reader_id IS 'By which the source tells its readers apart (MySQL: server_id)';
+COMMENT ON COLUMN replicator.source_state.owner IS 'Role whose rights are used on the target tables';
+
+CREATE VIEW replicator.source_owner AS
+SELECT s.id AS source_id, coalesce(known.oid, named.oid) AS role, coalesce(known.rolname, s.owner) AS name
+FROM replicator.source s
+LEFT JOIN replicator.source_state st ON st.source_id = s.id
+LEFT JOIN pg_catalog.pg_authid known ON known.oid = st.owner
+LEFT JOIN pg_catalog.pg_authid named ON named.rolname = s.owner AND st.source_id IS NULL;
+COMMENT ON VIEW replicator.source_owner IS 'Owners of sources: by their OID; by their name where a source has been restored from a dump';
+COMMENT ON COLUMN replicator.source_owner.source_id IS 'The source';
+COMMENT ON COLUMN replicator.source_owner.role IS 'The role; null: it does not exist';
+COMMENT ON COLUMN replicator.source_owner.name IS 'Its name, or the name that it had';
 
 CREATE TABLE replicator.position (
     source_id    integer PRIMARY KEY REFERENCES replicator.source ON DELETE CASCADE,

@@ -28,9 +28,10 @@ CREATE FUNCTION @extschema@.replicator_alter(
     mode              text DEFAULT NULL,
     refresh_interval  interval DEFAULT NULL,
     rules             jsonb DEFAULT NULL,
-    options           jsonb DEFAULT NULL
+    options           jsonb DEFAULT NULL,
+    owner             text DEFAULT NULL
 ) RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_alter';
-COMMENT ON FUNCTION @extschema@.replicator_alter(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb) IS
+COMMENT ON FUNCTION @extschema@.replicator_alter(text, text, text, text[], text[], text[], text[], text, interval, jsonb, jsonb, text) IS
     'Changes a source; null leaves a setting as it is';
 
 CREATE FUNCTION @extschema@.replicator_sync(name text, tables text[] DEFAULT NULL)

@@ -60,11 +60,11 @@ CREATE VIEW replicator.target AS
 SELECT t.id AS table_id,
        c.oid AS relation,
        -- A table of another owner is not the one that these rows are for.
-       coalesce(pg_has_role(s.owner::oid, 'USAGE')
-                OR c.relowner = s.owner::oid AND has_table_privilege(c.oid, 'SELECT')
+       coalesce(pg_has_role(coalesce(o.role, 0::oid), 'USAGE')
+                OR c.relowner = o.role AND has_table_privilege(c.oid, 'SELECT')
                    AND has_schema_privilege(c.relnamespace, 'USAGE') AND NOT row_security_active(c.oid), false) AS readable
 FROM replicator.source_table t
-JOIN replicator.source s ON s.id = t.source_id
+JOIN replicator.source_owner o ON o.source_id = t.source_id
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema
 LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.target_name;
 COMMENT ON VIEW replicator.target IS 'What the other views need to know of target tables';
@@ -76,7 +76,8 @@ CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,
        s.kind,
        s.mode,
-       CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused' ELSE st.state END AS state,
+       CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused'
+            WHEN o.role IS NULL THEN 'failed' ELSE st.state END AS state,
        w.pid AS worker_pid,
        coalesce(t.tables, '{}'::jsonb) AS tables,
        coalesce(t.rows_copied, 0)::bigint AS rows_copied,
@@ -99,9 +100,11 @@ SELECT s.name,
        END AS lag,
        p.position,
        st.last_applied_at,
-       coalesce(replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(s.owner::oid, 'USAGE')), t.failed_table) AS last_error,
-       replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(s.owner::oid, 'USAGE')) AS detail,
+       coalesce(CASE WHEN o.role IS NULL THEN 'its owner, role "' || o.name || '", does not exist' END,
+                replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(o.role, 'USAGE')), t.failed_table) AS last_error,
+       CASE WHEN o.role IS NOT NULL THEN replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(o.role, 'USAGE')) END AS detail,
        coalesce(replicator.obstacle(),
+                CASE WHEN o.role IS NULL THEN 'Choose another owner: replicator_alter(name, owner => ''role'').' END,
                 CASE WHEN st.source_id IS NULL
                      THEN 'It was restored from a dump: check its URL, then call replicator_resume.' END,
                 st.last_hint,
@@ -112,6 +115,7 @@ SELECT s.name,
        st.next_retry_at,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.source_id = s.id) AS quarantined
 FROM replicator.source s
+JOIN replicator.source_owner o ON o.source_id = s.id
 LEFT JOIN replicator.source_state st ON st.source_id = s.id
 LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.pid = st.worker_pid
@@ -219,10 +223,10 @@ CREATE VIEW @extschema@.replicator_events AS
 SELECT e.at, e.source, e.role, e.action, CASE WHEN r.readable THEN e.arguments ELSE e.arguments - 'key' END AS arguments,
        e.outcome, e.sqlstate, replicator.shown_error(e.message, e.sqlstate, r.readable) AS message
 FROM replicator.event e
-LEFT JOIN replicator.source s ON s.name = e.source
+LEFT JOIN (replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id) ON s.name = e.source
 -- Of a source that is gone only those see them who read all tables.
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN s.id IS NULL THEN pg_has_role('pg_read_all_data', 'USAGE') ELSE pg_has_role(s.owner::oid, 'USAGE') END AS readable
+    SELECT CASE WHEN s.id IS NULL THEN pg_has_role('pg_read_all_data', 'USAGE') ELSE pg_has_role(coalesce(o.role, 0::oid), 'USAGE') END AS readable
 ) r
 ORDER BY e.at, e.id;
 COMMENT ON VIEW @extschema@.replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it';

@@ -61,6 +61,7 @@ Datum pause(FunctionCallInfo fcinfo) {
 
 Datum resume(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_resume", [](const catalog::SourceConfig& config, const Arguments&) {
+        replication::require_owner(config);
         if (config.has_secret && !config.password) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                                "source \"" + config.name + "\" has no password", "Passwords are not part of a dump.",

@@ -5,6 +5,7 @@
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/compat.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
@@ -94,11 +95,12 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller) {
                            names.empty() ? "You have no sources." : "Your sources: " + names + ".",
                            "replicator_status lists all sources.");
     }
-    if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, 'MEMBER')",
+    if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, '" PGREPL_ROLE_RIGHTS "')",
                      {pg::Param::oid(caller), pg::Param::oid(config->owner)})
              .boolean(0, 0)) {
         throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for source \"" + name + "\"",
-                           "It belongs to role \"" + config->owner_name + "\".",
+                           "It belongs to role \"" + config->owner_name + "\"" +
+                               (config->owner == InvalidOid ? ", which does not exist any more." : "."),
                            "Only members of that role and superusers may control it.");
     }
     return *config;

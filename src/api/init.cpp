@@ -1,6 +1,7 @@
 // replicator_init and replicator_alter.
 
 #include "api/entry.hpp"
+#include "api/owner.hpp"
 #include "api/preflight.hpp"
 #include "api/source_arguments.hpp"
 #include "catalog/source_state.hpp"
@@ -9,6 +10,7 @@
 #include "catalog/target_indexes.hpp"
 #include "pg/spi.hpp"
 #include "replication/index_rules.hpp"
+#include "replication/source_access.hpp"
 
 namespace pgrepl::api {
 
@@ -75,15 +77,23 @@ bool concerns_side_workers(const catalog::SourceConfig& before, const catalog::S
 Datum alter(FunctionCallInfo fcinfo) {
     hide_statement("replicator_alter");
     Arguments const values(fcinfo);
-    SourceArguments const arguments = read_source_arguments(values, 1, 0);
+    SourceArguments arguments = read_source_arguments(values, 1, 0);
+    arguments.owner = values.string(11);
     run_control_call({"replicator_alter", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
         catalog::SourceConfig const before = require_source(values.required_text(0, "name"), context.caller);
         catalog::SourceConfig config = before;
         check_schema_may_change(config, arguments);
+        if (arguments.owner) {
+            choose_owner(*arguments.owner, context.caller, config);
+        }
+        replication::require_owner(config);
         bool const was_continuous = config.is_continuous();
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
         take_state(config.id);
+        if (config.owner != before.owner) {
+            hand_over(before, config, context.caller);
+        }
         if (was_continuous != config.is_continuous()) {
             catalog::forget_position(config.id);  // a state that was copied is no place in a log
         }
@@ -103,7 +113,7 @@ Datum alter(FunctionCallInfo fcinfo) {
         if (!restored) {
             catalog::clear_failure(config.id);
             catalog::retry_failed_indexes(config.id);
-            if (reselect) {
+            if (reselect || config.owner != before.owner) {
                 catalog::request_sync(config.id);
             }
         }

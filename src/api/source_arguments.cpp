@@ -119,6 +119,7 @@ RecordedArguments recorded(const SourceArguments& arguments) {
     record(result, "refresh_interval", arguments.refresh_interval);
     record(result, "rules", arguments.rules);
     record(result, "options", arguments.options);
+    record(result, "owner", arguments.owner);
     return result;
 }
 

@@ -24,6 +24,7 @@ struct SourceArguments {
     std::optional<std::string> refresh_interval;
     std::optional<std::string> rules;
     std::optional<std::string> options;
+    std::optional<std::string> owner;  ///< of replicator_alter
 };
 
 /// Reads them: the URL at `url`, the name at `name`, the others from position 2 on, in the order of the struct.

@@ -2,6 +2,7 @@
 
 #include "catalog/source_config.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 
@@ -10,10 +11,10 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kSelect = R"(
-    SELECT s.id, s.name, s.kind, s.url, s.owner::oid, pg_catalog.pg_get_userbyid(s.owner::oid), s.mode,
+    SELECT s.id, s.name, s.kind, s.url, coalesce(o.role, 0::oid), o.name, s.mode,
            s.refresh_interval::text, s.target_schema, s.include_tables, s.exclude_tables, s.include_databases,
            s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, p.password
-    FROM replicator.source s LEFT JOIN replicator.secret p ON p.source_id = s.id
+    FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id LEFT JOIN replicator.secret p ON p.source_id = s.id
     WHERE )";
 
 std::optional<std::vector<std::string>> optional_array(const pg::QueryResult::Cell& cell) {
@@ -90,7 +91,8 @@ std::optional<SourceConfig> find_source(const std::string& name) {
 
 std::vector<std::string> names_of_sources(Oid role) {
     pg::QueryResult const rows = pg::execute(
-        "SELECT name FROM replicator.source WHERE pg_catalog.pg_has_role($1, owner::oid, 'MEMBER') ORDER BY name",
+        "SELECT s.name FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id "
+        "WHERE pg_catalog.pg_has_role($1, coalesce(o.role, 0::oid), '" PGREPL_ROLE_RIGHTS "') ORDER BY s.name",
         {pg::Param::oid(role)});
     std::vector<std::string> names;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -103,9 +105,9 @@ std::int32_t insert_source(const SourceConfig& config) {
     pg::QueryResult const row = pg::execute(
         "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
         "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret) "
-        "VALUES ($1, $2, $3, $4::regrole, $5, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14) "
+        "VALUES ($1, $2, $3, $4, $5, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14) "
         "RETURNING id",
-        {config.name, config.kind, config.url, pg::Param::oid(config.owner), config.mode, config.refresh_interval,
+        {config.name, config.kind, config.url, config.owner_name, config.mode, config.refresh_interval,
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
          config.exclude_databases, config.rules, config.options, config.has_secret});
     auto const id = static_cast<std::int32_t>(row.int64(0, 0));
@@ -123,6 +125,18 @@ void update_source(const SourceConfig& config) {
          config.exclude_tables, config.include_databases, config.exclude_databases, config.rules, config.options,
          config.has_secret});
     write_secret(config.id, config.password);
+}
+
+void set_owner(const SourceConfig& config) {
+    pg::execute("UPDATE replicator.source SET owner = $2 WHERE id = $1", {config.id, config.owner_name});
+    pg::execute("UPDATE replicator.source_state SET owner = $2 WHERE source_id = $1",
+                {config.id, pg::Param::oid(config.owner)});
+}
+
+void note_names_of_owners() {
+    pg::execute(
+        "UPDATE replicator.source s SET owner = o.name FROM replicator.source_owner o "
+        "WHERE o.source_id = s.id AND o.name <> s.owner");
 }
 
 void set_paused(std::int32_t id, bool paused) {
@@ -143,7 +157,10 @@ std::int64_t request_sync(std::int32_t id) {
 }
 
 void create_state(std::int32_t id) {
-    pg::execute("INSERT INTO replicator.source_state (source_id) VALUES ($1) ON CONFLICT DO NOTHING", {id});
+    pg::execute(
+        "INSERT INTO replicator.source_state (source_id, owner) "
+        "SELECT source_id, role FROM replicator.source_owner WHERE source_id = $1 ON CONFLICT DO NOTHING",
+        {id});
 }
 
 bool has_state(std::int32_t id) {

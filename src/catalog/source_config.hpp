@@ -16,8 +16,8 @@ struct SourceConfig {
     std::int32_t id = 0;
     std::string name;
     std::string kind;
-    std::string url;  ///< without secret
-    Oid owner = InvalidOid;
+    std::string url;         ///< without secret
+    Oid owner = InvalidOid;  ///< invalid: the role does not exist
     std::string owner_name;
     std::string mode;
     std::optional<std::string> refresh_interval;
@@ -67,6 +67,12 @@ std::int32_t insert_source(const SourceConfig& config);
 
 /// Writes everything but id, kind, owner and paused. A password that is not set stays.
 void update_source(const SourceConfig& config);
+
+/// Writes the owner.
+void set_owner(const SourceConfig& config);
+
+/// Dumps name owners: has the catalog know the names that roles have now.
+void note_names_of_owners();
 
 void set_paused(std::int32_t id, bool paused);
 void remove_source(std::int32_t id);

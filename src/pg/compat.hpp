@@ -17,6 +17,16 @@
 #define PGREPL_OWNS_DATABASE(database, role) pg_database_ownercheck(database, role)
 #endif
 
+// Since 16 a membership need not give any right: MEMBER, which says that there is one, is not what is to be asked for.
+// As arguments of pg_has_role: whether what the role may do may be done, and whether it may be made an owner.
+#if PG_VERSION_NUM >= 160000
+#define PGREPL_ROLE_RIGHTS "USAGE, SET"
+#define PGREPL_MAY_BECOME_ROLE "SET"
+#else
+#define PGREPL_ROLE_RIGHTS "MEMBER"
+#define PGREPL_MAY_BECOME_ROLE "MEMBER"
+#endif
+
 // Extensions name their own wait events from 17 on.
 #if PG_VERSION_NUM >= 170000
 #define PGREPL_WAIT_EVENT(name) WaitEventExtensionNew(name)

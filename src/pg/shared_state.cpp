@@ -109,6 +109,13 @@ std::vector<int> workers_to_interrupt;
 bool callback_registered = false;
 
 void on_transaction_end(XactEvent event, void* /*unused*/) {
+    if (event == XACT_EVENT_PRE_PREPARE && probe_wanted) {
+        // Whoever commits it is another process, which would wake nobody.
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("cannot PREPARE a transaction that has called functions of pg_replicator"),
+                        errdetail("Workers are woken by the session that commits the call."),
+                        errhint("Commit it with COMMIT, or call the functions in a transaction of their own.")));
+    }
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT) {
         if (workers_wanted) {
             set_stopped(MyDatabaseId, false);

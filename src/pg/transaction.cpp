@@ -60,6 +60,11 @@ void rollback_subtransaction(SubtransactionState state) {
 }  // namespace detail
 
 RoleScope::RoleScope(Oid role, Restriction restriction) {
+    // Roles are dropped while they own sources: nothing keeps them.
+    if (role != catalog_role() && !CallPg([&] { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)); })) {
+        throw SqlError(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the owner of the source does not exist",
+                       "The role was dropped.", "Choose another owner: replicator_alter(name, owner => 'role').");
+    }
     GetUserIdAndSecContext(&saved_role_, &saved_context_);
     settings_level_ = NewGUCNestLevel();
     if (restriction == Restriction::kNone && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {

@@ -61,7 +61,7 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
 /// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
 /// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,
 /// and do not hold in a scope of the catalog within it. An error that is raised in a restricted operation knows that a
-/// statement on a target raised it (SqlError::Fields::on_target).
+/// statement on a target raised it (SqlError::Fields::on_target). Throws SqlError if the role does not exist.
 class RoleScope {
   public:
     enum class Restriction { kNone, kRestrictedOperation };

@@ -31,33 +31,6 @@ catalog::SourceTable as_row(const PlannedTable& planned) {
     return row;
 }
 
-void check_schema(const std::string& schema, const catalog::SourceConfig& config) {
-    if (schema.empty() || schema.starts_with("pg_") || schema == "information_schema" || schema == "replicator") {
-        throw pg::SqlError(ERRCODE_RESERVED_NAME, "schema \"" + schema + "\" cannot hold target tables",
-                           "The name is reserved.", "Choose another target_schema.");
-    }
-    pg::QueryResult const row = pg::execute(
-        "SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') FROM pg_catalog.pg_namespace n "
-        "WHERE n.nspname = $1",
-        {schema, pg::Param::oid(config.owner)});
-    if (!row.empty() && !row.boolean(0, 0)) {
-        throw pg::SqlError(
-            ERRCODE_INSUFFICIENT_PRIVILEGE,
-            "schema \"" + schema + "\" exists, and role \"" + config.owner_name + "\" may not create tables in it",
-            "It would hold the target tables of source \"" + config.name + "\".",
-            "Choose another target_schema, or GRANT CREATE ON SCHEMA to the role.");
-    }
-    if (row.empty() &&
-        !pg::execute("SELECT pg_catalog.has_database_privilege($1, pg_catalog.current_database(), 'CREATE')",
-                     {pg::Param::oid(config.owner)})
-             .boolean(0, 0)) {
-        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                           "role \"" + config.owner_name + "\" may not create the schema \"" + schema + "\"",
-                           "It would hold the target tables of source \"" + config.name + "\".",
-                           "GRANT CREATE ON DATABASE to the role, or create the schema and grant CREATE on it.");
-    }
-}
-
 void check_table(const catalog::SourceConfig& config, const PlannedTable& table, bool ours) {
     std::string const other = catalog::source_of_target(table.target_schema, table.target_name);
     if (!other.empty() && other != config.name) {
@@ -80,6 +53,34 @@ void check_table(const catalog::SourceConfig& config, const PlannedTable& table,
 }
 
 }  // namespace
+
+void check_schema(const std::string& schema, const catalog::SourceConfig& config) {
+    if (schema.empty() || schema.starts_with("pg_") || schema == "information_schema" || schema == "replicator") {
+        throw pg::SqlError(ERRCODE_RESERVED_NAME, "schema \"" + schema + "\" cannot hold target tables",
+                           "The name is reserved.", "Choose another target_schema.");
+    }
+    pg::QueryResult const row = pg::execute(
+        "SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') AND "
+        "pg_catalog.has_schema_privilege($2, n.oid, 'USAGE') FROM pg_catalog.pg_namespace n "
+        "WHERE n.nspname = $1",
+        {schema, pg::Param::oid(config.owner)});
+    if (!row.empty() && !row.boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "schema \"" + schema + "\" exists, and role \"" + config.owner_name +
+                               "\" may not create tables in it, or not use them",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "Choose another target_schema, or GRANT CREATE, USAGE ON SCHEMA to the role.");
+    }
+    if (row.empty() &&
+        !pg::execute("SELECT pg_catalog.has_database_privilege($1, pg_catalog.current_database(), 'CREATE')",
+                     {pg::Param::oid(config.owner)})
+             .boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "role \"" + config.owner_name + "\" may not create the schema \"" + schema + "\"",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "GRANT CREATE ON DATABASE to the role, or create the schema and grant CREATE on it.");
+    }
+}
 
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
                                                      const std::vector<core::TableInfo>& discovered) {

@@ -21,4 +21,7 @@ PlannedTable register_table(const catalog::SourceConfig& config, const core::Tab
 /// or the owner may create it; no relation of that name exists that is not this source's own.
 void check_targets(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned);
 
+/// Throws SqlError unless the owner may create tables in this schema, and use them.
+void check_schema(const std::string& schema, const catalog::SourceConfig& config);
+
 }  // namespace pgrepl::replication

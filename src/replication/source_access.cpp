@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "pg/adapter.hpp"
+#include "pg/compat.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "replication/password.hpp"
@@ -35,7 +36,8 @@ std::vector<std::string> split_list(const char* list) {
 }
 
 bool reads_server_files(Oid role) {
-    return pg::execute("SELECT pg_catalog.pg_has_role($1, 'pg_read_server_files', 'MEMBER')", {pg::Param::oid(role)})
+    return pg::execute("SELECT pg_catalog.pg_has_role($1, 'pg_read_server_files', '" PGREPL_ROLE_RIGHTS "')",
+                       {pg::Param::oid(role)})
         .boolean(0, 0);
 }
 
@@ -120,7 +122,16 @@ void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid rol
     }
 }
 
+void require_owner(const catalog::SourceConfig& config) {
+    if (config.owner == InvalidOid) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the owner of source \"" + config.name + "\" does not exist",
+                           "Role \"" + config.owner_name + "\" was dropped, or is missing where a dump was restored.",
+                           "Choose another owner: replicator_alter(name, owner => 'role').");
+    }
+}
+
 void check_source_allowed(const catalog::SourceConfig& config) {
+    require_owner(config);
     check_source_allowed(core::parse_source_url(config.url).url, config.password.has_value(), config.owner);
 }
 

@@ -30,7 +30,11 @@ OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& in
 /// no superuser gives a password of its own.
 void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role);
 
-/// The same for a registered source and its owner; workers call it whenever they open the source.
+/// Throws SqlError if the source's owner does not exist.
+void require_owner(const catalog::SourceConfig& config);
+
+/// check_source_allowed for a registered source and its owner, who must exist; workers call it whenever they open the
+/// source.
 void check_source_allowed(const catalog::SourceConfig& config);
 
 /// The source worker's copies and those of jobs lie apart: each removes its own when it is done.

@@ -175,6 +175,11 @@ pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>&
         catalog::notice_lost_indexes();
         transaction.commit();
     });
+    steps.attempt("names of owners", [] {
+        pg::Transaction transaction;
+        catalog::note_names_of_owners();
+        transaction.commit();
+    });
     steps.attempt("jobs", [&] { serve_side_work(kJobWorker, catalog::list_job_work, next); });
     steps.attempt("indexes", [&] { serve_side_work(kIndexWorker, catalog::list_index_work, next); });
     steps.attempt("side tables", [&] { remove_what_is_orphaned(scratch); });

@@ -1,9 +1,11 @@
 """Code of the owner of targets runs with the owner's rights, and so does whatever it leaves behind in the session."""
+import os
 import sqlite3
+import subprocess
 
 import pytest
 
-from private_cluster import wait_until
+from private_cluster import BINDIR, unprivileged, wait_until
 
 
 def test_a_trigger_of_the_owner_cannot_lead_us_to_other_operators(cluster, database, many_rows):
@@ -136,3 +138,106 @@ def test_keys_in_control_calls_are_shown_to_members_of_the_owner(cluster, watche
     wait_until(lambda: cluster.query(calls), what="the event")
     assert "a key" in str(cluster.query(calls))
     assert "a key" not in str(cluster.query(calls, user="watcher")) and "P0002" in str(cluster.query(calls, user="watcher"))
+
+
+@pytest.fixture
+def owners(cluster):
+    """Two roles that may have sources."""
+    for role in ("first_owner", "second_owner"):
+        cluster.query(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE postgres TO {role}; GRANT pg_read_server_files TO {role}; "
+                      f"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO {role}")
+    yield
+    for role in ("first_owner", "second_owner"):
+        if cluster.query("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+            cluster.query(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def owners_of(cluster, name):
+    return cluster.query("SELECT o.name, (SELECT tableowner FROM pg_tables WHERE schemaname = s.name AND tablename = 't') "
+                         "FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id WHERE s.name = %s", (name,))[0]
+
+
+def refresh(cluster, path, name, value):
+    file = sqlite3.connect(path, timeout=240)
+    file.execute("UPDATE t SET a = ? WHERE id = 5", (value,))
+    file.commit()
+    file.close()
+    cluster.query("SELECT replicator_sync(%s)", (name,))
+    cluster.wait_for_copy(name)
+    assert cluster.query(f"SELECT data->>'a' FROM {name}.t WHERE id = '5'") == [(str(value),)]
+
+
+def test_a_source_whose_owner_was_dropped_fails_until_it_gets_another(cluster, database, source, many_rows, owners):
+    path = database("left.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'left_behind')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("left_behind")
+    cluster.query("REASSIGN OWNED BY first_owner TO second_owner; DROP OWNED BY first_owner; DROP ROLE first_owner")
+    status = cluster.status("left_behind")
+    assert status["state"] == "failed" and '"first_owner"' in status["last_error"] and "owner =>" in status["hint"]
+    cluster.query("SELECT replicator_sync('left_behind')")
+    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id "
+                                     "WHERE s.name = 'left_behind' AND st.state = 'failed'") == [("42704",)], what="the worker to say so")
+    # Another role of that name inherits nothing.
+    cluster.query("CREATE ROLE first_owner LOGIN; GRANT pg_read_server_files TO first_owner; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO first_owner")
+    for call in ("replicator_pause('left_behind')", "replicator_alter('left_behind', owner => 'first_owner')"):
+        with pytest.raises(Exception, match="permission denied"):
+            cluster.query("SELECT " + call, user="first_owner")
+    assert cluster.status("left_behind")["state"] == "failed"
+    with pytest.raises(Exception, match="may not create tables in it"):
+        cluster.query("SELECT replicator_alter('left_behind', owner => 'first_owner')")
+    cluster.query("SELECT replicator_alter('left_behind', owner => 'second_owner')")
+    refresh(cluster, path, "left_behind", 77)
+    assert owners_of(cluster, "left_behind") == ("second_owner", "second_owner")
+    cluster.query("SELECT replicator_drop('left_behind', drop_tables => true)", user="second_owner")
+
+
+def test_a_source_and_its_targets_go_to_another_owner_and_follow_its_name(cluster, database, source, many_rows, owners):
+    path = database("handed.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'handed')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("handed")
+    with pytest.raises(Exception, match="permission denied to make role"):
+        cluster.query("SELECT replicator_alter('handed', owner => 'second_owner')", user="first_owner")
+    cluster.query("GRANT second_owner TO first_owner")
+    with pytest.raises(Exception, match="does not exist"):
+        cluster.query("SELECT replicator_alter('handed', owner => 'nobody here')", user="first_owner")
+    cluster.query("GRANT CREATE, USAGE ON SCHEMA handed TO second_owner", user="first_owner")
+    cluster.query("SELECT replicator_alter('handed', owner => 'second_owner')", user="first_owner")
+    assert owners_of(cluster, "handed") == ("second_owner", "second_owner")
+    cluster.query("REVOKE second_owner FROM first_owner")
+    with pytest.raises(Exception, match="permission denied for source"):
+        cluster.query("SELECT replicator_pause('handed')", user="first_owner")
+    refresh(cluster, path, "handed", 78)
+    cluster.query("ALTER ROLE second_owner RENAME TO renamed_owner")
+    cluster.query("SELECT replicator_pause('handed')", user="renamed_owner")
+    wait_until(lambda: cluster.query("SELECT owner FROM replicator.source WHERE name = 'handed'") == [("renamed_owner",)],
+               what="the name that a dump has")
+    cluster.query("ALTER ROLE renamed_owner RENAME TO second_owner; SELECT replicator_drop('handed', drop_tables => true)")
+
+
+def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
+    path = database("kept.db", many_rows(10))
+    source(path, "kept")
+    cluster.query("SELECT replicator_init(%s, name => 'orphan')", (f"sqlite://{path}",), user="first_owner")
+    for name in ("kept", "orphan"):
+        cluster.wait_for_copy(name)
+    dump = os.path.join(cluster.directory, "dump")
+    arguments = ["-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"]
+    subprocess.run(unprivileged([f"{BINDIR}/pg_dump", "-Fc", "-f", dump, *arguments, "postgres"], cluster.directory), check=True, cwd="/")
+    cluster.query("SELECT replicator_drop('orphan', drop_tables => true)")
+    cluster.query("DROP OWNED BY first_owner; DROP ROLE first_owner")
+    cluster.query("CREATE DATABASE orphanage")
+    # The grants to the role that is missing fail, and are reported; nothing else does.
+    subprocess.run(unprivileged([f"{BINDIR}/pg_restore", "-d", "orphanage", *arguments, dump], cluster.directory), cwd="/", capture_output=True)
+    assert cluster.query("SELECT name, state FROM replicator_status ORDER BY name", database="orphanage") == [
+        ("kept", "restored"), ("orphan", "restored")]
+    assert "owner =>" in cluster.status("orphan", "orphanage")["hint"] and "replicator_resume" in cluster.status("kept", "orphanage")["hint"]
+    with pytest.raises(Exception, match='the owner of source "orphan" does not exist'):
+        cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    cluster.query("GRANT CREATE, USAGE ON SCHEMA orphan TO second_owner", database="orphanage")
+    cluster.query("SELECT replicator_alter('orphan', owner => 'second_owner')", database="orphanage")
+    assert cluster.status("orphan", "orphanage")["state"] == "restored", "a person has it go on"
+    cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    cluster.wait_for_copy("orphan", database="orphanage")
+    assert cluster.query("SELECT tableowner FROM pg_tables WHERE schemaname = 'orphan'", database="orphanage") == [("second_owner",)]
+    cluster.query("SELECT replicator_stop_workers()", database="orphanage")
+    cluster.query("DROP DATABASE orphanage")

@@ -1,0 +1,85 @@
+// The owner of a source changes.
+
+#include "api/owner.hpp"
+
+#include <set>
+
+#include "catalog/tables.hpp"
+#include "pg/compat.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "replication/registration.hpp"
+#include "replication/source_access.hpp"
+#include "target/target_table.hpp"
+
+namespace pgrepl::api {
+
+namespace {
+
+/// Whether the relation goes to the new owner with the source. Where a dump is restored, tables of a role that is
+/// missing belong to whoever restores it; but what some other role has put in a target's place stays its own.
+bool is_handed_over(const target::TargetName& target, const catalog::SourceConfig& before) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper) FROM pg_catalog.pg_class c "
+        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
+        {target.schema, target.table, pg::Param::oid(before.owner)});
+    return !row.empty() && row.boolean(0, 0);
+}
+
+void hand_over_table(const target::TargetName& target, const catalog::SourceConfig& before,
+                     const catalog::SourceConfig& after, Oid caller) {
+    if (!is_handed_over(target, before)) {
+        return;
+    }
+    {
+        pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
+        pg::execute("LOCK TABLE " + target.sql() + " IN ACCESS EXCLUSIVE MODE");
+    }
+    if (is_handed_over(target, before)) {  // it may have been another one until it was locked
+        pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
+        pg::execute("ALTER TABLE " + target.sql() + " OWNER TO " + pg::quoted(after.owner_name));
+    }
+}
+
+}  // namespace
+
+void choose_owner(const std::string& role, Oid caller, catalog::SourceConfig& config) {
+    pg::QueryResult const row = pg::execute("SELECT oid, pg_catalog.pg_has_role($2, oid, '" PGREPL_MAY_BECOME_ROLE
+                                            "') FROM pg_catalog.pg_authid WHERE rolname = $1",
+                                            {role, pg::Param::oid(caller)});
+    if (row.empty()) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "role \"" + role + "\" does not exist",
+                           "It was to become the owner of source \"" + config.name + "\".",
+                           "Write its name as pg_roles has it, without quotes.");
+    }
+    if (!row.boolean(0, 1)) {
+        throw pg::SqlError(
+            ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "permission denied to make role \"" + role + "\" the owner of source \"" + config.name + "\"",
+            "Whoever does it must be able to SET ROLE to it.", "Have a superuser do it.");
+    }
+    config.owner = row.oid(0, 0);
+    config.owner_name = role;
+}
+
+void hand_over(const catalog::SourceConfig& before, const catalog::SourceConfig& after, Oid caller) {
+    // A password that did not come with a dump is asked for when the source is resumed.
+    replication::check_source_allowed(core::parse_source_url(after.url).url, after.has_secret, after.owner);
+    std::set<std::string> schemas;
+    for (const catalog::SourceTable& table : catalog::list_tables(after.id)) {
+        if (!table.target_created) {
+            continue;
+        }
+        if (schemas.insert(table.target_schema).second) {
+            replication::check_schema(table.target_schema, after);
+        }
+        hand_over_table({table.target_schema, table.target_name}, before, after, caller);
+        if (table.state == "failed") {
+            catalog::set_table_state(table.id, "pending", "");
+        }
+    }
+    catalog::set_owner(after);
+}
+
+}  // namespace pgrepl::api
