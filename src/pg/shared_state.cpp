@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pg/callback.hpp"
 #include "pg/fixed_text.hpp"
 #include "pg/locked.hpp"
 #include "pg/progress.hpp"
@@ -108,6 +109,21 @@ int worker_to_wake = 0;
 std::vector<int> workers_to_interrupt;
 bool callback_registered = false;
 
+void serve_what_was_asked_for() {
+    if (workers_wanted) {
+        set_stopped(MyDatabaseId, false);
+    }
+    if (probe_wanted) {
+        request_probe(MyDatabaseId);
+    }
+    if (worker_to_wake != 0) {
+        wake_process(worker_to_wake);
+    }
+    for (int const pid : workers_to_interrupt) {
+        interrupt_worker(pid);
+    }
+}
+
 void on_transaction_end(XactEvent event, void* /*unused*/) {
     if (event == XACT_EVENT_PRE_PREPARE && probe_wanted) {
         // Whoever commits it is another process, which would wake nobody.
@@ -117,18 +133,7 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
                         errhint("Commit it with COMMIT, or call the functions in a transaction of their own.")));
     }
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PARALLEL_COMMIT) {
-        if (workers_wanted) {
-            set_stopped(MyDatabaseId, false);
-        }
-        if (probe_wanted) {
-            request_probe(MyDatabaseId);
-        }
-        if (worker_to_wake != 0) {
-            wake_process(worker_to_wake);
-        }
-        for (int const pid : workers_to_interrupt) {
-            interrupt_worker(pid);
-        }
+        run_in_callback("waking workers", serve_what_was_asked_for);
     } else if (event != XACT_EVENT_ABORT && event != XACT_EVENT_PARALLEL_ABORT && event != XACT_EVENT_PREPARE) {
         return;
     }

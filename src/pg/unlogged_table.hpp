@@ -7,8 +7,8 @@
 
 namespace pgrepl::pg {
 
-/// Called before a CREATE UNLOGGED TABLE: if the transaction, or a subtransaction of it, aborts, its abort record is
-/// flushed before any file is removed.
+/// Called before a CREATE UNLOGGED TABLE, and before a TRUNCATE of such a table, which makes new files, too: if the
+/// transaction, or a subtransaction of it, aborts, its abort record is flushed before any file is removed.
 void flush_if_aborted();
 
 }  // namespace pgrepl::pg
