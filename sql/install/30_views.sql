@@ -32,6 +32,18 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
 
+CREATE FUNCTION replicator.is_published(relation oid)
+RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_publication p
+                   WHERE p.puballtables
+                      OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = relation)
+                      OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace m
+                                 JOIN pg_catalog.pg_class c ON c.relnamespace = m.pnnspid
+                                 WHERE m.pnpubid = p.oid AND c.oid = relation)) AND relation IS NOT NULL;
+END;
+COMMENT ON FUNCTION replicator.is_published(oid) IS 'Whether a publication of this database holds the table';
+
 CREATE FUNCTION replicator.relation_bytes(relation oid)
 RETURNS bigint LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -184,7 +196,9 @@ SELECT s.name AS source,
        t.last_applied_at,
        replicator.shown_error(t.last_error, t.last_sqlstate, g.readable) AS last_error,
        t.last_hint AS hint,
-       t.note,
+       nullif(concat_ws(' ', t.note, CASE WHEN replicator.is_published(g.relation)
+           THEN 'It is in a publication: a subscription with origin = none copies its rows, and then gets no change.' END),
+           '') AS note,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.table_id = t.id) AS quarantined
 FROM replicator.source_table t
 JOIN replicator.source s ON s.id = t.source_id

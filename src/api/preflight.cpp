@@ -11,6 +11,7 @@
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "replication/index_rules.hpp"
+#include "replication/publications.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
 
@@ -194,6 +195,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
             replication::check_targets(config, planned);
             return "All target tables can be created.";
         });
+        preflight.add(replication::check_publications(planned));
     }
     return tables;
 }

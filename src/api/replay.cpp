@@ -8,6 +8,7 @@
 #include "api/table_arguments.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
+#include "pg/origin.hpp"
 #include "pg/scoped_setting.hpp"
 #include "pg/transaction.hpp"
 #include "target/row_repair.hpp"
@@ -72,7 +73,10 @@ Datum replay(FunctionCallInfo fcinfo) {
         // As the workers write: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
         pg::ScopedSetting const as_replica("session_replication_role", "replica");
         for (const catalog::QuarantinedRow& row : rows) {
-            std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { write(config, row); });
+            std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+                pg::NotPassedOn const marked;
+                write(config, row);
+            });
             if (error) {
                 catalog::record_vain_try(row.id, *error);
             } else {

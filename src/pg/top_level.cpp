@@ -4,6 +4,7 @@
 #include "pg/top_level.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/transaction.hpp"
 
 namespace pgrepl::pg {
 
@@ -54,6 +55,7 @@ void run_top_level(const std::string& sql) {
         throw;
     }
     MemoryContextSwitchTo(caller_memory);
+    report_statistics(false);
 }
 
 void run_top_level_as(Oid role, const std::string& sql) {

@@ -11,6 +11,18 @@ Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     });
     // Work in a context of the transaction's own, so that what a statement leaves behind goes with it.
     memory_ = CurrentMemoryContext;
+    not_passed_on_.emplace();
+}
+
+void report_statistics(bool now) {
+    try {
+        CallPg([&] { (void)pgstat_report_stat(now); });
+    } catch (const SqlError& error) {
+        // Not worth what has been committed. There is no transaction whose abort would release these.
+        LWLockReleaseAll();
+        const char* const text = error.what();
+        ereport(LOG, (errmsg("pg_replicator could not report its statistics: %s", text)));
+    }
 }
 
 std::int64_t lock_table_room() noexcept {
@@ -18,9 +30,12 @@ std::int64_t lock_table_room() noexcept {
 }
 
 void Transaction::commit() {
+    NotPassedOn::stamp_commit();
     CallPg([] { CommitTransactionCommand(); });
     open_ = false;
+    not_passed_on_.reset();
     MemoryContextSwitchTo(caller_memory_);
+    report_statistics(false);
 }
 
 Transaction::~Transaction() {

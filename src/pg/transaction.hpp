@@ -5,11 +5,13 @@
 #include <optional>
 
 #include "pg/error.hpp"
+#include "pg/origin.hpp"
 
 namespace pgrepl::pg {
 
 /// A transaction of a worker, from construction to commit(). Leaving the scope without commit() aborts it. The
-/// caller's memory context is current before, within and after it.
+/// caller's memory context is current before, within and after it. What it writes is not passed on to others
+/// (origin.hpp), and what it has counted goes to the statistics system when it is committed.
 class Transaction {
   public:
     Transaction();
@@ -22,8 +24,14 @@ class Transaction {
   private:
     MemoryContext caller_memory_;
     MemoryContext memory_ = nullptr;
+    std::optional<NotPassedOn> not_passed_on_;
     bool open_ = true;
 };
+
+/// Gives what this process has counted (rows read, written and dead) to the statistics system, without which no target
+/// would ever be vacuumed while a worker lives. Not within a transaction. As the server does it at the end of each
+/// command: once a second at most, unless `now`, which is for the beginning of a wait.
+void report_statistics(bool now);
 
 namespace detail {
 struct SubtransactionState {
