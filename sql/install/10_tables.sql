@@ -85,6 +85,7 @@ CREATE TABLE replicator.source_state (
     last_error_at    timestamptz,
     retry_count      integer NOT NULL DEFAULT 0,
     next_retry_at    timestamptz,
+    deaths           integer NOT NULL DEFAULT 0,
     -- MySQL evicts the older of two readers with one server_id: random, and out of the range that people give out.
     reader_id        bigint NOT NULL DEFAULT 1000000000 + floor(random() * 3000000000)::bigint,
     -- A role that is made later by the name of one that was dropped is another one.
@@ -115,6 +116,7 @@ COMMENT ON COLUMN replicator.source_state.last_hint IS 'What to do about it';
 COMMENT ON COLUMN replicator.source_state.last_error_at IS 'When it happened';
 COMMENT ON COLUMN replicator.source_state.retry_count IS 'Attempts that have failed in a row';
 COMMENT ON COLUMN replicator.source_state.next_retry_at IS 'When the next attempt is made';
+COMMENT ON COLUMN replicator.source_state.deaths IS 'Processes that have died in a row, without progress, of work that concerns no table by name';
 COMMENT ON COLUMN replicator.source_state.reader_id IS 'By which the source tells its readers apart (MySQL: server_id)';
 COMMENT ON COLUMN replicator.source_state.owner IS 'Role whose rights are used on the target tables';
 
@@ -182,6 +184,7 @@ CREATE TABLE replicator.source_table (
     last_error       text,
     last_sqlstate    text,
     last_hint        text,
+    deaths           integer NOT NULL DEFAULT 0,
     UNIQUE (source_id, database, schema, name),
     UNIQUE (target_schema, target_name)
 ) WITH (fillfactor = 50);
@@ -224,6 +227,7 @@ COMMENT ON COLUMN replicator.source_table.rows_deleted IS 'Rows deleted by refre
 COMMENT ON COLUMN replicator.source_table.last_error IS 'Latest error of this table; cleared when work goes on';
 COMMENT ON COLUMN replicator.source_table.last_sqlstate IS 'Its SQLSTATE';
 COMMENT ON COLUMN replicator.source_table.last_hint IS 'What to do about it';
+COMMENT ON COLUMN replicator.source_table.deaths IS 'Processes that have died in a row, without progress, while they worked on it; at three it fails';
 
 CREATE TABLE replicator.chunk (
     table_id         integer NOT NULL REFERENCES replicator.source_table ON DELETE CASCADE,
@@ -240,6 +244,7 @@ CREATE TABLE replicator.chunk (
     found_first      bigint NOT NULL DEFAULT 0,
     found_second     bigint NOT NULL DEFAULT 0,
     unsure_rows      bigint NOT NULL DEFAULT 0,
+    died             boolean NOT NULL DEFAULT false,
     PRIMARY KEY (table_id, number)
 ) WITH (fillfactor = 50);
 -- The order in which chunks are leased: those of large tables first.
@@ -259,6 +264,7 @@ COMMENT ON COLUMN replicator.chunk.found_rows IS 'Of a refresh: rows whose id th
 COMMENT ON COLUMN replicator.chunk.found_first IS 'Exclusive or of the first hashes of their ids';
 COMMENT ON COLUMN replicator.chunk.found_second IS 'Exclusive or of the second hashes of their ids';
 COMMENT ON COLUMN replicator.chunk.unsure_rows IS 'Rows of which it is not known whether the target holds them';
+COMMENT ON COLUMN replicator.chunk.died IS 'A process died while it copied it: its progress is the one that sets the deaths of its table to 0';
 
 -- Configuration and position go into dumps; secrets and run-time state do not.
 SELECT pg_catalog.pg_extension_config_dump('replicator.source', '');

@@ -53,7 +53,7 @@ COMMENT ON COLUMN replicator.job.requested_by IS 'Role that asked for it';
 COMMENT ON COLUMN replicator.job.requested_at IS 'When it did';
 COMMENT ON COLUMN replicator.job.state IS 'pending, running, done, failed or canceled';
 COMMENT ON COLUMN replicator.job.worker_pid IS 'Process that works on it, or worked last';
-COMMENT ON COLUMN replicator.job.failures IS 'How often it failed with an error; interruptions do not count';
+COMMENT ON COLUMN replicator.job.failures IS 'How often it failed with an error, or its process died before the first table; interruptions do not count';
 COMMENT ON COLUMN replicator.job.next_attempt_at IS 'When it is begun again after an error';
 COMMENT ON COLUMN replicator.job.started_at IS 'When it was first begun';
 COMMENT ON COLUMN replicator.job.finished_at IS 'When it ended';
@@ -77,6 +77,7 @@ CREATE TABLE replicator.job_table (
     last_error   text,
     last_sqlstate text,
     last_hint    text,
+    deaths       integer NOT NULL DEFAULT 0,
     PRIMARY KEY (job_id, table_id)
 );
 COMMENT ON TABLE replicator.job_table IS 'The tables of each job, and what was found';
@@ -95,6 +96,7 @@ COMMENT ON COLUMN replicator.job_table.finished_at IS 'When it ended';
 COMMENT ON COLUMN replicator.job_table.last_error IS 'Why it could not be compared';
 COMMENT ON COLUMN replicator.job_table.last_sqlstate IS 'SQLSTATE of that';
 COMMENT ON COLUMN replicator.job_table.last_hint IS 'What to do about it';
+COMMENT ON COLUMN replicator.job_table.deaths IS 'Processes that have died while they compared it; at three it fails';
 
 CREATE TABLE replicator.difference (
     job_id   bigint NOT NULL,
@@ -139,7 +141,7 @@ COMMENT ON COLUMN replicator.target_index.method IS 'btree or gin';
 COMMENT ON COLUMN replicator.target_index.definition IS 'What is indexed, as it stands within the parentheses of CREATE INDEX';
 COMMENT ON COLUMN replicator.target_index.state IS 'pending, building, ready or failed; unwanted: what an interrupted build has left is to be dropped';
 COMMENT ON COLUMN replicator.target_index.worker_pid IS 'Process that builds it, or did last';
-COMMENT ON COLUMN replicator.target_index.failures IS 'How often its build failed with an error; interruptions do not count';
+COMMENT ON COLUMN replicator.target_index.failures IS 'How often its build failed with an error, or its process died; interruptions do not count';
 COMMENT ON COLUMN replicator.target_index.next_attempt_at IS 'When its build is begun again after an error';
 COMMENT ON COLUMN replicator.target_index.started_at IS 'When its last build began';
 COMMENT ON COLUMN replicator.target_index.finished_at IS 'When its last build ended';

@@ -4,6 +4,7 @@
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
+#include "catalog/deaths.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
@@ -70,6 +71,7 @@ Datum resume(FunctionCallInfo fcinfo) {
         replication::check_source_allowed(config);
         catalog::create_state(config.id);
         catalog::clear_failure(config.id);
+        catalog::forget_table_deaths(config.id);
         catalog::retry_failed_indexes(config.id);
         catalog::set_paused(config.id, false);
     });

@@ -40,7 +40,8 @@ constexpr const char* kSaveProgress = R"(
         found_rows = found_rows + $8, found_first = found_first # $9, found_second = found_second # $10,
         unsure_rows = unsure_rows + $11,
         lease_pid = CASE WHEN $7 THEN NULL ELSE lease_pid END
-    WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4)";
+    WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4
+    RETURNING died AND (state = 'done' OR $5 <> ''))";
 
 std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition,
                                    std::optional<std::int64_t> table_id = std::nullopt) {
@@ -101,7 +102,8 @@ const char* consistency_text(std::optional<core::Consistency> consistency) {
 std::vector<CopyTable> tables_to_copy(std::int32_t source_id) {
     return read_tables(source_id,
                        "t.state IN ('pending', 'copying', 'idle', 'failed') AND NOT t.paused "
-                       "AND t.target_name IS NOT NULL");
+                       // One whose copy has killed its process too often waits for a person.
+                       "AND t.target_name IS NOT NULL AND NOT (t.state = 'failed' AND t.deaths >= 3)");
 }
 
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
@@ -146,7 +148,7 @@ void set_target_created(std::int32_t table_id) {
 
 void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {
     pg::execute(
-        "UPDATE replicator.source_table SET copy_complete = true, "
+        "UPDATE replicator.source_table SET copy_complete = true, deaths = 0, "
         "state = CASE WHEN copy_route = 'direct' THEN 'idle' ELSE state END, "
         "consistency = CASE WHEN copy_route = 'direct' THEN $2 ELSE consistency END, "
         "copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp() WHERE id = $1",
@@ -156,7 +158,8 @@ void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency>
 void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
                   std::int64_t updated, std::int64_t deleted) {
     pg::execute(
-        "UPDATE replicator.source_table SET state = 'idle', consistency = $2, rows_inserted = rows_inserted + $3, "
+        "UPDATE replicator.source_table SET state = 'idle', deaths = 0, consistency = $2, rows_inserted = "
+        "rows_inserted + $3, "
         "rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5, copy_finished_at = clock_timestamp(), "
         "last_applied_at = CASE WHEN $3 + $4 + $5 > 0 THEN clock_timestamp() ELSE last_applied_at END WHERE id = $1",
         {table_id, consistency_text(consistency), inserted, updated, deleted});
@@ -213,8 +216,8 @@ void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const Chun
     }
     pg::execute(
         "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
-        "tagged_values = tagged_values + $4 WHERE id = $1",
-        {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values});
+        "tagged_values = tagged_values + $4, deaths = CASE WHEN $5 THEN 0 ELSE deaths END WHERE id = $1",
+        {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values, saved.boolean(0, 0)});
 }
 
 bool restart_chunk(const Chunk& chunk, std::int64_t generation) {

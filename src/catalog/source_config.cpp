@@ -172,7 +172,7 @@ void clear_failure(std::int32_t id) {
         "UPDATE replicator.source_state SET state = CASE WHEN state IN ('failed', 'backing_off') "
         "THEN CASE WHEN sync_done < sync_requested OR copy_position IS NOT NULL THEN 'starting' ELSE 'idle' END "
         "ELSE state END, state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
-        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL "
+        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, deaths = 0 "
         "WHERE source_id = $1",
         {id});
 }

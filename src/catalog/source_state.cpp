@@ -135,7 +135,7 @@ void take_requests(std::int32_t source_id, std::int64_t generation) {
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
-        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_beside_log = $6 "
+        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_beside_log = $6, deaths = 0 "
         "WHERE source_id = $1 AND generation = $2",
         {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), copy.beside_log}));
 }
@@ -164,7 +164,7 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
         "sync_done = CASE WHEN $4 THEN sync_done ELSE copy_sync_number END, "
         "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
         "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
-        "retry_count = 0, next_retry_at = NULL WHERE source_id = $1 AND generation = $2",
+        "retry_count = 0, next_retry_at = NULL, deaths = 0 WHERE source_id = $1 AND generation = $2",
         {source_id, generation, changes, log_follows}));
     pg::execute(
         "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "

@@ -12,7 +12,7 @@ constexpr const char* kAddChanges = R"(
     UPDATE replicator.source_table t
     SET rows_inserted = t.rows_inserted + c.inserted, rows_updated = t.rows_updated + c.updated,
         rows_deleted = t.rows_deleted + c.deleted, tagged_values = t.tagged_values + c.tagged,
-        last_applied_at = clock_timestamp()
+        last_applied_at = clock_timestamp(), deaths = 0
     FROM ROWS FROM (pg_catalog.unnest($1::integer[]), pg_catalog.unnest($2::bigint[]),
                     pg_catalog.unnest($3::bigint[]), pg_catalog.unnest($4::bigint[]), pg_catalog.unnest($5::bigint[]))
          AS c(id, inserted, updated, deleted, tagged)
@@ -59,7 +59,7 @@ void forget_position(std::int32_t source_id) {
 
 void begin_anew(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL "
+        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL, deaths = 0 "
         "WHERE source_id = $1 AND state = 'failed'",
         {source_id});
     pg::execute(
@@ -200,7 +200,8 @@ bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::
                           std::int64_t tagged_values) {
     pg::QueryResult const saved = pg::execute(
         "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp() "
+        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp(), "
+        "deaths = 0 "
         "WHERE id = $1 AND beside_bound IS NOT NULL",
         {table_id, bound, rows, bytes, tagged_values});
     return saved.processed() > 0;

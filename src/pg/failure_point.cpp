@@ -17,7 +17,8 @@ namespace {
 
 std::string wanted_point(const std::string& path) {
     std::string wanted;
-    std::ifstream(path) >> wanted;
+    std::ifstream file(path);
+    std::getline(file, wanted);
     return wanted;
 }
 
@@ -45,8 +46,9 @@ bool end_or_wait(const char* name) {
         wait_while_wanted(path, wanted, name);
         return false;
     }
+    bool const always = wanted == std::string(name) + ":always";
     // Only the process that removes the file dies.
-    if ((wanted != name && !as_error) || unlink(path.c_str()) != 0) {
+    if (!always && ((wanted != name && !as_error) || unlink(path.c_str()) != 0)) {
         return false;
     }
     if (!as_error) {
@@ -65,6 +67,19 @@ void failure_point(const char* name) {
     }
 }
 
-void exit_failure_point(const char* name) { (void)end_or_wait(name); }
+void failure_point(const char* name, const std::string& of) {
+    if (settings().failure_points) {
+        std::string const whole = std::string(name) + " " + of;
+        failure_point(whole.c_str());
+    }
+}
+
+void exit_failure_point(const char* name) noexcept {
+    try {
+        (void)end_or_wait(name);
+    } catch (const std::exception&) {
+        // A test's wish is not worth more.
+    }
+}
 
 }  // namespace pgrepl::pg

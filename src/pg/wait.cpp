@@ -5,10 +5,15 @@
 #include <iterator>
 
 #include "pg/compat.hpp"
+#include "pg/transaction.hpp"
+#include "pg/work_in_hand.hpp"
 
 namespace pgrepl::pg {
 
 namespace {
+
+/// Whoever waits as long as this has nothing to add soon.
+constexpr long kLongWaitMs = 1'000;
 
 std::uint32_t wait_event(WaitFor reason) {
     static constexpr const char* kNames[] = {"PgReplicatorWork",  "PgReplicatorProbe",  "PgReplicatorCopyWorkers",
@@ -37,6 +42,11 @@ void check_interrupts() {
 
 bool wait_for_latch(long timeout_ms, WaitFor reason) {
     check_interrupts();
+    bool const is_long = timeout_ms < 0 || timeout_ms >= kLongWaitMs;
+    if (is_long && MyBackendType == B_BG_WORKER && !IsTransactionOrTransactionBlock()) {
+        report_statistics(true);
+    }
+    NothingInHand const waiting;
     int const events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout_ms >= 0 ? WL_TIMEOUT : 0);
     int const happened = CallPg([&] { return WaitLatch(MyLatch, events, timeout_ms, wait_event(reason)); });
     if ((happened & WL_LATCH_SET) != 0) {
@@ -60,6 +70,7 @@ bool BackendInterrupts::wait(int fd, WaitFor what, int timeout_ms) noexcept {
         socket = fd;
         events |= what == WaitFor::kReadable ? WL_SOCKET_READABLE : WL_SOCKET_WRITEABLE;
     }
+    NothingInHand const waiting;
     try {
         int const happened = CallPg(
             [&] { return WaitLatchOrSocket(MyLatch, events, socket, timeout_ms, wait_event(pg::WaitFor::kSource)); });

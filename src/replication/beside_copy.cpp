@@ -12,6 +12,7 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/low_mark.hpp"
@@ -145,6 +146,7 @@ void BesideCopy::read_window(const core::Position& applied) {
         return;  // the next round tries again
     }
     try {
+        pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
         std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
         fill_window(*reader);
         bound_ = reader->resume_bound();

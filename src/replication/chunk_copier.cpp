@@ -13,6 +13,7 @@
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "target/bulk_load.hpp"
@@ -189,6 +190,7 @@ bool ChunkCopier::copy_next_chunk() {
     if (!chunk) {
         return false;
     }
+    pg::WorkInHand const at_chunk({pg::Work::kChunk, chunk->table_id, chunk->number});
     try {
         const core::TableInfo* const info = find(table->name);
         if (info == nullptr) {
@@ -197,6 +199,7 @@ bool ChunkCopier::copy_next_chunk() {
         }
         pg::begin_phase(table->staging ? "comparing and staging" : "copying", context_.source_id, table->table_id, 0,
                         "copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
+        pg::failure_point("copy_chunk", table->name.table);
         if (!info->layout.has_key()) {
             begin_anew(*chunk);
         }

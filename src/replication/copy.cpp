@@ -13,6 +13,7 @@
 #include "pg/settings.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/log_use.hpp"
@@ -226,6 +227,7 @@ std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog:
 
 /// Makes ready what the chunks are written to; returns whether that is a staging table.
 bool Copy::prepare_route(const catalog::CopyTable& table) {
+    pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
     target::TargetName const name = target_of(table);
     std::optional<Oid> const existing = find_own_target(name, table.target_created, table.name);
     std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt;
@@ -289,6 +291,7 @@ bool Copy::advance() {
 
 void Copy::complete_table(const catalog::CopyTable& table) {
     pg::failure_point("before_primary_key");
+    pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
     try {
         pg::Transaction transaction;
         if (!table.staging) {
@@ -368,6 +371,8 @@ void Copy::finish() {
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
 std::int64_t Copy::merge(const catalog::CopyTable& table) {
+    pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
+    pg::failure_point("merge_rows", table.name.table);
     catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
     std::optional<target::IdFingerprint> fingerprint;
     if (found.unsure_rows == 0) {

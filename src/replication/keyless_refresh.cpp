@@ -11,6 +11,7 @@
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/own_target.hpp"
 #include "replication/source_access.hpp"
@@ -90,6 +91,7 @@ void KeylessRefresh::prepare_target() {
 }
 
 void KeylessRefresh::step() {
+    pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
         bool const more = read_piece();
         write_piece();

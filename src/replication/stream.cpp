@@ -4,12 +4,14 @@
 
 #include <algorithm>
 
+#include "catalog/deaths.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "replication/low_mark.hpp"
 #include "replication/schema_effects.hpp"
 #include "replication/stream_table.hpp"
@@ -99,7 +101,10 @@ void Stream::step() {
     bool const hurry = beside_.is_active() || keyless_.is_active() || (!streaming_ && mark_is_reached());
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
     end_seen_at_ = 0;
-    stream_->read(batch_, limits_);
+    {
+        pg::WorkInHand const at_log({pg::Work::kSource, 0, 0});
+        stream_->read(batch_, limits_);
+    }
     if (batch_.at_end_of_log) {
         end_seen_at_ = GetCurrentTimestamp();
     }
@@ -296,6 +301,7 @@ void Stream::begin_transaction() {
 }
 
 void Stream::commit_transaction() {
+    bool const moved = position_is_new_ || mark_is_reached();
     if (beside_.is_due(position_)) {
         write_window();
     }
@@ -307,8 +313,15 @@ void Stream::commit_transaction() {
     }
     catalog::add_changes(context_.source_id, counts);
     catalog::save_position(context_.source_id, position_.text, source_time_us_);
+    if (pg::notes_each_table() && moved) {
+        catalog::forget_source_deaths(context_.source_id);
+        pg::note_each_table(false);
+    }
     pg::failure_point("before_stream_commit");
-    transaction_->commit();
+    {
+        pg::WorkInHand const at_commit({pg::Work::kSource, 0, 0});
+        transaction_->commit();
+    }
     transaction_.reset();
     pg::failure_point("after_stream_commit");
     written_.clear();

@@ -3,7 +3,9 @@
 #include "catalog/copy_queue.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/target_indexes.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
+#include "pg/work_in_hand.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/stream.hpp"
 #include "replication/stream_table.hpp"
@@ -12,6 +14,7 @@ namespace pgrepl::replication {
 
 void Stream::apply_changes(std::size_t from, std::size_t to) {
     std::set<Table*> touched;
+    pg::WorkInHand at_rows({pg::Work::kSource, 0, 0});
     auto unreadable = batch_.unreadable.begin();
     for (std::size_t i = from; i < to; ++i) {
         while (unreadable != batch_.unreadable.end() && unreadable->change < i) {
@@ -23,7 +26,13 @@ void Stream::apply_changes(std::size_t from, std::size_t to) {
         if (table == nullptr || table->failed) {
             continue;
         }
-        touched.insert(table);
+        bool const is_first = touched.insert(table).second;
+        if (pg::notes_each_table()) {
+            at_rows.is_now({pg::Work::kTable, table->in_catalog.table_id, 0});
+        }
+        if (is_first) {
+            pg::failure_point("take_apart", table->in_catalog.name.table);
+        }
         add_change(change, is_unreadable ? &unreadable->error : nullptr);
     }
     for (Table* const table : touched) {
@@ -59,6 +68,8 @@ void Stream::add_change(const core::Change& change, const core::SourceError* unr
 }
 
 void Stream::write_table(Table& table) {
+    pg::WorkInHand const at_table({pg::Work::kTable, table.in_catalog.table_id, 0});
+    pg::failure_point("apply_table", table.in_catalog.name.table);
     std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
@@ -108,6 +119,7 @@ void Stream::fail_table(Table& table, const pg::SqlError& error) {
 /// The window of the copy beside the stream; an error of that table makes it fail alone.
 void Stream::write_window() {
     std::int32_t const table_id = beside_.table_id();
+    pg::WorkInHand const at_table({pg::Work::kTable, table_id, 0});
     bool complete = false;
     std::optional<pg::SqlError> const error =
         pg::run_in_subtransaction([&] { complete = beside_.write(streaming_ ? "streaming" : "catching_up"); });

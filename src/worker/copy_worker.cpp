@@ -11,6 +11,7 @@
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
 #include "replication/chunk_copier.hpp"
 #include "replication/source_access.hpp"
@@ -32,6 +33,7 @@ class CopyWorker {
         if (!load()) {
             return;
         }
+        pg::begin_notes(arguments_.source_id, pg::NoteKeeper::kSource);
         set_commits_wait(false);
         pg::set_application_name("pg_replicator copy of " + config_.name);
         pg::begin_phase("opening the source", arguments_.source_id, 0, 0, "opening " + config_.name);

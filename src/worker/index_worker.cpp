@@ -16,7 +16,9 @@
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/transaction.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
+#include "replication/deaths.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/index_rules.hpp"
 #include "worker/entry_points.hpp"
@@ -36,6 +38,7 @@ class IndexWorker {
         if (!become_the_one_worker(source_id_, pg::WorkerRole::kIndex)) {
             return;
         }
+        replication::count_deaths_of_indexes(source_id_);
         pg::begin_phase("looking for work", source_id_, 0, 0, "looking for indexes to build");
         while (std::optional<catalog::TargetIndex> const index = take_index()) {
             try {
@@ -69,6 +72,7 @@ class IndexWorker {
     }
 
     void work_on(const catalog::TargetIndex& index) const {
+        pg::WorkInHand const at_index({pg::Work::kIndex, 0, index.id});
         if (index.clean_up) {
             replication::drop_invalid_index(index, config_.owner);
         } else {

@@ -13,12 +13,15 @@
 #include "catalog/jobs.hpp"
 #include "catalog/source_config.hpp"
 #include "catalog/tables.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
+#include "replication/deaths.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/source_access.hpp"
 #include "replication/verification.hpp"
@@ -43,6 +46,7 @@ class JobWorker {
         if (!become_the_one_worker(source_id_, pg::WorkerRole::kJob)) {
             return;
         }
+        replication::count_deaths_of_jobs(source_id_);
         // A table is done, and mended, in transactions after which nothing but its result is forgotten: a crash that
         // takes one back has the table compared again.
         set_commits_wait(false);
@@ -92,6 +96,7 @@ class JobWorker {
             transaction.commit();
         }
         pg::BackendInterrupts interrupts;
+        pg::WorkInHand const at_job({pg::Work::kJob, 0, job.id});
         replication::OpenSource const source = replication::open_source(
             config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kJobs));
         source->discard_snapshots({});
@@ -110,7 +115,9 @@ class JobWorker {
                                                          throw NotWanted{};
                                                      }
                                                  }};
+        pg::WorkInHand const at_table({pg::Work::kJobTable, table.table_id, job.id});
         try {
+            pg::failure_point("compare_table", table.name.table);
             catalog::Findings findings;
             try {
                 findings = replication::verify_table(context, source, table);

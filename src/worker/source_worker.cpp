@@ -32,8 +32,10 @@
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
 #include "replication/copy.hpp"
+#include "replication/deaths.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/source_access.hpp"
 #include "replication/stream.hpp"
@@ -92,7 +94,8 @@ class SourceWorker {
     explicit SourceWorker(std::int32_t source_id) : source_id_(source_id) {}
 
     void run() {
-        if (!become_the_one_worker(source_id_, pg::WorkerRole::kSource) || !begin()) {
+        if (!become_the_one_worker(source_id_, pg::WorkerRole::kSource) ||
+            !replication::count_deaths_of_source(source_id_) || !begin()) {
             return;
         }
         int restarts = 0;
@@ -182,6 +185,7 @@ class SourceWorker {
             transaction.commit();
         }
         pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
+        pg::WorkInHand const at_source({pg::Work::kSource, 0, 0});
         replication::OpenSource source = replication::open_source(
             config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
         core::SourceInfo const info = source->describe();
@@ -223,11 +227,16 @@ class SourceWorker {
         set_commits_wait(false);
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = open(interrupts);
-        std::unique_ptr<replication::Copy> const copy = replication::Copy::resume_or_begin(context_, config_, *source);
+        std::unique_ptr<replication::Copy> const copy = begin_copy(*source);
         CopyWorkers workers;
         start_copy_workers(*copy, workers);
         Outcome const outcome = supervise(*copy, workers);
         return outcome;
+    }
+
+    std::unique_ptr<replication::Copy> begin_copy(core::Source& source) const {
+        pg::WorkInHand const at_source({pg::Work::kSource, 0, 0});
+        return replication::Copy::resume_or_begin(context_, config_, source);
     }
 
     void start_copy_workers(const replication::Copy& copy, CopyWorkers& workers) {

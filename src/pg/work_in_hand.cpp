@@ -1,0 +1,128 @@
+// Notes in files. Base backups leave out names that begin with pgsql_tmp: a clone has none of our deaths.
+
+#include "pg/work_in_hand.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+namespace pgrepl::pg {
+
+namespace {
+
+WorkNote current;
+int file_descriptor = -1;
+bool each_table = false;
+char file_path[MAXPGPATH];
+
+std::string directory() { return std::string(DataDir) + "/pgsql_tmp_pg_replicator_work"; }
+
+/// What the names of such files begin with.
+std::string prefix(std::int32_t source_id, NoteKeeper keeper) {
+    static constexpr const char* kKeepers[] = {"source", "job", "index"};
+    return std::to_string(MyDatabaseId) + "_" + std::to_string(source_id) + "_" +
+           kKeepers[static_cast<std::size_t>(keeper)] + "_";
+}
+
+void remove_file(int /*code*/, Datum /*unused*/) {
+    if (file_descriptor >= 0) {
+        (void)unlink(file_path);
+    }
+}
+
+/// As SignalHandlerForCrashExit, which the server gives to all its workers.
+void leave_at_once(int /*signal*/) {
+    (void)unlink(file_path);
+    _exit(2);
+}
+
+bool is_same(const WorkNote& one, const WorkNote& other) noexcept {
+    return one.work == other.work && one.table_id == other.table_id && one.number == other.number;
+}
+
+void write_down(const WorkNote& note) noexcept {
+    current = note;
+    if (file_descriptor >= 0 && pwrite(file_descriptor, &note, sizeof(note), 0) != sizeof(note)) {
+        // Then the file says what it said before, or nothing: better to have none.
+        (void)ftruncate(file_descriptor, 0);
+    }
+}
+
+/// The note, if the process that wrote it is dead.
+std::optional<WorkNote> read_if_dead(const std::string& file) {
+    int const fd = open(file.c_str(), O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return std::nullopt;
+    }
+    WorkNote note;
+    bool const dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
+    bool const whole = read(fd, &note, sizeof(note)) == sizeof(note);
+    close(fd);
+    if (!dead) {
+        return std::nullopt;
+    }
+    return whole ? note : WorkNote{};
+}
+
+}  // namespace
+
+void begin_notes(std::int32_t source_id, NoteKeeper keeper) {
+    std::string const path = directory() + "/" + prefix(source_id, keeper) + std::to_string(MyProcPid);
+    if (file_descriptor >= 0 || path.size() >= sizeof(file_path)) {
+        return;
+    }
+    (void)mkdir(directory().c_str(), S_IRWXU);
+    strlcpy(file_path, path.c_str(), sizeof(file_path));
+    int const fd = open(file_path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    if (fd < 0) {
+        return;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        (void)unlink(file_path);
+        return;
+    }
+    file_descriptor = fd;
+    write_down({});
+    on_proc_exit(remove_file, 0);
+    pqsignal(SIGQUIT, leave_at_once);
+}
+
+void note_each_table(bool wanted) noexcept { each_table = wanted; }
+
+bool notes_each_table() noexcept { return each_table; }
+
+WorkInHand::WorkInHand(const WorkNote& note) noexcept : outer_(current) { is_now(note); }
+
+WorkInHand::~WorkInHand() { is_now(outer_); }
+
+void WorkInHand::is_now(const WorkNote& note) noexcept {
+    if (!is_same(note, current)) {
+        write_down(note);
+    }
+}
+
+std::vector<NoteOfTheDead> notes_of_the_dead(std::int32_t source_id, NoteKeeper keeper) {
+    std::string const wanted = prefix(source_id, keeper);
+    std::vector<NoteOfTheDead> notes;
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory(), ignored)) {
+        std::string const file = entry.path().string();
+        if (!entry.path().filename().string().starts_with(wanted)) {
+            continue;
+        }
+        if (std::optional<WorkNote> const note = read_if_dead(file)) {
+            notes.push_back({file, *note});
+        }
+    }
+    return notes;
+}
+
+void forget(const NoteOfTheDead& note) noexcept { (void)unlink(note.file.c_str()); }
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,127 @@
+"""Work that kills its process: tried three times, then its table, job or index fails, and the others go on."""
+import os
+import sqlite3
+
+import pytest
+
+from mysql_servers import MariaDbServer, UnavailableServer
+from private_cluster import wait_until
+from test_verify import finished
+
+
+@pytest.fixture
+def deadly(cluster):
+    """Arms a point that ends every process which gets there, until the returned function is called."""
+    def arm(point):
+        cluster.fail_at(point + ":always")
+        return lambda: os.unlink(cluster.failure_file())
+    yield arm
+    if os.path.exists(cluster.failure_file()):
+        os.unlink(cluster.failure_file())
+
+
+def table(cluster, source, name):
+    rows = cluster.query_when_up('SELECT to_jsonb(t) FROM replicator_tables t WHERE source = %s AND "table" = %s', (source, name))
+    return rows[0][0] if rows else {"state": None}
+
+
+def wait_for_failure_of(cluster, source, name):
+    wait_until(lambda: table(cluster, source, name)["state"] == "failed", 60, lambda: f"{name} to fail: {table(cluster, source, name)}")
+    failed = table(cluster, source, name)
+    assert "died 3 times in a row" in failed["last_error"] and f"table {name}" in failed["last_error"], failed
+    assert "server log" in failed["hint"]
+    return failed
+
+
+TWO = ("CREATE TABLE good (id INTEGER PRIMARY KEY, v INT); INSERT INTO good VALUES (1, 1), (2, 2);"
+       "CREATE TABLE poison (id INTEGER PRIMARY KEY, v INT); INSERT INTO poison VALUES (1, 1), (2, 2);")
+
+
+def test_a_chunk_a_comparison_and_a_merge_are_tried_three_times(cluster, database, source, deadly, assert_equal):
+    path = database("deadly.db", TWO)
+    disarm = deadly("copy_chunk poison")
+    source(path, "deadly")
+    wait_for_failure_of(cluster, "deadly", "poison")
+    wait_until(lambda: table(cluster, "deadly", "good")["state"] == "idle", 60, "its neighbour to be copied")
+    cluster.wait_for_copy("deadly")
+    # Neither do later refreshes try it.
+    cluster.query("SELECT replicator_sync('deadly')")
+    cluster.wait_for_copy("deadly")
+    assert table(cluster, "deadly", "poison")["state"] == "failed"
+    disarm()
+    cluster.query("SELECT replicator_resync('deadly', 'poison')")
+    cluster.wait_for_copy("deadly")
+    assert_equal(path, "deadly")
+
+    disarm = deadly("compare_table poison")
+    job = cluster.query("SELECT replicator_verify('deadly')")[0][0]
+    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator.job WHERE id = %s AND state = 'failed'", (job,)), 60, "the job to fail")
+    tables = finished(cluster, job)
+    assert tables["good"]["state"] == "done" and tables["poison"]["state"] == "failed"
+    error, = cluster.query("SELECT last_error FROM replicator.job_table WHERE job_id = %s AND state = 'failed'", (job,))[0]
+    assert "died 3 times in a row while it was comparing table poison" in error
+    disarm()
+
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE good SET v = 10")
+    connection.execute("UPDATE poison SET v = 10")
+    connection.commit()
+    connection.close()
+    disarm = deadly("merge_rows poison")
+    cluster.query("SELECT replicator_sync('deadly')")
+    wait_for_failure_of(cluster, "deadly", "poison")
+    cluster.wait_for_copy("deadly")
+    assert cluster.query("SELECT DISTINCT data->>'v' FROM deadly.good") == [("10",)]
+    disarm()
+    cluster.query("SELECT replicator_resync('deadly', 'poison')")
+    cluster.wait_for_copy("deadly")
+    assert_equal(path, "deadly")
+    assert cluster.query("SELECT sum(deaths) FROM replicator.source_table") == [(0,)]
+
+
+def test_who_is_ended_because_another_died_has_not_died_of_its_work(cluster, database, source):
+    path = database("innocent.db", TWO)
+    deaths = ("SELECT (SELECT coalesce(sum(deaths), 0) FROM replicator.source_table)"
+              " + (SELECT coalesce(sum(deaths), 0) FROM replicator.source_state)")
+    copying = "SELECT pid FROM replicator_progress WHERE phase IN ('copying', 'comparing and staging')"
+    with cluster.waiting_at("copy_chunk poison", lambda: source(path, "innocent")):
+        worker = wait_until(lambda: cluster.query(copying), 60, "the copy")[0][0]
+        victim = cluster.connect()
+        cluster.kill(victim.get_backend_pid())
+        again = wait_until(lambda: [row for row in cluster.query_when_up(copying) if row[0] != worker], 60, "another worker")[0][0]
+        victim.close()
+        assert cluster.query(deaths) == [(0,)]
+        cluster.kill(again)
+        wait_until(lambda: cluster.query_when_up(deaths) == [(1,)], 60, "its death to be counted")
+    cluster.wait_for_copy("innocent")
+    assert cluster.query(deaths) == [(0,)], "progress forgets it"
+    wait_until(lambda: not os.listdir(os.path.join(cluster.data, "pgsql_tmp_pg_replicator_work")), 60, "the notes to be gone")
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    try:
+        instance = MariaDbServer()
+    except UnavailableServer as error:
+        pytest.skip(str(error))
+    yield instance
+    instance.destroy()
+
+
+@pytest.mark.parametrize("point", ["apply_table", "take_apart"])
+def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, mariadb, deadly, point):
+    name = point
+    mariadb.run(f"CREATE DATABASE {name}; USE {name}; CREATE TABLE good (id INT PRIMARY KEY, v INT);"
+                "CREATE TABLE poison (id INT PRIMARY KEY, v INT); INSERT INTO good VALUES (1, 1); INSERT INTO poison VALUES (1, 1)")
+    cluster.query("SELECT replicator_init(%s, name => %s, target_schema => %s, mode => 'continuous')",
+                  (mariadb.url(name), name, name))
+    cluster.wait_for_state(name, "streaming")
+    disarm = deadly(f"{point} poison")
+    mariadb.run(f"USE {name}; BEGIN; UPDATE good SET v = 2; UPDATE poison SET v = 2; INSERT INTO good VALUES (2, 2); COMMIT")
+    wait_for_failure_of(cluster, name, "poison")
+    wait_until(lambda: cluster.query_when_up(f"SELECT count(*) FROM {name}.good WHERE data->>'v' = '2'") == [(2,)], 60, "its neighbour")
+    disarm()
+    cluster.query("SELECT replicator_resync(%s, 'poison')", (name,))
+    cluster.query("CALL replicator_wait(%s, '60 s')", (name,))
+    assert cluster.query(f"SELECT data->>'v' FROM {name}.poison") == [("2",)]
+    cluster.query("SELECT replicator_drop(%s, drop_tables => true)", (name,))
