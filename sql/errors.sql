@@ -128,7 +128,8 @@ SELECT * FROM attempt($$SELECT replicator_init('sqlite://FILES/shop.db', name =>
 SELECT * FROM attempt($$SELECT replicator_discover('sqlite://FILES/shop.db')$$);
 SELECT * FROM attempt($$SELECT replicator_stop_workers()$$);
 SELECT * FROM attempt($$SELECT * FROM replicator_status$$);
-SELECT * FROM attempt($$SELECT * FROM replicator.secret$$);
+SELECT * FROM attempt($$CREATE SERVER theirs FOREIGN DATA WRAPPER pg_replicator_secrets$$);
+SELECT * FROM attempt($$SELECT * FROM pg_user_mapping$$);
 RESET ROLE;
 -- a role that may read the directory, but not create in the database; a symbolic link out of it is followed
 SELECT set_config('pg_replicator.sqlite_directories', directory || '/allowed', false) IS NOT NULL FROM files;

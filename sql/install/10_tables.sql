@@ -51,13 +51,9 @@ COMMENT ON COLUMN replicator.source.has_secret IS 'Whether a password was given;
 COMMENT ON COLUMN replicator.source.paused IS 'Paused by a person; survives restarts';
 COMMENT ON COLUMN replicator.source.created_at IS 'When it was registered';
 
-CREATE TABLE replicator.secret (
-    source_id integer PRIMARY KEY REFERENCES replicator.source ON DELETE CASCADE,
-    password  text NOT NULL
-);
-COMMENT ON TABLE replicator.secret IS 'Passwords of sources; readable by the extension''s own code only, never dumped';
-COMMENT ON COLUMN replicator.secret.source_id IS 'The source';
-COMMENT ON COLUMN replicator.secret.password IS 'Its password';
+-- Passwords are options of user mappings at servers of this wrapper, one for each source: src/pg/secret_store.hpp says why.
+CREATE FOREIGN DATA WRAPPER pg_replicator_secrets NO HANDLER NO VALIDATOR;
+COMMENT ON FOREIGN DATA WRAPPER pg_replicator_secrets IS 'Keeps passwords of pg_replicator''s sources; nothing connects through it';
 
 CREATE TABLE replicator.source_state (
     source_id        integer PRIMARY KEY REFERENCES replicator.source ON DELETE CASCADE,

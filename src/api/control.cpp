@@ -63,11 +63,6 @@ Datum pause(FunctionCallInfo fcinfo) {
 Datum resume(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_resume", [](const catalog::SourceConfig& config, const Arguments&) {
         replication::require_owner(config);
-        if (config.has_secret && !config.password) {
-            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "source \"" + config.name + "\" has no password", "Passwords are not part of a dump.",
-                               "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
-        }
         replication::check_source_allowed(config);
         catalog::create_state(config.id);
         catalog::clear_failure(config.id);

@@ -1,8 +1,9 @@
-// Statements on replicator.source, replicator.secret, and requests in replicator.source_state.
+// Statements on replicator.source, with its secrets, and requests in replicator.source_state.
 
 #include "catalog/source_config.hpp"
 
 #include "pg/compat.hpp"
+#include "pg/secret_store.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 
@@ -13,9 +14,10 @@ namespace {
 constexpr const char* kSelect = R"(
     SELECT s.id, s.name, s.kind, s.url, coalesce(o.role, 0::oid), o.name, s.mode,
            s.refresh_interval::text, s.target_schema, s.include_tables, s.exclude_tables, s.include_databases,
-           s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, p.password
-    FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id LEFT JOIN replicator.secret p ON p.source_id = s.id
-    WHERE )";
+           s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, secret.password
+    FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id )";
+
+std::string select_where(const char* condition) { return kSelect + pg::join_secret("s.id") + " WHERE " + condition; }
 
 std::optional<std::vector<std::string>> optional_array(const pg::QueryResult::Cell& cell) {
     return cell ? std::optional(pg::array_elements(*cell)) : std::nullopt;
@@ -49,15 +51,6 @@ std::optional<SourceConfig> read(const pg::QueryResult& row) {
     return config;
 }
 
-void write_secret(std::int32_t id, const std::optional<std::string>& password) {
-    if (password) {
-        pg::execute(
-            "INSERT INTO replicator.secret (source_id, password) VALUES ($1, $2) "
-            "ON CONFLICT (source_id) DO UPDATE SET password = excluded.password",
-            {id, *password});
-    }
-}
-
 }  // namespace
 
 int SourceConfig::max_quarantined() const {
@@ -71,9 +64,7 @@ int SourceConfig::connect_timeout_ms() const {
     return parsed_options.connect_timeout_ms.value_or(pg::settings().connect_timeout_ms);
 }
 
-std::optional<SourceConfig> find_source(std::int32_t id) {
-    return read(pg::execute(std::string(kSelect) + "s.id = $1", {id}));
-}
+std::optional<SourceConfig> find_source(std::int32_t id) { return read(pg::execute(select_where("s.id = $1"), {id})); }
 
 std::optional<SourceConfig> lock_source(std::int32_t id) {
     pg::execute("SELECT 1 FROM replicator.source WHERE id = $1 FOR SHARE", {id});
@@ -86,7 +77,7 @@ bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
 }
 
 std::optional<SourceConfig> find_source(const std::string& name) {
-    return read(pg::execute(std::string(kSelect) + "s.name = $1", {name}));
+    return read(pg::execute(select_where("s.name = $1"), {name}));
 }
 
 std::vector<std::string> names_of_sources(Oid role) {
@@ -111,7 +102,11 @@ std::int32_t insert_source(const SourceConfig& config) {
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
          config.exclude_databases, config.rules, config.options, config.has_secret});
     auto const id = static_cast<std::int32_t>(row.int64(0, 0));
-    write_secret(id, config.password);
+    // Of a source that was deleted with SQL, and whose number was given again: a restore sets the sequence.
+    pg::remove_secret(id);
+    if (config.password) {
+        pg::put_secret(id, *config.password);
+    }
     create_state(id);
     return id;
 }
@@ -124,7 +119,10 @@ void update_source(const SourceConfig& config) {
         {config.id, config.url, config.mode, config.refresh_interval, config.target_schema, config.include_tables,
          config.exclude_tables, config.include_databases, config.exclude_databases, config.rules, config.options,
          config.has_secret});
-    write_secret(config.id, config.password);
+    // Under the lock of the source's row.
+    if (config.password && config.password != find_source(config.id)->password) {
+        pg::put_secret(config.id, *config.password);
+    }
 }
 
 void set_owner(const SourceConfig& config) {
@@ -143,7 +141,10 @@ void set_paused(std::int32_t id, bool paused) {
     pg::execute("UPDATE replicator.source SET paused = $2 WHERE id = $1", {id, paused});
 }
 
-void remove_source(std::int32_t id) { pg::execute("DELETE FROM replicator.source WHERE id = $1", {id}); }
+void remove_source(std::int32_t id) {
+    pg::execute("DELETE FROM replicator.source WHERE id = $1", {id});
+    pg::remove_secret(id);
+}
 
 std::int64_t request_sync(std::int32_t id) {
     // A request that no copy has begun to serve is enough: that copy will read the source after this call.

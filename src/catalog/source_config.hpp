@@ -1,5 +1,5 @@
 #pragma once
-// The configuration of sources: replicator.source and replicator.secret.
+// The configuration of sources: replicator.source, and their secrets (pg/secret_store.hpp).
 
 #include <cstdint>
 #include <optional>

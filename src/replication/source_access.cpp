@@ -132,7 +132,13 @@ void require_owner(const catalog::SourceConfig& config) {
 
 void check_source_allowed(const catalog::SourceConfig& config) {
     require_owner(config);
-    check_source_allowed(core::parse_source_url(config.url).url, config.password.has_value(), config.owner);
+    core::SourceUrl const url = core::parse_source_url(config.url).url;
+    if (config.has_secret && !config.password && !has_password_reference(url)) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "source \"" + config.name + "\" has no password",
+                           "Passwords are not part of a dump.",
+                           "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
+    }
+    check_source_allowed(url, config.password.has_value(), config.owner);
 }
 
 namespace {

@@ -10,7 +10,7 @@ SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refo
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
 
 SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'difference', 'event', 'job', 'job_table', 'position', 'quarantine',
-          'secret', 'source', 'source_state', 'source_table', 'target_index'], 'the catalog has the tables that the documentation names')
+          'source', 'source_state', 'source_table', 'target_index'], 'the catalog has the tables that the documentation names')
 FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
 SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_differences', 'replicator_events', 'replicator_indexes',
           'replicator_jobs', 'replicator_progress', 'replicator_quarantine', 'replicator_status', 'replicator_tables'], 'the views are there')
@@ -37,7 +37,7 @@ SELECT ok(NOT has_function_privilege('tap_nobody', p.oid, 'EXECUTE'), format('PU
 FROM pg_proc p JOIN members m ON m.objid = p.oid AND m.classid = 'pg_proc'::regclass;
 SELECT ok(NOT has_table_privilege('tap_nobody', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE'), format('PUBLIC may not use %s', c.oid::regclass))
 FROM pg_class c JOIN members m ON m.objid = c.oid AND m.classid = 'pg_class'::regclass WHERE c.relkind IN ('r', 'v');
-SELECT ok(NOT has_table_privilege('pg_monitor', 'replicator.secret', 'SELECT'), 'pg_monitor does not read secrets');
+SELECT ok(NOT has_foreign_data_wrapper_privilege('tap_nobody', 'pg_replicator_secrets', 'USAGE'), 'PUBLIC may not make servers that hold secrets');
 
 SET ROLE pg_monitor;
 SELECT is((SELECT count(*) FROM replicator_status), 0::bigint, 'pg_monitor reads replicator_status');
