@@ -2,6 +2,7 @@
 // src/api.
 
 #include "pg/error.hpp"
+#include "pg/log_redaction.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/stream_report.hpp"
@@ -23,6 +24,7 @@ PGDLLEXPORT void pg_replicator_index_worker_main(Datum);
 void _PG_init() {
     pgrepl::pg::GuardedEntry([] {
         pgrepl::pg::define_settings();
+        pgrepl::pg::redact_log();
         // Without preload the functions can say what is missing, and a restore can create the extension.
         if (process_shared_preload_libraries_in_progress) {
             pgrepl::pg::request_shared_memory();

@@ -5,6 +5,7 @@
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
+#include "core/redaction.hpp"
 #include "pg/compat.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
@@ -20,7 +21,7 @@ namespace {
 /// Written without SQL: a failed call's arguments are needed when its transaction is aborted.
 std::string as_json(const RecordedArguments& arguments) {
     std::string json = "{";
-    for (const auto& [name, value] : arguments) {
+    for (const auto& [name, value] : arguments.texts) {
         json += json.size() > 1 ? ", \"" : "\"";
         json += name + "\": \"";
         for (char const c : value) {
@@ -40,9 +41,24 @@ std::string as_json(const RecordedArguments& arguments) {
 
 }  // namespace
 
-void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+void record_shown(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
     if (value) {
-        arguments.emplace_back(name, *value);
+        arguments.texts.emplace_back(name, core::redacted(*value, core::RedactWhat::kAll));
+    }
+}
+
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value && arguments.misplaced.empty() && core::holds_password(*value, core::RedactWhat::kAll)) {
+        arguments.misplaced = name;
+    }
+    record_shown(arguments, name, value);
+}
+
+void refuse_misplaced_password(const RecordedArguments& arguments) {
+    if (!arguments.misplaced.empty()) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the argument " + arguments.misplaced + " holds a password",
+                           "Only source_url may: all other arguments are stored and shown.",
+                           "Look at the order of the arguments, or give them by name: source_url => '…'.");
     }
 }
 
@@ -50,9 +66,12 @@ void record(RecordedArguments& arguments, const char* name, const std::optional<
     if (value) {
         std::string joined;
         for (const std::string& element : *value) {
-            joined += (joined.empty() ? "" : ", ") + element;
+            if (core::holds_password(element, core::RedactWhat::kAll)) {
+                arguments.misplaced = name;
+            }
+            joined += (joined.empty() ? "" : ", ") + core::redacted(element, core::RedactWhat::kAll);
         }
-        arguments.emplace_back(name, joined);
+        arguments.texts.emplace_back(name, joined);
     }
 }
 
@@ -60,7 +79,12 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
     CallContext context;
     context.caller = GetUserId();
     context.source = call.source;
+    if (!call.arguments.misplaced.empty()) {
+        hide_statement(call.action.c_str());
+        context.source = core::redacted(call.source, core::RedactWhat::kAll);
+    }
     try {
+        refuse_misplaced_password(call.arguments);
         pg::require_preload();
         {
             pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);

@@ -13,11 +13,21 @@
 namespace pgrepl::api {
 
 /// Arguments as they are recorded: names and texts, without nulls and without secrets.
-using RecordedArguments = std::vector<std::pair<std::string, std::string>>;
+struct RecordedArguments {
+    std::vector<std::pair<std::string, std::string>> texts;
+    std::string misplaced;  ///< name of the first that holds a password, as none but a source_url does
+};
 
-/// Adds an argument if it was given.
+/// Adds an argument if it was given. If it holds a password (arguments in the wrong order), the call is refused.
 void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
 void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value);
+
+/// Adds a row's key, or a URL whose password was taken out: whatever else looks like a password is not shown, but no
+/// reason to refuse the call.
+void record_shown(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
+
+/// Throws SqlError if an argument holds a password that should not.
+void refuse_misplaced_password(const RecordedArguments& arguments);
 
 struct ControlCall {
     std::string action;  ///< name of the function

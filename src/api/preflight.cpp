@@ -146,6 +146,7 @@ bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
                                std::string("The argument source_url is ") + (arguments.url ? "empty." : "null."),
                                "Pass source_url => '…'.");
         }
+        refuse_misplaced_password(recorded(arguments));
         core::SourceUrl const url = core::parse_source_url(*arguments.url).url;
         if (config.name.empty()) {
             config.name = default_name(url);

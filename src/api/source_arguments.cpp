@@ -107,7 +107,7 @@ SourceArguments read_source_arguments(const Arguments& arguments, int url, int n
 RecordedArguments recorded(const SourceArguments& arguments) {
     RecordedArguments result;
     if (arguments.url) {
-        record(result, "source_url", std::optional(core::redact_url(*arguments.url)));
+        record_shown(result, "source_url", std::optional(core::redact_url(*arguments.url)));
     }
     record(result, "name", arguments.name);
     record(result, "target_schema", arguments.target_schema);

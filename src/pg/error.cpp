@@ -2,6 +2,8 @@
 
 #include "pg/error.hpp"
 
+#include "core/redaction.hpp"
+
 #include <string_view>
 
 namespace pgrepl::pg {
@@ -41,6 +43,16 @@ SqlError::Fields fields_of(const ErrorData& data) {
     fields.cursor_position = data.cursorpos;
     fields.internal_position = data.internalpos;
     return fields;
+}
+
+/// Errors of PostgreSQL's own quote arguments.
+SqlError without_passwords(const SqlError& error) {
+    SqlError::Fields fields = error.fields();
+    for (std::string* const text :
+         {&fields.message, &fields.detail, &fields.hint, &fields.context, &fields.internal_query}) {
+        *text = core::redacted(std::move(*text), core::RedactWhat::kSourceUrls);
+    }
+    return SqlError(std::move(fields));
 }
 
 int sqlstate_of(core::SourceErrorKind kind) {
@@ -114,9 +126,9 @@ SqlError current_exception_as_sql_error() noexcept {
     try {
         throw;
     } catch (const SqlError& error) {
-        return error;
+        return without_passwords(error);
     } catch (const core::SourceError& error) {
-        return to_sql_error(error);
+        return without_passwords(to_sql_error(error));
     } catch (const std::bad_alloc&) {
         return SqlError(ERRCODE_OUT_OF_MEMORY, "out of memory");
     } catch (const std::exception& error) {
@@ -130,16 +142,15 @@ bool on_target = false;
 
 bool statement_hidden = false;
 
-void raise(std::optional<SqlError>& error) {
+void raise(std::optional<SqlError>& error, bool hidden) {
     auto* const data = static_cast<ErrorData*>(palloc0(sizeof(ErrorData)));
     {
         const SqlError::Fields& fields = error->fields();
         data->elevel = ERROR;
-        data->hide_stmt = data->hide_ctx = statement_hidden;
+        data->hide_stmt = data->hide_ctx = hidden;
         // As errstart() decides it: ReThrowError() takes the data as they are.
         data->output_to_server = log_min_messages <= ERROR && log_min_messages != LOG;
         data->output_to_client = whereToSendOutput == DestRemote;
-        statement_hidden = false;
         data->sqlerrcode = fields.sqlstate;
         data->message = pstrdup(fields.message.c_str());
         data->detail = duplicated(fields.detail);

@@ -74,8 +74,10 @@ class SqlError : public std::exception {
 /// The one mapping from a source's error to SQL.
 SqlError to_sql_error(const core::SourceError& error);
 
-/// Keeps the text of the running statement, and the context of its errors, out of the server's log until the SQL
-/// function that is being called returns or fails.
+/// Keeps the text of the running statement, and the context of its messages, out of the server's log until the SQL
+/// function that is being called returns or fails: whatever is logged meanwhile (a wait for a lock, a warning, the end
+/// of the session) has neither, and its error has none either. log_redaction.hpp is for what is logged before and
+/// after. Called from the function's body, outside CallPg.
 inline void hide_statement_in_log() noexcept;
 
 /// The SQLSTATE's five characters.
@@ -102,8 +104,8 @@ class ErrorStackScope {
 /// Turns the error that PostgreSQL has just raised into an exception, and clears PostgreSQL's error state.
 [[noreturn]] void throw_current_error(MemoryContext memory);
 
-/// Raises `error` as a PostgreSQL ERROR. Frees it first.
-[[noreturn]] void raise(std::optional<SqlError>& error);
+/// Raises `error` as a PostgreSQL ERROR. Frees it first. `hidden`: as hide_statement_in_log() wants it.
+[[noreturn]] void raise(std::optional<SqlError>& error, bool hidden);
 
 /// Whether the statement under way is one on a target; kept by RoleScope.
 extern bool on_target;
@@ -111,12 +113,40 @@ extern bool on_target;
 /// Whether the call under way may hold a secret in its text; ends with it.
 extern bool statement_hidden;
 
-/// The exception being handled, as a SqlError.
+/// Puts back, however the scope is left, what hide_statement_in_log() takes away, and tells whether it was called.
+class StatementScope {
+  public:
+    explicit StatementScope(bool& hidden) noexcept
+        : hidden_(hidden),
+          outer_hidden_(statement_hidden),
+          statement_(debug_query_string),
+          context_(error_context_stack) {}
+    ~StatementScope() {
+        hidden_ = statement_hidden;
+        statement_hidden = outer_hidden_;
+        debug_query_string = statement_;
+        error_context_stack = context_;
+    }
+    StatementScope(const StatementScope&) = delete;
+    StatementScope& operator=(const StatementScope&) = delete;
+
+  private:
+    bool& hidden_;
+    bool outer_hidden_;
+    const char* statement_;
+    ErrorContextCallback* context_;
+};
+
+/// The exception being handled, as a SqlError, without passwords that its texts quote.
 SqlError current_exception_as_sql_error() noexcept;
 
 }  // namespace detail
 
-inline void hide_statement_in_log() noexcept { detail::statement_hidden = true; }
+inline void hide_statement_in_log() noexcept {
+    detail::statement_hidden = true;
+    debug_query_string = nullptr;
+    error_context_stack = nullptr;
+}
 
 /// C++ -> PostgreSQL. `body` must create nothing that has a destructor: an ERROR jumps out of it. It may throw.
 /// Guard whole operations, never single allocations.
@@ -141,20 +171,14 @@ auto CallPg(Body&& body) -> decltype(body()) {
 template <typename Body>
 auto GuardedEntry(Body&& body) -> decltype(body()) {
     std::optional<SqlError> error;
-    struct HiddenUntilReturn {
-        ~HiddenUntilReturn() {
-            if (std::uncaught_exceptions() == 0) {
-                detail::statement_hidden = false;
-            }
-        }
-    };
+    bool hidden = false;
     try {
-        HiddenUntilReturn const scope;
+        detail::StatementScope const scope(hidden);
         return body();
     } catch (...) {
         error.emplace(detail::current_exception_as_sql_error());
     }
-    detail::raise(error);
+    detail::raise(error, hidden);
 }
 
 }  // namespace pgrepl::pg

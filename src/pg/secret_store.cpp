@@ -85,7 +85,7 @@ std::string join_secret(const std::string& id) {
                "LEFT JOIN LATERAL (SELECT o.option_value AS password FROM pg_catalog.pg_foreign_server f "
                "JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) f.srvfdw "
                "JOIN pg_catalog.pg_user_mapping m ON m.umserver OPERATOR(pg_catalog.=) f.oid "
-               "CROSS JOIN LATERAL pg_catalog.pg_options_to_table(m.umoptions) option "
+               "CROSS JOIN LATERAL pg_catalog.pg_options_to_table(m.umoptions) o "
                "WHERE f.srvname OPERATOR(pg_catalog.=) pg_catalog.concat('") +
            kServerPrefix + "', " + id + ")::pg_catalog.name AND w.fdwname OPERATOR(pg_catalog.=) '" + kWrapper +
            "' AND m.umuser OPERATOR(pg_catalog.=) " + std::to_string(BOOTSTRAP_SUPERUSERID) +

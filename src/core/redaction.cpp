@@ -1,0 +1,182 @@
+// Where it is not certain how far a password goes, more is taken for it rather than less.
+
+#include "core/redaction.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string_view>
+
+namespace pgrepl::core {
+
+namespace {
+
+constexpr std::array<std::string_view, 6> kSchemes{"mysql",       "mariadb",    "mongodb",
+                                                   "mongodb+srv", "postgresql", "postgres"};
+constexpr std::array<std::string_view, 3> kWords{"password", "passphrase", "secret"};
+constexpr std::string_view kStars = "***";
+
+struct Span {
+    std::size_t begin;
+    std::size_t end;  ///< begin if there is nothing to hide
+};
+
+char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
+bool same(std::string_view text, std::string_view word) noexcept {
+    return text.size() == word.size() &&
+           std::equal(text.begin(), text.end(), word.begin(), [](char a, char b) { return lower(a) == b; });
+}
+
+bool is_scheme_char(char c) noexcept {
+    return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9') || c == '+';
+}
+
+bool is_reference(std::string_view text) noexcept { return text.starts_with("env:") || text.starts_with("file:"); }
+
+Span hide(std::string_view text, std::size_t begin, std::size_t end) noexcept {
+    std::string_view const secret = text.substr(begin, end - begin);
+    return {begin, is_reference(secret) || secret == kStars ? begin : end};
+}
+
+/// Where what a quote opens before `begin` ends. A quote that is doubled or has a backslash before it does not end it.
+std::size_t end_of_quoted(std::string_view text, std::size_t begin, char quote) noexcept {
+    for (std::size_t i = begin; i < text.size(); ++i) {
+        if (text[i] == '\\' || (text[i] == quote && i + 1 < text.size() && text[i + 1] == quote)) {
+            ++i;
+        } else if (text[i] == quote) {
+            return i;
+        }
+    }
+    return text.size();
+}
+
+/// Where a URL ends whose scheme begins at `scheme`, in a text that is known from `first` on.
+std::size_t end_of_url(std::string_view text, std::size_t first, std::size_t scheme, std::size_t authority) noexcept {
+    if (scheme == 0) {
+        return text.size();
+    }
+    char const before = scheme > first ? text[scheme - 1] : ' ';
+    if (before == '\'' || before == '"' || before == '`') {
+        return end_of_quoted(text, authority, before);
+    }
+    if (before == '$') {
+        std::size_t const tag = scheme < 2 ? 0 : text.rfind('$', scheme - 2);
+        std::size_t const from = tag == text.npos || tag < first ? scheme - 1 : tag;
+        return std::min(text.find(text.substr(from, scheme - from), authority), text.size());
+    }
+    return std::min(text.find_first_of(" \t\r\n'\"`<>", authority), text.size());
+}
+
+/// Whether what stands after a host's colon is a port.
+bool is_port(std::string_view text) noexcept {
+    std::size_t const digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    return digits == text.size() || (digits > 0 && std::string_view("/?,#").find(text[digits]) != text.npos);
+}
+
+/// The password of the URL whose `://` is at `at`.
+Span in_url(std::string_view text, std::size_t first, std::size_t at, RedactWhat what) noexcept {
+    std::size_t const authority = at + 3;
+    Span const nothing{authority, authority};
+    std::size_t scheme = at;
+    while (scheme > first && is_scheme_char(text[scheme - 1])) {
+        --scheme;
+    }
+    std::string_view const name = text.substr(scheme, at - scheme);
+    bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](std::string_view s) { return same(name, s); });
+    if ((what == RedactWhat::kSourceUrls && !known) || name.empty() || text.substr(authority).starts_with('/')) {
+        return nothing;
+    }
+    std::size_t const end = end_of_url(text, first, scheme, authority);
+    // The last @ ends the user part: there may be others in a password.
+    std::size_t const sign = end == authority ? text.npos : text.rfind('@', end - 1);
+    if (sign != text.npos && sign >= authority) {
+        std::size_t const colon = text.find(':', authority);
+        return colon < sign ? hide(text, colon + 1, sign) : nothing;
+    }
+    // Without one it may have been cut off.
+    std::size_t const host = text.substr(authority).starts_with('[') ? text.find(']', authority) : authority;
+    std::size_t const colon = host == text.npos ? host : text.find(':', host);
+    if (colon == text.npos || colon >= end || is_port(text.substr(colon + 1, end - colon - 1))) {
+        return nothing;
+    }
+    return hide(text, colon + 1, end);
+}
+
+/// What a word that names a password is given: `password=…`, `"password": "…"`.
+Span after_word(std::string_view text, std::size_t end_of_word) noexcept {
+    std::size_t i = end_of_word;
+    Span const nothing{i, i};
+    bool const quoted = i < text.size() && (text[i] == '"' || text[i] == '\'');
+    i = std::min(text.find_first_not_of(' ', i + (quoted ? 1 : 0)), text.size());
+    if (i == text.size() || !(text[i] == '=' || (quoted && text[i] == ':'))) {
+        return nothing;
+    }
+    i = std::min(text.find_first_not_of(' ', i + 1), text.size());
+    if (i < text.size() && (text[i] == '"' || text[i] == '\'')) {
+        return hide(text, i + 1, end_of_quoted(text, i + 1, text[i]));
+    }
+    return hide(text, i, std::min(text.find_first_of(" \t\r\n&,;)}'\"#", i), text.size()));
+}
+
+/// The length of a word that names a password, if one begins at `at` and counts.
+std::size_t word_at(std::string_view text, std::size_t first, std::size_t at, RedactWhat what) noexcept {
+    if (what == RedactWhat::kSourceUrls && (at == first || (text[at - 1] != '?' && text[at - 1] != '&'))) {
+        return 0;
+    }
+    for (std::string_view const word : kWords) {
+        if (same(text.substr(at, word.size()), word)) {
+            return word.size();
+        }
+    }
+    return 0;
+}
+
+/// The next password at or after `first`; an empty span at the end if there is none.
+Span next_secret(std::string_view text, std::size_t first, RedactWhat what) noexcept {
+    for (std::size_t i = first; i < text.size(); ++i) {
+        Span found{i, i};
+        char const c = lower(text[i]);
+        if (c == ':' && text.substr(i).starts_with("://")) {
+            found = in_url(text, first, i, what);
+        } else if (c == 'p' || c == 's') {
+            std::size_t const length = word_at(text, first, i, what);
+            found = length == 0 ? found : after_word(text, i + length);
+        }
+        if (found.begin < found.end) {
+            return found;
+        }
+    }
+    return {text.size(), text.size()};
+}
+
+}  // namespace
+
+std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexcept {
+    std::size_t written = 0;
+    std::size_t read = 0;
+    while (read < size) {
+        Span const secret = next_secret({text, size}, read, what);
+        if (written != read) {
+            std::memmove(text + written, text + read, secret.begin - read);
+        }
+        written += secret.begin - read;
+        // What was written overtakes nothing that is still to be read.
+        std::size_t const stars = std::min(kStars.size(), secret.end - secret.begin);
+        std::memset(text + written, '*', stars);
+        written += stars;
+        read = secret.end;
+    }
+    return written;
+}
+
+bool holds_password(std::string_view text, RedactWhat what) noexcept {
+    return next_secret(text, 0, what).begin < text.size();
+}
+
+std::string redacted(std::string text, RedactWhat what) {
+    text.resize(redact_in_place(text.data(), text.size(), what));
+    return text;
+}
+
+}  // namespace pgrepl::core

@@ -1,0 +1,26 @@
+#pragma once
+// Passwords in texts that may be anything: arguments in the wrong order, messages, statements.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "core/postgres_free.hpp"
+
+namespace pgrepl::core {
+
+enum class RedactWhat {
+    kSourceUrls,  ///< passwords in URLs of the schemes that sources have
+    kAll          ///< in URLs of any scheme, and what stands after `password=` and the like: for arguments
+};
+
+/// Replaces each password by `***`, or by fewer stars if it is shorter. Returns the size of what is left. References
+/// (`env:`, `file:`) are no passwords.
+std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexcept;
+
+/// Whether anything would be replaced.
+bool holds_password(std::string_view text, RedactWhat what) noexcept;
+
+std::string redacted(std::string text, RedactWhat what);
+
+}  // namespace pgrepl::core

@@ -1,0 +1,113 @@
+// The hook runs for each message that is logged, while it is reported: it neither allocates nor raises nor logs, and
+// texts only become shorter, where they are. elog.c owns each of them (palloc), or they are null.
+
+#include "pg/log_redaction.hpp"
+
+#include <cctype>
+#include <cstring>
+
+#include "core/redaction.hpp"
+#include "pg/error.hpp"
+
+namespace pgrepl::pg {
+
+namespace {
+
+constexpr const char* kPrefix = "replicator_";
+constexpr const char* kCallsWithUrl[] = {"init", "alter", "validate", "discover"};
+constexpr const char* kLeftOut = "***";
+
+emit_log_hook_type previous_hook = nullptr;
+
+/// Whether a function is named that has a URL among its arguments.
+bool names_call(const char* text) noexcept {
+    for (const char* at = text == nullptr ? nullptr : strcasestr(text, kPrefix); at != nullptr;
+         at = strcasestr(at, kPrefix)) {
+        at += std::strlen(kPrefix);
+        for (const char* const call : kCallsWithUrl) {
+            if (pg_strncasecmp(at, call, std::strlen(call)) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool may_hold_url(const char* text) noexcept { return text != nullptr && std::strstr(text, "://") != nullptr; }
+
+void redact_urls(char* text) noexcept {
+    if (may_hold_url(text)) {
+        text[core::redact_in_place(text, std::strlen(text), core::RedactWhat::kSourceUrls)] = '\0';
+    }
+}
+
+void leave_out_from(char* text) noexcept {
+    std::strcpy(text, std::strlen(text) >= std::strlen(kLeftOut) ? kLeftOut : "");
+}
+
+/// Of a statement, or a text that holds one: what follows the beginning of its first literal or comment. A password may
+/// be put together from literals, so that no URL is seen in them.
+void leave_out_literals(char* text) noexcept {
+    for (char* at = text; at != nullptr && *at != '\0'; ++at) {
+        bool const dollar_quote =
+            at[0] == '$' && (at[1] == '$' || at[1] == '_' || std::isalpha(static_cast<unsigned char>(at[1])) != 0);
+        bool const comment = (at[0] == '/' && at[1] == '*') || (at[0] == '-' && at[1] == '-');
+        if (at[0] == '\'' || dollar_quote || comment) {
+            return leave_out_from(at + 1);
+        }
+    }
+}
+
+/// EXECUTE does not name what it calls; its arguments may be a URL that is put together.
+bool executes_with_url(const char* statement) noexcept {
+    return may_hold_url(statement) && pg_strncasecmp(statement + std::strspn(statement, " \t\r\n"), "execute", 7) == 0;
+}
+
+bool shows_password(const char* text) noexcept {
+    return may_hold_url(text) && core::holds_password(text, core::RedactWhat::kSourceUrls);
+}
+
+bool concerns_call(const ErrorData& data) noexcept {
+    return executes_with_url(debug_query_string) || shows_password(debug_query_string) ||
+           names_call(debug_query_string) || names_call(data.message) || names_call(data.detail) ||
+           names_call(data.detail_log) || names_call(data.context) || names_call(data.internalquery);
+}
+
+void redact(ErrorData& data) noexcept {
+    // Errors talk about a statement in their contexts only; what is logged of a statement has it as its message, its
+    // parameters or its tree of numbers as its detail.
+    if (concerns_call(data)) {
+        data.hide_stmt = true;
+        leave_out_literals(data.context);
+        leave_out_literals(data.internalquery);
+        if (data.elevel < ERROR) {
+            leave_out_literals(data.message);
+            for (char* const text : {data.detail, data.detail_log}) {
+                // Without a statement it is one: of a process that crashed.
+                if (text != nullptr && debug_query_string != nullptr) {
+                    leave_out_from(text);
+                }
+                leave_out_literals(text);
+            }
+        }
+    }
+    for (char* const text : {data.message, data.detail, data.detail_log, data.hint, data.context, data.internalquery}) {
+        redact_urls(text);
+    }
+}
+
+void on_log(ErrorData* data) {
+    redact(*data);
+    if (previous_hook != nullptr) {
+        previous_hook(data);
+    }
+}
+
+}  // namespace
+
+void redact_log() {
+    previous_hook = emit_log_hook;
+    emit_log_hook = on_log;
+}
+
+}  // namespace pgrepl::pg

@@ -1,0 +1,57 @@
+// Passwords in texts that may be anything.
+
+#include <gtest/gtest.h>
+
+#include "core/redaction.hpp"
+
+namespace {
+
+using pgrepl::core::redacted;
+using pgrepl::core::RedactWhat;
+
+TEST(Redaction, passwords_in_urls_of_sources_go_wherever_they_stand) {
+    for (const char* const text :
+         {"mysql://u:geheim@h/db", "MariaDB://u:geheim@h",
+          "SELECT replicator_init('mysql://u:geheim@h', name => 'x@y')", "'mysql://u:gehe''im@h'",
+          "parameters: $1 = 'mysql://u:gehe im@h', $2 = 'x'", "$$mysql://u:geheim@h$$ x@y",
+          "$tag$mysql://u:gehe$im@h$tag$", "source \"mysql://u:geh@eim@h/db\" does not exist",
+          "mysql://u:geh/eim@h:1/db", "\"mysql://u:geheim", "parameters: $1 = 'mysql://u:1geheim...'",
+          "mysql://u@h/db?password=geheim&x=y", "two: mysql://u:geheim@h1 and mongodb+srv://u:geheim@h2",
+          "mysql://u:gehe\"im@h", "{\"u\": \"mysql://u:gehe\\\"im@h\"}"}) {
+        std::string const shown = redacted(text, RedactWhat::kSourceUrls);
+        EXPECT_EQ(shown.find("gehe"), shown.npos) << shown;
+        EXPECT_EQ(shown.find("im@h"), shown.npos) << shown;
+        EXPECT_NE(shown.find("***"), shown.npos) << shown;
+    }
+}
+
+TEST(Redaction, what_is_no_password_stays) {
+    for (const char* const text :
+         {"mysql://u@h:3306/db", "mysql://h:3306", "mysql://h1:1,h2:2/db?x=y", "mysql://[::1]:3306/db",
+          "mysql://u:env:PW@h/db", "mysql://u:file:/pw@h/db", "mysql://u:***@h", "sqlite:///a:b@c",
+          "scheme://user:password@host", "", ":", "://", "mysql://", "mysql://u:", "https://u:p@h", "password = 'x'",
+          "no password", "(using password: YES)"}) {
+        EXPECT_EQ(redacted(text, RedactWhat::kSourceUrls), text);
+    }
+}
+
+TEST(Redaction, of_arguments_urls_of_any_scheme_and_words_count) {
+    for (const char* const text :
+         {"https://u:geheim@h", "host=h password=geheim user=u", "password = 'geheim'", "{\"password\": \"geheim\"}",
+          "{\"sslPassword\":\"geheim\", \"x\": 1}", "mysql://h/d?SECRET=geheim"}) {
+        std::string const shown = redacted(text, RedactWhat::kAll);
+        EXPECT_EQ(shown.find("geheim"), shown.npos) << shown;
+        EXPECT_TRUE(pgrepl::core::holds_password(text, RedactWhat::kAll));
+        EXPECT_FALSE(pgrepl::core::holds_password(shown, RedactWhat::kAll)) << shown;
+    }
+    for (const char* const text :
+         {"shop", "{database}_{schema}", "passwords", "secret*", "{\"gin\": [\"password\"]}", "sqlite:///a:b@c"}) {
+        EXPECT_FALSE(pgrepl::core::holds_password(text, RedactWhat::kAll)) << text;
+    }
+}
+
+TEST(Redaction, a_text_never_grows) {
+    EXPECT_EQ(redacted(" mysql://u:p@h mysql://u:pw@h", RedactWhat::kSourceUrls), " mysql://u:*@h mysql://u:**@h");
+}
+
+}  // namespace
