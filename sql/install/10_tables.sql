@@ -1,6 +1,6 @@
 -- The catalog: what is to be replicated (configuration, dumped by pg_dump) and how far it is (run-time state,
 -- not dumped). Written by src/catalog only. A source whose configuration exists and whose run-time state does
--- not has been restored from a dump: it waits for a person.
+-- not, or has that of another database, has been restored from a dump or copied: it waits for a person.
 
 -- Whoever may create in the extension's schema may have put functions and operators there, by names that the script
 -- and the views use. So nothing is found but what is the server's: whatever is ours is named in full, also where it is
@@ -57,6 +57,7 @@ COMMENT ON FOREIGN DATA WRAPPER pg_replicator_secrets IS 'Keeps passwords of pg_
 
 CREATE TABLE replicator.source_state (
     source_id        integer PRIMARY KEY REFERENCES replicator.source ON DELETE CASCADE,
+    database_oid     oid NOT NULL,
     state            text NOT NULL DEFAULT 'starting' CHECK (state IN
                          ('starting', 'snapshot', 'catching_up', 'streaming', 'idle', 'backing_off', 'failed')),
     state_since      timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -85,10 +86,13 @@ CREATE TABLE replicator.source_state (
     -- MySQL evicts the older of two readers with one server_id: random, and out of the range that people give out.
     reader_id        bigint NOT NULL DEFAULT 1000000000 + floor(random() * 3000000000)::bigint,
     -- A role that is made later by the name of one that was dropped is another one.
-    owner            oid NOT NULL
+    owner            oid NOT NULL,
+    evictions        integer NOT NULL DEFAULT 0,
+    evicted_at       timestamptz
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE replicator.source_state IS 'Run-time state of sources; not dumped';
 COMMENT ON COLUMN replicator.source_state.source_id IS 'The source';
+COMMENT ON COLUMN replicator.source_state.database_oid IS 'The database whose workers it is of; in a copy of the database (TEMPLATE) another: there the source is restored';
 COMMENT ON COLUMN replicator.source_state.state IS 'What its worker is doing; paused and restored follow from the configuration';
 COMMENT ON COLUMN replicator.source_state.state_since IS 'When the state was entered';
 COMMENT ON COLUMN replicator.source_state.worker_pid IS 'Process of the last source worker; it may have ended';
@@ -115,6 +119,8 @@ COMMENT ON COLUMN replicator.source_state.next_retry_at IS 'When the next attemp
 COMMENT ON COLUMN replicator.source_state.deaths IS 'Processes that have died in a row, without progress, of work that concerns no table by name';
 COMMENT ON COLUMN replicator.source_state.reader_id IS 'By which the source tells its readers apart (MySQL: server_id)';
 COMMENT ON COLUMN replicator.source_state.owner IS 'Role whose rights are used on the target tables';
+COMMENT ON COLUMN replicator.source_state.evictions IS 'How often in a row another reader with this reader_id took our place';
+COMMENT ON COLUMN replicator.source_state.evicted_at IS 'When that happened last';
 
 CREATE VIEW replicator.source_owner AS
 SELECT s.id AS source_id, coalesce(known.oid, named.oid) AS role, coalesce(known.rolname, s.owner) AS name

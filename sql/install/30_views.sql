@@ -118,7 +118,8 @@ SELECT s.name,
        coalesce(replicator.obstacle(),
                 CASE WHEN o.role IS NULL THEN 'Choose another owner: replicator_alter(name, owner => ''role'').' END,
                 CASE WHEN st.source_id IS NULL
-                     THEN 'It was restored from a dump: check its URL, then call replicator_resume.' END,
+                     THEN 'It was restored from a dump, or its database is a copy of another: check its URL, then call '
+                          || 'replicator_resume.' END,
                 st.last_hint,
                 CASE WHEN t.failed > 0 THEN 'replicator_tables says what is wrong with the tables that failed.' END,
                 CASE WHEN NOT s.paused AND st.state = 'starting' AND w.pid IS NULL
@@ -128,7 +129,9 @@ SELECT s.name,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.source_id = s.id) AS quarantined
 FROM replicator.source s
 JOIN replicator.source_owner o ON o.source_id = s.id
-LEFT JOIN replicator.source_state st ON st.source_id = s.id
+LEFT JOIN replicator.source_state st
+     ON st.source_id = s.id
+     AND st.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.pid = st.worker_pid
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'

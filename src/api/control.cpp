@@ -4,6 +4,7 @@
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/table_arguments.hpp"
+#include "catalog/copy_queue.hpp"
 #include "catalog/deaths.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/tables.hpp"
@@ -60,11 +61,22 @@ Datum pause(FunctionCallInfo fcinfo) {
     });
 }
 
+/// Of a source that was restored, or came here with a copy of its database: under a reader_id of its own.
+void begin_state(const catalog::SourceConfig& config) {
+    for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        target::drop_side_tables(table.id);
+    }
+    catalog::forget_copies_under_way(config.id);
+    catalog::create_state(config.id);
+}
+
 Datum resume(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_resume", [](const catalog::SourceConfig& config, const Arguments&) {
         replication::require_owner(config);
         replication::check_source_allowed(config);
-        catalog::create_state(config.id);
+        if (!catalog::has_state(config.id)) {
+            begin_state(config);
+        }
         catalog::clear_failure(config.id);
         catalog::forget_table_deaths(config.id);
         catalog::retry_failed_indexes(config.id);

@@ -196,6 +196,14 @@ void forget_copy(std::int32_t source_id) {
         {source_id});
 }
 
+void forget_copies_under_way(std::int32_t source_id) {
+    forget_copy(source_id);
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, beside_seen = false "
+        "WHERE source_id = $1 AND beside_bound IS NOT NULL",
+        {source_id});
+}
+
 std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation) {
     pg::QueryResult const row = pg::execute(kLease, {source_id, generation});
     if (row.empty()) {

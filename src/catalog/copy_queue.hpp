@@ -67,6 +67,8 @@ void withdraw_tables(std::int32_t source_id);
 
 /// The copy is over or given up: no chunk and no route is left.
 void forget_copy(std::int32_t source_id);
+/// The same, and of copies beside the stream: they begin anew.
+void forget_copies_under_way(std::int32_t source_id);
 
 struct Chunk {
     std::int32_t table_id = 0;

@@ -23,7 +23,7 @@ constexpr const char* kJobWork = R"(
            coalesce((extract(epoch FROM min(j.next_attempt_at) - timestamptz '2000-01-01 00:00:00+00')
                      * 1000000)::bigint, 0)
     FROM replicator.job j JOIN replicator.source s ON s.id = j.source_id
-    JOIN replicator.source_state st ON st.source_id = s.id
+    JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $1
     WHERE j.state IN ('pending', 'running') AND NOT s.paused
     GROUP BY s.id, s.name ORDER BY s.id)";
 
@@ -89,9 +89,9 @@ void begin_job(std::int64_t job_id, int worker_pid) {
 bool is_job_wanted(std::int64_t job_id) {
     return !pg::execute(
                 "SELECT 1 FROM replicator.job j JOIN replicator.source s ON s.id = j.source_id "
-                "JOIN replicator.source_state st ON st.source_id = s.id "
+                "JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2 "
                 "WHERE j.id = $1 AND j.state IN ('pending', 'running') AND NOT s.paused",
-                {job_id})
+                {job_id, pg::Param::oid(MyDatabaseId)})
                 .empty();
 }
 
@@ -192,7 +192,7 @@ std::vector<int> job_and_index_pids(std::int32_t source_id) {
 }
 
 std::vector<SideWork> list_job_work() {
-    pg::QueryResult const rows = pg::execute(kJobWork);
+    pg::QueryResult const rows = pg::execute(kJobWork, {pg::Param::oid(MyDatabaseId)});
     std::vector<SideWork> work;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         work.push_back(

@@ -158,14 +158,24 @@ std::int64_t request_sync(std::int32_t id) {
 }
 
 void create_state(std::int32_t id) {
+    pg::QueryResult const copied = pg::execute(
+        "DELETE FROM replicator.source_state WHERE source_id = $1 AND database_oid <> $2 RETURNING owner",
+        {id, pg::Param::oid(MyDatabaseId)});
+    if (!copied.empty()) {
+        pg::execute("INSERT INTO replicator.source_state (source_id, database_oid, owner) VALUES ($1, $2, $3)",
+                    {id, pg::Param::oid(MyDatabaseId), pg::Param::oid(copied.oid(0, 0))});
+        return;
+    }
     pg::execute(
-        "INSERT INTO replicator.source_state (source_id, owner) "
-        "SELECT source_id, role FROM replicator.source_owner WHERE source_id = $1 ON CONFLICT DO NOTHING",
-        {id});
+        "INSERT INTO replicator.source_state (source_id, database_oid, owner) "
+        "SELECT source_id, $2, role FROM replicator.source_owner WHERE source_id = $1 ON CONFLICT DO NOTHING",
+        {id, pg::Param::oid(MyDatabaseId)});
 }
 
 bool has_state(std::int32_t id) {
-    return !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1", {id}).empty();
+    return !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND database_oid = $2",
+                        {id, pg::Param::oid(MyDatabaseId)})
+                .empty();
 }
 
 void clear_failure(std::int32_t id) {
@@ -173,14 +183,16 @@ void clear_failure(std::int32_t id) {
         "UPDATE replicator.source_state SET state = CASE WHEN state IN ('failed', 'backing_off') "
         "THEN CASE WHEN sync_done < sync_requested OR copy_position IS NOT NULL THEN 'starting' ELSE 'idle' END "
         "ELSE state END, state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
-        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, deaths = 0 "
-        "WHERE source_id = $1",
+        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, "
+        "evictions = 0, evicted_at = NULL, deaths = 0 WHERE source_id = $1",
         {id});
 }
 
 int worker_pid(std::int32_t id) {
-    pg::QueryResult const row =
-        pg::execute("SELECT coalesce(worker_pid, 0) FROM replicator.source_state WHERE source_id = $1", {id});
+    pg::QueryResult const row = pg::execute(
+        "SELECT coalesce(worker_pid, 0) FROM replicator.source_state WHERE source_id = $1 "
+        "AND database_oid = $2",
+        {id, pg::Param::oid(MyDatabaseId)});
     return row.empty() ? 0 : static_cast<int>(row.int64(0, 0));
 }
 

@@ -15,7 +15,7 @@ constexpr const char* kLoad = R"(
            s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
            coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
            s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id), st.copy_beside_log
-    FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id
+    FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
     WHERE s.id = $1)";
 
 constexpr const char* kSourceWork = R"(
@@ -26,7 +26,7 @@ constexpr const char* kSourceWork = R"(
                ELSE st.state_read_at + s.refresh_interval
            END - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
     FROM replicator.source s
-    JOIN replicator.source_state st ON st.source_id = s.id
+    JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $1
     CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false)
                             OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
                             OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false)
@@ -44,7 +44,7 @@ void require_changed(const pg::QueryResult& result) {
 }  // namespace
 
 std::optional<SourceState> load_source_state(std::int32_t source_id) {
-    pg::QueryResult const row = pg::execute(kLoad, {source_id});
+    pg::QueryResult const row = pg::execute(kLoad, {source_id, pg::Param::oid(MyDatabaseId)});
     if (row.empty()) {
         return std::nullopt;
     }
@@ -185,6 +185,16 @@ void record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
          retry_ms});
 }
 
+std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms) {
+    pg::QueryResult const row = pg::execute(
+        "UPDATE replicator.source_state SET evictions = CASE WHEN evicted_at > clock_timestamp() - $2 * interval "
+        "'1 millisecond' THEN evictions + 1 ELSE 1 END, evicted_at = clock_timestamp() WHERE source_id = $1 "
+        "RETURNING evictions",
+        {source_id, window_ms});
+    require_changed(row);
+    return static_cast<std::int32_t>(row.int64(0, 0));
+}
+
 void note_no_copy_workers(std::int32_t source_id) {
     pg::execute(
         "UPDATE replicator.source_state SET last_hint = 'The source worker copies alone: no background worker slot "
@@ -215,7 +225,7 @@ bool is_source_moving(std::int32_t source_id) {
 }
 
 std::vector<SourceWork> list_source_work() {
-    pg::QueryResult const rows = pg::execute(kSourceWork);
+    pg::QueryResult const rows = pg::execute(kSourceWork, {pg::Param::oid(MyDatabaseId)});
     std::vector<SourceWork> work;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         work.push_back(

@@ -48,10 +48,11 @@ std::optional<TargetIndex> next_index(std::int32_t source_id) {
                         kBuildable +
                         " FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
                         "JOIN replicator.source s ON s.id = t.source_id "
+                        "JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2 "
                         "WHERE s.id = $1 AND NOT s.paused AND "
                         "(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()) AND " +
                         has_work() + " ORDER BY i.id LIMIT 1",
-                    {source_id});
+                    {source_id, pg::Param::oid(MyDatabaseId)});
     if (row.empty()) {
         return std::nullopt;
     }
@@ -141,8 +142,10 @@ std::vector<SideWork> list_index_work() {
                                 "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0) "
                                 "FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
                                 "JOIN replicator.source s ON s.id = t.source_id "
-                                "JOIN replicator.source_state st ON st.source_id = s.id WHERE NOT s.paused AND ") +
-                    has_work() + " GROUP BY s.id, s.name ORDER BY s.id");
+                                "JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $1 "
+                                "WHERE NOT s.paused AND ") +
+                        has_work() + " GROUP BY s.id, s.name ORDER BY s.id",
+                    {pg::Param::oid(MyDatabaseId)});
     std::vector<SideWork> work;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         work.push_back(

@@ -31,6 +31,7 @@ enum class SourceErrorKind {
     kResource,          ///< out of memory or disk space on this side
     kInterrupted,       ///< the caller asked to stop; not an error of the source
     kInternal,          ///< a defect of ours
+    kThrownOut,         ///< another reader with our id took our place
 };
 
 /// An error of a source. `text` says what failed and with which value, `hint` what to do. Neither holds a

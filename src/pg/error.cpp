@@ -91,6 +91,8 @@ int sqlstate_of(core::SourceErrorKind kind) {
             return ERRCODE_QUERY_CANCELED;
         case Kind::kInternal:
             return ERRCODE_INTERNAL_ERROR;
+        case Kind::kThrownOut:
+            return ERRCODE_OBJECT_IN_USE;
     }
     return ERRCODE_INTERNAL_ERROR;
 }

@@ -153,11 +153,12 @@ void end_workers_of(std::int32_t source_id) noexcept {
 
 namespace {
 
-/// The number may have been given to another process meanwhile: only workers of ours have a phase.
+/// The number may have been given to another process meanwhile: only workers of ours have a phase. It may be that of a
+/// worker of another database, of which this one is a copy.
 void signal_worker(int pid, int signal_number) noexcept {
     Locked lock(table->lock, LW_SHARED);
     for (const PhaseSlot& slot : table->slots) {
-        if (pid != 0 && slot.pid == pid) {
+        if (pid != 0 && slot.pid == pid && slot.database == MyDatabaseId) {
             kill(pid, signal_number);
         }
     }

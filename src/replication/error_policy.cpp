@@ -51,15 +51,19 @@ Verdict judge_current_exception() {
                 " To have that done by itself: replicator_alter(name, options => '{\"on_position_lost\": "
                 "\"resync\"}').";
         }
-        return {pg::SqlError(std::move(fields)), error.retryable(), error.kind() == core::SourceErrorKind::kStateLost,
-                position_lost, concerns_log(error.kind())};
+        return {pg::SqlError(std::move(fields)),
+                error.retryable(),
+                error.kind() == core::SourceErrorKind::kStateLost,
+                position_lost,
+                concerns_log(error.kind()),
+                error.kind() == core::SourceErrorKind::kThrownOut};
     } catch (const pg::SqlError& error) {
         bool const needs_person =
             error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE || error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||
             error.sqlstate() == ERRCODE_UNDEFINED_OBJECT || error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED;
-        return {error, !needs_person, false, false, false};
+        return {error, !needs_person, false, false, false, false};
     } catch (...) {
-        return {pg::detail::current_exception_as_sql_error(), true, false, false, false};
+        return {pg::detail::current_exception_as_sql_error(), true, false, false, false, false};
     }
 }
 

@@ -15,6 +15,7 @@ struct Verdict {
     bool state_lost = false;     ///< the copy starts over
     bool position_lost = false;  ///< the source's log no longer reaches back to the stream's position
     bool log_unusable = false;   ///< the log cannot be followed, this time or from now on; a copy needs none of it
+    bool thrown_out = false;     ///< by another reader with our id
 };
 
 /// The exception being handled, judged. Call it within a catch block.

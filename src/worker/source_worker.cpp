@@ -49,6 +49,8 @@ namespace {
 constexpr long kSupervisionMs = 250;
 constexpr std::chrono::milliseconds kLookEvery{250};
 constexpr int kMostRestartsInARow = 5;
+/// A copy of this server that follows the source, too, does not pass by itself.
+constexpr std::int32_t kMostEvictions = 6;
 
 /// The copy workers of one copy; they end with it.
 class CopyWorkers {
@@ -331,12 +333,21 @@ class SourceWorker {
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         if (state && state->generation == context_.generation) {
-            catalog::record_failure(
-                source_id_, context_.generation, verdict.error, verdict.retryable ? "backing_off" : "failed",
-                replication::retry_delay_ms(state->retry_count, config_.retry_initial_ms(), config_.retry_max_ms()));
+            std::int32_t const evictions = verdict.thrown_out ? note_eviction() : 0;
+            bool const again = verdict.retryable && evictions < kMostEvictions;
+            catalog::record_failure(source_id_, context_.generation, verdict.error, again ? "backing_off" : "failed",
+                                    replication::retry_delay_ms(std::max(state->retry_count, evictions),
+                                                                config_.retry_initial_ms(), config_.retry_max_ms()));
         }
         transaction.commit();
         return false;
+    }
+
+    /// Each of the two connects again, and throws the other out: that is an end to each stream's errors, and so to its
+    /// count of retries.
+    [[nodiscard]] std::int32_t note_eviction() const {
+        constexpr std::int64_t kHourMs = 3'600'000;
+        return catalog::note_eviction(source_id_, std::max<std::int64_t>(kHourMs, 4LL * config_.retry_max_ms()));
     }
 
     void copy_anew(const pg::SqlError& reason, const std::string& event) {

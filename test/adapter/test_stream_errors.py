@@ -113,7 +113,7 @@ def test_a_second_reader_with_the_same_id_is_named(server, adapter, table):
     assert stream.ask(f"reopen {stream.start}") == "opened"
     error = stream.error()
     assert error["retryable"], error
-    expect(error, "busy" if error["error"] == KIND["busy"] else "unreachable", "server_id")
+    expect(error, "thrown out" if error["error"] == KIND["thrown out"] else "unreachable", "server_id")
 
 
 def test_an_account_without_the_privilege(server, adapter, table):

@@ -11,7 +11,7 @@ import pytest
 
 from private_cluster import wait_until
 
-KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7}
+KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7, "thrown out": 19}
 
 
 def n(number):

@@ -82,6 +82,7 @@ def test_the_number_of_databases_has_no_limit(cluster, second, source_in_second)
         cluster.query("SELECT replicator_sync('other')", database=second)
         cluster.wait_for_copy("other", database=second)  # so the launcher has seen them
         cluster.query("CREATE DATABASE late TEMPLATE second")
+        assert cluster.status("other", "late")["state"] == "restored"
         cluster.query("SELECT replicator_resume('other'); SELECT replicator_sync('other')", database="late")
         cluster.wait_for_copy("other", database="late")
         cluster.query("SELECT replicator_stop_workers()", database="late")

@@ -78,15 +78,7 @@ WATCHER = 'read -r unused; kill -QUIT "$(head -n 1 "$1/postmaster.pid")"'
 
 class PrivateCluster:
     def __init__(self, settings=None, preload=True):
-        self.directory = tempfile.mkdtemp(prefix="pgrepl")
-        os.chmod(self.directory, 0o755)
-        self.data = os.path.join(self.directory, "data")
-        self.log = os.path.join(self.directory, "log")
-        self.port = free_port()
-        self.expected_crash = False
-        self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.data], stdin=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, start_new_session=True)
-        self.give_to_server(self.directory)
+        self._make_directory()
         self._run([f"{BINDIR}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                    "--locale=C.UTF-8", "-N"])
         conf = {"listen_addresses": "", "unix_socket_directories": self.directory, "port": self.port,
@@ -98,6 +90,26 @@ class PrivateCluster:
         conf.update(settings or {})
         self.configure(**conf)
         self.start()
+
+    def _make_directory(self):
+        self.directory = tempfile.mkdtemp(prefix="pgrepl")
+        os.chmod(self.directory, 0o755)
+        self.data = os.path.join(self.directory, "data")
+        self.log = os.path.join(self.directory, "log")
+        self.port = free_port()
+        self.expected_crash = False
+        self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.data], stdin=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, start_new_session=True)
+        self.give_to_server(self.directory)
+
+    @classmethod
+    def copy_of(cls, stopped):
+        """A physical copy of a cluster that is not running; to be started."""
+        copy = cls.__new__(cls)
+        copy._make_directory()
+        copy._run(["cp", "-a", stopped.data, copy.data])
+        copy.configure(unix_socket_directories=copy.directory, port=copy.port)
+        return copy
 
     @staticmethod
     def give_to_server(path):

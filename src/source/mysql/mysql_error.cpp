@@ -139,10 +139,12 @@ constexpr LogMeaning kLogMeanings[] = {
     {"more GTIDs than the", Kind::kDiverged, false, kDivergedHint},
     {"not in the master's binlog", Kind::kDiverged, false, kDivergedHint},
     {"slave has diverged", Kind::kDiverged, false, kDivergedHint},
-    {kSameServerId, Kind::kBusy, true,
+    {kSameServerId, Kind::kThrownOut, true,
      "Another reader has the same server_id, and a server allows one at a time only. Is the source registered in a "
      "copy "
-     "of this database, too? Look at SHOW REPLICAS (SHOW SLAVE HOSTS) and SHOW PROCESSLIST at the source."},
+     "of this server, too? Set pg_replicator.enabled = off there, then call replicator_resume here. SHOW REPLICAS "
+     "(SHOW "
+     "SLAVE HOSTS) and SHOW PROCESSLIST at the source show its readers."},
     {"max_allowed_packet", Kind::kUnsupported, false, "Raise max_allowed_packet at the source to 1G."},
     {"Binary log is not open", Kind::kUnsupported, false, "Set log_bin in the server's configuration and restart it."},
 };

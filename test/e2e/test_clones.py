@@ -1,0 +1,81 @@
+"""Copies of a database and of a server, beside the original that goes on: one reader of a source, not two."""
+import contextlib
+
+import pytest
+
+from mysql_servers import MariaDbServer
+from private_cluster import PrivateCluster, wait_until
+from test_mysql_stream import caught_up, db, follow, rows  # noqa: F401 (fixtures)
+
+
+@pytest.fixture(scope="module")
+def server():
+    instance = MariaDbServer()
+    yield instance
+    instance.destroy()
+
+
+def reader_id(cluster, database="postgres"):
+    return cluster.query("SELECT reader_id FROM replicator.source_state", database=database)[0][0]
+
+
+def test_a_copy_of_a_database_does_nothing_until_a_person_resumes_it(cluster, db, follow):
+    follow()
+    original = reader_id(cluster)
+    cluster.query("SELECT replicator_stop_workers()")
+    cluster.query("CREATE DATABASE copied TEMPLATE postgres")
+    try:
+        cluster.query("SELECT replicator_sync('s')")
+        db.run("INSERT INTO customer VALUES (4, 'new', 0, NULL)", "shop")
+        caught_up(cluster)
+        status = cluster.status("s", "copied")
+        assert status["state"] == "restored" and "replicator_resume" in status["hint"]
+        assert status["worker_pid"] is None
+        # Pauses of the copy do not reach for the original's workers, and a probe there starts none.
+        cluster.query("SELECT replicator_pause('s')", database="copied")
+        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_stat_activity WHERE datname = 'copied' "
+                                         "AND backend_type LIKE 'pg\\_replicator%'") == [(0,)], what="the probe's end")
+        assert "4" not in {row[0] for row in cluster.query("SELECT id FROM s.customer", database="copied")}
+        cluster.query("SELECT replicator_resume('s')", database="copied")
+        cluster.query("CALL replicator_wait('s', '240 s')", database="copied")
+        assert "4" in {row[0] for row in cluster.query("SELECT id FROM s.customer", database="copied")}
+        assert reader_id(cluster) == original != reader_id(cluster, "copied")
+        db.run("INSERT INTO customer VALUES (5, 'newer', 0, NULL)", "shop")
+        caught_up(cluster)
+        assert "5" in rows(cluster, "customer")
+        assert cluster.query("SELECT evictions, retry_count FROM replicator.source_state") == [(0, 0)]
+    finally:
+        cluster.query("SELECT replicator_stop_workers()", database="copied")
+        cluster.query("DROP DATABASE copied")
+
+
+@contextlib.contextmanager
+def copy_of(cluster):
+    """A copy of the cluster, made while it is stopped; both are started."""
+    cluster.stop()
+    copy = PrivateCluster.copy_of(cluster)
+    cluster.start()
+    copy.start()
+    try:
+        yield copy
+    finally:
+        copy.destroy()
+
+
+def test_two_copies_of_a_cluster_do_not_throw_each_other_out_for_ever(cluster, db, follow):
+    follow()
+    with copy_of(cluster) as copy:
+        assert reader_id(copy) == reader_id(cluster)
+        both = (cluster, copy)
+        wait_until(lambda: any(each.status("s")["state"] == "failed" for each in both), what="one to give up")
+        [failed, *_] = [each for each in both if each.status("s")["state"] == "failed"]
+        status = failed.status("s")
+        assert "server_id" in status["last_error"] and "pg_replicator.enabled" in status["hint"]
+        copy.configure(**{"pg_replicator.enabled": "off"})
+        copy.reload()
+        wait_until(lambda: not copy.workers("source worker"), what="the end of the copy's worker")
+        cluster.query("SELECT replicator_resume('s')")
+        db.run("INSERT INTO customer VALUES (6, 'newest', 0, NULL)", "shop")
+        caught_up(cluster)
+        assert "6" in rows(cluster, "customer")
+        assert cluster.query("SELECT evictions FROM replicator.source_state") == [(0,)]
