@@ -57,7 +57,9 @@ RESET SESSION AUTHORIZATION;
 SET search_path = pg_catalog, tap;
 SELECT lives_ok('CREATE EXTENSION pg_replicator SCHEMA "Odd schema"', 'the extension is created without them');
 INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('s', 'sqlite', '', 'postgres', 'continuous', 's');
-INSERT INTO replicator.source_state (source_id, owner) SELECT s.id, 10 FROM replicator.source s;
+INSERT INTO replicator.source_state (source_id, owner, database_oid)
+    SELECT s.id, 10, d.oid FROM replicator.source s, pg_catalog.pg_database d
+    WHERE d.datname = pg_catalog.current_database();
 INSERT INTO replicator.source_table (source_id, database, name, state, target_schema, target_name, target_created, rows_expected, copy_started_at)
 SELECT s.id, 'main', n, 'failed', 's', n, true, 10, now() FROM replicator.source s, unnest(ARRAY['a', 'b']) n;
 INSERT INTO replicator.target_index (table_id, name, method, definition, state) SELECT t.id, 'i', 'btree', 'data', 'ready' FROM replicator.source_table t;
