@@ -158,9 +158,9 @@ std::int64_t request_sync(std::int32_t id) {
 }
 
 void create_state(std::int32_t id) {
-    pg::QueryResult const copied = pg::execute(
-        "DELETE FROM replicator.source_state WHERE source_id = $1 AND database_oid <> $2 RETURNING owner",
-        {id, pg::Param::oid(MyDatabaseId)});
+    pg::QueryResult const copied =
+        pg::execute("DELETE FROM replicator.source_state WHERE source_id = $1 AND database_oid <> $2 RETURNING owner",
+                    {id, pg::Param::oid(MyDatabaseId)});
     if (!copied.empty()) {
         pg::execute("INSERT INTO replicator.source_state (source_id, database_oid, owner) VALUES ($1, $2, $3)",
                     {id, pg::Param::oid(MyDatabaseId), pg::Param::oid(copied.oid(0, 0))});
