@@ -38,13 +38,14 @@ std::optional<std::string> number_text(const std::optional<std::int64_t>& number
 
 std::vector<core::TableInfo> discover_tables(const std::string& url, Oid caller) {
     core::ParsedUrl const parsed = core::parse_source_url(url);
-    replication::check_source_allowed(parsed.url, parsed.has_password, caller);
+    replication::AllowedSource const allowed =
+        replication::check_source_allowed(parsed.url, parsed.has_password, caller);
     catalog::SourceConfig config;
     config.kind = parsed.url.kind;
     config.url = parsed.url.without_secret();
     config.password = parsed.password;
     pg::BackendInterrupts interrupts;
-    return replication::open_source(config, interrupts)->discover();
+    return replication::open_source(config, allowed, interrupts)->discover();
 }
 
 std::string remark(const core::TableInfo& table) {

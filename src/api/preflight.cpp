@@ -163,9 +163,11 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
     std::vector<core::TableInfo> tables;
     std::vector<replication::PlannedTable> planned;
     bool const open = preflight.step("connection", [&] {
+        replication::AllowedSource const allowed = replication::check_source_allowed(config);
         ask_source([&] {
-            source = replication::open_source(
-                config, interrupts, replication::scratch_directory(config.id, replication::ScratchUse::kCopies));
+            source =
+                replication::open_source(config, allowed, interrupts,
+                                         replication::scratch_directory(config.id, replication::ScratchUse::kCopies));
         });
         return source->describe().server_version + ": " + source->describe().description + ".";
     });

@@ -23,7 +23,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 8;
+constexpr std::uint32_t kAdapterAbiVersion = 9;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -43,7 +43,10 @@ class Interrupts {
 
 /// What an adapter needs to open its source.
 struct SourceConfig {
-    SourceUrl url;         ///< without the secret
+    SourceUrl url;  ///< without the secret
+    /// Of a file, where it must lie in a certain directory: that directory, with which the path then begins. Neither
+    /// has a symbolic link in it, and none that comes to be below the directory is followed. Empty: links are followed.
+    std::string beneath;
     std::string password;  ///< empty if there is none
     std::map<std::string, std::string> options;
     int connect_timeout_ms = 10'000;  ///< also: how long a lock of others is waited for

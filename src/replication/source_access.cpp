@@ -1,5 +1,6 @@
 // Access to sources. Checked when a source is registered or altered, for the caller, and whenever a worker opens
-// it, for its owner: rights may have been taken away, and a symbolic link may point elsewhere by now.
+// it, for its owner: rights may have been taken away, and a symbolic link may point elsewhere by now. What was checked
+// is what is opened: a path is resolved once, and the adapter follows no link that comes later.
 
 #include "replication/source_access.hpp"
 
@@ -8,6 +9,7 @@
 
 #include "pg/adapter.hpp"
 #include "pg/compat.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/settings.hpp"
 #include "pg/spi.hpp"
 #include "replication/password.hpp"
@@ -41,13 +43,13 @@ bool reads_server_files(Oid role) {
         .boolean(0, 0);
 }
 
-void check_path(const std::string& path, Oid role) {
+AllowedSource check_path(const std::string& path, Oid role) {
     if (path.empty() || path[0] != '/') {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the path of a SQLite source must be absolute",
                            "The path is \"" + path + "\".", "Write sqlite:///directory/file.");
     }
     if (reads_server_files(role)) {
-        return;
+        return {path, {}};
     }
     std::error_code ignored;
     std::filesystem::path const resolved = std::filesystem::weakly_canonical(path, ignored);
@@ -55,7 +57,7 @@ void check_path(const std::string& path, Oid role) {
         std::filesystem::path const root = std::filesystem::weakly_canonical(directory, ignored);
         auto const relative = resolved.lexically_relative(root);
         if (!relative.empty() && *relative.begin() != ".." && relative != ".") {
-            return;
+            return {resolved.string(), root.string()};
         }
     }
     throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for the file \"" + path + "\"",
@@ -96,10 +98,9 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
     return std::move(*now);
 }
 
-void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
+AllowedSource check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
     if (url.kind == "sqlite") {
-        check_path(url.path, role);
-        return;
+        return check_path(url.path, role);
     }
     check_hosts(url);
     if (url.query.contains("sslrootcert") && !reads_server_files(role)) {
@@ -113,13 +114,14 @@ void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid rol
                                "env:, file: and passfile read what the database server can read.",
                                "Have a superuser grant pg_read_server_files to the role, or give the password itself.");
         }
-        return;
+        return {};
     }
     if (!has_password && !superuser_arg(role)) {
         throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED, "a password is required",
                            "A role that is not superuser must give a password of its own in the URL.",
                            "Write scheme://user:password@host/database.");
     }
+    return {};
 }
 
 void require_owner(const catalog::SourceConfig& config) {
@@ -130,7 +132,7 @@ void require_owner(const catalog::SourceConfig& config) {
     }
 }
 
-void check_source_allowed(const catalog::SourceConfig& config) {
+AllowedSource check_source_allowed(const catalog::SourceConfig& config) {
     require_owner(config);
     core::SourceUrl const url = core::parse_source_url(config.url).url;
     if (config.has_secret && !config.password && !has_password_reference(url)) {
@@ -138,7 +140,7 @@ void check_source_allowed(const catalog::SourceConfig& config) {
                            "Passwords are not part of a dump.",
                            "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
     }
-    check_source_allowed(url, config.password.has_value(), config.owner);
+    return check_source_allowed(url, config.password.has_value(), config.owner);
 }
 
 namespace {
@@ -185,10 +187,16 @@ void remove_scratch_directory(const ScratchDirectory& directory) {
     std::filesystem::remove_all(directory.path, ignored);
 }
 
-OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts, const std::string& scratch) {
+OpenSource open_source(const catalog::SourceConfig& config, const AllowedSource& allowed, core::Interrupts& interrupts,
+                       const std::string& scratch) {
+    pg::failure_point("source_allowed");
     const core::Adapter& adapter = pg::load_adapter(config.kind);
     core::SourceConfig source;
     source.url = core::parse_source_url(config.url).url;
+    if (!allowed.path.empty()) {
+        source.url.path = allowed.path;
+        source.beneath = allowed.beneath;
+    }
     source.password = has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
     source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();

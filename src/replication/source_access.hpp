@@ -20,22 +20,29 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
 
 using OpenSource = std::unique_ptr<core::Source>;
 
-/// Loads the adapter and opens the source. `interrupts` outlives it. `scratch` is the directory for private copies;
-/// without one no durable snapshot can be taken. Throws SourceError, SqlError.
-OpenSource open_source(const catalog::SourceConfig& config, core::Interrupts& interrupts,
-                       const std::string& scratch = {});
+/// What a check has allowed. Of a file: the path, and the directory below which no link is followed when it is opened;
+/// the path is then as it was resolved by the check. Of other sources nothing.
+struct AllowedSource {
+    std::string path;
+    std::string beneath;
+};
 
 /// Throws SqlError unless `role` may have this URL opened: a SQLite path must lie under
 /// pg_replicator.sqlite_directories, or the role needs pg_read_server_files; a host must be allowed; a role that is
 /// no superuser gives a password of its own.
-void check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role);
+AllowedSource check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role);
 
 /// Throws SqlError if the source's owner does not exist.
 void require_owner(const catalog::SourceConfig& config);
 
 /// check_source_allowed for a registered source and its owner, who must exist; workers call it whenever they open the
 /// source.
-void check_source_allowed(const catalog::SourceConfig& config);
+AllowedSource check_source_allowed(const catalog::SourceConfig& config);
+
+/// Loads the adapter and opens the source, as it was `allowed`. `interrupts` outlives it. `scratch` is the directory
+/// for private copies; without one no durable snapshot can be taken. Throws SourceError, SqlError.
+OpenSource open_source(const catalog::SourceConfig& config, const AllowedSource& allowed, core::Interrupts& interrupts,
+                       const std::string& scratch = {});
 
 /// The source worker's copies and those of jobs lie apart: each removes its own when it is done.
 enum class ScratchUse { kCopies, kJobs };

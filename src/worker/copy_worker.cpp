@@ -39,7 +39,7 @@ class CopyWorker {
         pg::begin_phase("opening the source", arguments_.source_id, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = replication::open_source(
-            config_, interrupts,
+            config_, allowed_, interrupts,
             replication::scratch_directory(arguments_.source_id, replication::ScratchUse::kCopies));
         try {
             std::unique_ptr<core::Snapshot> const snapshot =
@@ -59,7 +59,7 @@ class CopyWorker {
         std::optional<catalog::SourceState> const state = catalog::load_source_state(arguments_.source_id);
         std::optional<catalog::SourceConfig> config = catalog::find_source(arguments_.source_id);
         if (config) {
-            replication::check_source_allowed(*config);
+            allowed_ = replication::check_source_allowed(*config);
         }
         transaction.commit();
         if (!state || !config || state->generation != arguments_.generation || !state->copy_under_way()) {
@@ -101,6 +101,7 @@ class CopyWorker {
     pg::WorkerArguments arguments_;
     catalog::SourceState state_;
     catalog::SourceConfig config_;
+    replication::AllowedSource allowed_;
 };
 
 }  // namespace

@@ -89,16 +89,17 @@ class JobWorker {
 
     void work_on(const catalog::Job& job) {
         std::vector<catalog::JobTable> tables;
+        replication::AllowedSource allowed;
         {
             pg::Transaction transaction;
-            replication::check_source_allowed(config_);
+            allowed = replication::check_source_allowed(config_);
             tables = catalog::tables_of_job(job.id);
             transaction.commit();
         }
         pg::BackendInterrupts interrupts;
         pg::WorkInHand const at_job({pg::Work::kJob, 0, job.id});
         replication::OpenSource const source = replication::open_source(
-            config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kJobs));
+            config_, allowed, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kJobs));
         source->discard_snapshots({});
         for (const catalog::JobTable& table : tables) {
             compare(job, *source, table);

@@ -181,15 +181,16 @@ class SourceWorker {
     }
 
     replication::OpenSource open(core::Interrupts& interrupts) {
+        replication::AllowedSource allowed;
         {
             pg::Transaction transaction;
-            replication::check_source_allowed(config_);
+            allowed = replication::check_source_allowed(config_);
             transaction.commit();
         }
         pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
         pg::WorkInHand const at_source({pg::Work::kSource, 0, 0});
         replication::OpenSource source = replication::open_source(
-            config_, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
+            config_, allowed, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
         core::SourceInfo const info = source->describe();
         {
             pg::Transaction transaction;

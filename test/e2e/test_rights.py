@@ -2,7 +2,9 @@
 import os
 import sqlite3
 import subprocess
+import threading
 
+import psycopg2
 import pytest
 
 from private_cluster import BINDIR, unprivileged, wait_until
@@ -241,3 +243,34 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     assert cluster.query("SELECT tableowner FROM pg_tables WHERE schemaname = 'orphan'", database="orphanage") == [("second_owner",)]
     cluster.query("SELECT replicator_stop_workers()", database="orphanage")
     cluster.query("DROP DATABASE orphanage")
+
+
+def test_a_path_that_is_swapped_after_its_check_leads_to_no_other_file(cluster, database, files):
+    (files / "allowed").mkdir(mode=0o755)
+    path = database("allowed/own.db", "CREATE TABLE own (a)")
+    database("secret.db", "CREATE TABLE secret (a)")
+    link = files / "allowed/link.db"
+    link.symlink_to(path)
+    cluster.query("CREATE ROLE linker; GRANT EXECUTE ON FUNCTION replicator_discover TO linker")
+    connection, results = cluster.connect(), []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('pg_replicator.sqlite_directories', %s, false)", (str(files / "allowed"),))
+        cursor.execute("SET ROLE linker")
+
+    def discover(url):
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute('SELECT "table" FROM replicator_discover(%s)', (f"sqlite://{url}",))
+                results.append(cursor.fetchall())
+            except psycopg2.Error as error:
+                results.append(error.diag.message_primary)
+    for url in (link, path):  # the checked link, then the file that it led to
+        caller = threading.Thread(target=discover, args=(url,))
+        with cluster.waiting_at("source_allowed", caller.start):
+            os.rename(url, f"{url}.away")
+            os.symlink(files / "secret.db", url)
+        caller.join()
+        os.rename(f"{url}.away", url)
+    connection.close()
+    assert results == [[("own",)], f'SQLite file "{path}" is not reached without a symbolic link any more']
+    cluster.query("DROP OWNED BY linker; DROP ROLE linker")

@@ -116,10 +116,12 @@ class SqliteTest : public testing::Test {
     [[nodiscard]] std::string scratch() const { return directory_ + "/scratch"; }
     TestInterrupts& interrupts() { return interrupts_; }
 
-    std::unique_ptr<core::Source> open(int timeout_ms = 2000, const std::optional<std::string>& other = {}) {
+    std::unique_ptr<core::Source> open(int timeout_ms = 2000, const std::optional<std::string>& other = {},
+                                       const std::string& beneath = {}) {
         core::SourceConfig config;
         config.url.kind = config.url.scheme = "sqlite";
         config.url.path = other.value_or(path_);
+        config.beneath = beneath;
         config.connect_timeout_ms = timeout_ms;
         config.scratch_directory = scratch();
         return pg_replicator_adapter()->open(config, interrupts_);

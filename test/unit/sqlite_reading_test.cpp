@@ -114,7 +114,7 @@ TEST_F(SqliteReading, without_rowid_tables_are_read_along_their_key_without_sort
         "CREATE TABLE t(a TEXT COLLATE NOCASE, b, c, PRIMARY KEY(a, b DESC, c COLLATE RTRIM)) WITHOUT ROWID;"
         "CREATE INDEX i ON t(c, b, a)");
     TestInterrupts quiet;
-    sqlite::Connection connection(path(), sqlite::Connection::Access::kLive, 100, quiet);
+    sqlite::Connection connection({path(), {}}, sqlite::Connection::Access::kLive, 100, quiet);
     auto const shape = sqlite::read_shape(connection, "t");
     ASSERT_TRUE(shape);
     sqlite::RowQuery const query(connection, *shape);

@@ -24,9 +24,11 @@ constexpr int kCopyAttempts = 3;
 class SqliteSource final : public core::Source {
   public:
     SqliteSource(const core::SourceConfig& config, core::Interrupts& interrupts)
-        : access_{.path = config.url.path, .busy_timeout_ms = config.connect_timeout_ms, .interrupts = &interrupts},
+        : access_{.place = {config.url.path, config.beneath},
+                  .busy_timeout_ms = config.connect_timeout_ms,
+                  .interrupts = &interrupts},
           scratch_directory_(config.scratch_directory),
-          opened_(mark_file(access_.path)) {
+          opened_(mark_file(access_.place)) {
         // Finds out at once what is wrong with the file, and what there is to say about it.
         std::unique_ptr<FileState> const state = open_current_state(access_);
         describe(*state);
@@ -44,12 +46,12 @@ class SqliteSource final : public core::Source {
         }
         checks.push_back({"journal_mode", !rollback, Severity::kNote, info_.description,
                           rollback ? "In WAL mode writers never wait for a copy: PRAGMA journal_mode = WAL." : ""});
+        std::int64_t const file = mark_file(access_.place).bytes;
         std::error_code error;
-        auto const file = std::filesystem::file_size(access_.path, error);
         auto const space =
             std::filesystem::space(std::filesystem::path(scratch_directory_).parent_path().parent_path(), error);
         if (!error) {
-            checks.push_back({"disk_space", space.available > file, Severity::kWarning,
+            checks.push_back({"disk_space", space.available > static_cast<std::uintmax_t>(file), Severity::kWarning,
                               "The file has " + std::to_string(file) + " bytes; " + std::to_string(space.available) +
                                   " are free in the data directory.",
                               "Under a busy writer a private copy of the file is needed: make room for it."});
@@ -113,7 +115,7 @@ class SqliteSource final : public core::Source {
 
     /// Throws kReplaced if the path has come to name another file since the source was opened.
     std::unique_ptr<FileState> open_state() {
-        mark_again(access_.path, opened_);
+        mark_again(access_.place, opened_);
         return open_current_state(access_);
     }
 
@@ -124,7 +126,8 @@ class SqliteSource final : public core::Source {
         }
         std::unique_ptr<FileState> state = open_state();
         if (!is_same_state(wanted, state->identity())) {
-            throw state_lost(access_.path, "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
+            throw state_lost(access_.place.path,
+                             "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
         }
         return make_snapshot(std::move(state), position);
     }
@@ -144,7 +147,7 @@ class SqliteSource final : public core::Source {
 
     std::unique_ptr<core::Snapshot> open_private_copy(const StateIdentity& identity) {
         FileAccess copy = access_;
-        copy.path = find_private_copy(identity, scratch_directory_);
+        copy.place = {find_private_copy(identity, scratch_directory_), {}};
         return make_snapshot(open_copy(copy, identity), {identity.to_text()});
     }
 

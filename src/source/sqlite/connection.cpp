@@ -4,6 +4,7 @@
 #include "source/sqlite/connection.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "source/sqlite/sqlite_error.hpp"
 
@@ -13,36 +14,16 @@ namespace {
 constexpr int kProgressInstructions = 50'000;  // well below 10 ms of work between two questions
 constexpr int kLongestBusyWaitMs = 20;
 
-/// The path as a file: URI with nothing left to interpret.
-std::string immutable_uri(const std::string& path) {
-    static constexpr char kHex[] = "0123456789ABCDEF";
-    std::string uri = "file:";
-    for (char const letter : path) {
-        auto const byte = static_cast<unsigned char>(letter);
-        bool const plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
-                           (byte >= '0' && byte <= '9') || byte == '/' || byte == '.' || byte == '_' || byte == '-';
-        if (plain) {
-            uri += letter;
-        } else {
-            uri += {'%', kHex[byte >> 4], kHex[byte & 15]};
-        }
-    }
-    return uri + "?mode=ro&immutable=1";
-}
-
-/// A path that SQLite cannot take for a URI or for ":memory:".
-std::string plain_path(const std::string& path) { return path.starts_with('/') ? path : "./" + path; }
-
 }  // namespace
 
-Connection::Connection(const std::string& path, Access access, int busy_timeout_ms, core::Interrupts& interrupts)
-    : path_(path), interrupts_(interrupts), busy_timeout_ms_(busy_timeout_ms) {
+Connection::Connection(Place place, Access access, int busy_timeout_ms, core::Interrupts& interrupts)
+    : place_(std::move(place)), files_(place_), interrupts_(interrupts), busy_timeout_ms_(busy_timeout_ms) {
     bool const immutable = access == Access::kImmutable;
-    std::string const name = immutable ? immutable_uri(plain_path(path)) : plain_path(path);
+    std::string const name = immutable ? "file:" + files_.name() + "?mode=ro&immutable=1" : files_.name();
     int const flags =
         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (immutable ? SQLITE_OPEN_URI : 0);
     sqlite3* handle = nullptr;
-    int const result = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
+    int const result = sqlite3_open_v2(name.c_str(), &handle, flags, kVfsName);
     handle_.reset(handle);
     if (result != SQLITE_OK) {
         fail(result, "open");
@@ -198,7 +179,7 @@ void Connection::fail(int result, std::string_view doing) const {
     }
     throw translate_error({.result = result,
                            .message = std::move(message),
-                           .path = path_,
+                           .place = place_,
                            .doing = std::string(doing),
                            .busy_timeout_ms = busy_timeout_ms_},
                           this);

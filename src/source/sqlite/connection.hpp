@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "core/source.hpp"
+#include "source/sqlite/checked_files.hpp"
 
 namespace pgrepl::sqlite {
 
@@ -32,11 +33,12 @@ class Connection {
         kImmutable,  ///< without any lock: the caller knows, or checks, that nobody writes
     };
 
-    Connection(const std::string& path, Access access, int busy_timeout_ms, core::Interrupts& interrupts);
+    Connection(Place place, Access access, int busy_timeout_ms, core::Interrupts& interrupts);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    [[nodiscard]] const Place& place() const noexcept { return place_; }
+    [[nodiscard]] const std::string& path() const noexcept { return place_.path; }
     [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
     [[nodiscard]] core::Interrupts& interrupts() const noexcept { return interrupts_; }
 
@@ -71,7 +73,8 @@ class Connection {
     static int on_busy(void* self, int attempts) noexcept;
     static int on_progress(void* self) noexcept;
 
-    std::string path_;
+    Place place_;
+    CheckedFiles files_;  ///< outlives the handle
     core::Interrupts& interrupts_;
     int busy_timeout_ms_;
     std::chrono::steady_clock::time_point busy_since_;

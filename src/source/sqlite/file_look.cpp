@@ -27,23 +27,12 @@ std::int64_t nanos(const timespec& time) {
     return static_cast<std::int64_t>(time.tv_sec) * kNanosPerSecond + time.tv_nsec;
 }
 
-std::string directory_of(const std::string& path) {
-    auto const slash = path.rfind('/');
-    if (slash == std::string::npos) {
-        return ".";
-    }
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-std::optional<struct stat> try_stat(const std::string& path) {
-    struct stat info = {};
-    if (::stat(path.c_str(), &info) == 0) {
-        return info;
-    }
-    return std::nullopt;
-}
-
 bool may(const std::string& path, int mode) { return ::faccessat(AT_FDCWD, path.c_str(), mode, AT_EACCESS) == 0; }
+
+[[noreturn]] void throw_is_directory(const std::string& path) {
+    throw SourceError(SourceErrorKind::kNotADatabase, EISDIR, "\"" + path + "\" is a directory, not a SQLite file",
+                      false, "A SQLite database is one file.", "Name the database file in the URL.");
+}
 
 /// The first directory on the way to `path` that fails `mode`.
 std::string first_failing_directory(const std::string& path, int mode) {
@@ -56,36 +45,59 @@ std::string first_failing_directory(const std::string& path, int mode) {
     return {};
 }
 
-[[noreturn]] void throw_missing(const std::string& path) {
-    std::string const directory = first_failing_directory(path, F_OK);
+[[noreturn]] void throw_missing(const Place& place, const Directory& directory) {
+    std::string const& path = place.path;
+    std::string missing = directory.failed_at();
+    if (!missing.empty() && place.beneath.empty()) {
+        missing = first_failing_directory(path, F_OK);
+    }
     std::string detail = "Its directory is there, but has no such file.";
     std::string hint = "Check the path in the URL; it is a path on the database server's machine.";
-    if (!directory.empty()) {
-        detail = "The directory \"" + directory + "\" does not exist either.";
-    } else if (try_stat(path + "-wal") || try_stat(path + "-journal")) {
-        detail = "Its " + std::string(try_stat(path + "-wal") ? "write-ahead log" : "rollback journal") + " \"" + path +
-                 (try_stat(path + "-wal") ? "-wal" : "-journal") +
-                 "\" is there, but holds only the latest changes, not the database.";
+    struct stat ignored = {};
+    bool const wal = directory.look("-wal", ignored) == 0;
+    if (!missing.empty()) {
+        detail = "The directory \"" + missing + "\" does not exist either.";
+    } else if (wal || directory.look("-journal", ignored) == 0) {
+        detail = "Its " + std::string(wal ? "write-ahead log" : "rollback journal") + " \"" + path +
+                 (wal ? "-wal" : "-journal") + "\" is there, but holds only the latest changes, not the database.";
         hint = "Put the database file back beside it; do not delete it before.";
     }
     throw SourceError(SourceErrorKind::kNotFound, ENOENT, "SQLite file \"" + path + "\" does not exist", true, detail,
                       hint);
 }
 
-[[noreturn]] void throw_stat_error(const std::string& path, int error) {
-    if (error == ENOENT || error == ENOTDIR) {
-        throw_missing(path);
+[[noreturn]] void throw_denied(const Place& place, const Directory& directory) {
+    std::string const failed =
+        place.beneath.empty() ? first_failing_directory(place.path, X_OK) : std::string(directory.failed_at());
+    throw SourceError(SourceErrorKind::kPermissionDenied, EACCES,
+                      "permission denied for SQLite file \"" + place.path + "\"", false,
+                      failed.empty() ? "" : "The directory \"" + failed + "\" may not be entered.",
+                      "Let the operating system user of the PostgreSQL server enter the directory and read "
+                      "the file.");
+}
+
+[[noreturn]] void throw_look_error(const Place& place, const Directory& directory, int error) {
+    switch (error) {
+        case ENOENT:
+        case ENOTDIR:
+            throw_missing(place, directory);
+        case EACCES:
+            throw_denied(place, directory);
+        case EISDIR:
+            throw_is_directory(place.path);
+        case ELOOP: {
+            std::string const link = *directory.failed_at() == '\0' ? place.path : directory.failed_at();
+            throw SourceError(SourceErrorKind::kReplaced, error,
+                              "SQLite file \"" + place.path + "\" is not reached without a symbolic link any more",
+                              true,
+                              "\"" + link + "\" was none when the path was checked; below \"" + place.beneath +
+                                  "\" no link is followed after that.",
+                              "The path is checked again with the next attempt.");
+        }
+        default:
+            throw SourceError(SourceErrorKind::kUnreachable, error,
+                              "cannot look at SQLite file \"" + place.path + "\": " + std::strerror(error), true);
     }
-    if (error == EACCES) {
-        std::string const directory = first_failing_directory(path, X_OK);
-        throw SourceError(SourceErrorKind::kPermissionDenied, error,
-                          "permission denied for SQLite file \"" + path + "\"", false,
-                          directory.empty() ? "" : "The directory \"" + directory + "\" may not be entered.",
-                          "Let the operating system user of the PostgreSQL server enter the directory and read "
-                          "the file.");
-    }
-    throw SourceError(SourceErrorKind::kUnreachable, error,
-                      "cannot look at SQLite file \"" + path + "\": " + std::strerror(error), true);
 }
 
 FileMark make_mark(const struct stat& info) {
@@ -103,48 +115,51 @@ FileMark make_mark(const struct stat& info) {
 
 }  // namespace
 
-FileMark mark_file(const std::string& path) {
+FileMark mark_file(const Place& place) {
+    Directory const directory(place);
     struct stat info = {};
-    if (::stat(path.c_str(), &info) != 0) {
-        throw_stat_error(path, errno);
+    if (int const error = directory.look("", info); error != 0) {
+        throw_look_error(place, directory, error);
     }
     if (S_ISDIR(info.st_mode)) {
-        throw SourceError(SourceErrorKind::kNotADatabase, EISDIR, "\"" + path + "\" is a directory, not a SQLite file",
-                          false, "A SQLite database is one file.", "Name the database file in the URL.");
+        throw_is_directory(place.path);
     }
     if (!S_ISREG(info.st_mode)) {
-        throw SourceError(SourceErrorKind::kNotADatabase, 0, "\"" + path + "\" is not a regular file", false, "",
+        throw SourceError(SourceErrorKind::kNotADatabase, 0, "\"" + place.path + "\" is not a regular file", false, "",
                           "Name the database file in the URL.");
     }
     return make_mark(info);
 }
 
-void check_readable(const std::string& path) {
-    FileMark const mark = mark_file(path);
-    if (!may(path, R_OK)) {
+void check_readable(const Place& place) {
+    FileMark const mark = mark_file(place);
+    if (!Directory(place).may("", R_OK)) {
         throw SourceError(SourceErrorKind::kPermissionDenied, EACCES,
-                          "permission denied for SQLite file \"" + path + "\"", false, "The file may not be read.",
+                          "permission denied for SQLite file \"" + place.path + "\"", false,
+                          "The file may not be read.",
                           "Let the operating system user of the PostgreSQL server read the file.");
     }
     if (mark.bytes == 0) {
-        throw SourceError(SourceErrorKind::kNotADatabase, 0, "SQLite file \"" + path + "\" is empty", true,
+        throw SourceError(SourceErrorKind::kNotADatabase, 0, "SQLite file \"" + place.path + "\" is empty", true,
                           "A file of 0 bytes holds no table; it is what SQLite leaves when a database was opened "
                           "and never written.",
                           "Check the path in the URL, or create the tables first.");
     }
 }
 
-FileMark mark_again(const std::string& path, const FileMark& before) {
+FileMark mark_again(const Place& place, const FileMark& before) {
+    Directory const directory(place);
     struct stat info = {};
-    bool const exists = ::stat(path.c_str(), &info) == 0;
-    if (!exists && errno != ENOENT && errno != ENOTDIR) {
-        throw_stat_error(path, errno);
+    int const error = directory.look("", info);
+    bool const exists = error == 0;
+    if (!exists && error != ENOENT && error != ENOTDIR) {
+        throw_look_error(place, directory, error);
     }
     if (exists && before.same_file(make_mark(info))) {
         return make_mark(info);
     }
     throw SourceError(SourceErrorKind::kReplaced, 0,
-                      "SQLite file \"" + path + "\" was " +
+                      "SQLite file \"" + place.path + "\" was " +
                           (exists ? "replaced by another file" : "removed or renamed") + " while it was being read",
                       true, "", "The copy starts over with the file that has this name now.");
 }
@@ -160,21 +175,33 @@ bool settled(const FileMark& mark) {
     return age < 0 || age > (coarse ? 2 * kNanosPerSecond : std::int64_t{10'000'000});
 }
 
-Sidecars look_at_sidecars(const std::string& path) {
+Sidecars look_at_sidecars(const Place& place) {
+    Directory const directory(place);
     Sidecars sidecars;
-    if (auto const wal = try_stat(path + "-wal")) {
-        sidecars.wal_exists = true;
-        sidecars.wal_bytes = wal->st_size;
+    for (const char* const suffix : {"-wal", "-shm", "-journal"}) {
+        struct stat info = {};
+        int const error = directory.look(suffix, info);
+        if (error == ELOOP || (error == 0 && !S_ISREG(info.st_mode))) {
+            throw SourceError(
+                SourceErrorKind::kPermissionDenied, error,
+                "\"" + place.path + suffix + "\" is " + (error == ELOOP ? "a symbolic link" : "not a regular file"),
+                false, "It lies where SQLite keeps changes of the database; no link is followed there.",
+                "Remove it, or put the file itself in its place.");
+        }
+        if (error == 0 && std::strcmp(suffix, "-wal") == 0) {
+            sidecars.wal_exists = true;
+            sidecars.wal_bytes = info.st_size;
+        }
+        sidecars.shm_exists = sidecars.shm_exists || (error == 0 && std::strcmp(suffix, "-shm") == 0);
     }
-    sidecars.shm_exists = try_stat(path + "-shm").has_value();
     return sidecars;
 }
 
-bool sidecars_are_harmless(const std::string& path, const FileMark& database, const Sidecars& sidecars) {
+bool sidecars_are_harmless(const Place& place, const FileMark& database, const Sidecars& sidecars) {
     if (sidecars.wal_exists && sidecars.shm_exists) {
         return true;  // nothing is created
     }
-    if (!may(directory_of(path), W_OK | X_OK)) {
+    if (!Directory(place).may_create()) {
         return false;  // they cannot be created at all
     }
     // SQLite gives them the database's mode and, where it runs as root, its owner.

@@ -1,11 +1,12 @@
 #pragma once
 // What can be said about a SQLite file without opening it. Only stat() and access() are used: opening and
-// closing the file beside SQLite would drop the POSIX locks of every connection of this process to it.
+// closing the file beside SQLite would drop the POSIX locks of every connection of this process to it. Each look
+// reaches the file's directory again, so that it shows what the path leads to now.
 
 #include <cstdint>
 #include <string>
 
-#include "core/postgres_free.hpp"
+#include "source/sqlite/place.hpp"
 
 namespace pgrepl::sqlite {
 
@@ -27,14 +28,15 @@ struct FileMark {
     }
 };
 
-/// The mark of `path`. Throws SourceError kNotFound, kPermissionDenied or kNotADatabase with the reason.
-FileMark mark_file(const std::string& path);
+/// The mark of the file. Throws SourceError kNotFound, kPermissionDenied, kNotADatabase or kReplaced (a link where none
+/// may be) with the reason.
+FileMark mark_file(const Place& place);
 
 /// Throws if the file cannot be read by this process.
-void check_readable(const std::string& path);
+void check_readable(const Place& place);
 
 /// As mark_file(), for a file that was already in use: throws kReplaced if it is gone or another one.
-FileMark mark_again(const std::string& path, const FileMark& before);
+FileMark mark_again(const Place& place, const FileMark& before);
 
 /// Whether any write from now on is certain to give the file another time stamp. A kernel stamps files with a
 /// clock that ticks every few milliseconds: two writes within one tick leave the same mark.
@@ -49,10 +51,12 @@ struct Sidecars {
     bool shm_exists = false;
     std::int64_t wal_bytes = 0;
 };
-Sidecars look_at_sidecars(const std::string& path);
+/// Throws kPermissionDenied if one of them, or the rollback journal, is no regular file: SQLite would follow no link
+/// either, but take one for a file that it cannot use, and say something else.
+Sidecars look_at_sidecars(const Place& place);
 
 /// Whether SQLite, opening a WAL database, would create no -wal or -shm file that the database's own programs
 /// cannot write: a reader that left such files behind would make every writer fail.
-bool sidecars_are_harmless(const std::string& path, const FileMark& database, const Sidecars& sidecars);
+bool sidecars_are_harmless(const Place& place, const FileMark& database, const Sidecars& sidecars);
 
 }  // namespace pgrepl::sqlite

@@ -34,7 +34,7 @@ StateIdentity counted_identity(const Connection& connection, const FileMark& loo
     FileHeader const header = connection.read_header();
     identity.changes = change_counter(header);
     identity.header_hash = hash_header(header);
-    identity.file = mark_again(connection.path(), look);
+    identity.file = mark_again(connection.place(), look);
     identity.file_settled = settled(identity.file);
     return identity;
 }
@@ -48,7 +48,7 @@ class CountedState final : public FileState {
     void enter() override {
         connection_->throw_if_interrupted();
         connection_->begin_read();
-        FileMark const now = mark_again(connection_->path(), identity_.file);
+        FileMark const now = mark_again(connection_->place(), identity_.file);
         FileHeader const header = connection_->read_header();
         bool const same = hash_header(header) == identity_.header_hash && now.bytes == identity_.file.bytes &&
                           now.mtime_ns == identity_.file.mtime_ns;
@@ -79,7 +79,7 @@ class StillState final : public FileState {
 
     void enter() override { connection_->throw_if_interrupted(); }
     void leave() override {
-        if (!mark_again(connection_->path(), identity_.file).same_content(identity_.file)) {
+        if (!mark_again(connection_->place(), identity_.file).same_content(identity_.file)) {
             throw state_lost(connection_->path(), "It was written while it was read without locks.");
         }
     }
@@ -91,10 +91,10 @@ class StillState final : public FileState {
 /// A settled mark of the file, so that every later write shows; waits for it up to one tick of the file
 /// system's clock, unsettled where that takes longer.
 FileMark settled_mark(const FileAccess& access, const FileMark& before) {
-    FileMark mark = mark_again(access.path, before);
+    FileMark mark = mark_again(access.place, before);
     if (!settled(mark)) {
         access.interrupts->wait(-1, core::Interrupts::WaitFor::kTime, kSettleMs);
-        mark = mark_again(access.path, before);
+        mark = mark_again(access.place, before);
     }
     return mark;
 }
@@ -118,13 +118,13 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
         connection->throw_if_interrupted();
         if (std::chrono::steady_clock::now() > deadline) {
             throw SourceError(
-                SourceErrorKind::kBusy, 0, "SQLite file \"" + access.path + "\" is changing too fast", true,
+                SourceErrorKind::kBusy, 0, "SQLite file \"" + access.place.path + "\" is changing too fast", true,
                 "No moment between two commits was found in " + std::to_string(access.busy_timeout_ms) + " ms.");
         }
     }
     identity.whole_in_file =
         identity.wal.frames == 0 || read_backfilled_frames(connection->file()) >= identity.wal.frames;
-    identity.file = identity.whole_in_file ? settled_mark(access, look) : mark_again(access.path, look);
+    identity.file = identity.whole_in_file ? settled_mark(access, look) : mark_again(access.place, look);
     identity.file_settled = settled(identity.file);
     return std::make_unique<HeldState>(std::move(connection), std::move(identity));
 }
@@ -132,11 +132,12 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
 [[noreturn]] void throw_unusable_log(const FileAccess& access, const Sidecars& sidecars) {
     throw SourceError(
         SourceErrorKind::kPermissionDenied, SQLITE_READONLY_CANTINIT,
-        "the write-ahead log of SQLite file \"" + access.path + "\" cannot be used without writing beside it", true,
-        "\"" + access.path + "-wal\" holds " + std::to_string(sidecars.wal_bytes) +
-            " bytes of changes, and the file \"" + access.path + "-shm\" that goes with it " +
+        "the write-ahead log of SQLite file \"" + access.place.path + "\" cannot be used without writing beside it",
+        true,
+        "\"" + access.place.path + "-wal\" holds " + std::to_string(sidecars.wal_bytes) +
+            " bytes of changes, and the file \"" + access.place.path + "-shm\" that goes with it " +
             (sidecars.shm_exists ? "cannot be used." : "is missing: one of ours would shut out its own programs."),
-        "Open the database once with its own program, or checkpoint it: sqlite3 '" + access.path +
+        "Open the database once with its own program, or checkpoint it: sqlite3 '" + access.place.path +
             "' 'PRAGMA wal_checkpoint(TRUNCATE)'. Or run the PostgreSQL server as a user who may write to "
             "the file "
             "and its directory.");
@@ -149,16 +150,16 @@ std::unique_ptr<FileState> open_still(const FileAccess& access, const FileMark& 
     identity.file = settled_mark(access, look);
     identity.file_settled = settled(identity.file);
     if (!identity.file_settled) {
-        throw SourceError(SourceErrorKind::kBusy, 0, "SQLite file \"" + access.path + "\" is being written", true,
+        throw SourceError(SourceErrorKind::kBusy, 0, "SQLite file \"" + access.place.path + "\" is being written", true,
                           "It can only be read without locks, and that only while nobody writes to it.");
     }
     // After the mark: what the log held before it was in the file, and what is written there later does not
     // count.
-    Sidecars const sidecars = look_at_sidecars(access.path);
+    Sidecars const sidecars = look_at_sidecars(access.place);
     if (sidecars.wal_bytes != 0) {
         throw_unusable_log(access, sidecars);
     }
-    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kImmutable, access.busy_timeout_ms,
+    auto connection = std::make_unique<Connection>(access.place, Connection::Access::kImmutable, access.busy_timeout_ms,
                                                    *access.interrupts);
     connection->begin_read();
     auto state = std::make_unique<StillState>(std::move(connection), std::move(identity));
@@ -168,8 +169,8 @@ std::unique_ptr<FileState> open_still(const FileAccess& access, const FileMark& 
 
 /// Whether the log may be used as SQLite does. Without a log there is another way; with one there is none.
 bool may_use_log(const FileAccess& access, const FileMark& look) {
-    Sidecars const sidecars = look_at_sidecars(access.path);
-    if (sidecars_are_harmless(access.path, look, sidecars)) {
+    Sidecars const sidecars = look_at_sidecars(access.place);
+    if (sidecars_are_harmless(access.place, look, sidecars)) {
         return true;
     }
     if (sidecars.wal_bytes != 0) {
@@ -181,9 +182,10 @@ bool may_use_log(const FileAccess& access, const FileMark& look) {
 }  // namespace
 
 std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
-    check_readable(access.path);
-    FileMark const look = mark_file(access.path);
-    auto connection = std::make_unique<Connection>(access.path, Connection::Access::kLive, access.busy_timeout_ms,
+    check_readable(access.place);
+    FileMark const look = mark_file(access.place);
+    look_at_sidecars(access.place);
+    auto connection = std::make_unique<Connection>(access.place, Connection::Access::kLive, access.busy_timeout_ms,
                                                    *access.interrupts);
     if (auto const reason = explain_header(*connection)) {
         throw SourceError(*reason);
@@ -193,21 +195,21 @@ std::unique_ptr<FileState> open_current_state(const FileAccess& access) {
         return open_still(access, look);
     }
     connection->begin_read();
-    mark_again(access.path, look);
+    mark_again(access.place, look);
     if (!header_says_wal(connection->read_header())) {
         StateIdentity identity = counted_identity(*connection, look);
         connection->end_read();
         return std::make_unique<CountedState>(std::move(connection), std::move(identity));
     }
     if (!wal_index_is_mapped(connection->file())) {
-        throw_unusable_log(access, look_at_sidecars(access.path));
+        throw_unusable_log(access, look_at_sidecars(access.place));
     }
     return open_held(std::move(connection), access, look);
 }
 
 std::unique_ptr<FileState> open_copy(const FileAccess& copy, StateIdentity identity) {
-    auto connection =
-        std::make_unique<Connection>(copy.path, Connection::Access::kImmutable, copy.busy_timeout_ms, *copy.interrupts);
+    auto connection = std::make_unique<Connection>(copy.place, Connection::Access::kImmutable, copy.busy_timeout_ms,
+                                                   *copy.interrupts);
     connection->begin_read();
     return std::make_unique<HeldState>(std::move(connection), std::move(identity));
 }

@@ -24,7 +24,7 @@ namespace pgrepl::sqlite {
 
 /// Where the file is and how long to wait for it.
 struct FileAccess {
-    std::string path;
+    Place place;
     int busy_timeout_ms = 0;
     core::Interrupts* interrupts = nullptr;
 };

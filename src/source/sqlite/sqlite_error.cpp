@@ -38,7 +38,7 @@ std::uint32_t big_endian(const unsigned char* bytes, int count) {
 std::string named(const std::string& path) { return "SQLite file \"" + path + "\""; }
 
 std::string cannot(const FailedCall& call) {
-    return "cannot " + call.doing + (call.doing.starts_with("read table") ? " of " : " ") + named(call.path);
+    return "cannot " + call.doing + (call.doing.starts_with("read table") ? " of " : " ") + named(call.place.path);
 }
 
 /// Encrypted pages look like noise: almost every byte value occurs in one of them.
@@ -122,7 +122,7 @@ SourceError damaged(const FailedCall& call, const Connection* connection) {
         return {
             SourceErrorKind::kCorrupt,
             call.result,
-            named(call.path) + " is truncated",
+            named(call.place.path) + " is truncated",
             false,
             detail + (call.doing.starts_with("read table") ? " Met while reading " + call.doing.substr(5) + "." : ""),
             "If it is still being copied to this place, wait until it is complete; else restore it from "
@@ -148,10 +148,10 @@ SourceError locked(const FailedCall& call) {
     }
     return {SourceErrorKind::kBusy,
             call.result,
-            named(call.path) + " is locked",
+            named(call.place.path) + " is locked",
             true,
             detail,
-            "\"fuser -v " + call.path +
+            "\"fuser -v " + call.place.path +
                 "\" (as root) shows who has it open: a program that keeps a transaction or an exclusive lock "
                 "open. It "
                 "is tried again; pg_replicator.connect_timeout says how long a lock is waited for."};
@@ -160,33 +160,34 @@ SourceError locked(const FailedCall& call) {
 SourceError read_only(const FailedCall& call) {
     int const result = call.result;
     if (result == SQLITE_READONLY_ROLLBACK) {
-        return {SourceErrorKind::kBusy,
-                result,
-                named(call.path) + " was left in the middle of a transaction",
-                true,
-                "A program that wrote to it has died; its rollback journal \"" + call.path +
-                    "-journal\" is still to be "
-                    "played back, which takes a program that may write.",
-                "Open it once with its own program, or with: sqlite3 '" + call.path + "' 'PRAGMA schema_version'."};
+        return {
+            SourceErrorKind::kBusy,
+            result,
+            named(call.place.path) + " was left in the middle of a transaction",
+            true,
+            "A program that wrote to it has died; its rollback journal \"" + call.place.path +
+                "-journal\" is still to be "
+                "played back, which takes a program that may write.",
+            "Open it once with its own program, or with: sqlite3 '" + call.place.path + "' 'PRAGMA schema_version'."};
     }
     if (result == SQLITE_READONLY_DBMOVED) {
-        return {SourceErrorKind::kReplaced, result, named(call.path) + " was renamed or replaced", true};
+        return {SourceErrorKind::kReplaced, result, named(call.place.path) + " was renamed or replaced", true};
     }
     return {SourceErrorKind::kPermissionDenied,
             result,
             cannot(call) + ": " + call.message,
             true,
-            "It is in WAL mode, and its write-ahead log cannot be used without writing to \"" + call.path +
+            "It is in WAL mode, and its write-ahead log cannot be used without writing to \"" + call.place.path +
                 "-shm\" or its directory.",
             "Let the operating system user of the PostgreSQL server write to that directory, keep a program "
             "that may "
             "write connected to it, or checkpoint it: sqlite3 '" +
-                call.path + "' 'PRAGMA wal_checkpoint(TRUNCATE)'."};
+                call.place.path + "' 'PRAGMA wal_checkpoint(TRUNCATE)'."};
 }
 
 SourceError cannot_open(const FailedCall& call) {
     try {
-        check_readable(call.path);
+        check_readable(call.place);
     } catch (const SourceError& reason) {
         return reason;
     }
@@ -197,7 +198,7 @@ SourceError cannot_open(const FailedCall& call) {
 
 SourceError disk_trouble(const FailedCall& call) {
     if (call.result == SQLITE_IOERR_NOMEM) {
-        return {SourceErrorKind::kResource, call.result, "out of memory while reading " + named(call.path), true};
+        return {SourceErrorKind::kResource, call.result, "out of memory while reading " + named(call.place.path), true};
     }
     return {SourceErrorKind::kUnreachable,
             call.result,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/source_error.hpp"
+#include "source/sqlite/place.hpp"
 
 namespace pgrepl::sqlite {
 
@@ -13,7 +14,7 @@ class Connection;
 struct FailedCall {
     int result = 0;       ///< extended result code
     std::string message;  ///< sqlite3_errmsg, copied
-    std::string path;
+    Place place;
     std::string doing;  ///< completes "cannot …"
     int busy_timeout_ms = 0;
 };

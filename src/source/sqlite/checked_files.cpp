@@ -1,0 +1,174 @@
+// Our names, our VFS, and the replaced system calls.
+
+#include "source/sqlite/checked_files.hpp"
+
+#include <sqlite3.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::sqlite {
+namespace {
+
+constexpr std::string_view kPrefix = "/dev/null/pg_replicator/";
+constexpr std::string_view kFile = "/db";
+
+// As SQLite's own table of system calls has them.
+using OpenCall = int (*)(const char*, int, int);
+using AccessCall = int (*)(const char*, int);
+using StatCall = int (*)(const char*, struct stat*);
+using UnlinkCall = int (*)(const char*);
+
+struct SystemCalls {
+    OpenCall open = nullptr;
+    AccessCall access = nullptr;
+    StatCall stat = nullptr;
+    UnlinkCall unlink = nullptr;
+};
+
+/// The system calls that were there before ours.
+SystemCalls& before() {
+    static SystemCalls calls;
+    return calls;
+}
+
+std::mutex& registry_lock() {
+    static std::mutex lock;
+    return lock;
+}
+
+std::map<unsigned long, const CheckedFiles*>& registry() {
+    static std::map<unsigned long, const CheckedFiles*> files;
+    return files;
+}
+
+bool is_ours(const char* path) { return std::strncmp(path, kPrefix.data(), kPrefix.size()) == 0; }
+
+struct NamedFile {
+    const CheckedFiles* files = nullptr;
+    const char* suffix = "";
+};
+
+/// What a name of ours stands for; no files if it is none that was given out, such as that of the directory.
+NamedFile find(const char* path) {
+    char* end = nullptr;
+    unsigned long const number = std::strtoul(path + kPrefix.size(), &end, 10);
+    if (std::strncmp(end, kFile.data(), kFile.size()) != 0) {
+        return {};
+    }
+    std::lock_guard const locked(registry_lock());
+    auto const found = registry().find(number);
+    return found == registry().end() ? NamedFile{} : NamedFile{found->second, end + kFile.size()};
+}
+
+int fail(int error) {
+    errno = error;
+    return error == 0 ? 0 : -1;
+}
+
+int checked_open(const char* path, int flags, int mode) {
+    if (!is_ours(path)) {
+        return before().open(path, flags, mode);
+    }
+    NamedFile const file = find(path);
+    return file.files == nullptr ? fail(ENOENT) : file.files->open_file(file.suffix, flags, static_cast<mode_t>(mode));
+}
+
+int checked_access(const char* path, int mode) {
+    if (!is_ours(path)) {
+        return before().access(path, mode);
+    }
+    NamedFile const file = find(path);
+    struct stat info = {};
+    int const error = file.files == nullptr ? ENOENT : file.files->directory().look(file.suffix, info);
+    return fail(error != 0 ? error : file.files->directory().may(file.suffix, mode) ? 0 : EACCES);
+}
+
+int checked_stat(const char* path, struct stat* info) {
+    if (!is_ours(path)) {
+        return before().stat(path, info);
+    }
+    NamedFile const file = find(path);
+    return fail(file.files == nullptr ? ENOENT : file.files->directory().look(file.suffix, *info));
+}
+
+int checked_unlink(const char* path) {
+    if (!is_ours(path)) {
+        return before().unlink(path);
+    }
+    NamedFile const file = find(path);
+    return fail(file.files == nullptr ? ENOENT : file.files->directory().remove_file(file.suffix));
+}
+
+/// Our names are complete; the unix VFS would look for links on the way to them.
+int keep_name(sqlite3_vfs*, const char* name, int bytes, char* out) {
+    sqlite3_snprintf(bytes, out, "%s", name);
+    return SQLITE_OK;
+}
+
+template <typename Call>
+bool replace(sqlite3_vfs& unix_vfs, const char* name, Call& previous, Call ours) {
+    previous = reinterpret_cast<Call>(unix_vfs.xGetSystemCall(&unix_vfs, name));
+    return previous != nullptr &&
+           unix_vfs.xSetSystemCall(&unix_vfs, name, reinterpret_cast<sqlite3_syscall_ptr>(ours)) == SQLITE_OK;
+}
+
+bool install() {
+    sqlite3_vfs* const unix_vfs = sqlite3_vfs_find("unix");
+    if (unix_vfs == nullptr || unix_vfs->iVersion < 3 || unix_vfs->xSetSystemCall == nullptr) {
+        return false;
+    }
+    SystemCalls& calls = before();
+    if (!replace<OpenCall>(*unix_vfs, "open", calls.open, checked_open) ||
+        !replace<AccessCall>(*unix_vfs, "access", calls.access, checked_access) ||
+        !replace<StatCall>(*unix_vfs, "stat", calls.stat, checked_stat) ||
+        !replace<UnlinkCall>(*unix_vfs, "unlink", calls.unlink, checked_unlink)) {
+        return false;
+    }
+    static sqlite3_vfs ours = *unix_vfs;
+    ours.pNext = nullptr;
+    ours.zName = kVfsName;
+    ours.xFullPathname = keep_name;
+    return sqlite3_vfs_register(&ours, 0) == SQLITE_OK;
+}
+
+unsigned long next_number() {
+    static unsigned long last = 0;
+    return ++last;
+}
+
+}  // namespace
+
+CheckedFiles::CheckedFiles(const Place& place) : directory_(place), exists_(directory_.look("", database_) == 0) {
+    static bool const installed = install();
+    if (!installed) {
+        throw core::SourceError(core::SourceErrorKind::kUnsupported, 0,
+                                "this build of SQLite does not let its files be opened safely", false,
+                                "Its unix VFS has no system calls that can be replaced.",
+                                "Install the libsqlite3 of the operating system's distribution.");
+    }
+    std::lock_guard const locked(registry_lock());
+    unsigned long const number = next_number();
+    name_ = std::string(kPrefix) + std::to_string(number) + std::string(kFile);
+    registry()[number] = this;
+}
+
+CheckedFiles::~CheckedFiles() {
+    std::lock_guard const locked(registry_lock());
+    registry().erase(std::strtoul(name_.c_str() + kPrefix.size(), nullptr, 10));
+}
+
+int CheckedFiles::open_file(const char* suffix, int flags, mode_t mode) const noexcept {
+    bool const database = *suffix == '\0';
+    if (database && !exists_) {
+        return fail(ENOENT);
+    }
+    return directory_.open_file(suffix, flags, mode, database ? &database_ : nullptr);
+}
+
+}  // namespace pgrepl::sqlite
