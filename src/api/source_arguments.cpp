@@ -7,12 +7,36 @@
 #include "api/preflight.hpp"
 #include "pg/spi.hpp"
 #include "replication/index_rules.hpp"
+#include "replication/password.hpp"
 #include "replication/registration.hpp"
 #include "replication/source_access.hpp"
 
 namespace pgrepl::api {
 
 namespace {
+
+/// A stored password goes only where it was given for, protected as it was then: whoever may control a source could
+/// else have it sent to a server of his own. The databases may change; what is not known to be harmless may not.
+void require_same_account(const core::SourceUrl& before, const core::SourceUrl& after, const std::string& name) {
+    std::string changes;
+    auto const compare = [&](bool same, const char* what) {
+        if (!same) {
+            changes += (changes.empty() ? "" : ", ") + std::string(what);
+        }
+    };
+    compare(before.user == after.user, "the user");
+    compare(before.hosts == after.hosts && before.scheme.ends_with("+srv") == after.scheme.ends_with("+srv"),
+            "the host or port");
+    compare(before.query == after.query, "the parameters");
+    compare(before.password_reference == after.password_reference, "where the password is");
+    if (!changes.empty()) {
+        throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED,
+                           "the password of source \"" + name + "\" must be given again",
+                           "The URL changes " + changes +
+                               "; the stored password goes only where it was given for, protected as it was then.",
+                           "Write scheme://user:password@host/database.");
+    }
+}
 
 void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& config) {
     core::ParsedUrl const parsed = core::parse_source_url(text);
@@ -21,12 +45,17 @@ void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& confi
                            "the URL is of kind \"" + parsed.url.kind + "\", the source of kind \"" + config.kind + "\"",
                            "A source keeps its kind.", "Register another source with replicator_init.");
     }
-    config.kind = parsed.url.kind;
-    config.url = parsed.url.without_secret();
     if (parsed.has_password) {
         config.password = parsed.password;
         config.has_secret = true;
+    } else if (replication::has_password_reference(parsed.url)) {
+        config.password.reset();
+        config.has_secret = false;
+    } else if (config.has_secret) {
+        require_same_account(core::parse_source_url(config.url).url, parsed.url, config.name);
     }
+    config.kind = parsed.url.kind;
+    config.url = parsed.url.without_secret();
     replication::check_source_allowed(parsed.url, config.password.has_value(), caller);
 }
 

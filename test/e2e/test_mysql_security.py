@@ -1,5 +1,6 @@
 """Encryption of connections to MySQL and MariaDB servers, and servers that want more than they are to have."""
 import contextlib
+import re
 import socket
 import subprocess
 import threading
@@ -77,6 +78,27 @@ def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source
     caught_up(cluster)
     # A certificate of the right authority for another host.
     refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+
+
+def test_a_stored_password_goes_only_where_it_was_given_for(cluster, db, mysql_source):
+    mysql_source("shop", "kept")
+    bare = re.sub(r":[^:/@]*@", "@", db.url("shop"))
+
+    def altered(url):
+        try:
+            cluster.query("SELECT replicator_alter('kept', source_url => %s)", (url,))
+        except psycopg2.Error as error:
+            return error.diag.message_primary, error.diag.message_detail
+    must_be_given = 'the password of source "kept" must be given again'
+    for url, what in ((bare.replace("127.0.0.1", "127.0.0.2"), "the host or port"), (bare.replace(f":{db.port}", f":{db.port + 1}"), "the host or port"),
+                      (bare.replace("replicator@", "root@"), "the user"), (bare.replace("127.0.0.1", "127.0.0.1,127.0.0.2"), "the host or port"),
+                      (bare.replace("sslmode=disable", "sslmode=prefer"), "the parameters"), (bare.split("?")[0], "the parameters")):
+        message, detail = altered(url)
+        assert message == must_be_given and f"changes {what};" in detail, (url, message, detail)
+    assert cluster.query("SELECT url FROM replicator.source WHERE name = 'kept'") == [(bare,)]
+    assert altered(bare.replace("/shop?", "/shop,mysql?")) is None, "another database is read with the same account"
+    assert altered(db.url("shop", parameters="sslmode=prefer")) is None, "with the password everything may change"
+    cluster.wait_for_copy("kept")
 
 
 def rows_are_not_seen_on_the_wire(cluster, server):

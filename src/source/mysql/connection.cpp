@@ -116,6 +116,7 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
                            nullptr, 0) == nullptr) {
         fail(kDoing);
     }
+    check_not_redirected(host);
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     // Else the driver reads TLS records in a blocking way, past the callback.
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
@@ -156,6 +157,21 @@ void Connection::set_options(const ConnectOptions& options) {
         mysql_optionsv(handle, MARIADB_OPT_TLS_PEER_FP, options.fingerprint.c_str());
     }
     refuse_local_files(handle);
+}
+
+/// From 3.4 on the driver follows a server that sends it to another one (redirect_url), and has no option against it;
+/// only the hosts of the URL have been allowed. Nothing has been asked of the other server yet.
+void Connection::check_not_redirected(const HostAndPort& host) {
+    const char* connected = nullptr;
+    unsigned port = 0;
+    bool const known = mariadb_get_infov(handle_.get(), MARIADB_CONNECTION_HOST, &connected) == 0 &&
+                       mariadb_get_infov(handle_.get(), MARIADB_CONNECTION_PORT, &port) == 0 && connected != nullptr;
+    if (known && (host.host != connected || port != host.port)) {
+        throw SourceError(SourceErrorKind::kPermissionDenied, 0,
+                          "MySQL server " + server_ + " redirects to another one", false,
+                          "It names " + HostAndPort{connected, port}.text() + "; redirections are not followed.",
+                          "Name that server in the URL, or empty redirect_url at the server that is named there.");
+    }
 }
 
 /// The driver goes on in plain text if the server has no TLS, whatever it was told.
@@ -252,6 +268,7 @@ bool Connection::has_input(int timeout_ms) {
     if (input != nullptr && input->cache_pos < input->cache + input->cache_size) {
         return true;
     }
+    check_not_redirected(host);
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     pollfd descriptor = {.fd = socket, .events = POLLIN, .revents = 0};
     if (::poll(&descriptor, 1, 0) > 0) {

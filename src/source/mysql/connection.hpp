@@ -97,6 +97,7 @@ class Connection {
   private:
     void connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password);
     void set_options(const ConnectOptions& options);
+    void check_not_redirected(const HostAndPort& host);
     void check_tls(TlsMode mode);
     void set_session();
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
