@@ -36,7 +36,7 @@ Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     ControlCall call{action, values.string(0).value_or(""), {}};
     record(call.arguments, "name", values.string(0));
     run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig const config = take_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
         body(config, values);
     });

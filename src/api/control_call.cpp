@@ -130,6 +130,20 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller) {
     return *config;
 }
 
+catalog::SourceConfig take_source(const std::string& name, Oid caller) {
+    std::int32_t locked = 0;
+    while (true) {
+        // First with the rights, so that nobody else can make its owner wait; then as it is now. Another source may
+        // have got the name meanwhile.
+        catalog::SourceConfig config = require_source(name, caller);
+        if (config.id == locked) {
+            return config;
+        }
+        locked = config.id;
+        catalog::lock_for_change(locked);
+    }
+}
+
 void require_running(const catalog::SourceConfig& config) {
     if (config.paused || !catalog::has_state(config.id)) {
         throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -52,6 +52,11 @@ void run_as_catalog(const std::function<void(Oid caller)>& body);
 /// The source, if it exists and the caller may control it; else SqlError.
 catalog::SourceConfig require_source(const std::string& name, Oid caller);
 
+/// The same for a call that changes the source: read when all calls that have changed it before have committed, and
+/// no other changes it until this transaction ends. Calls that did not wait for each other would write back what
+/// they read, and so undo what another has reported as done.
+catalog::SourceConfig take_source(const std::string& name, Oid caller);
+
 /// Throws SqlError if nothing is read from the source: it is paused, or restored from a dump.
 void require_running(const catalog::SourceConfig& config);
 

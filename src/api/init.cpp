@@ -16,15 +16,19 @@ namespace pgrepl::api {
 
 namespace {
 
+[[noreturn]] void throw_name_taken(const std::string& name) {
+    throw pg::SqlError(ERRCODE_DUPLICATE_OBJECT, "source \"" + name + "\" exists already",
+                       "Names of sources are unique in a database.",
+                       "Pass another name, or change the source with replicator_alter.");
+}
+
 void check_name(const std::string& name) {
     if (name.empty() || name.size() >= NAMEDATALEN) {
         throw pg::SqlError(ERRCODE_INVALID_NAME, "invalid name of a source: \"" + name + "\"",
                            "A name has 1 to 63 bytes.", "Pass another name.");
     }
     if (catalog::find_source(name)) {
-        throw pg::SqlError(ERRCODE_DUPLICATE_OBJECT, "source \"" + name + "\" exists already",
-                           "Names of sources are unique in a database.",
-                           "Pass another name, or change the source with replicator_alter.");
+        throw_name_taken(name);
     }
 }
 
@@ -46,7 +50,11 @@ Datum init(FunctionCallInfo fcinfo) {
         check_arguments(arguments, context.caller, config, preflight);
         context.source = config.name;
         check_name(config.name);
-        config.id = catalog::insert_source(config);
+        std::optional<std::int32_t> const id = catalog::insert_source(config);
+        if (!id) {
+            throw_name_taken(config.name);  // registered by another transaction since it was looked for
+        }
+        config.id = *id;
         discover_and_register(config);
         name = config.name;
     });
@@ -80,7 +88,7 @@ Datum alter(FunctionCallInfo fcinfo) {
     SourceArguments arguments = read_source_arguments(values, 1, 0);
     arguments.owner = values.string(11);
     run_control_call({"replicator_alter", arguments.name.value_or(""), recorded(arguments)}, [&](CallContext& context) {
-        catalog::SourceConfig const before = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig const before = take_source(values.required_text(0, "name"), context.caller);
         catalog::SourceConfig config = before;
         check_schema_may_change(config, arguments);
         if (arguments.owner) {

@@ -28,7 +28,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
     ControlCall call{action, values.string(0).value_or(""), {}};
     record_call(call, values);
     run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig config = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig config = take_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
         body(config, values.required_text(1, "table"));
     });
@@ -53,7 +53,7 @@ Datum resync(FunctionCallInfo fcinfo) {
         ControlCall call{"replicator_resync", values.string(0).value_or(""), {}};
         record_call(call, values);
         run_control_call(call, [&](CallContext& context) {
-            catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+            catalog::SourceConfig const config = take_source(values.required_text(0, "name"), context.caller);
             context.worker_pid = catalog::worker_pid(config.id);
             resync_source(config);
         });

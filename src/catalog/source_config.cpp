@@ -71,6 +71,11 @@ std::optional<SourceConfig> lock_source(std::int32_t id) {
     return find_source(id);
 }
 
+void lock_for_change(std::int32_t id) {
+    // Not FOR UPDATE: workers write rows that refer to the source meanwhile.
+    pg::execute("SELECT 1 FROM replicator.source WHERE id = $1 FOR NO KEY UPDATE", {id});
+}
+
 bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
     return a.url == b.url && a.password == b.password && a.target_schema == b.target_schema && a.owner == b.owner &&
            a.keys == b.keys;
@@ -92,15 +97,18 @@ std::vector<std::string> names_of_sources(Oid role) {
     return names;
 }
 
-std::int32_t insert_source(const SourceConfig& config) {
+std::optional<std::int32_t> insert_source(const SourceConfig& config) {
     pg::QueryResult const row = pg::execute(
         "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
         "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret) "
         "VALUES ($1, $2, $3, $4, $5, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14) "
-        "RETURNING id",
+        "ON CONFLICT (name) DO NOTHING RETURNING id",
         {config.name, config.kind, config.url, config.owner_name, config.mode, config.refresh_interval,
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
          config.exclude_databases, config.rules, config.options, config.has_secret});
+    if (row.empty()) {
+        return std::nullopt;
+    }
     auto const id = static_cast<std::int32_t>(row.int64(0, 0));
     // Of a source that was deleted with SQL, and whose number was given again: a restore sets the sequence.
     pg::remove_secret(id);
@@ -120,7 +128,9 @@ void update_source(const SourceConfig& config) {
          config.exclude_tables, config.include_databases, config.exclude_databases, config.rules, config.options,
          config.has_secret});
     // Under the lock of the source's row.
-    if (config.password && config.password != find_source(config.id)->password) {
+    if (!config.has_secret) {
+        pg::remove_secret(config.id);
+    } else if (config.password && config.password != find_source(config.id)->password) {
         pg::put_secret(config.id, *config.password);
     }
 }

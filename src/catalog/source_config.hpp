@@ -55,6 +55,10 @@ std::optional<SourceConfig> find_source(const std::string& name);
 /// The same, and nobody changes it until the transaction ends.
 std::optional<SourceConfig> lock_source(std::int32_t id);
 
+/// Waits for those who change the source or lock it as above, and keeps them out until the transaction ends. Whoever
+/// locks the state too does so afterwards.
+void lock_for_change(std::int32_t id);
+
 /// Whether a copy that began with `a` may go on under `b`: both read the same place, into the same schema, as the same
 /// owner, and make the same ids.
 bool copies_alike(const SourceConfig& a, const SourceConfig& b);
@@ -62,10 +66,11 @@ bool copies_alike(const SourceConfig& a, const SourceConfig& b);
 /// Names of the sources that a role may control, in order.
 std::vector<std::string> names_of_sources(Oid role);
 
-/// Writes a new source with its secret and run-time state; returns its id.
-std::int32_t insert_source(const SourceConfig& config);
+/// Writes a new source with its secret and run-time state; returns its id, or nothing if the name is taken. Waits for
+/// another transaction that registers the name at this moment.
+std::optional<std::int32_t> insert_source(const SourceConfig& config);
 
-/// Writes everything but id, kind, owner and paused. A password that is not set stays.
+/// Writes everything but id, kind, owner and paused. A password that is not set stays, unless the source has none now.
 void update_source(const SourceConfig& config);
 
 /// Writes the owner.

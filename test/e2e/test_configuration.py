@@ -2,7 +2,9 @@
 import pathlib
 import shutil
 import sqlite3
+import threading
 
+import psycopg2
 import pytest
 
 from private_cluster import PrivateCluster, wait_until
@@ -45,6 +47,57 @@ def test_a_table_removed_during_a_refresh_leaves_no_staging_table(cluster, two_t
     cluster.wait_for_copy("removed")
     assert cluster.query("SELECT relname FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]'") == []
     assert cluster.query("SELECT state FROM replicator_tables WHERE source = 'removed' AND \"table\" = 'u'") == [("excluded",)]
+
+
+@pytest.fixture
+def second_call(cluster):
+    """Runs one statement in an open transaction, another in a second session until it waits for the first, and commits.
+    Returns the error of the second, if it had one."""
+    def run(first, second):
+        one, two = cluster.connect(), cluster.connect()
+        errors = []
+
+        def call():
+            with two.cursor() as cursor:
+                try:
+                    cursor.execute(*second)
+                except psycopg2.Error as error:
+                    errors.append(error.diag)
+        one.autocommit = False
+        one.cursor().execute(*first)
+        caller = threading.Thread(target=call)
+        caller.start()
+        wait_until(lambda: cluster.query("SELECT 1 WHERE pg_blocking_pids(%s) = ARRAY[%s]", (two.info.backend_pid, one.info.backend_pid)),
+                   what="the second call to wait for the first")
+        one.commit()
+        caller.join()
+        one.close()
+        two.close()
+        return errors[0] if errors else None
+    return run
+
+
+def test_calls_that_change_a_source_at_once_both_take_effect(cluster, database, source, second_call):
+    path = database("both.db", "CREATE TABLE t (a); CREATE TABLE u (a)")
+    source(path, "both")
+    assert second_call(("SELECT replicator_alter('both', options => '{\"max_quarantined\": 7}')",),
+                       ("SELECT replicator_alter('both', mode => 'periodic', refresh_interval => '1 day')",)) is None
+    assert second_call(("SELECT replicator_remove_table('both', 't')",), ("SELECT replicator_remove_table('both', 'u')",)) is None
+    assert second_call(("SELECT replicator_pause('both')",), ("SELECT replicator_alter('both', refresh_interval => '2 days')",)) is None
+    assert cluster.query("SELECT options, mode, refresh_interval::text, exclude_tables, paused FROM replicator.source WHERE name = 'both'") == \
+        [({"max_quarantined": 7}, "periodic", "2 days", ["t", "u"], True)]
+    assert second_call(("SELECT replicator_drop('both')",), ("SELECT replicator_pause('both')",)).sqlstate == "42704"
+
+
+def test_a_name_that_is_registered_twice_at_once_is_taken_once(cluster, database, source, second_call):
+    path = database("twice.db", "CREATE TABLE t (a)")
+    init = "SELECT replicator_init(%s, name => 'twice', target_schema => %s)"
+    error = second_call((init, (f"sqlite://{path}", "twice")), (init, (f"sqlite://{path}", "left_behind")))
+    assert (error.sqlstate, error.message_primary) == ("42710", 'source "twice" exists already'), error.message_primary
+    assert cluster.query("SELECT target_schema FROM replicator.source WHERE name = 'twice'") == [("twice",)]
+    assert cluster.query("SELECT 1 FROM pg_namespace WHERE nspname = 'left_behind'") == []
+    cluster.wait_for_copy("twice")
+    cluster.query("SELECT replicator_drop('twice', drop_tables => true)")
 
 
 def test_a_copy_worker_that_is_terminated_does_not_hold_up_the_copy(cluster, database, source, many_rows, assert_equal):
