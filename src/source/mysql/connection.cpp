@@ -268,7 +268,6 @@ bool Connection::has_input(int timeout_ms) {
     if (input != nullptr && input->cache_pos < input->cache + input->cache_size) {
         return true;
     }
-    check_not_redirected(host);
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     pollfd descriptor = {.fd = socket, .events = POLLIN, .revents = 0};
     if (::poll(&descriptor, 1, 0) > 0) {
