@@ -231,6 +231,15 @@ COMMENT ON COLUMN replicator.source_table.last_sqlstate IS 'Its SQLSTATE';
 COMMENT ON COLUMN replicator.source_table.last_hint IS 'What to do about it';
 COMMENT ON COLUMN replicator.source_table.deaths IS 'Processes that have died in a row, without progress, while they worked on it; at three it fails';
 
+-- An OID in a dump would be that of another relation: this is not dumped. pg_upgrade keeps both.
+CREATE TABLE replicator.target_relation (
+    table_id integer PRIMARY KEY REFERENCES replicator.source_table ON DELETE CASCADE,
+    relid    oid
+);
+COMMENT ON TABLE replicator.target_relation IS 'Which relation is the target of a table: no other one is written to; not dumped';
+COMMENT ON COLUMN replicator.target_relation.table_id IS 'The table';
+COMMENT ON COLUMN replicator.target_relation.relid IS 'Its target; null: what has the target''s name, owner and shape is to be recognised when it is next opened';
+
 CREATE TABLE replicator.chunk (
     table_id         integer NOT NULL REFERENCES replicator.source_table ON DELETE CASCADE,
     number           integer NOT NULL,

@@ -16,6 +16,7 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "replication/own_target.hpp"
 #include "replication/source_access.hpp"
 #include "target/target_table.hpp"
 
@@ -77,6 +78,7 @@ Datum resume(FunctionCallInfo fcinfo) {
         if (!catalog::has_state(config.id)) {
             begin_state(config);
         }
+        catalog::have_targets_recognised(config.id, true);
         catalog::clear_failure(config.id);
         catalog::forget_table_deaths(config.id);
         catalog::retry_failed_indexes(config.id);
@@ -92,12 +94,24 @@ void drop_invalid_indexes(const catalog::SourceConfig& config) {
     }
 }
 
-std::vector<target::TargetName> existing_targets(const catalog::SourceConfig& config) {
-    std::vector<target::TargetName> targets;
+/// Targets that are there, those of a restored source among them: whoever drops it says that they are its own.
+/// With `tell`, those that stay are named to the caller.
+std::vector<replication::OwnTarget> existing_targets(const catalog::SourceConfig& config, bool tell) {
+    std::vector<replication::OwnTarget> targets;
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
-        target::TargetName name{table.target_schema, table.target_name};
-        if (table.target_created && target::find_table(name)) {
-            targets.push_back(std::move(name));
+        replication::OwnTarget target = replication::own_target(table, table.id, config.owner);
+        std::optional<Oid> const relid = target::find_table(target.name());
+        if (!table.target_created || !relid) {
+            continue;
+        }
+        if (table.relation.relid == InvalidOid || *relid == table.relation.relid) {
+            target.ref.to_be_recognised = true;
+            targets.push_back(std::move(target));
+        } else if (tell) {
+            pg::CallPg([&] {
+                ereport(NOTICE, (errmsg("relation %s is not dropped: it is not the target that was made",
+                                        target.name().sql().c_str())));
+            });
         }
     }
     return targets;
@@ -123,11 +137,11 @@ void require_room_for_locks(const catalog::SourceConfig& config, std::size_t tar
 }
 
 /// All or none.
-void drop_targets(const catalog::SourceConfig& config, const std::vector<target::TargetName>& targets) {
+void drop_targets(const catalog::SourceConfig& config, const std::vector<replication::OwnTarget>& targets) {
     pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
     try {
-        for (const target::TargetName& name : targets) {
-            pg::execute("DROP TABLE " + name.sql());
+        for (const replication::OwnTarget& target : targets) {
+            pg::execute("DROP TABLE " + replication::open_own_target(target, target::TargetUse::kDrop).sql());
         }
     } catch (const pg::SqlError& error) {
         if (error.sqlstate() == ERRCODE_OUT_OF_MEMORY) {
@@ -141,7 +155,7 @@ Datum drop(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_drop", [](const catalog::SourceConfig& config, const Arguments& values) {
         bool const drops_targets = values.boolean(1).value_or(false);
         if (drops_targets) {
-            require_room_for_locks(config, existing_targets(config).size());
+            require_room_for_locks(config, existing_targets(config, false).size());
         }
         // Whatever they are at is not wanted any more, and their locks would be in the way. The lock on the state keeps
         // those that a probe may start meanwhile from beginning.
@@ -149,7 +163,7 @@ Datum drop(FunctionCallInfo fcinfo) {
         catalog::lock_state(config.id);
         drop_invalid_indexes(config);
         if (drops_targets) {
-            drop_targets(config, existing_targets(config));
+            drop_targets(config, existing_targets(config, true));
         }
         for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
             target::drop_side_tables(table.id);

@@ -11,8 +11,8 @@
 #include "pg/origin.hpp"
 #include "pg/scoped_setting.hpp"
 #include "pg/transaction.hpp"
+#include "replication/own_target.hpp"
 #include "target/row_repair.hpp"
-#include "target/target_table.hpp"
 
 namespace pgrepl::api {
 
@@ -35,14 +35,15 @@ void write(const catalog::SourceConfig& config, const catalog::QuarantinedRow& r
                            "the row could not be stored as jsonb and has to be read again: " + row.reason, "",
                            "Correct it at the source, then call replicator_sync.");
     }
-    target::TargetName const name{row.target_schema, row.target_name};
     std::string const data = row.deletion ? "" : catalog::quarantined_data(row.id);
     pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-    (void)target::require_table(name);
+    target::OpenTarget const target = replication::open_own_target(
+        replication::own_target(row, row.table_id, config.owner), target::TargetUse::kWrite);
     if (row.deletion) {
-        target::delete_rows(name, {row.key}, [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
+        target::delete_rows(target, {row.key},
+                            [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
     } else {
-        target::put_row(name, row.key, data);
+        target::put_row(target, row.key, data);
     }
 }
 

@@ -43,6 +43,7 @@ void resync_source(const catalog::SourceConfig& config) {
         catalog::begin_anew(config.id);
         interrupt_side_workers(config);
     }
+    catalog::have_targets_recognised(config.id, false);
     catalog::clear_failure(config.id);
     catalog::request_sync(config.id);
 }
@@ -61,7 +62,9 @@ Datum resync(FunctionCallInfo fcinfo) {
     }
     return on_table(fcinfo, "replicator_resync", [](const catalog::SourceConfig& config, const std::string& name) {
         take_state(config.id);
-        catalog::set_table_state(require_replicated(config, name).id, "pending", "");
+        std::int32_t const table_id = require_replicated(config, name).id;
+        catalog::have_target_recognised(table_id);
+        catalog::set_table_state(table_id, "pending", "");
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
     });
@@ -80,6 +83,7 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         take_state(config.id);
                         catalog::SourceTable const table = require_replicated(config, name);
                         catalog::set_table_paused(table.id, false);
+                        catalog::have_target_recognised(table.id);
                         std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
                         if (state && state->follows_log()) {
                             catalog::set_table_state(table.id, "pending", "");  // it has missed changes

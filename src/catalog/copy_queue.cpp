@@ -12,9 +12,7 @@ constexpr const char* kCopyTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
            coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
            (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done'),
-           coalesce(t.copy_target_file, 0), t.consistency <> 'copying'
-    FROM replicator.source_table t
-    WHERE t.source_id = $1 AND )";
+           coalesce(t.copy_target_file, 0), t.consistency <> 'copying', )";
 
 // One snapshot shows the generation and the chunks: whoever is of an older generation sees none of a newer copy's
 // chunks. The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
@@ -46,8 +44,9 @@ constexpr const char* kSaveProgress = R"(
 std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition,
                                    std::optional<std::int64_t> table_id = std::nullopt) {
     pg::QueryResult const rows =
-        pg::execute(std::string(kCopyTable) + condition + (table_id ? " AND t.id = $2" : " AND $2::bigint IS NULL") +
-                        " ORDER BY t.id",
+        pg::execute(std::string(kCopyTable) + kTargetRelationColumns + " FROM replicator.source_table t" +
+                        kTargetRelationJoin + "WHERE t.source_id = $1 AND " + condition +
+                        (table_id ? " AND t.id = $2" : " AND $2::bigint IS NULL") + " ORDER BY t.id",
                     {source_id, table_id});
     std::vector<CopyTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -64,6 +63,7 @@ std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition
         table.pending_chunks = rows.int64(i, 11);
         table.target_file = rows.oid(i, 12);
         table.filled = rows.boolean(i, 13);
+        table.relation = read_target_relation(rows, i, 14);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -116,9 +116,11 @@ std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t tabl
 }
 
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id) {
-    return read_ids(pg::execute(
-        "SELECT id FROM replicator.source_table WHERE source_id = $1 AND copy_route IS DISTINCT FROM 'staging'",
-        {source_id}));
+    return read_ids(
+        pg::execute("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
+                    "WHERE t.source_id = $1 AND t.copy_route IS DISTINCT FROM 'staging' "
+                    "AND NOT (s.mode = 'periodic' AND NOT t.paused AND t.state IN ('pending', 'copying', 'idle'))",
+                    {source_id}));
 }
 
 std::vector<std::int32_t> all_tables() { return read_ids(pg::execute("SELECT id FROM replicator.source_table")); }
@@ -140,10 +142,6 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
             "FROM replicator.source_table WHERE id = $1",
             {table_id, number++, range.lower, range.upper});
     }
-}
-
-void set_target_created(std::int32_t table_id) {
-    pg::execute("UPDATE replicator.source_table SET target_created = true WHERE id = $1", {table_id});
 }
 
 void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {

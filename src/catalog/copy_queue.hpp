@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "core/source.hpp"
 #include "pg/error.hpp"
 
@@ -19,6 +20,7 @@ struct CopyTable {
     std::string target_schema;
     std::string target_name;
     bool target_created = false;
+    TargetRelation relation;
     bool filled = false;  ///< a copy of it has been completed: readers rely on its rows
     std::string state;
     bool staging = false;          ///< its route; else direct
@@ -37,7 +39,8 @@ std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
 /// One table that has a route in the copy under way.
 std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t table_id);
 
-/// Ids of the source's tables that are not staged in the copy under way.
+/// Ids of the source's tables that are not staged in the copy under way, nor keep their staging tables: those of a
+/// periodic source do, for the next refresh.
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id);
 
 /// Ids of all tables of all sources.
@@ -47,9 +50,6 @@ std::vector<std::int32_t> all_tables();
 /// target's rows are in now.
 void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
                       const std::vector<core::ChunkRange>& chunks);
-
-/// Its target has been created by us.
-void set_target_created(std::int32_t table_id);
 
 /// Its last chunk is in, and on the direct route its primary key: readers find all of it. Without a consistency its
 /// rows are of different times.

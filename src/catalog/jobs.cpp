@@ -14,8 +14,10 @@ constexpr const char* kJob =
 
 constexpr const char* kJobTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name,
-           t.state IN ('idle', 'streaming') AND NOT t.paused, coalesce(t.rows_expected, t.rows_copied)
+           t.state IN ('idle', 'streaming') AND NOT t.paused, coalesce(t.rows_expected, t.rows_copied),
+           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
     FROM replicator.job_table jt JOIN replicator.source_table t ON t.id = jt.table_id
+    LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE jt.job_id = $1 AND )";
 
 constexpr const char* kJobWork = R"(
@@ -47,7 +49,8 @@ std::vector<JobTable> read_tables(const pg::QueryResult& rows) {
                           rows.text(i, 4),
                           rows.text(i, 5),
                           rows.boolean(i, 6),
-                          rows.int64(i, 7)});
+                          rows.int64(i, 7),
+                          read_target_relation(rows, i, 8)});
     }
     return tables;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -30,6 +31,7 @@ struct JobTable {
     std::string target_name;
     bool up_to_date = false;  ///< it holds what the source's position says: neither failed nor paused
     std::int64_t rows_expected = 0;
+    TargetRelation relation;
 };
 
 /// What a comparison found in one table.

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 
 namespace pgrepl::catalog {
@@ -17,6 +18,7 @@ struct KeylessTable {
     std::string target_schema;
     std::string target_name;
     bool target_created = false;
+    TargetRelation relation;
     std::int64_t request = 0;  ///< a refresh that begins now serves the requests up to this number
 };
 

@@ -80,8 +80,10 @@ std::vector<QuarantinedRow> lock_quarantined_rows(std::int32_t source_id, const 
                                                   const std::optional<std::string>& key) {
     pg::QueryResult const rows = pg::execute(
         "SELECT q.id, q.table_id, t.database, t.schema, t.name, t.target_schema, t.target_name, q.key, "
-        "q.operation = 'delete', q.data IS NOT NULL, q.reason "
+        "q.operation = 'delete', q.data IS NOT NULL, q.reason, "
+        "coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL "
         "FROM replicator.quarantine q JOIN replicator.source_table t ON t.id = q.table_id "
+        "LEFT JOIN replicator.target_relation r ON r.table_id = t.id "
         "WHERE q.source_id = $1 AND ($2::bigint IS NULL OR q.table_id = $2) AND ($3 IS NULL OR q.key = $3) "
         "ORDER BY q.id FOR UPDATE OF q",
         {source_id, table_id ? std::optional<std::int64_t>(*table_id) : std::nullopt, key});
@@ -97,6 +99,7 @@ std::vector<QuarantinedRow> lock_quarantined_rows(std::int32_t source_id, const 
         row.deletion = rows.boolean(i, 8);
         row.has_data = rows.boolean(i, 9);
         row.reason = rows.text(i, 10);
+        row.relation = read_target_relation(rows, i, 11);
         result.push_back(std::move(row));
     }
     return result;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -42,6 +43,7 @@ struct QuarantinedRow {
     core::TableName table;
     std::string target_schema;
     std::string target_name;
+    TargetRelation relation;
     std::string key;
     bool deletion = false;
     bool has_data = false;

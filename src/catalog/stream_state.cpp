@@ -23,11 +23,12 @@ constexpr const char* kStreamTables = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state, t.definition,
            t.structure, t.beside_bound, t.beside_seen,
            t.state = 'pending' AND EXISTS (
-               SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
-               JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-               WHERE n.nspname = t.target_schema AND c.relname = t.target_name AND i.indisunique AND i.indisvalid),
-           t.keyless
-    FROM replicator.source_table t
+               SELECT FROM pg_catalog.pg_index i
+               WHERE i.indrelid = coalesce(r.relid, pg_catalog.to_regclass(
+                         pg_catalog.format('%I.%I', t.target_schema, t.target_name)))
+                 AND i.indisunique AND i.indisvalid AND i.indimmediate),
+           t.keyless, coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
+    FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
       AND t.state NOT IN ('excluded', 'unsupported', 'failed')
     ORDER BY t.id)";
@@ -94,6 +95,7 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.beside_seen = rows.boolean(i, 11);
         table.has_key_index = rows.boolean(i, 12);
         table.keyless = rows.boolean(i, 13);
+        table.relation = read_target_relation(rows, i, 14);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -102,8 +104,9 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
 std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
     return pg::execute(
                "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
-               "paused, target_created, beside_bound IS NULL, target_name, keyless, structure), 0)), 0) "
-               "FROM replicator.source_table WHERE source_id = $1",
+               "paused, target_created, beside_bound IS NULL, target_name, keyless, structure, r.table_id, "
+               "coalesce(r.relid, 0)), 0)), 0) FROM replicator.source_table t "
+               "LEFT JOIN replicator.target_relation r ON r.table_id = t.id WHERE t.source_id = $1",
                {source_id})
         .int64(0, 0);
 }

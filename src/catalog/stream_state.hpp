@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -36,6 +37,7 @@ struct StreamTable {
     std::string target_schema;
     std::string target_name;
     bool target_created = false;
+    TargetRelation relation;
     std::string state;
     std::string definition;
     std::string structure;

@@ -36,7 +36,9 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, "
         "paused, key_columns, definition, rows_expected, bytes_expected, "
-        "target_created AND consistency <> 'copying', keyless FROM replicator.source_table "
+        "target_created AND consistency <> 'copying', keyless, "
+        "coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL FROM replicator.source_table t "
+        "LEFT JOIN replicator.target_relation r ON r.table_id = t.id "
         "WHERE source_id = $1 ORDER BY database, schema, name",
         {source_id});
     std::vector<SourceTable> tables;
@@ -57,6 +59,7 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
         table.bytes_expected = rows.optional_int64(i, 15);
         table.complete = rows.boolean(i, 16);
         table.keyless = rows.boolean(i, 17);
+        table.relation = read_target_relation(rows, i, 18);
         tables.push_back(std::move(table));
     }
     return tables;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -21,6 +22,7 @@ struct SourceTable {
     std::string target_schema;  ///< empty: no target
     std::string target_name;
     bool target_created = false;
+    TargetRelation relation;
     bool complete = false;  ///< the first copy is in: it can be read, and compared
     bool paused = false;
     std::vector<std::string> key_columns;

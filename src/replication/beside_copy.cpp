@@ -29,16 +29,14 @@ namespace {
 /// For a source that does not show yet what it has put into its log.
 constexpr int kLowMarkTimeoutMs = 200;
 
-bool has_rows(const target::TargetName& target) {
-    return !pg::execute("SELECT 1 FROM " + target.sql() + " LIMIT 1").empty();
-}
+bool has_rows(const std::string& table) { return !pg::execute("SELECT 1 FROM " + table + " LIMIT 1").empty(); }
 
 /// An empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
 void mark_seen_table(const target::TargetName& seen) {
     pg::execute("INSERT INTO " + seen.sql() + " (first, second) VALUES ('{}', '{}')");
 }
 
-bool seen_table_is_intact(const target::TargetName& seen) { return target::find_table(seen) && has_rows(seen); }
+bool seen_table_is_intact(const target::TargetName& seen) { return target::find_table(seen) && has_rows(seen.sql()); }
 
 }  // namespace
 
@@ -78,36 +76,47 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
                     "copying " + table.name.qualified() + " beside the stream");
 }
 
+/// Whether it was there. Call as the owner.
+bool BesideCopy::make_or_find_target() {
+    OwnTarget own = own_target(*table_, table_->table_id, context_.owner);
+    std::optional<target::OpenTarget> const existing =
+        find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
+    if (existing) {
+        own.ref.relid = existing->relid;
+    } else {
+        make_own_target(
+            own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+    }
+    table_->relation = {own.ref.relid, false};
+    // One that was withdrawn from its first copy, which gives a table its primary key at the end, has none yet.
+    if (!existing || (!existing->key_obstacle.empty() && !table_->is_followed())) {
+        target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
+    }
+    return existing.has_value();
+}
+
+/// As the owner.
+target::OpenTarget BesideCopy::open() const {
+    return open_own_target(own_target(*table_, table_->table_id, context_.owner), target::TargetUse::kWrite);
+}
+
 /// True if the copy begins at the first row; false if it goes on.
 bool BesideCopy::prepare_target() {
     target::TargetName const seen = target::seen_name(table_->table_id);
-    std::optional<Oid> const existing = find_own_target(target(), table_->target_created, table_->name);
-    if (existing && !table_->is_followed()) {
-        // It was withdrawn from its first copy, which gives a table its primary key at the end.
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        target::add_primary_key(target());
-    }
-    if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw_changed_target(target(), *obstacle);
-    }
     if (table_->beside_seen) {
         seen_ = std::make_unique<target::SeenIds>(seen);
+    }
+    bool existing = false;
+    bool filled = false;
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        existing = make_or_find_target();
+        filled = has_rows(open().rows_sql());
     }
     bool const resumable = existing && table_->beside_bound && table_->definition == info_.definition &&
                            (!seen_ || seen_table_is_intact(seen));
     if (resumable) {
         return false;
-    }
-    bool filled = false;
-    {
-        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        if (!existing) {
-            target::create_target(target(), "Copy of " + table_->name.qualified() + " of source " + config_.name +
-                                                ", kept by pg_replicator");
-            target::add_primary_key(target());
-        } else {
-            filled = has_rows(target());
-        }
     }
     seen_.reset();
     if (filled) {
@@ -255,7 +264,7 @@ void BesideCopy::write_rows() {
     };
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        target::put_rows(target(), rows_, target::WhereSame::kLeave, [&](std::size_t row, const pg::SqlError& error) {
+        target::put_rows(open(), rows_, target::WhereSame::kLeave, [&](std::size_t row, const pg::SqlError& error) {
             set_aside({std::string(rows_.id_text(row)), false, rows_.data(row)}, error);
         });
     }
@@ -275,7 +284,7 @@ void BesideCopy::end(const std::string& state) {
         std::int64_t deleted = 0;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            deleted = target::delete_where(target(), target::SeenIds::not_seen(target::seen_name(id)));
+            deleted = target::delete_where(open(), target::SeenIds::not_seen(target::seen_name(id)));
         }
         catalog::add_changes(context_.source_id, {{id, 0, 0, deleted, 0}});
         target::drop_side_table(target::seen_name(id));

@@ -76,7 +76,8 @@ class BesideCopy {
     void fill_window(core::ChunkReader& reader);
     void write_rows();
     void end(const std::string& state);
-    [[nodiscard]] target::TargetName target() const { return {table_->target_schema, table_->target_name}; }
+    bool make_or_find_target();
+    [[nodiscard]] target::OpenTarget open() const;
 
     CopyContext context_;
     const catalog::SourceConfig& config_;

@@ -16,6 +16,7 @@
 #include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
 #include "replication/error_policy.hpp"
+#include "replication/own_target.hpp"
 #include "target/bulk_load.hpp"
 #include "target/row_encoder.hpp"
 #include "target/seen_ids.hpp"
@@ -61,11 +62,6 @@ class ChunkCopier::ChunkInHand {
     target::RowEncoder encoder;
     core::RowBatch batch;
     target::EncodedRows encoded;
-
-    [[nodiscard]] target::TargetName target() const { return {table.target_schema, table.target_name}; }
-    [[nodiscard]] target::TargetName destination() const {
-        return table.staging ? target::staging_name(table.table_id) : target();
-    }
 };
 
 /// One transaction's writing of a chunk: into the target itself, or, for a refresh, of what differs into staging.
@@ -73,13 +69,17 @@ class ChunkCopier::ChunkWriter {
   public:
     /// Call as the role that writes the chunk's destination.
     ChunkWriter(const CopyContext& context, ChunkInHand& chunk)
-        : context_(context),
-          chunk_(chunk),
-          load_(target::require_table(chunk.destination()), GetCurrentTransactionStartTimestamp()),
-          seen_(target::seen_name(chunk.table.table_id)) {
-        if (chunk.table.staging && chunk.has_key) {  // without a key all rows are staged, and numbered then
+        : context_(context), chunk_(chunk), seen_(target::seen_name(chunk.table.table_id)) {
+        OwnTarget const target = own_target(chunk.table, chunk.table.table_id, context.owner);
+        TimestampTz const now = GetCurrentTransactionStartTimestamp();
+        if (!chunk.table.staging) {
+            load_.emplace(open_own_target(target, target::TargetUse::kFill), now);
+            return;
+        }
+        load_.emplace(target::staging_name(chunk.table.table_id), now);
+        if (chunk.has_key) {  // without a key all rows are staged, and numbered then
             pg::RoleScope const as_owner(context.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            lookup_.emplace(target::require_table(chunk.target()));
+            lookup_.emplace(open_own_target(target, target::TargetUse::kRead));
         }
     }
 
@@ -90,14 +90,14 @@ class ChunkCopier::ChunkWriter {
         if (lookup_) {
             leave_out_unchanged(rows);
         }
-        load_.append(rows, [&](std::size_t row, const pg::SqlError& error) {
+        load_->append(rows, [&](std::size_t row, const pg::SqlError& error) {
             set_aside({std::string(rows.id_text(row)), false, rows.data(row)}, error);
         });
     }
 
     /// Writes what is left, and adds to `progress` what was found in the target.
     void finish(catalog::ChunkProgress& progress) {
-        load_.finish();
+        load_->finish();
         if (lookup_) {
             lookup_->finish();
             seen_.write();
@@ -123,7 +123,7 @@ class ChunkCopier::ChunkWriter {
                 std::string const id = chunk_.encoder.id_of(batch.row(i));
                 set_aside({id, false, std::nullopt}, error);
                 if (chunk_.table.staging) {
-                    load_.append_set_aside(id);
+                    load_->append_set_aside(id);
                     ++unsure_rows_;
                 }
             }
@@ -155,7 +155,7 @@ class ChunkCopier::ChunkWriter {
 
     const CopyContext& context_;
     ChunkInHand& chunk_;
-    target::BulkLoad load_;
+    std::optional<target::BulkLoad> load_;
     std::optional<target::TargetLookup> lookup_;
     std::vector<target::Found> found_;
     target::SeenIds seen_;

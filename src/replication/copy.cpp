@@ -51,8 +51,6 @@ catalog::SourceState require_state(std::int32_t source_id) {
     return *state;
 }
 
-target::TargetName target_of(const catalog::CopyTable& table) { return {table.target_schema, table.target_name}; }
-
 }  // namespace
 
 std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
@@ -180,13 +178,12 @@ void Copy::prepare_tables(TimestampTz read_at) {
     }
     worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
 
-    std::vector<std::optional<bool>> const staging = prepare_routes(tables);
+    std::vector<std::optional<Route>> const routes = prepare_routes(tables);
     pg::Transaction transaction;
     catalog::lock_state(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {
-        if (staging[i]) {
-            std::optional<Oid> const relid = target::find_table(target_of(tables[i]));
-            catalog::begin_table_copy(tables[i].table_id, *staging[i], relid ? target::file_of(*relid) : InvalidOid,
+        if (routes[i]) {
+            catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
                                       chunks[i]);
         }
     }
@@ -201,8 +198,8 @@ void Copy::prepare_tables(TimestampTz read_at) {
 /// What each table's chunks are written to is a staging table, or not; nothing for a table that cannot be copied. In
 /// small transactions: each table takes several locks, and the end of a subtransaction costs as much as its transaction
 /// has new tables. What is ready when a crash comes is found, or removed, by the next copy.
-std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog::CopyTable>& tables) {
-    std::vector<std::optional<bool>> staging(tables.size());
+std::vector<std::optional<Copy::Route>> Copy::prepare_routes(const std::vector<catalog::CopyTable>& tables) {
+    std::vector<std::optional<Route>> routes(tables.size());
     for (std::size_t begin = 0; begin < tables.size(); begin += kTablesPerTransaction) {
         pg::check_interrupts();
         pg::Transaction transaction;
@@ -212,7 +209,7 @@ std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog:
                 continue;  // registration has said that it is no longer at the source
             }
             std::optional<pg::SqlError> const error =
-                pg::run_in_subtransaction([&] { staging[i] = prepare_route(tables[i]); });
+                pg::run_in_subtransaction([&] { routes[i] = prepare_route(tables[i]); });
             if (error && !concerns_table_alone(*error)) {
                 throw pg::SqlError(*error);
             }
@@ -222,43 +219,40 @@ std::vector<std::optional<bool>> Copy::prepare_routes(const std::vector<catalog:
         }
         transaction.commit();
     }
-    return staging;
+    return routes;
 }
 
-/// Makes ready what the chunks are written to; returns whether that is a staging table.
-bool Copy::prepare_route(const catalog::CopyTable& table) {
+/// Makes ready what the chunks are written to.
+Copy::Route Copy::prepare_route(const catalog::CopyTable& table) {
     pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
-    target::TargetName const name = target_of(table);
-    std::optional<Oid> const existing = find_own_target(name, table.target_created, table.name);
-    std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt;
-    if (existing && !obstacle) {
-        target::create_staging(table.table_id, context_.owner);
-        return true;
-    }
-    if (existing && table.filled) {
-        throw_changed_target(name, *obstacle);
-    }
+    OwnTarget target = own_target(table, table.table_id, context_.owner);
     bool const needs_numbers = !has_key(table);
+    Route route;
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        if (existing) {
+        std::optional<target::OpenTarget> const existing =
+            find_own_target(target, table.target_created, table.name, target::TargetUse::kFill);
+        bool const merged_into = existing && existing->key_obstacle.empty();
+        if (existing && !merged_into) {
+            if (table.filled) {
+                require_key(*existing);
+            }
             // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
-            target::truncate_target(name);
-        } else {
-            target::create_target(
-                name, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+            target.ref.relid = existing->relid;
+            target::truncate_target(open_own_target(target, target::TargetUse::kDefine));
+        } else if (!existing) {
+            make_own_target(
+                target, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
         }
-        if (needs_numbers) {
-            target::add_primary_key(name);
+        if (needs_numbers && !merged_into) {
+            target::add_primary_key(open_own_target(target, target::TargetUse::kDefine));
         }
+        route = {merged_into || needs_numbers, existing ? existing->relid : target.ref.relid};
     }
-    if (!existing) {
-        catalog::set_target_created(table.table_id);
-    }
-    if (needs_numbers) {
+    if (route.staging) {
         target::create_staging(table.table_id, context_.owner);
     }
-    return needs_numbers;
+    return route;
 }
 
 /// Rows without a key have no id before all of them are in.
@@ -298,7 +292,8 @@ void Copy::complete_table(const catalog::CopyTable& table) {
             pg::begin_phase("building the primary key", context_.source_id, table.table_id, 0,
                             "building the primary key of " + table.name.qualified());
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::add_primary_key(target_of(table));
+            target::add_primary_key(
+                open_own_target(own_target(table, table.table_id, context_.owner), target::TargetUse::kDefine));
         }
         if (!has_key(table)) {
             pg::begin_phase("numbering identical rows", context_.source_id, table.table_id, 0,
@@ -346,10 +341,9 @@ void Copy::finish() {
                 continue;
             }
             pg::begin_phase("merging", context_.source_id, table.table_id, 0, "merging " + table.name.qualified());
-            std::optional<Oid> const relid = target::find_table(target_of(table));
-            again = again || (relid && target::file_of(*relid) != table.target_file);
+            again = again || target::file_of(table.relation.relid) != table.target_file;
             changes += merge(table);
-            target::drop_staging(table.table_id);
+            target::release_staging(table.table_id, config_.mode == "periodic");
             pg::failure_point("merge_table");
         }
         catalog::forget_copy(context_.source_id);
@@ -380,7 +374,7 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
     }
     target::MergeCounts counts;
     std::optional<pg::SqlError> const error =
-        merge_staged(context_, {table.table_id, target_of(table)}, fingerprint, counts);
+        merge_staged(context_, own_target(table, table.table_id, context_.owner), fingerprint, counts);
     if (error) {
         catalog::fail_table(table.table_id, *error);
         return 0;

@@ -58,8 +58,12 @@ class Copy {
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
-    std::vector<std::optional<bool>> prepare_routes(const std::vector<catalog::CopyTable>& tables);
-    bool prepare_route(const catalog::CopyTable& table);
+    struct Route {
+        bool staging = false;    ///< chunks are written to a staging table; else to the target itself
+        Oid relid = InvalidOid;  ///< the target
+    };
+    std::vector<std::optional<Route>> prepare_routes(const std::vector<catalog::CopyTable>& tables);
+    Route prepare_route(const catalog::CopyTable& table);
     [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;

@@ -77,15 +77,20 @@ void KeylessRefresh::open() {
 }
 
 void KeylessRefresh::prepare_target() {
-    std::optional<Oid> const existing = find_own_target(target(), table_->target_created, table_->name);
-    if (std::optional<std::string> const obstacle = existing ? target::merge_obstacle(*existing) : std::nullopt) {
-        throw_changed_target(target(), *obstacle);
-    }
-    if (!existing) {
+    {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        target::create_target(
-            target(), "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
-        target::add_primary_key(target());
+        OwnTarget own = target();
+        std::optional<target::OpenTarget> const existing =
+            find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
+        if (existing) {
+            require_key(*existing);
+            table_->relation = {existing->relid, false};
+        } else {
+            make_own_target(
+                own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+            target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
+            table_->relation = {own.ref.relid, false};
+        }
     }
     target::create_staging(table_->table_id, context_.owner);
 }
@@ -143,8 +148,7 @@ void KeylessRefresh::write_piece() {
     pg::Transaction transaction;
     {
         pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
-        target::BulkLoad load(target::require_table(target::staging_name(table_->table_id)),
-                              GetCurrentTransactionStartTimestamp());
+        target::BulkLoad load(target::staging_name(table_->table_id), GetCurrentTransactionStartTimestamp());
         load.append(rows_, [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
         for (const SetAside& row : set_aside_) {
             load.append_set_aside(row.id);
@@ -177,7 +181,7 @@ void KeylessRefresh::merge() {
     catalog::lock_state(context_.source_id, context_.generation);
     if (catalog::is_keyless_refresh_wanted(id)) {
         target::MergeCounts counts;
-        std::optional<pg::SqlError> const error = merge_staged(context_, {id, target()}, std::nullopt, counts);
+        std::optional<pg::SqlError> const error = merge_staged(context_, target(), std::nullopt, counts);
         if (error) {
             throw pg::SqlError(*error);
         }
@@ -187,7 +191,7 @@ void KeylessRefresh::merge() {
         catalog::mark_refreshed(id, table_->request);
         catalog::look_for_index_work_at_commit(context_.source_id, id);
     }
-    target::drop_staging(id);
+    target::release_staging(id, config_.is_continuous() && config_.keyless_refresh_interval_ms() > 0);
     transaction.commit();
 }
 

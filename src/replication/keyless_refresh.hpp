@@ -16,8 +16,8 @@
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
+#include "replication/own_target.hpp"
 #include "target/row_encoder.hpp"
-#include "target/target_table.hpp"
 
 namespace pgrepl::replication {
 
@@ -49,7 +49,7 @@ class KeylessRefresh {
     void merge();
     void fail(const pg::SqlError& error);
     void close() noexcept;
-    [[nodiscard]] target::TargetName target() const { return {table_->target_schema, table_->target_name}; }
+    [[nodiscard]] OwnTarget target() const { return own_target(*table_, table_->table_id, context_.owner); }
 
     CopyContext context_;
     const catalog::SourceConfig& config_;

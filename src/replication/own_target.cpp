@@ -1,26 +1,52 @@
-// What is said of targets that are not ours, or not as they were.
+// Targets and the catalog.
 
 #include "replication/own_target.hpp"
 
-#include "pg/error.hpp"
+#include "pg/transaction.hpp"
 
 namespace pgrepl::replication {
 
-std::optional<Oid> find_own_target(const target::TargetName& target, bool created, const core::TableName& table) {
-    std::optional<Oid> const existing = target::find_table(target);
-    if (existing && !created) {
-        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE, "table " + target.sql() + " exists and is not of this source",
+namespace {
+
+void note(std::int32_t table_id, Oid relid) {
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    catalog::note_target(table_id, relid);
+}
+
+}  // namespace
+
+target::OpenTarget open_own_target(const OwnTarget& target, target::TargetUse use) {
+    target::OpenTarget opened = target::open_target(target.ref, use);
+    if (opened.relid != target.ref.relid) {
+        note(target.table_id, opened.relid);
+    }
+    return opened;
+}
+
+std::optional<target::OpenTarget> find_own_target(const OwnTarget& target, bool created, const core::TableName& table,
+                                                  target::TargetUse use) {
+    if (!created && target::find_table(target.name())) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "table " + target.name().sql() + " exists and is not of this source",
                            "It would have become the target of \"" + table.qualified() + "\".",
                            "Rename or drop it, or choose another target_schema.");
     }
-    return existing;
+    std::optional<target::OpenTarget> opened = target::open_target_if_there(target.ref, use);
+    if (opened && opened->relid != target.ref.relid) {
+        note(target.table_id, opened->relid);
+    }
+    return opened;
 }
 
-void throw_changed_target(const target::TargetName& target, const std::string& obstacle) {
-    throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,
-                       "target table " + target.sql() + " cannot be brought up to date: " + obstacle,
-                       "It has been changed since it was copied; its rows are left as they are.",
-                       "Undo the change, or drop the table and call replicator_resync to copy it anew.");
+void make_own_target(OwnTarget& target, const std::string& origin) {
+    target.ref.relid = target::create_target(target.name(), origin);
+    note(target.table_id, target.ref.relid);
+}
+
+void require_key(const target::OpenTarget& target) {
+    if (!target.key_obstacle.empty()) {
+        target::throw_unfit_target(target.name, target::TargetUse::kWrite, target.key_obstacle, "");
+    }
 }
 
 }  // namespace pgrepl::replication

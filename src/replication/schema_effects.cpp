@@ -12,6 +12,7 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "replication/error_policy.hpp"
+#include "replication/own_target.hpp"
 #include "replication/registration.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_table.hpp"
@@ -124,7 +125,7 @@ class SchemaEffects {
             return;
         }
         record(known->name, change);
-        target::drop_side_table(target::seen_name(known->id));
+        target::drop_staging(known->id);
         std::string reason = std::string("was ") + kind_text(change.kind) + " at the source";
         if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
             std::optional<pg::SqlError> const obstacle = drop_target(*known);
@@ -138,13 +139,15 @@ class SchemaEffects {
 
     /// Returns what keeps it: others may depend on it, or it may be another owner's by now.
     [[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceTable& table) const {
-        target::TargetName const name{table.target_schema, table.target_name};
-        if (!table.target_created || !target::find_table(name)) {
+        if (!table.target_created) {
             return std::nullopt;
         }
         std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            pg::execute("DROP TABLE " + name.sql());
+            if (auto const target = find_own_target(own_target(table, table.id, config_.owner), true, table.name,
+                                                    target::TargetUse::kDrop)) {
+                pg::execute("DROP TABLE " + target->sql());
+            }
         });
         if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
             throw pg::SqlError(*error);
@@ -158,18 +161,20 @@ class SchemaEffects {
             return;
         }
         record(change.table, change);
-        target::TargetName const name{known->target_schema, known->target_name};
         if (known->state == "copying" || known->state == "failed" || known->keyless) {
             catalog::ask_for_beside_copy(known->id, reason(change));
         }
-        if (!known->target_created || known->state == "failed" || known->keyless || !target::find_table(name)) {
+        if (!known->target_created || known->state == "failed" || known->keyless) {
             return;
         }
         // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
         std::int64_t deleted = 0;
         std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            deleted = target::delete_where(name, "true");
+            if (auto const target = find_own_target(own_target(*known, known->id, config_.owner), true, known->name,
+                                                    target::TargetUse::kWrite)) {
+                deleted = target::delete_where(*target, "true");
+            }
         });
         if (error && !concerns_table_alone(*error)) {
             throw pg::SqlError(*error);

@@ -5,18 +5,14 @@
 #include <optional>
 
 #include "replication/chunk_copier.hpp"
+#include "replication/own_target.hpp"
 #include "target/merge.hpp"
 
 namespace pgrepl::replication {
 
-struct StagedTable {
-    std::int32_t table_id = 0;
-    target::TargetName target;
-};
-
 /// Merges in the transaction that is open, with the source's state locked, and sets refused rows aside. An error of the
 /// table alone is returned, and nothing of it is changed then. `found`: as of target::merge_table.
-std::optional<pg::SqlError> merge_staged(const CopyContext& context, const StagedTable& table,
+std::optional<pg::SqlError> merge_staged(const CopyContext& context, const OwnTarget& table,
                                          const std::optional<target::IdFingerprint>& found,
                                          target::MergeCounts& counts);
 

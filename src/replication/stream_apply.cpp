@@ -74,7 +74,8 @@ void Stream::write_table(Table& table) {
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             // Behind a copy the log repeats what the copy has read already.
-            table.changes.write(table.target(), streaming_ ? target::WhereSame::kRewrite : target::WhereSame::kLeave);
+            table.changes.write(open_own_target(table.target(context_.owner), target::TargetUse::kWrite),
+                                streaming_ ? target::WhereSame::kRewrite : target::WhereSame::kLeave);
         }
         if (with_quarantine_.contains(table.in_catalog.table_id)) {
             catalog::release_keys(table.in_catalog.table_id, table.changes.ids());

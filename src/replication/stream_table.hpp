@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "replication/own_target.hpp"
 #include "replication/stream.hpp"
 
 namespace pgrepl::replication {
@@ -21,7 +22,7 @@ struct Stream::Table {
         return *encoder;
     }
 
-    [[nodiscard]] target::TargetName target() const { return {in_catalog.target_schema, in_catalog.target_name}; }
+    [[nodiscard]] OwnTarget target(Oid owner) const { return own_target(in_catalog, in_catalog.table_id, owner); }
 
     catalog::StreamTable in_catalog;
     std::shared_ptr<const core::RowLayout> layout;

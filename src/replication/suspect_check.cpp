@@ -10,6 +10,7 @@
 #include "catalog/source_state.hpp"
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
+#include "replication/own_target.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_lookup.hpp"
@@ -135,7 +136,7 @@ class SuspectCheck {
         std::vector<target::Found> found;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::TargetLookup lookup(target::require_table(target()));
+            target::TargetLookup lookup(open(target::TargetUse::kRead));
             lookup.compare(rows_, found);
             lookup.finish();
         }
@@ -169,7 +170,7 @@ class SuspectCheck {
         std::vector<std::pair<std::size_t, pg::SqlError>> refused;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::put_rows(target(), rows_, target::WhereSame::kRewrite,
+            target::put_rows(open(target::TargetUse::kWrite), rows_, target::WhereSame::kRewrite,
                              [&](std::size_t row, const pg::SqlError& error) { refused.emplace_back(row, error); });
         }
         for (auto const& [row, error] : refused) {
@@ -183,7 +184,10 @@ class SuspectCheck {
         findings_.repaired += static_cast<std::int64_t>(differences.size() - refused.size());
     }
 
-    [[nodiscard]] target::TargetName target() const { return {table_.target_schema, table_.target_name}; }
+    /// As the owner.
+    [[nodiscard]] target::OpenTarget open(target::TargetUse use) const {
+        return open_own_target(own_target(table_, table_.table_id, context_.owner), use);
+    }
 
     const VerificationContext& context_;
     core::Source& source_;

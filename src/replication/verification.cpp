@@ -13,6 +13,7 @@
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "replication/own_target.hpp"
 #include "replication/suspect_check.hpp"
 #include "target/bisection.hpp"
 #include "target/row_error.hpp"
@@ -46,7 +47,7 @@ class TableVerification {
         : context_(context),
           source_(source),
           table_(table),
-          target_{table.target_schema, table.target_name},
+          target_(own_target(table, table.table_id, context.owner)),
           seen_(target::first_pass_name(table.table_id)),
           started_at_(GetCurrentTimestamp()) {}
 
@@ -124,7 +125,7 @@ class TableVerification {
         bool more = true;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::TargetLookup lookup(target::require_table(target_));
+            target::TargetLookup lookup(open_own_target(target_, target::TargetUse::kRead));
             auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
             for (std::int64_t rows = 0;
                  rows < kTransactionRows && suspects_ < kMostSuspects && std::chrono::steady_clock::now() < deadline;) {
@@ -206,16 +207,17 @@ class TableVerification {
         bool others = false;
         in_transaction([&] {
             pg::begin_phase("looking for extra rows", context_.job.source_id, table_.table_id, 0,
-                            "looking for rows of " + target_.sql() + " that are not at the source");
+                            "looking for rows of " + target_.name().sql() + " that are not at the source");
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            others = findings_.quarantined > 0 || target::fingerprint_of(target_) != found_ids_;
+            others = findings_.quarantined > 0 ||
+                     target::fingerprint_of(open_own_target(target_, target::TargetUse::kRead)) != found_ids_;
         });
         return others;
     }
 
     std::int64_t count(const std::string& condition) {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        return target::count_rows(target_, condition);
+        return target::count_rows(open_own_target(target_, target::TargetUse::kRead), condition);
     }
 
     /// Rows whose deletion was refused are extra for a reason that is known.
@@ -287,7 +289,8 @@ class TableVerification {
         std::vector<std::string> listed;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            listed = target::list_ids(target_, condition, std::nullopt, catalog::kListedDifferences);
+            listed = target::list_ids(open_own_target(target_, target::TargetUse::kRead), condition, std::nullopt,
+                                      catalog::kListedDifferences);
         }
         std::set<std::string> refused;
         if (context_.job.repair) {
@@ -306,7 +309,7 @@ class TableVerification {
         std::int64_t deleted = 0;
         std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            deleted = target::delete_where(target_, condition);
+            deleted = target::delete_where(open_own_target(target_, target::TargetUse::kWrite), condition);
         });
         std::set<std::string> refused;
         if (!error) {
@@ -327,14 +330,14 @@ class TableVerification {
         std::vector<std::pair<std::string, pg::SqlError>> errors;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            std::vector<std::string> const ids = target::list_ids(target_, condition, last, kGroup);
+            target::OpenTarget const target = open_own_target(target_, target::TargetUse::kWrite);
+            std::vector<std::string> const ids = target::list_ids(target, condition, last, kGroup);
             if (ids.empty()) {
                 return false;
             }
             last = ids.back();
-            target::delete_rows(target_, ids, [&](std::size_t row, const pg::SqlError& error) {
-                errors.emplace_back(ids[row], error);
-            });
+            target::delete_rows(
+                target, ids, [&](std::size_t row, const pg::SqlError& error) { errors.emplace_back(ids[row], error); });
         }
         for (auto const& [id, error] : errors) {
             catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
@@ -349,7 +352,7 @@ class TableVerification {
     const VerificationContext& context_;
     core::Source& source_;
     const catalog::JobTable& table_;
-    target::TargetName target_;
+    OwnTarget target_;
     target::SeenIds seen_;         ///< of the first pass; in its side table where they are many
     bool has_side_table_ = false;  ///< so much so that there is one
     TimestampTz started_at_;

@@ -7,6 +7,7 @@
 #include "pg/spi.hpp"
 #include "target/bisection.hpp"
 #include "target/row_arrays.hpp"
+#include "target/target_shape.hpp"
 
 namespace pgrepl::target {
 
@@ -14,17 +15,6 @@ namespace {
 
 constexpr int kSlots = 1000;
 constexpr int kColumns = 3;
-
-/// Whether nothing can see or change the rows on their way into the heap.
-bool takes_heap_route(Relation relation) {
-    const FormData_pg_class* const form = relation->rd_rel;
-    const TupleConstr* const constraints = relation->rd_att->constr;
-    bool const plain_heap = form->relkind == RELKIND_RELATION && form->relam == HEAP_TABLE_AM_OID &&
-                            !form->relispartition && relation->rd_att->natts == kColumns;
-    bool const checked = constraints != nullptr && (constraints->num_check > 0 || constraints->has_generated_stored);
-    return plain_heap && !checked && !form->relhasindex && !form->relhasrules && !form->relhastriggers &&
-           !form->relrowsecurity;
-}
 
 }  // namespace
 
@@ -35,7 +25,17 @@ struct BulkLoad::HeapRoute {
     MemoryContext scratch;
 };
 
-BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_(synced_at) {
+BulkLoad::BulkLoad(const OpenTarget& target, TimestampTz synced_at) : table_(target.sql()), synced_at_(synced_at) {
+    if (target.takes_heap_route) {
+        open_heap_route(target.relid);
+    }
+}
+
+BulkLoad::BulkLoad(const TargetName& staging, TimestampTz synced_at) : table_(staging.sql()), synced_at_(synced_at) {
+    open_heap_route(require_side_table(staging));
+}
+
+void BulkLoad::open_heap_route(Oid relid) {
     heap_ = pg::CallPg([&]() -> HeapRoute* {
         Relation const relation = table_open(relid, RowExclusiveLock);
         // The heap route has no executor that would check this.
@@ -43,7 +43,7 @@ BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_
         if (allowed != ACLCHECK_OK) {
             aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(relation));
         }
-        if (!takes_heap_route(relation)) {
+        if (!is_bare_heap(relation)) {
             table_close(relation, NoLock);
             return nullptr;
         }
@@ -54,12 +54,6 @@ BulkLoad::BulkLoad(Oid relid, TimestampTz synced_at) : relid_(relid), synced_at_
                                                8 * 1024 * 1024);
         return route;
     });
-    if (heap_ == nullptr) {
-        pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
-        insert_ = "INSERT INTO " + name.text(0, 0) +
-                  " (id, data, _synced_at) SELECT i, d, $3 FROM ROWS FROM (pg_catalog.unnest($1), "
-                  "pg_catalog.unnest($2)) AS u(i, d)";
-    }
 }
 
 // The route lives in the transaction's memory and its relation belongs to the transaction: both end with it.
@@ -113,13 +107,14 @@ void BulkLoad::append_by_statement(const EncodedRows& rows, std::size_t first, s
     RowArrays const arrays = as_arrays(rows, first, row_count);
     Oid const types[kColumns] = {TEXTARRAYOID, JSONBARRAYOID, TIMESTAMPTZOID};
     Datum const values[kColumns] = {arrays.ids, arrays.data, TimestampTzGetDatum(synced_at_)};
-    pg::execute_with_datums(insert_.c_str(), types, values);
+    std::string const insert = "INSERT INTO " + table_ +
+                               " (id, data, _synced_at) SELECT i, d, $3 FROM ROWS FROM (pg_catalog.unnest($1), "
+                               "pg_catalog.unnest($2)) AS u(i, d)";
+    pg::execute_with_datums(insert.c_str(), types, values);
 }
 
 void BulkLoad::append_set_aside(const std::string& id) {
-    pg::execute("INSERT INTO " + pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid_)}).text(0, 0) +
-                    " (id, data) VALUES ($1, NULL)",
-                {id});
+    pg::execute("INSERT INTO " + table_ + " (id, data) VALUES ($1, NULL)", {id});
 }
 
 void BulkLoad::finish() {

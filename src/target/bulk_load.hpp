@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pg/error.hpp"
+#include "target/open_target.hpp"
 #include "target/row_encoder.hpp"
 
 namespace pgrepl::target {
@@ -15,8 +16,10 @@ namespace pgrepl::target {
 /// transaction, just destroy it.
 class BulkLoad {
   public:
-    /// `relid` has the columns id, data, _synced_at in this order. Takes RowExclusiveLock.
-    BulkLoad(Oid relid, TimestampTz synced_at);
+    /// Into a target. It is opened to be filled.
+    BulkLoad(const OpenTarget& target, TimestampTz synced_at);
+    /// Into a staging table of ours. Takes RowExclusiveLock.
+    BulkLoad(const TargetName& staging, TimestampTz synced_at);
     ~BulkLoad();
     BulkLoad(const BulkLoad&) = delete;
     BulkLoad& operator=(const BulkLoad&) = delete;
@@ -36,10 +39,11 @@ class BulkLoad {
     void append_to_heap(const EncodedRows& rows);
     void append_by_statement(const EncodedRows& rows, std::size_t first, std::size_t count);
 
-    Oid relid_;
+    void open_heap_route(Oid relid);
+
+    std::string table_;  ///< its name, for statements
     TimestampTz synced_at_;
     HeapRoute* heap_ = nullptr;  ///< in PostgreSQL's memory; null: the other route
-    std::string insert_;
 };
 
 }  // namespace pgrepl::target

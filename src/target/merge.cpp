@@ -3,8 +3,6 @@
 
 #include "target/merge.hpp"
 
-#include <utility>
-
 #include "pg/spi.hpp"
 #include "target/bisection.hpp"
 
@@ -12,62 +10,67 @@ namespace pgrepl::target {
 
 namespace {
 
-std::string replaced(std::string text, const std::string& mark, const std::string& with) {
-    for (std::size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + with.size())) {
-        text.replace(at, mark.size(), with);
-    }
-    return text;
-}
-
-// A staging row without data stands for a row that was set aside: its old version stays.
-constexpr const char* kGone = "NOT EXISTS (SELECT FROM {staging} s WHERE s.id = t.id) AND {not_seen}";
-
-// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50. Without the casts it would be applied to the
-// columns of the rows, where it does not exist.
-constexpr const char* kUpdate = R"(
-    UPDATE {target} t SET data = s.data, _synced_at = now()
-    FROM {staging} s
-    WHERE s.id = t.id AND s.data IS NOT NULL AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record)";
-
-constexpr const char* kInsert = R"(
-    INSERT INTO {target} (id, data, _synced_at)
-    SELECT s.id, s.data, now() FROM {staging} s
-    WHERE s.data IS NOT NULL AND NOT EXISTS (SELECT FROM {target} t WHERE t.id = s.id))";
-
 constexpr const char* kOfGroup = " AND s.id = ANY ($1)";
 constexpr std::size_t kGroup = 1000;
 
-/// Statements on one pair of tables.
+/// Statements on one pair of tables. They are put together from names once, left to right: no name is looked into.
 class Merge {
   public:
-    Merge(std::int32_t table_id, TargetName target)
-        : staging_(staging_name(table_id)), seen_(seen_name(table_id)), target_(std::move(target)) {}
+    Merge(std::int32_t table_id, const OpenTarget& target)
+        : table_(target.sql()),
+          rows_(target.rows_sql() + " t"),
+          staging_(staging_name(table_id).sql() + " s"),
+          // A staging row without data stands for a row that was set aside: its old version stays.
+          gone_("NOT EXISTS (SELECT FROM " + staging_ + " WHERE s.id = t.id) AND " +
+                SeenIds::not_seen(seen_name(table_id))) {}
 
-    std::int64_t run(const std::string& statement, std::initializer_list<pg::Param> params = {}) const {
-        return static_cast<std::int64_t>(pg::execute(filled(statement), params).processed());
+    static std::int64_t run(const std::string& statement, std::initializer_list<pg::Param> params = {}) {
+        return static_cast<std::int64_t>(pg::execute(statement, params).processed());
     }
 
-    /// The next group of ids above `after`; from the first one on if there is none.
-    [[nodiscard]] std::vector<std::string> ids(const std::string& statement,
-                                               const std::optional<std::string>& after) const {
-        pg::QueryResult const rows = pg::execute(filled(statement) + " LIMIT " + std::to_string(kGroup), {after});
-        std::vector<std::string> result;
-        for (std::size_t i = 0; i < rows.rows(); ++i) {
-            result.push_back(rows.text(i, 0));
-        }
-        return result;
+    [[nodiscard]] std::string delete_gone() const { return "DELETE FROM " + rows_ + " WHERE " + gone_; }
+    [[nodiscard]] std::string delete_group() const { return "DELETE FROM " + rows_ + " WHERE t.id = ANY ($1)"; }
+    [[nodiscard]] std::string delete_changed() const {
+        return "DELETE FROM " + rows_ + " USING " + staging_ + " WHERE " + kChanged;
+    }
+    [[nodiscard]] std::string update() const {
+        return "UPDATE " + rows_ + " SET data = s.data, _synced_at = now() FROM " + staging_ + " WHERE " + kChanged;
+    }
+    [[nodiscard]] std::string insert() const {
+        return "INSERT INTO " + table_ + " (id, data, _synced_at) SELECT s.id, s.data, now() FROM " + staging_ +
+               " WHERE s.data IS NOT NULL AND NOT EXISTS (SELECT FROM " + rows_ + " WHERE t.id = s.id)";
+    }
+
+    /// Ids of a group of rows that are gone, or are staged, above $1; from the first one on if that is null.
+    [[nodiscard]] std::string gone_ids() const {
+        return "SELECT t.id FROM " + rows_ + " WHERE " + gone_ + " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT " +
+               std::to_string(kGroup);
+    }
+    [[nodiscard]] std::string staged_ids() const {
+        return "SELECT s.id FROM " + staging_ +
+               " WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id LIMIT " + std::to_string(kGroup);
     }
 
   private:
-    [[nodiscard]] std::string filled(const std::string& statement) const {
-        std::string const with_names = replaced(replaced(statement, "{target}", target_.sql()), "{gone}", kGone);
-        return replaced(replaced(with_names, "{staging}", staging_.sql()), "{not_seen}", SeenIds::not_seen(seen_));
-    }
+    // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50. Without the casts it would be applied to
+    // the columns of the rows, where it does not exist.
+    static constexpr const char* kChanged =
+        "s.id = t.id AND s.data IS NOT NULL AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record";
 
-    TargetName staging_;
-    TargetName seen_;
-    TargetName target_;
+    std::string table_;
+    std::string rows_;     ///< of the target, as t
+    std::string staging_;  ///< as s
+    std::string gone_;     ///< true for a row t that is not at the source
 };
+
+std::vector<std::string> next_group(const std::string& statement, const std::optional<std::string>& after) {
+    pg::QueryResult const rows = pg::execute(statement, {after});
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        result.push_back(rows.text(i, 0));
+    }
+    return result;
+}
 
 /// A merge whose changes may be refused one by one.
 class GroupedMerge {
@@ -76,9 +79,8 @@ class GroupedMerge {
         : merge_(merge), most_refused_(most_refused), refused_(refused) {}
 
     MergeCounts run() {
-        change_all("SELECT t.id FROM {target} t WHERE {gone} AND ($1 IS NULL OR t.id > $1) ORDER BY t.id", true);
-        change_all("SELECT s.id FROM {staging} s WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id",
-                   false);
+        change_all(merge_.gone_ids(), true);
+        change_all(merge_.staged_ids(), false);
         while (retry_refused()) {
         }
         return counts_;
@@ -88,7 +90,7 @@ class GroupedMerge {
     void change_all(const std::string& changes, bool deletion) {
         std::optional<std::string> last;
         while (true) {
-            std::vector<std::string> const group = merge_.ids(changes, last);
+            std::vector<std::string> const group = next_group(changes, last);
             if (group.empty()) {
                 return;
             }
@@ -106,10 +108,10 @@ class GroupedMerge {
     void change(const std::vector<std::string>& ids, bool deletion) {
         MergeCounts made;
         if (deletion) {
-            made.deleted = merge_.run("DELETE FROM {target} t WHERE t.id = ANY ($1)", {ids});
+            made.deleted = Merge::run(merge_.delete_group(), {ids});
         } else {
-            made.updated = merge_.run(std::string(kUpdate) + kOfGroup, {ids});
-            made.inserted = merge_.run(std::string(kInsert) + kOfGroup, {ids});
+            made.updated = Merge::run(merge_.update() + kOfGroup, {ids});
+            made.inserted = Merge::run(merge_.insert() + kOfGroup, {ids});
         }
         counts_ = {counts_.inserted + made.inserted, counts_.updated + made.updated, counts_.deleted + made.deleted};
     }
@@ -145,25 +147,23 @@ class GroupedMerge {
 
 }  // namespace
 
-MergeCounts merge_table(std::int32_t table_id, const TargetName& target, const std::optional<IdFingerprint>& found) {
+MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const std::optional<IdFingerprint>& found) {
     Merge const merge(table_id, target);
     MergeCounts counts;
     if (!found || fingerprint_of(target) != *found) {
-        counts.deleted = merge.run("DELETE FROM {target} t WHERE {gone}");
+        counts.deleted = Merge::run(merge.delete_gone());
     }
-    counts.updated = merge.run(kUpdate);
-    counts.inserted = merge.run(kInsert);
+    counts.updated = Merge::run(merge.update());
+    counts.inserted = Merge::run(merge.insert());
     return counts;
 }
 
-MergeCounts merge_by_replacing(std::int32_t table_id, const TargetName& target) {
+MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target) {
     Merge const merge(table_id, target);
     MergeCounts counts;
-    counts.deleted = merge.run("DELETE FROM {target} t WHERE {gone}");
-    counts.updated = merge.run(
-        "DELETE FROM {target} t USING {staging} s WHERE s.id = t.id AND s.data IS NOT NULL "
-        "AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record");
-    counts.inserted = merge.run(kInsert) - counts.updated;
+    counts.deleted = Merge::run(merge.delete_gone());
+    counts.updated = Merge::run(merge.delete_changed());
+    counts.inserted = Merge::run(merge.insert()) - counts.updated;
     return counts;
 }
 
@@ -183,7 +183,7 @@ void number_identical_rows(std::int32_t table_id) {
 
 void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
 
-MergeCounts merge_in_groups(std::int32_t table_id, const TargetName& target, std::size_t most_refused,
+MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
                             std::vector<RefusedChange>& refused) {
     Merge const merge(table_id, target);
     return GroupedMerge(merge, most_refused, refused).run();

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "target/open_target.hpp"
 #include "target/seen_ids.hpp"
 #include "target/target_table.hpp"
 
@@ -24,11 +25,11 @@ struct MergeCounts {
 /// are not touched. Call as the owner of the target, who may read the staging table.
 /// `found`, if it is known, is the fingerprint of the ids that were found both at the source and in the target: if the
 /// target holds exactly these there is nothing to delete.
-MergeCounts merge_table(std::int32_t table_id, const TargetName& target, const std::optional<IdFingerprint>& found);
+MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const std::optional<IdFingerprint>& found);
 
 /// As merge_table, but removes every row that changes before it writes the new ones: for a unique index of the user's,
 /// under which values move from row to row. Call as the owner.
-MergeCounts merge_by_replacing(std::int32_t table_id, const TargetName& target);
+MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target);
 
 /// A change that the target refused.
 struct RefusedChange {
@@ -50,7 +51,7 @@ void index_staging(std::int32_t table_id);
 /// As merge_table, in small groups, for a target that has refused a row: every change that it accepts is made, also one
 /// that it accepts only after others; those that it refuses are added to `refused`. Throws SqlError if they are more
 /// than `most_refused`, and for errors that concern no single row. Call as the owner.
-MergeCounts merge_in_groups(std::int32_t table_id, const TargetName& target, std::size_t most_refused,
+MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
                             std::vector<RefusedChange>& refused);
 
 }  // namespace pgrepl::target

@@ -20,7 +20,7 @@ constexpr const char* kOnConflict =
 // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
 constexpr const char* kIfDifferent = " WHERE ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(excluded.data)::record";
 
-std::string put_statement(const TargetName& target, WhereSame where_same) {
+std::string put_statement(const OpenTarget& target, WhereSame where_same) {
     // In the select list the arrays are taken apart row by row; in FROM they would be stored first.
     std::string const insert = "INSERT INTO " + target.sql() +
                                " AS t (id, data, _synced_at) SELECT i, d, now() FROM (SELECT pg_catalog.unnest($1), "
@@ -38,14 +38,14 @@ void put_range(const std::string& statement, const EncodedRows& rows, std::size_
     pg::execute_with_datums(statement.c_str(), types, values);
 }
 
-void delete_ids(const TargetName& target, const std::vector<std::string>& ids) {
-    pg::execute("DELETE FROM " + target.sql() + " WHERE id = ANY ($1)", {ids});
+void delete_ids(const OpenTarget& target, const std::vector<std::string>& ids) {
+    pg::execute("DELETE FROM " + target.rows_sql() + " WHERE id = ANY ($1)", {ids});
 }
 
 /// Of rows between which values move under a unique index: the old ones go before the new ones come.
 class Replacement {
   public:
-    Replacement(const TargetName& target, const EncodedRows& rows)
+    Replacement(const OpenTarget& target, const EncodedRows& rows)
         : target_(target), rows_(rows), statement_(put_statement(target, WhereSame::kRewrite)) {}
 
     void write(const Refuse& refuse) {
@@ -83,7 +83,7 @@ class Replacement {
             [&](std::size_t row, const pg::SqlError& error) { refused_.emplace(row, error); });
     }
 
-    const TargetName& target_;
+    const OpenTarget& target_;
     const EncodedRows& rows_;
     std::string statement_;
     std::map<std::size_t, pg::SqlError> refused_;
@@ -91,7 +91,7 @@ class Replacement {
 
 }  // namespace
 
-void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
+void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
     if (rows.size() == 0) {
         return;
     }
@@ -112,12 +112,12 @@ void put_rows(const TargetName& target, const EncodedRows& rows, WhereSame where
         refuse);
 }
 
-void put_row(const TargetName& target, const std::string& id, const std::string& data) {
+void put_row(const OpenTarget& target, const std::string& id, const std::string& data) {
     pg::execute("INSERT INTO " + target.sql() + " (id, data, _synced_at) VALUES ($1, $2::jsonb, now())" + kOnConflict,
                 {id, data});
 }
 
-void delete_rows(const TargetName& target, const std::vector<std::string>& ids, const Refuse& refuse) {
+void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, const Refuse& refuse) {
     write_by_halves(
         0, ids.size(),
         [&](std::size_t first, std::size_t count) {
@@ -143,13 +143,13 @@ std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool s
     return condition;
 }
 
-std::int64_t count_rows(const TargetName& target, const std::string& condition) {
-    return pg::execute("SELECT count(*) FROM " + target.sql() + " t WHERE " + condition).int64(0, 0);
+std::int64_t count_rows(const OpenTarget& target, const std::string& condition) {
+    return pg::execute("SELECT count(*) FROM " + target.rows_sql() + " t WHERE " + condition).int64(0, 0);
 }
 
-std::vector<std::string> list_ids(const TargetName& target, const std::string& condition,
+std::vector<std::string> list_ids(const OpenTarget& target, const std::string& condition,
                                   const std::optional<std::string>& after, std::int64_t limit) {
-    pg::QueryResult const rows = pg::execute("SELECT t.id FROM " + target.sql() + " t WHERE " + condition +
+    pg::QueryResult const rows = pg::execute("SELECT t.id FROM " + target.rows_sql() + " t WHERE " + condition +
                                                  " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT $2",
                                              {after, limit});
     std::vector<std::string> ids;
@@ -159,8 +159,9 @@ std::vector<std::string> list_ids(const TargetName& target, const std::string& c
     return ids;
 }
 
-std::int64_t delete_where(const TargetName& target, const std::string& condition) {
-    return static_cast<std::int64_t>(pg::execute("DELETE FROM " + target.sql() + " t WHERE " + condition).processed());
+std::int64_t delete_where(const OpenTarget& target, const std::string& condition) {
+    return static_cast<std::int64_t>(
+        pg::execute("DELETE FROM " + target.rows_sql() + " t WHERE " + condition).processed());
 }
 
 }  // namespace pgrepl::target

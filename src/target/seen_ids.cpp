@@ -27,11 +27,11 @@ void IdFingerprint::add(std::string_view id) {
     second ^= hash(id, 1);
 }
 
-IdFingerprint fingerprint_of(const TargetName& table) {
+IdFingerprint fingerprint_of(const OpenTarget& target) {
     pg::QueryResult const row = pg::execute(
         "SELECT count(*), coalesce(bit_xor(pg_catalog.hashtextextended(id, 0)), 0), "
         "coalesce(bit_xor(pg_catalog.hashtextextended(id, 1)), 0) FROM " +
-        table.sql());
+        target.rows_sql());
     return {row.int64(0, 0), row.int64(0, 1), row.int64(0, 2)};
 }
 

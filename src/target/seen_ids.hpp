@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "target/target_table.hpp"
+#include "target/open_target.hpp"
 
 namespace pgrepl::target {
 
@@ -32,8 +32,8 @@ struct IdFingerprint {
     bool operator==(const IdFingerprint&) const = default;
 };
 
-/// The fingerprint of all ids that a table holds. Call as a role that may read it.
-IdFingerprint fingerprint_of(const TargetName& table);
+/// The fingerprint of all ids that a target holds. Call as a role that may read it.
+IdFingerprint fingerprint_of(const OpenTarget& target);
 
 /// Collects ids; writes them in full rows.
 class SeenIds {

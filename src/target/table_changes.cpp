@@ -37,7 +37,7 @@ void TableChanges::remove_all() {
     cleared_ = true;
 }
 
-void TableChanges::write(const TargetName& target, WhereSame where_same) {
+void TableChanges::write(const OpenTarget& target, WhereSame where_same) {
     if (cleared_) {
         delete_where(target, "true");
     }

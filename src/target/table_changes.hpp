@@ -14,7 +14,6 @@
 #include "pg/error.hpp"
 #include "target/row_encoder.hpp"
 #include "target/row_repair.hpp"
-#include "target/target_table.hpp"
 
 namespace pgrepl::target {
 
@@ -42,7 +41,7 @@ class TableChanges {
 
     /// Writes everything; rows that the target refuses are added to refused(). Errors that concern no single row are
     /// thrown. Call as the owner of the target, once.
-    void write(const TargetName& target, WhereSame where_same);
+    void write(const OpenTarget& target, WhereSame where_same);
 
     /// Encoded rows, to which refused() refers. Their order may change with write().
     [[nodiscard]] const EncodedRows& rows() const noexcept { return rows_; }

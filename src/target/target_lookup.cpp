@@ -11,33 +11,6 @@ namespace pgrepl::target {
 
 namespace {
 
-/// The index that finds a row by its id, or InvalidOid: unique, valid, immediate, B-tree, on id alone.
-Oid find_id_index(Relation table, AttrNumber id_column) {
-    Oid result = InvalidOid;
-    List* const indexes = RelationGetIndexList(table);
-    ListCell* cell = nullptr;
-    foreach (cell, indexes) {
-        Relation const index = index_open(lfirst_oid(cell), AccessShareLock);
-        const FormData_pg_index* const form = index->rd_index;
-        bool const usable = form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
-                            form->indkey.values[0] == id_column && index->rd_rel->relam == BTREE_AM_OID &&
-                            RelationGetIndexPredicate(index) == NIL &&
-                            index->rd_indcollation[0] == table->rd_att->attrs[id_column - 1].attcollation;
-        index_close(index, usable ? NoLock : AccessShareLock);
-        if (usable) {
-            result = lfirst_oid(cell);
-            break;
-        }
-    }
-    list_free(indexes);
-    return result;
-}
-
-bool takes_index_route(Relation table) {
-    const FormData_pg_class* const form = table->rd_rel;
-    return form->relkind == RELKIND_RELATION && !form->relrowsecurity;
-}
-
 /// Whether two jsonb values are the same bytes.
 bool same_bytes(Datum stored, Datum wanted, MemoryContext scratch) {
     MemoryContext const previous = MemoryContextSwitchTo(scratch);
@@ -64,40 +37,33 @@ struct TargetLookup::IndexRoute {
     FmgrInfo text_equal;
 };
 
-TargetLookup::TargetLookup(Oid relid) {
-    index_ = pg::CallPg([&]() -> IndexRoute* {
-        Relation const table = table_open(relid, AccessShareLock);
-        AclResult const allowed = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
-        if (allowed != ACLCHECK_OK) {
-            aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
-        }
-        AttrNumber const id_column = get_attnum(relid, "id");
-        AttrNumber const data_column = get_attnum(relid, "data");
-        Oid const index = takes_index_route(table) && id_column != InvalidAttrNumber && data_column != InvalidAttrNumber
-                              ? find_id_index(table, id_column)
-                              : InvalidOid;
-        if (index == InvalidOid) {
-            table_close(table, NoLock);
-            return nullptr;
-        }
-        auto* const route = static_cast<IndexRoute*>(palloc0(sizeof(IndexRoute)));
-        route->table = table;
-        route->index = index_open(index, NoLock);
-        route->slot = table_slot_create(table, nullptr);
-        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator lookup", ALLOCSET_DEFAULT_SIZES);
-        route->data_column = data_column;
-        fmgr_info(F_TEXTEQ, &route->text_equal);
-        return route;
-    });
-    if (index_ == nullptr) {
-        pg::QueryResult const name = pg::execute("SELECT $1::regclass::text", {pg::Param::oid(relid)});
+TargetLookup::TargetLookup(const OpenTarget& target) {
+    if (target.id_index == InvalidOid) {
         // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
         statement_ =
             "SELECT CASE WHEN t.id IS NULL THEN 'm' "
             "WHEN ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(u.d)::record THEN 'd' ELSE 's' END "
             "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(i, d, n) LEFT JOIN " +
-            name.text(0, 0) + " t ON t.id = u.i ORDER BY u.n";
+            target.rows_sql() + " t ON t.id = u.i ORDER BY u.n";
+        return;
     }
+    index_ = pg::CallPg([&]() -> IndexRoute* {
+        Relation const table = table_open(target.relid, AccessShareLock);
+        // There is no executor that would check this.
+        AclResult const allowed = pg_class_aclcheck(target.relid, GetUserId(), ACL_SELECT);
+        if (allowed != ACLCHECK_OK) {
+            aclcheck_error(allowed, OBJECT_TABLE, RelationGetRelationName(table));
+        }
+        Assert(TupleDescAttr(RelationGetDescr(table), target.data_column - 1)->atttypid == JSONBOID);
+        auto* const route = static_cast<IndexRoute*>(palloc0(sizeof(IndexRoute)));
+        route->table = table;
+        route->index = index_open(target.id_index, AccessShareLock);
+        route->slot = table_slot_create(table, nullptr);
+        route->scratch = AllocSetContextCreate(CurrentMemoryContext, "pg_replicator lookup", ALLOCSET_DEFAULT_SIZES);
+        route->data_column = target.data_column;
+        fmgr_info(F_TEXTEQ, &route->text_equal);
+        return route;
+    });
 }
 
 void TargetLookup::compare(const EncodedRows& rows, std::vector<Found>& found) {

@@ -1,15 +1,15 @@
 #pragma once
 // Comparing encoded rows with what a target table holds under their ids: what a refresh and a verification are made
-// of. Two routes: straight through the unique index on id, for an ordinary table, and a join through SPI for every
-// other (partitioned, foreign, with forced row security).
+// of. Two routes: straight through the unique index on id, for a plain heap, and a join through SPI for every other
+// (partitioned, distributed, with row security).
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "pg/error.hpp"
+#include "target/open_target.hpp"
 #include "target/row_encoder.hpp"
-#include "target/target_table.hpp"
 
 namespace pgrepl::target {
 
@@ -20,8 +20,8 @@ enum class Found : std::uint8_t { kSame, kDifferent, kMissing };
 /// it, just destroy the object.
 class TargetLookup {
   public:
-    /// Takes AccessShareLock. Throws SqlError if the current role may not read the table.
-    explicit TargetLookup(Oid relid);
+    /// Throws SqlError if the current role may not read the table.
+    explicit TargetLookup(const OpenTarget& target);
     TargetLookup(const TargetLookup&) = delete;
     TargetLookup& operator=(const TargetLookup&) = delete;
 

@@ -2,8 +2,10 @@
 
 #include "target/target_table.hpp"
 
+#include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
 #include "pg/unlogged_table.hpp"
+#include "target/open_target.hpp"
 #include "target/seen_ids.hpp"
 
 namespace pgrepl::target {
@@ -13,6 +15,45 @@ namespace {
 /// The marker of a staging table: the only row without an id. Rows with an id and without data stand for rows
 /// of the source that were set aside, so that a merge does not delete them.
 constexpr const char* kMarkerRow = " (id, data) VALUES (NULL, NULL)";
+
+/// What may lie about until the next refresh.
+constexpr std::int64_t kMostKeptBytes = 16 << 20;
+
+/// As it was made, for this owner and nobody else; merges that were refused rows have left an index.
+constexpr const char* kIsAsMade = R"(
+    SELECT c.relkind = 'r' AND c.relpersistence = 'u' AND NOT c.relhasindex
+           AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+                       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+           AND EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a
+                       WHERE a.grantee = $2 AND a.privilege_type = 'SELECT')
+           AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee NOT IN (c.relowner, $2))
+    FROM pg_catalog.pg_class c WHERE c.oid = $1)";
+
+/// Empties a side table that was kept; false if it has to be made anew. What is in it is worth nothing by now, so that
+/// it may be cut off at once, without a new file: if this transaction aborts, the marker is gone. The lock waits for a
+/// worker of an earlier copy that is still writing to it.
+bool reuse_side_table(const TargetName& name, Oid owner) {
+    std::optional<Oid> const relid = find_table(name);
+    if (!relid) {
+        return false;
+    }
+    pg::execute("LOCK TABLE " + name.sql() + " IN ACCESS EXCLUSIVE MODE");
+    pg::QueryResult const as_made = pg::execute(kIsAsMade, {pg::Param::oid(*relid), pg::Param::oid(owner)});
+    if (as_made.empty() || !as_made.boolean(0, 0)) {
+        return false;
+    }
+    pg::CallPg([&] { heap_truncate(list_make1_oid(*relid)); });
+    return true;
+}
+
+void make_staging_table(const TargetName& staging, Oid owner) {
+    create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
+    // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
+    // matters.
+    pg::execute("ALTER TABLE " + staging.sql() +
+                " ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0, "
+                "ALTER COLUMN _synced_at SET STATISTICS 0");
+}
 
 }  // namespace
 
@@ -26,16 +67,16 @@ std::optional<Oid> find_table(const TargetName& name) {
     return found.empty() ? std::nullopt : std::optional(found.oid(0, 0));
 }
 
-Oid require_table(const TargetName& name) {
+Oid require_side_table(const TargetName& name) {
     std::optional<Oid> const relid = find_table(name);
     if (!relid) {
-        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " does not exist",
-                           "It has been dropped or renamed.", "Call replicator_resync to copy it again.");
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "side table " + name.sql() + " does not exist",
+                           "It has been dropped by hand.", "It is made again when the work begins again.");
     }
     return *relid;
 }
 
-void create_target(const TargetName& name, const std::string& origin) {
+Oid create_target(const TargetName& name, const std::string& origin) {
     if (pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", {name.schema}).empty()) {
         pg::execute("CREATE SCHEMA " + pg::quoted(name.schema));
     }
@@ -43,40 +84,27 @@ void create_target(const TargetName& name, const std::string& origin) {
                 " (id text COLLATE pg_catalog.\"C\" NOT NULL, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)");
     pg::QueryResult const literal = pg::execute("SELECT pg_catalog.quote_literal($1)", {origin});
     pg::execute("COMMENT ON TABLE " + name.sql() + " IS " + literal.text(0, 0));
+    // By the name it could be another one's: a schema can be renamed.
+    pg::QueryResult const made = pg::execute(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner = $3",
+        {name.schema, name.table, pg::Param::oid(GetUserId())});
+    if (made.empty()) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " was moved while it was being made",
+                           "Its schema has been renamed.", "Call replicator_resync to make it again.");
+    }
+    return made.oid(0, 0);
 }
 
-std::optional<std::string> merge_obstacle(Oid relid) {
-    constexpr const char* kProblems = R"(
-        SELECT CASE
-          WHEN c.relkind NOT IN ('r', 'p') THEN 'it is not a table'
-          WHEN (SELECT count(*) FROM pg_catalog.pg_attribute a
-                WHERE a.attrelid = c.oid AND NOT a.attisdropped
-                  AND (a.attname, a.atttypid) IN (('id', 'text'::regtype), ('data', 'jsonb'::regtype),
-                                                  ('_synced_at', 'timestamptz'::regtype))) <> 3
-            THEN 'it does not have the columns id text, data jsonb, _synced_at timestamptz'
-          WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a
-                             ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
-                           WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indnkeyatts = 1
-                             AND i.indpred IS NULL AND a.attname = 'id')
-            THEN 'it has no unique index on id'
-        END
-        FROM pg_catalog.pg_class c WHERE c.oid = $1)";
-    pg::QueryResult const result = pg::execute(kProblems, {pg::Param::oid(relid)});
-    return result.empty() ? std::optional<std::string>("it does not exist") : result.cell(0, 0);
-}
-
-void add_primary_key(const TargetName& name) {
+void add_primary_key(const OpenTarget& target) {
     pg::QueryResult const existing = pg::execute(
-        "SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND i.indisprimary",
-        {name.schema, name.table});
+        "SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary", {pg::Param::oid(target.relid)});
     if (existing.empty()) {
-        pg::execute("ALTER TABLE " + name.sql() + " ADD PRIMARY KEY (id)");
+        pg::execute("ALTER TABLE " + target.sql() + " ADD PRIMARY KEY (id)");
     }
 }
 
-void truncate_target(const TargetName& name) { pg::execute("TRUNCATE TABLE " + name.sql()); }
+void truncate_target(const OpenTarget& target) { pg::execute("TRUNCATE TABLE " + target.rows_sql()); }
 
 Oid file_of(Oid relid) {
     pg::QueryResult const file = pg::execute("SELECT pg_catalog.pg_relation_filenode($1)", {pg::Param::oid(relid)});
@@ -117,13 +145,12 @@ TargetName second_pass_name(std::int32_t table_id) { return {"replicator", "seco
 
 void create_staging(std::int32_t table_id, Oid owner) {
     TargetName const staging = staging_name(table_id);
-    create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
-    // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
-    // matters.
-    pg::execute("ALTER TABLE " + staging.sql() +
-                " ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0, "
-                "ALTER COLUMN _synced_at SET STATISTICS 0");
-    create_seen_table(seen_name(table_id), owner);
+    if (!reuse_side_table(staging, owner)) {
+        make_staging_table(staging, owner);
+    }
+    if (!reuse_side_table(seen_name(table_id), owner)) {
+        create_seen_table(seen_name(table_id), owner);
+    }
     pg::execute("INSERT INTO " + staging.sql() + kMarkerRow);
 }
 
@@ -139,6 +166,19 @@ bool staging_is_intact(std::int32_t table_id) {
 void drop_staging(std::int32_t table_id) {
     drop_side_table(staging_name(table_id));
     drop_side_table(seen_name(table_id));
+}
+
+void release_staging(std::int32_t table_id, bool keep) {
+    std::int64_t bytes = 0;
+    for (const TargetName& name : {staging_name(table_id), seen_name(table_id)}) {
+        std::optional<Oid> const relid = keep ? find_table(name) : std::nullopt;
+        bytes += relid
+                     ? pg::execute("SELECT pg_catalog.pg_total_relation_size($1)", {pg::Param::oid(*relid)}).int64(0, 0)
+                     : kMostKeptBytes;
+    }
+    if (bytes >= kMostKeptBytes) {
+        drop_staging(table_id);
+    }
 }
 
 void drop_orphaned_side_tables(const std::vector<std::int32_t>& known) {

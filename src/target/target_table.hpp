@@ -12,6 +12,8 @@
 
 namespace pgrepl::target {
 
+struct OpenTarget;
+
 struct TargetName {
     std::string schema;
     std::string table;
@@ -20,28 +22,24 @@ struct TargetName {
     [[nodiscard]] std::string sql() const;
 };
 
-/// The table's OID, or nothing if there is no such relation.
+/// The relation's OID, or nothing if there is none of this name. A target is opened by open_target.hpp.
 std::optional<Oid> find_table(const TargetName& name);
 
-/// The same for a target table that must be there; throws SqlError.
-Oid require_table(const TargetName& name);
+/// The same for a side table that must be there; throws SqlError.
+Oid require_side_table(const TargetName& name);
 
 /// Creates the schema if it is missing, and the table without any index; `origin` becomes its comment. Call as
-/// the owner.
-void create_target(const TargetName& name, const std::string& origin);
+/// the owner. Returns its OID.
+Oid create_target(const TargetName& name, const std::string& origin);
 
 /// The file that holds the table's rows: another one after TRUNCATE, or when the table was made anew. 0: it has none.
 Oid file_of(Oid relid);
 
-/// Whether it has the columns id, data and _synced_at of the right types and a unique index on id: what a merge
-/// needs. Otherwise the text says what is wrong.
-std::optional<std::string> merge_obstacle(Oid relid);
+/// Builds the primary key on id if it has none. Call as the owner; it is opened to be defined.
+void add_primary_key(const OpenTarget& target);
 
-/// Builds the primary key on id if it has none. Call as the owner.
-void add_primary_key(const TargetName& name);
-
-/// Empties a table of ours that was being filled, before its copy starts over. Call as the owner.
-void truncate_target(const TargetName& name);
+/// Empties a table of ours that was being filled, before its copy starts over. As above.
+void truncate_target(const OpenTarget& target);
 
 /// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
 /// readable by `owner`. Created anew; `columns` as in CREATE TABLE. Call as the catalog role.
@@ -58,8 +56,9 @@ TargetName seen_name(std::int32_t table_id);
 TargetName first_pass_name(std::int32_t table_id);
 TargetName second_pass_name(std::int32_t table_id);
 
-/// Creates both anew, staging with its marker row: an unlogged table is empty after a crash, and then the marker is
-/// gone. Call as the catalog role; `owner` gets the right to read them.
+/// Makes both ready, empty but for the marker row of staging: an unlogged table is empty after a crash, and then the
+/// marker is gone. Those that were kept are emptied in place, which leaves nothing behind in the system catalogs. Call as
+/// the catalog role; `owner` gets the right to read them.
 void create_staging(std::int32_t table_id, Oid owner);
 
 /// Whether the marker is still there.
@@ -67,6 +66,9 @@ bool staging_is_intact(std::int32_t table_id);
 
 /// Drops both if they exist.
 void drop_staging(std::int32_t table_id);
+
+/// A refresh is done with them: with `keep` they stay for the next one, unless they are large.
+void release_staging(std::int32_t table_id, bool keep);
 
 /// Drops side tables whose table is not among `known`: left by a worker that was at work when its source was dropped.
 void drop_orphaned_side_tables(const std::vector<std::int32_t>& known);

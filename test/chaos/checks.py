@@ -87,7 +87,9 @@ def tables_at_source(world, source):
 
 QUERIES = {
     "staging table left": "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                          "WHERE n.nspname = 'replicator' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]'",
+                          "WHERE n.nspname = 'replicator' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]' "
+                          "AND NOT EXISTS (SELECT FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
+                          "WHERE (s.mode = 'periodic' OR t.keyless) AND c.relname ~ ('^(staging|seen)_' || t.id || '$'))",
     "chunks left": "SELECT s.name, t.name, c.number, c.state FROM replicator.chunk c "
                    "JOIN replicator.source_table t ON t.id = c.table_id JOIN replicator.source s ON s.id = t.source_id",
     "copy left open": "SELECT s.name, st.state, st.copy_position FROM replicator.source_state st "

@@ -100,8 +100,11 @@ def test_dump_and_restore_keep_configuration_and_ask_before_they_go_on(cluster, 
     assert cluster.query("SELECT exclude_tables FROM replicator.source", database="restored") == [(["nothing*"],)]
     before = cluster.query("SELECT min(xmin::text) = max(xmin::text) FROM dumped.t", database="restored")
     assert before == [(True,)]
+    known = "SELECT relid = 'dumped.t'::regclass FROM replicator.target_relation"
+    assert cluster.query(known, database="restored") == []
     cluster.query("SELECT replicator_resume('dumped')", database="restored")
     cluster.wait_for_copy("dumped", database="restored")
+    assert cluster.query(known, database="restored") == [(True,)]
     assert cluster.query("SELECT count(*) FROM dumped.t", database="restored")[0][0] == 2000
     cluster.query("SELECT replicator_stop_workers()", database="restored")
     cluster.query("DROP DATABASE restored")

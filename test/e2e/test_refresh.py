@@ -100,7 +100,7 @@ def test_one_table_that_fails_stops_no_other(cluster, database, source):
     assert cluster.query("SELECT data->>'v' FROM onebad.good") == [("100",)]
     assert cluster.query("SELECT something->>'v' FROM onebad.bad") == [("1",)]
     status = cluster.status("onebad")
-    assert "columns id text, data jsonb" in status["last_error"] and status["tables"] == {"idle": 1, "failed": 1}
+    assert 'no column "data" jsonb' in status["last_error"] and status["tables"] == {"idle": 1, "failed": 1}
     cluster.query("ALTER TABLE onebad.bad RENAME COLUMN something TO data")
     cluster.query("CALL replicator_wait('onebad', '240 s')")
     assert cluster.query("SELECT data->>'v' FROM onebad.bad") == [("100",)]
@@ -150,6 +150,29 @@ def test_a_dropped_target_is_made_again(cluster, database, source, assert_equal)
     assert_equal(path, "dropped")
 
 
+def test_a_periodic_source_keeps_its_staging_tables(cluster, database, source, assert_equal):
+    """Made and dropped each time they left dead rows in the system catalogs, faster than those are vacuumed."""
+    path = database("kept.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);")
+    source(path, "kept", mode="periodic", refresh_interval="1 hour")
+    cluster.wait_for_copy("kept")
+
+    def refresh(statement):
+        change(path, statement)
+        cluster.query("SELECT replicator_sync('kept')")
+        cluster.wait_for_copy("kept")
+        assert_equal(path, "kept")
+        return cluster.query("SELECT oid, relfilenode FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]+$' ORDER BY 1")
+    first = refresh("UPDATE t SET v = 10 WHERE id = 1; DELETE FROM t WHERE id = 2")
+    assert len(first) == 2
+    assert refresh("INSERT INTO t VALUES (2, 5); DELETE FROM t WHERE id = 1") == first
+    cluster.crash()
+    wait_until(lambda: cluster.query_when_up("SELECT true"))
+    assert refresh("UPDATE t SET v = 11; INSERT INTO t VALUES (9, 9)") == first
+    cluster.query("SELECT replicator_alter('kept', mode => 'once'); SELECT replicator_sync('kept')")
+    cluster.wait_for_copy("kept")
+    assert cluster.query("SELECT 1 FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]+$'") == []
+
+
 @pytest.mark.parametrize("special", ["row security", "another index", "partitions"])
 def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, source, assert_equal, special):
     """Where rows cannot be looked up straight through the index, or there is more than one."""
@@ -168,6 +191,8 @@ def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, s
             CREATE TABLE {name}.low PARTITION OF {name}.t FOR VALUES FROM (MINVALUE) TO ('2');
             CREATE TABLE {name}.high PARTITION OF {name}.t FOR VALUES FROM ('2') TO (MAXVALUE);
             INSERT INTO {name}.t SELECT * FROM {name}.old; DROP TABLE {name}.old""")
+        cluster.query("SELECT replicator_resync(%s, 't')", (name,))  # else it would be taken for a stranger's
+        cluster.wait_for_copy(name)
     xmin = cluster.query(f"SELECT xmin FROM {name}.t WHERE id = '1000'")
     change(path, "UPDATE t SET v = -v WHERE id % 100 = 1; DELETE FROM t WHERE id % 100 = 2; INSERT INTO t VALUES (5000, 1);")
     cluster.query("CALL replicator_wait(%s, '240 s')", (name,))

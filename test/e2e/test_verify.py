@@ -286,8 +286,8 @@ def test_a_repair_without_rights_says_which_is_missing(cluster, database, many_r
     cluster.query("DELETE FROM rights.t WHERE id = '5'")
     cluster.query("ALTER TABLE rights.t OWNER TO postgres; GRANT SELECT ON rights.t TO keeper")
     row = repair(cluster, "rights", "t")
-    assert row["state"] == "failed" and "permission denied" in row["error"]
-    cluster.query("REVOKE SELECT ON rights.t FROM keeper")
+    assert row["state"] == "failed" and 'belongs to role "postgres"' in row["error"] and "OWNER TO keeper" in row["hint"]
+    cluster.query("REVOKE SELECT ON rights.t FROM keeper; ALTER TABLE rights.t OWNER TO keeper; REVOKE SELECT ON rights.t FROM keeper")
     row = verify(cluster, "rights")["t"]
     assert row["state"] == "failed" and "permission denied" in row["error"]
     with connection.cursor() as cursor:

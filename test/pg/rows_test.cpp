@@ -1,10 +1,11 @@
-// Halving of refused batches, and fingerprints of ids, inside a backend.
+// Halving of refused batches, fingerprints of ids, and routes to targets, inside a backend.
 
 #include <set>
 
 #include "api/entry.hpp"
 #include "pg/spi.hpp"
 #include "target/bisection.hpp"
+#include "target/open_target.hpp"
 #include "target/seen_ids.hpp"
 
 namespace pgrepl::test {
@@ -37,7 +38,9 @@ Datum test_fingerprint(FunctionCallInfo) {
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         ours.add(rows.text(i, 0));
     }
-    PG_RETURN_BOOL(ours == target::fingerprint_of({"public", "ids"}));
+    target::OpenTarget table;
+    table.name = {"public", "ids"};
+    PG_RETURN_BOOL(ours == target::fingerprint_of(table));
 }
 
 /// Ids of public.ids that were not among those of public.seen_ones.
@@ -57,10 +60,22 @@ Datum test_not_seen(FunctionCallInfo) {
     return pg::CallPg([&] { return CStringGetTextDatum(text.c_str()); });
 }
 
+/// Which routes the table `public.routed` may be taken by.
+Datum test_routes(FunctionCallInfo) {
+    target::TargetName const name{"public", "routed"};
+    target::OpenTarget const opened = target::open_target(
+        {name, target::find_table(name).value_or(InvalidOid), false, GetUserId()}, target::TargetUse::kFill);
+    std::string const text = std::string(opened.takes_heap_route ? "heap " : "") +
+                             (opened.id_index != InvalidOid ? "index " : "") +
+                             (opened.leaves_out_children ? "only" : "");
+    return pg::CallPg([&] { return CStringGetTextDatum(text.c_str()); });
+}
+
 }  // namespace
 
 }  // namespace pgrepl::test
 
 PGREPL_SQL_FUNCTION(test_halves, pgrepl::test::test_halves)
 PGREPL_SQL_FUNCTION(test_fingerprint, pgrepl::test::test_fingerprint)
+PGREPL_SQL_FUNCTION(test_routes, pgrepl::test::test_routes)
 PGREPL_SQL_FUNCTION(test_not_seen, pgrepl::test::test_not_seen)
