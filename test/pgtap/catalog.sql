@@ -10,7 +10,7 @@ SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refo
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
 
 SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'difference', 'event', 'job', 'job_table', 'position', 'quarantine',
-          'source', 'source_state', 'source_table', 'target_index'], 'the catalog has the tables that the documentation names')
+          'source', 'source_state', 'source_table', 'target_index', 'target_relation'], 'the catalog has the tables that the documentation names')
 FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
 SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_differences', 'replicator_events', 'replicator_indexes',
           'replicator_jobs', 'replicator_progress', 'replicator_quarantine', 'replicator_status', 'replicator_tables'], 'the views are there')
