@@ -162,7 +162,8 @@ CREATE TABLE replicator.source_table (
     paused           boolean NOT NULL DEFAULT false,
     key_columns      text[] NOT NULL DEFAULT '{}',
     consistency      text NOT NULL DEFAULT 'copying' CHECK (consistency IN
-                         ('transaction', 'copying', 'document', 'state')),
+                         ('transaction', 'copying', 'document', 'state', 'locked')),
+    locked_since     timestamptz,
     definition       text,
     structure        text,
     keyless          boolean NOT NULL DEFAULT false,
@@ -205,7 +206,8 @@ COMMENT ON COLUMN replicator.source_table.reason IS 'Why it is excluded, unsuppo
 COMMENT ON COLUMN replicator.source_table.note IS 'What a user should know about it';
 COMMENT ON COLUMN replicator.source_table.paused IS 'Left out of copies and of the stream until resumed';
 COMMENT ON COLUMN replicator.source_table.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
-COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
+COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked: rows of an earlier moment than those of the other tables';
+COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits aside because others have locked its target; null: it does not';
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
 COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';

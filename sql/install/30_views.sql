@@ -44,6 +44,17 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.is_published(oid) IS 'Whether a publication of this database holds the table';
 
+-- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written.
+CREATE FUNCTION replicator.blockers(relation oid)
+RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(DISTINCT l.pid), '{}') FROM pg_catalog.pg_locks l
+    WHERE l.locktype = 'relation' AND l.relation = blockers.relation AND l.granted AND l.pid <> pg_backend_pid()
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+      AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock');
+END;
+COMMENT ON FUNCTION replicator.blockers(oid) IS 'Processes whose locks keep a table from being written';
+
 CREATE FUNCTION replicator.relation_bytes(relation oid)
 RETURNS bigint LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -113,7 +124,7 @@ SELECT s.name,
        p.position,
        st.last_applied_at,
        coalesce(CASE WHEN o.role IS NULL THEN 'its owner, role "' || o.name || '", does not exist' END,
-                replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(o.role, 'USAGE')), t.failed_table) AS last_error,
+                replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(o.role, 'USAGE')), t.failed_table, t.locked_table) AS last_error,
        CASE WHEN o.role IS NOT NULL THEN replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(o.role, 'USAGE')) END AS detail,
        coalesce(replicator.obstacle(),
                 CASE WHEN o.role IS NULL THEN 'Choose another owner: replicator_alter(name, owner => ''role'').' END,
@@ -121,12 +132,19 @@ SELECT s.name,
                      THEN 'It was restored from a dump, or its database is a copy of another: check its URL, then call '
                           || 'replicator_resume.' END,
                 st.last_hint,
+                CASE WHEN t.locked > 0 THEN 'Targets of tables are locked: replicator_tables.blocked_by names the processes.'
+                     WHEN w.wait_event_type = 'Lock' THEN 'The worker waits for a lock: blocked_by names the processes that hold it.' END,
                 CASE WHEN t.failed > 0 THEN 'replicator_tables says what is wrong with the tables that failed.' END,
                 CASE WHEN NOT s.paused AND st.state = 'starting' AND w.pid IS NULL
                           AND st.state_since < clock_timestamp() - interval '5 seconds'
                      THEN 'No worker has started yet: look at max_worker_processes and at the server log.' END) AS hint,
        st.next_retry_at,
-       (SELECT count(*) FROM replicator.quarantine q WHERE q.source_id = s.id) AS quarantined
+       (SELECT count(*) FROM replicator.quarantine q WHERE q.source_id = s.id) AS quarantined,
+       CASE WHEN w.wait_event_type = 'Lock' THEN pg_blocking_pids(w.pid)
+            WHEN t.locked > 0 THEN (
+                SELECT array_agg(DISTINCT b.pid) FROM replicator.source_table lt
+                JOIN replicator.target lg ON lg.table_id = lt.id, unnest(replicator.blockers(lg.relation)) AS b(pid)
+                WHERE lt.source_id = s.id AND lt.locked_since IS NOT NULL AND lt.state IN ('pending', 'copying')) END AS blocked_by
 FROM replicator.source s
 JOIN replicator.source_owner o ON o.source_id = s.id
 LEFT JOIN replicator.source_state st
@@ -138,8 +156,11 @@ LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied,
            sum(c.rows_expected) AS rows_expected, coalesce(sum(c.n) FILTER (WHERE c.state = 'failed'), 0) AS failed,
-           max(c.failed_table) AS failed_table
+           max(c.failed_table) AS failed_table, coalesce(sum(c.locked), 0) AS locked, max(c.locked_table) AS locked_table
     FROM (SELECT CASE WHEN paused THEN 'paused' ELSE state END AS state, count(*) AS n,
+                 count(*) FILTER (WHERE locked_since IS NOT NULL AND state IN ('pending', 'copying') AND NOT paused) AS locked,
+                 min(format('table %s: its target is locked', name))
+                     FILTER (WHERE locked_since IS NOT NULL AND state IN ('pending', 'copying') AND NOT paused) AS locked_table,
                  sum(rows_copied) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_copied,
                  sum(greatest(rows_expected, rows_copied)) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_expected,
                  min(format('table %s: %s', name, replicator.shown_error(reason, last_sqlstate, g.readable)))
@@ -167,6 +188,7 @@ COMMENT ON COLUMN @extschema@.replicator_status.detail IS 'Its detail: what was 
 COMMENT ON COLUMN @extschema@.replicator_status.hint IS 'What to do';
 COMMENT ON COLUMN @extschema@.replicator_status.next_retry_at IS 'When the next attempt is made';
 COMMENT ON COLUMN @extschema@.replicator_status.quarantined IS 'Rows that were set aside';
+COMMENT ON COLUMN @extschema@.replicator_status.blocked_by IS 'Processes that hold locks which its worker, or a table that waits aside, waits for; null: nothing waits';
 
 CREATE VIEW @extschema@.replicator_tables AS
 SELECT s.name AS source,
@@ -202,10 +224,17 @@ SELECT s.name AS source,
        nullif(concat_ws(' ', t.note, CASE WHEN replicator.is_published(g.relation)
            THEN 'It is in a publication: a subscription with origin = none copies its rows, and then gets no change.' END),
            '') AS note,
-       (SELECT count(*) FROM replicator.quarantine q WHERE q.table_id = t.id) AS quarantined
+       (SELECT count(*) FROM replicator.quarantine q WHERE q.table_id = t.id) AS quarantined,
+       l.locked_since,
+       l.blocked_by,
+       -- To others than members of pg_read_all_stats the server shows the statements of their own roles only.
+       (SELECT string_agg(a.query, E';\n' ORDER BY a.pid) FROM unnest(l.blocked_by) AS b(pid),
+               LATERAL pg_catalog.pg_stat_get_activity(b.pid) a) AS blocking_query
 FROM replicator.source_table t
 JOIN replicator.source s ON s.id = t.source_id
-JOIN replicator.target g ON g.table_id = t.id;
+JOIN replicator.target g ON g.table_id = t.id
+LEFT JOIN LATERAL (SELECT t.locked_since, replicator.blockers(g.relation) AS blocked_by
+                   WHERE t.locked_since IS NOT NULL AND t.state IN ('pending', 'copying') AND NOT t.paused) l ON true;
 COMMENT ON VIEW @extschema@.replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
 COMMENT ON COLUMN @extschema@.replicator_tables.source IS 'Name of the source';
 COMMENT ON COLUMN @extschema@.replicator_tables.database IS 'Database at the source; main for SQLite';
@@ -216,7 +245,7 @@ COMMENT ON COLUMN @extschema@.replicator_tables.state IS 'pending, copying, catc
 COMMENT ON COLUMN @extschema@.replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
 COMMENT ON COLUMN @extschema@.replicator_tables.target IS 'Target table';
 COMMENT ON COLUMN @extschema@.replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
-COMMENT ON COLUMN @extschema@.replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state';
+COMMENT ON COLUMN @extschema@.replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked: rows of an earlier moment than those of the other tables';
 COMMENT ON COLUMN @extschema@.replicator_tables.rows_copied IS 'Rows that the copy under way, or the last one, has read';
 COMMENT ON COLUMN @extschema@.replicator_tables.rows_expected IS 'Estimate of the rows to read';
 COMMENT ON COLUMN @extschema@.replicator_tables.percent IS 'Part of the expected rows that has been read';
@@ -235,6 +264,9 @@ COMMENT ON COLUMN @extschema@.replicator_tables.last_error IS 'Latest error of t
 COMMENT ON COLUMN @extschema@.replicator_tables.hint IS 'What to do about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.note IS 'What a user should know about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.quarantined IS 'Rows of it that were set aside';
+COMMENT ON COLUMN @extschema@.replicator_tables.locked_since IS 'Since when it waits aside because others have locked its target; null: it does not';
+COMMENT ON COLUMN @extschema@.replicator_tables.blocked_by IS 'Processes that hold the lock; empty: it is gone, or it is one on rows';
+COMMENT ON COLUMN @extschema@.replicator_tables.blocking_query IS 'Their statements, as far as pg_stat_activity shows them to the reader';
 
 CREATE VIEW @extschema@.replicator_events AS
 SELECT e.at, e.source, e.role, e.action, CASE WHEN r.readable THEN e.arguments ELSE e.arguments - 'key' END AS arguments,

@@ -160,6 +160,7 @@ Datum drop(FunctionCallInfo fcinfo) {
         // Whatever they are at is not wanted any more, and their locks would be in the way. The lock on the state keeps
         // those that a probe may start meanwhile from beginning.
         pg::end_workers_of(config.id);
+        catalog::take_turn(config.id);
         catalog::lock_state(config.id);
         drop_invalid_indexes(config);
         if (drops_targets) {

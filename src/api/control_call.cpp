@@ -13,6 +13,7 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "pg/worker.hpp"
 
 namespace pgrepl::api {
 
@@ -155,13 +156,15 @@ void require_running(const catalog::SourceConfig& config) {
 void take_state(std::int32_t source_id) {
     constexpr long kPollMs = 20;
     constexpr int kMostPolls = 50;
-    for (int polls = 0; !catalog::try_lock_state(source_id); ++polls) {
+    for (int polls = 0; !pg::try_lock_writing(source_id); ++polls) {
         if (polls == kMostPolls) {
             pg::end_worker(catalog::worker_pid(source_id));
-            return catalog::lock_state(source_id);
+            pg::lock_writing(source_id);
+            break;
         }
         pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
     }
+    catalog::lock_state(source_id);
 }
 
 void interrupt_side_workers(const catalog::SourceConfig& config) {

@@ -13,6 +13,7 @@
 #include "pg/transaction.hpp"
 #include "replication/own_target.hpp"
 #include "target/row_repair.hpp"
+#include "target/statement_error.hpp"
 
 namespace pgrepl::api {
 
@@ -66,7 +67,7 @@ Datum replay(FunctionCallInfo fcinfo) {
         if (table_name) {
             table_id = require_table(config, *table_name).id;
         }
-        catalog::lock_state(config.id);  // neither refresh nor stream writes meanwhile
+        catalog::take_turn(config.id);  // neither refresh nor stream writes meanwhile
         std::vector<catalog::QuarantinedRow> const rows = catalog::lock_quarantined_rows(config.id, table_id, key);
         if (rows.empty()) {
             throw_nothing_set_aside(config.name, table_name, key);
@@ -78,6 +79,9 @@ Datum replay(FunctionCallInfo fcinfo) {
                 pg::NotPassedOn const marked;
                 write(config, row);
             });
+            if (error && target::reach_of(*error) == target::Reach::kLocked) {
+                throw pg::SqlError(*error);  // the row was not refused
+            }
             if (error) {
                 catalog::record_vain_try(row.id, *error);
             } else {

@@ -12,7 +12,7 @@ constexpr const char* kCopyTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
            coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
            (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done'),
-           coalesce(t.copy_target_file, 0), t.consistency <> 'copying', )";
+           coalesce(t.copy_target_file, 0), t.consistency <> 'copying', t.locked_since IS NOT NULL, )";
 
 // One snapshot shows the generation and the chunks: whoever is of an older generation sees none of a newer copy's
 // chunks. The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
@@ -21,7 +21,7 @@ constexpr const char* kLease = R"(
         SELECT q.table_id, q.number
         FROM replicator.chunk q
         JOIN replicator.source_table t ON t.id = q.table_id
-        WHERE q.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused
+        WHERE q.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused AND t.locked_since IS NULL
           AND EXISTS (SELECT FROM replicator.source_state s WHERE s.source_id = $1 AND s.generation = $2)
         ORDER BY q.source_id, q.table_rows DESC, q.table_id, q.number
         LIMIT 1
@@ -63,7 +63,8 @@ std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition
         table.pending_chunks = rows.int64(i, 11);
         table.target_file = rows.oid(i, 12);
         table.filled = rows.boolean(i, 13);
-        table.relation = read_target_relation(rows, i, 14);
+        table.locked = rows.boolean(i, 14);
+        table.relation = read_target_relation(rows, i, 15);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -131,7 +132,8 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
         "UPDATE replicator.source_table SET state = 'copying', reason = NULL, copy_route = $2, copy_complete = false, "
         "rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), "
         "copy_finished_at = NULL, consistency = CASE WHEN $2 = 'direct' THEN 'copying' ELSE consistency END, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, copy_target_file = $3 WHERE id = $1",
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, locked_since = NULL, copy_target_file = $3 "
+        "WHERE id = $1",
         {table_id, staging ? "staging" : "direct", pg::Param::oid(target_file)});
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
     std::int32_t number = 0;
@@ -167,7 +169,7 @@ void fail_table(std::int32_t table_id, const pg::SqlError& error) {
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
         "UPDATE replicator.source_table SET state = 'failed', copy_route = NULL, copy_complete = false, beside_bound = "
-        "NULL, "
+        "NULL, locked_since = NULL, "
         "reason = $2, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, '') WHERE id = $1",
         {table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});

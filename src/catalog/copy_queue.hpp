@@ -22,6 +22,7 @@ struct CopyTable {
     bool target_created = false;
     TargetRelation relation;
     bool filled = false;  ///< a copy of it has been completed: readers rely on its rows
+    bool locked = false;  ///< nothing is done with it until its target can be locked
     std::string state;
     bool staging = false;          ///< its route; else direct
     Oid target_file = InvalidOid;  ///< where its rows were when the copy began

@@ -14,7 +14,7 @@ constexpr const char* kNext = R"(
            coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
     FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = t.source_id
     LEFT JOIN replicator.target_relation r ON r.table_id = t.id
-    WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL
+    WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND t.locked_since IS NULL
       AND (t.state IN ('pending', 'copying')
            OR t.state = 'idle' AND (t.refreshed_for < st.copy_sync_number
                                     OR $2 > 0 AND coalesce(t.copy_finished_at + $2 * interval '1 millisecond'
@@ -53,7 +53,7 @@ bool begin_keyless_refresh(std::int32_t table_id) {
     pg::QueryResult const begun = pg::execute(
         "UPDATE replicator.source_table SET state = 'copying', reason = NULL, target_created = true, rows_copied = 0, "
         "bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL "
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, locked_since = NULL "
         "WHERE id = $1 AND keyless AND NOT paused AND state IN ('pending', 'copying', 'idle')",
         {table_id});
     return begun.processed() > 0;

@@ -56,6 +56,10 @@ std::optional<SourceConfig> read(const pg::QueryResult& row) {
 int SourceConfig::max_quarantined() const {
     return parsed_options.max_quarantined.value_or(pg::settings().max_quarantined);
 }
+int SourceConfig::target_lock_patience_ms() const {
+    return parsed_options.target_lock_patience_ms.value_or(pg::settings().target_lock_patience_ms);
+}
+
 int SourceConfig::retry_initial_ms() const {
     return parsed_options.retry_initial_ms.value_or(pg::settings().retry_initial_ms);
 }

@@ -45,6 +45,7 @@ struct SourceConfig {
     }
     [[nodiscard]] int max_quarantined() const;
     [[nodiscard]] int retry_initial_ms() const;
+    [[nodiscard]] int target_lock_patience_ms() const;
     [[nodiscard]] int retry_max_ms() const;
     [[nodiscard]] int connect_timeout_ms() const;
 };

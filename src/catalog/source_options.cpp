@@ -41,6 +41,7 @@ const OptionKind kKnown[] = {
     {"retry_initial", &SourceOptions::retry_initial_ms, GUC_UNIT_MS, 10, 3'600'000},
     {"retry_max", &SourceOptions::retry_max_ms, GUC_UNIT_MS, 10, kDayMs},
     {"server_id", &SourceOptions::server_id, 0, 1, INT_MAX},
+    {"target_lock_patience", &SourceOptions::target_lock_patience_ms, GUC_UNIT_MS, 10, kDayMs},
 };
 
 std::string known_names() {

@@ -17,6 +17,7 @@ struct SourceOptions {
     std::optional<int> retry_max_ms;
     std::optional<int> connect_timeout_ms;
     std::optional<int> keyless_refresh_interval_ms;
+    std::optional<int> target_lock_patience_ms;
     std::optional<int> server_id;            ///< by which a MySQL source tells its readers apart
     std::string on_drop = "keep";            ///< or drop: the target goes with a table that is dropped at the source
     std::string on_position_lost = "error";  ///< or resync: copy again when the source's log no longer reaches back

@@ -3,6 +3,7 @@
 #include "catalog/source_state.hpp"
 
 #include "pg/spi.hpp"
+#include "pg/worker.hpp"
 
 namespace pgrepl::catalog {
 
@@ -34,10 +35,14 @@ constexpr const char* kSourceWork = R"(
     WHERE NOT s.paused AND st.state <> 'failed'
     ORDER BY s.id)";
 
+[[noreturn]] void throw_replaced() {
+    throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                       "this worker's source was dropped or is served by a newer worker");
+}
+
 void require_changed(const pg::QueryResult& result) {
     if (result.processed() == 0) {
-        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                           "this worker's source was dropped or is served by a newer worker");
+        throw_replaced();
     }
 }
 
@@ -102,13 +107,13 @@ void lock_state(std::int32_t source_id) {
     pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 FOR NO KEY UPDATE", {source_id});
 }
 
-bool try_lock_state(std::int32_t source_id) {
-    bool const is_there =
-        !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1", {source_id}).empty();
-    return !is_there ||
-           !pg::execute("SELECT 1 FROM replicator.source_state WHERE source_id = $1 FOR NO KEY UPDATE SKIP LOCKED",
-                        {source_id})
-                .empty();
+void take_turn(std::int32_t source_id) { pg::lock_writing(source_id); }
+
+void take_turn(std::int32_t source_id, std::int64_t generation) {
+    take_turn(source_id);
+    if (!is_generation(source_id, generation)) {
+        throw_replaced();
+    }
 }
 
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state) {
@@ -156,16 +161,17 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
 }
 
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
-              bool log_follows) {
+              bool log_follows, bool complete) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up' ELSE 'idle' END, "
         "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
         "copy_finished_at = clock_timestamp(), "
-        "sync_done = CASE WHEN $4 THEN sync_done ELSE copy_sync_number END, "
+        "sync_done = CASE WHEN $4 OR NOT $5 THEN sync_done ELSE copy_sync_number END, "
         "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
         "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
-        "retry_count = 0, next_retry_at = NULL, deaths = 0 WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, changes, log_follows}));
+        "retry_count = CASE WHEN $5 THEN 0 ELSE retry_count END, next_retry_at = NULL, deaths = 0 "
+        "WHERE source_id = $1 AND generation = $2",
+        {source_id, generation, changes, log_follows, complete}));
     pg::execute(
         "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "
         "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp()",

@@ -52,12 +52,16 @@ bool is_generation(std::int32_t source_id, std::int64_t generation);
 /// Whether its worker of `generation` is still wanted, as seen from within a transaction of its own.
 bool may_go_on(std::int32_t source_id, std::int64_t generation);
 
-/// The same as is_generation, and keeps other writers of the source's targets (repair, replay) out until the
-/// transaction ends.
+/// Keeps all other writers of the source's targets (its worker, repair, replay) out until the transaction ends. Comes
+/// before any lock on a row of the catalog. No such row that a control call or replicator_wait needs (source_state
+/// above all) may be locked while a target is waited for: they are written last.
+void take_turn(std::int32_t source_id);
+/// The same for the worker of a generation; throws SqlError if it is not that any more.
+void take_turn(std::int32_t source_id, std::int64_t generation);
+
+/// Locks the row of its state, which a control call that changes it holds to its end.
 void lock_state(std::int32_t source_id, std::int64_t generation);
 void lock_state(std::int32_t source_id);
-/// False if somebody else has it.
-bool try_lock_state(std::int32_t source_id);
 
 void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
 void set_source_version(std::int32_t source_id, const std::string& version);
@@ -82,9 +86,9 @@ void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable)
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
 
 /// The copy is complete: the target holds `position`, or the log is to be followed from there, which is what serves the
-/// requests. `changes` were made to tables that had rows before.
+/// requests unless it is not `complete`. `changes` were made to tables that had rows before.
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
-              bool log_follows);
+              bool log_follows, bool complete);
 
 /// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former.
 void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,

@@ -27,7 +27,7 @@ constexpr const char* kStreamTables = R"(
                WHERE i.indrelid = coalesce(r.relid, pg_catalog.to_regclass(
                          pg_catalog.format('%I.%I', t.target_schema, t.target_name)))
                  AND i.indisunique AND i.indisvalid AND i.indimmediate),
-           t.keyless, coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
+           t.keyless, t.state = 'pending' AND t.locked_since IS NOT NULL, coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
     FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
       AND t.state NOT IN ('excluded', 'unsupported', 'failed')
@@ -95,7 +95,8 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.beside_seen = rows.boolean(i, 11);
         table.has_key_index = rows.boolean(i, 12);
         table.keyless = rows.boolean(i, 13);
-        table.relation = read_target_relation(rows, i, 14);
+        table.locked = rows.boolean(i, 14);
+        table.relation = read_target_relation(rows, i, 15);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -104,7 +105,8 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
 std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
     return pg::execute(
                "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
-               "paused, target_created, beside_bound IS NULL, target_name, keyless, structure, r.table_id, "
+               "paused, target_created, beside_bound IS NULL, target_name, keyless, locked_since IS NULL, structure, "
+               "r.table_id, "
                "coalesce(r.relid, 0)), 0)), 0) FROM replicator.source_table t "
                "LEFT JOIN replicator.target_relation r ON r.table_id = t.id WHERE t.source_id = $1",
                {source_id})
@@ -195,7 +197,7 @@ void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& defi
         "UPDATE replicator.source_table SET state = 'copying', consistency = 'copying', reason = NULL, "
         "target_created = true, beside_bound = '', beside_seen = $2, definition = $3, structure = $4, rows_copied = 0, "
         "bytes_copied = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, last_error = NULL, "
-        "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
+        "last_sqlstate = NULL, last_hint = NULL, locked_since = NULL WHERE id = $1",
         {table_id, seen, definition, structure});
 }
 

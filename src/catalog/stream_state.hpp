@@ -44,12 +44,14 @@ struct StreamTable {
     std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
     bool beside_seen = false;
     bool keyless = false;        ///< keyless_refresh.hpp
+    bool locked = false;         ///< it waits aside until its target can be locked
     bool has_key_index = false;  ///< of a pending table: the target can be written by id
 
     /// Its target can take changes. That of a table which was withdrawn from its first copy cannot yet.
     [[nodiscard]] bool is_followed() const noexcept {
-        return !keyless && (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
-                            (state == "pending" && target_created && has_key_index));
+        return !keyless && !locked &&
+               (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
+                (state == "pending" && target_created && has_key_index));
     }
 };
 std::vector<StreamTable> stream_tables(std::int32_t source_id);

@@ -94,7 +94,7 @@ void set_table_state(std::int32_t table_id, const std::string& state, const std:
     pg::execute(
         "UPDATE replicator.source_table SET state = $2, reason = nullif($3, ''), beside_bound = NULL, last_error = "
         "NULL, "
-        "last_sqlstate = NULL, last_hint = NULL, deaths = 0 WHERE id = $1",
+        "last_sqlstate = NULL, last_hint = NULL, locked_since = NULL, deaths = 0 WHERE id = $1",
         {table_id, state, reason});
 }
 

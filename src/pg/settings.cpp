@@ -47,6 +47,9 @@ void define_settings() {
                10, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.retry_max", "Longest delay between two retries.", &values.retry_max_ms, 10, 86'400'000,
                PGC_SIGHUP, GUC_UNIT_MS);
+    define_int("pg_replicator.target_lock_patience",
+               "How long to wait for a target that others have locked before it is left aside.",
+               &values.target_lock_patience_ms, 10, 86'400'000, PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.connect_timeout", "How long to wait for a source to answer, or for a lock in it.",
                &values.connect_timeout_ms, 100, 3'600'000, PGC_SIGHUP, GUC_UNIT_MS);
     define_int("pg_replicator.keepalive_idle", "Idle time before keepalives are sent to a source.",

@@ -13,6 +13,7 @@ struct Settings {
     int max_quarantined = 1'000;  ///< rows of one table
     int retry_initial_ms = 1'000;
     int retry_max_ms = 300'000;
+    int target_lock_patience_ms = 10'000;
     int connect_timeout_ms = 10'000;
     int keepalive_idle_s = 60;
     int keepalive_interval_s = 10;

@@ -2,6 +2,8 @@
 
 #include "pg/transaction.hpp"
 
+#include <string>
+
 namespace pgrepl::pg {
 
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
@@ -74,6 +76,24 @@ void rollback_subtransaction(SubtransactionState state) {
 
 }  // namespace detail
 
+namespace {
+
+int target_patience_ms = 0;
+
+void set_until_scope_ends(const char* name, const char* value) {
+    CallPg([&] { set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); });
+}
+
+}  // namespace
+
+void set_target_patience(int milliseconds) noexcept { target_patience_ms = milliseconds; }
+
+TargetPatience::TargetPatience(int milliseconds) noexcept : saved_ms_(target_patience_ms) {
+    target_patience_ms = milliseconds;
+}
+
+TargetPatience::~TargetPatience() { target_patience_ms = saved_ms_; }
+
 RoleScope::RoleScope(Oid role, Restriction restriction) {
     // Roles are dropped while they own sources: nothing keeps them.
     if (role != catalog_role() && !CallPg([&] { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)); })) {
@@ -82,11 +102,12 @@ RoleScope::RoleScope(Oid role, Restriction restriction) {
     }
     GetUserIdAndSecContext(&saved_role_, &saved_context_);
     settings_level_ = NewGUCNestLevel();
+    if (target_patience_ms > 0) {
+        bool const restricted = restriction == Restriction::kRestrictedOperation;
+        set_until_scope_ends("lock_timeout", std::to_string(restricted ? target_patience_ms : 0).c_str());
+    }
     if (restriction == Restriction::kNone && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {
-        CallPg([] {
-            set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
-                              0, false);
-        });
+        set_until_scope_ends("search_path", "pg_catalog, pg_temp");
     }
     int const added = SECURITY_LOCAL_USERID_CHANGE |
                       (restriction == Restriction::kRestrictedOperation ? SECURITY_RESTRICTED_OPERATION : 0);

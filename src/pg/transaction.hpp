@@ -65,6 +65,22 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
     return std::nullopt;
 }
 
+/// How long statements on targets (those within a RoleScope of a restricted operation) wait for each lock; 0: as the
+/// session's lock_timeout has it. Workers set it; our own catalog they wait for as long as it takes.
+void set_target_patience(int milliseconds) noexcept;
+
+/// Another patience until the end of the scope.
+class TargetPatience {
+  public:
+    explicit TargetPatience(int milliseconds) noexcept;
+    ~TargetPatience();
+    TargetPatience(const TargetPatience&) = delete;
+    TargetPatience& operator=(const TargetPatience&) = delete;
+
+  private:
+    int saved_ms_;
+};
+
 /// Runs what follows as `role` until the end of the scope. `kRestrictedOperation` is for statements on target tables,
 /// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
 /// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,

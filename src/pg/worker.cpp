@@ -13,11 +13,17 @@ constexpr const char* kLibrary = "pg_replicator";
 /// Our own class of advisory locks: user-level advisory locks have 1 or 2 in the last field.
 constexpr std::uint16_t kLockClass = 0x5052;
 
-LOCKTAG source_lock_tag(std::int32_t source_id, WorkerRole role) {
+/// Beside those of the roles.
+constexpr std::uint32_t kWriting = 100;
+
+LOCKTAG lock_tag(std::int32_t source_id, std::uint32_t what) {
     LOCKTAG tag;
-    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, static_cast<std::uint32_t>(role), static_cast<std::uint32_t>(source_id),
-                         kLockClass);
+    SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, what, static_cast<std::uint32_t>(source_id), kLockClass);
     return tag;
+}
+
+LOCKTAG source_lock_tag(std::int32_t source_id, WorkerRole role) {
+    return lock_tag(source_id, static_cast<std::uint32_t>(role));
 }
 
 BackgroundWorker describe(const char* function, const std::string& type, const std::string& name) {
@@ -106,6 +112,16 @@ bool is_source_locked(std::int32_t source_id, WorkerRole role) {
         LockRelease(&tag, ExclusiveLock, true);
         return false;
     });
+}
+
+void lock_writing(std::int32_t source_id) {
+    LOCKTAG const tag = lock_tag(source_id, kWriting);
+    CallPg([&] { (void)LockAcquire(&tag, ExclusiveLock, false, false); });
+}
+
+bool try_lock_writing(std::int32_t source_id) {
+    LOCKTAG const tag = lock_tag(source_id, kWriting);
+    return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL; });
 }
 
 void set_application_name(const std::string& name) {

@@ -69,6 +69,12 @@ bool try_lock_source(std::int32_t source_id, WorkerRole role);
 /// Whether some process holds it.
 bool is_source_locked(std::int32_t source_id, WorkerRole role);
 
+/// Keeps others from writing the targets of the source until the transaction ends; waits for whoever does. No row of
+/// the catalog, because whoever holds it may wait for a target, and control calls must not wait for that.
+void lock_writing(std::int32_t source_id);
+/// False if somebody else holds it.
+bool try_lock_writing(std::int32_t source_id);
+
 /// What pg_stat_activity shows as this process's application_name.
 void set_application_name(const std::string& name);
 

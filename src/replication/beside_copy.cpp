@@ -57,7 +57,7 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
         snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
         pg::Transaction transaction;
-        catalog::lock_state(context_.source_id, context_.generation);
+        catalog::take_turn(context_.source_id, context_.generation);
         // What a source that was opened under other rules calls the key would be taken for the right one.
         (void)require_same_source(config_, catalog::find_source(context_.source_id));
         if (!prepare_target()) {
@@ -131,7 +131,7 @@ bool BesideCopy::prepare_target() {
 
 void BesideCopy::fail(const pg::SqlError& error) {
     pg::Transaction transaction;
-    catalog::fail_table(table_->table_id, error);
+    set_table_apart(table_->table_id, error);
     target::drop_side_table(target::seen_name(table_->table_id));
     transaction.commit();
     stop();

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "catalog/locked_tables.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "pg/failure_point.hpp"
@@ -208,8 +209,12 @@ bool ChunkCopier::copy_next_chunk() {
     } catch (...) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         pg::Transaction transaction;
-        if (table_error) {
-            catalog::fail_table(table->table_id, *table_error);
+        if (table_error && is_locked_out(*table_error) && !table->staging) {
+            catalog::release_chunk(*chunk, context_.generation);
+            catalog::note_locked(table->table_id, *table_error);
+            transaction.commit();
+        } else if (table_error) {
+            set_table_apart(table->table_id, *table_error);  // a refresh ends without it
             transaction.commit();
         } else {
             catalog::release_chunk(*chunk, context_.generation);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "catalog/keyless_tables.hpp"
+#include "catalog/locked_tables.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
@@ -34,6 +35,9 @@ constexpr std::int64_t kMostChunks = 64;
 
 /// PostgreSQL keeps track of about thirty new relations in a transaction; with more it looks through all that it knows.
 constexpr std::size_t kTablesPerTransaction = 8;
+
+/// How many times target_lock_patience a first copy waits for locked targets when all others are in.
+constexpr int kPatiencesForFirstCopy = 10;
 
 /// Below this many rows one process is done before another has started.
 constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
@@ -180,7 +184,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
 
     std::vector<std::optional<Route>> const routes = prepare_routes(tables);
     pg::Transaction transaction;
-    catalog::lock_state(context_.source_id, context_.generation);
+    catalog::take_turn(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {
         if (routes[i]) {
             catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
@@ -203,7 +207,7 @@ std::vector<std::optional<Copy::Route>> Copy::prepare_routes(const std::vector<c
     for (std::size_t begin = 0; begin < tables.size(); begin += kTablesPerTransaction) {
         pg::check_interrupts();
         pg::Transaction transaction;
-        catalog::lock_state(context_.source_id, context_.generation);
+        catalog::take_turn(context_.source_id, context_.generation);
         for (std::size_t i = begin; i < std::min(tables.size(), begin + kTablesPerTransaction); ++i) {
             if (copier_->find(tables[i].name) == nullptr) {
                 continue;  // registration has said that it is no longer at the source
@@ -214,7 +218,7 @@ std::vector<std::optional<Copy::Route>> Copy::prepare_routes(const std::vector<c
                 throw pg::SqlError(*error);
             }
             if (error) {
-                catalog::fail_table(tables[i].table_id, *error);
+                set_table_apart(tables[i].table_id, *error);
             }
         }
         transaction.commit();
@@ -262,6 +266,7 @@ bool Copy::has_key(const catalog::CopyTable& table) const {
 }
 
 bool Copy::advance() {
+    (void)locked_.look_again(context_.source_id, context_.owner);
     std::vector<catalog::CopyTable> tables;
     {
         pg::Transaction transaction;
@@ -270,17 +275,42 @@ bool Copy::advance() {
         transaction.commit();
     }
     bool all_complete = true;
+    std::vector<std::int32_t> locked;
     for (const catalog::CopyTable& table : tables) {
         if (table.complete) {
             continue;
         }
-        if (table.pending_chunks > 0) {
+        if (table.locked) {
+            locked.push_back(table.table_id);
+        } else if (table.pending_chunks > 0) {
             all_complete = false;
-            continue;
+        } else {
+            complete_table(table);
         }
-        complete_table(table);
     }
-    return all_complete;
+    return all_complete && give_up_locked(locked);
+}
+
+/// Nothing but these is left to be copied. For a while they are waited for, because what was copied of them would have
+/// to be copied again; then the others go on. True if none is in the copy any more.
+bool Copy::give_up_locked(const std::vector<std::int32_t>& locked) {
+    if (locked.empty()) {
+        only_locked_since_.reset();
+        return true;
+    }
+    if (!only_locked_since_) {
+        only_locked_since_ = Clock::now();
+    }
+    if (Clock::now() - *only_locked_since_ <
+        kPatiencesForFirstCopy * std::chrono::milliseconds(locked_.patience_ms())) {
+        return false;
+    }
+    pg::Transaction transaction;
+    for (std::int32_t const table_id : locked) {
+        catalog::leave_aside(table_id, pg::SqlError(ERRCODE_LOCK_NOT_AVAILABLE, "the target is locked"));
+    }
+    transaction.commit();
+    return true;
 }
 
 void Copy::complete_table(const catalog::CopyTable& table) {
@@ -312,7 +342,11 @@ void Copy::complete_table(const catalog::CopyTable& table) {
             throw;
         }
         pg::Transaction transaction;
-        catalog::fail_table(table.table_id, explained(*table_error, table.name));
+        if (is_locked_out(*table_error)) {
+            catalog::note_locked(table.table_id, *table_error);
+        } else {
+            catalog::fail_table(table.table_id, explained(*table_error, table.name));
+        }
         transaction.commit();
     }
     pg::failure_point("after_primary_key");
@@ -330,10 +364,10 @@ pg::SqlError Copy::explained(const pg::SqlError& error, const core::TableName& t
 }
 
 void Copy::finish() {
+    std::size_t locked = 0;
     {
         pg::Transaction transaction;
-        // Whoever mends a target by hand of a repair or a replay holds this lock: one writer at a time.
-        catalog::lock_state(context_.source_id, context_.generation);
+        catalog::take_turn(context_.source_id, context_.generation);
         std::int64_t changes = 0;
         bool again = false;
         for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
@@ -348,7 +382,9 @@ void Copy::finish() {
         }
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
-        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes, beside_log_);
+        locked = catalog::locked_tables(context_.source_id).size();
+        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes, beside_log_,
+                          locked == 0);
         if (beside_log_) {
             catalog::begin_catching_up(context_.source_id);
         }
@@ -361,6 +397,12 @@ void Copy::finish() {
     copier_.reset();
     snapshot_.reset();
     source_.discard_snapshots({});
+    if (locked > 0 && !beside_log_) {  // a stream copies them beside itself
+        throw pg::SqlError(ERRCODE_LOCK_NOT_AVAILABLE,
+                           "the targets of " + std::to_string(locked) + " tables are locked: they were not refreshed",
+                           "All other tables were.",
+                           "replicator_tables.blocked_by names the processes that hold the locks. It is tried again.");
+    }
 }
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
@@ -373,10 +415,14 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
         fingerprint = {found.found_rows, found.found_first, found.found_second};
     }
     target::MergeCounts counts;
+    pg::TargetPatience const patience(locked_.patience_ms());
     std::optional<pg::SqlError> const error =
         merge_staged(context_, own_target(table, table.table_id, context_.owner), fingerprint, counts);
     if (error) {
-        catalog::fail_table(table.table_id, *error);
+        if (is_locked_out(*error)) {
+            locked_.waited_in_vain();
+        }
+        set_table_apart(table.table_id, *error);
         return 0;
     }
     catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated, counts.deleted);

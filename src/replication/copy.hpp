@@ -13,6 +13,7 @@
 // Everything that survives a crash is in the catalog. resume_or_begin() joins the same state again if the source
 // still has it; otherwise the copy starts over.
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,7 @@
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
+#include "replication/locked_targets.hpp"
 #include "replication/table_selection.hpp"
 #include "target/merge.hpp"
 
@@ -49,8 +51,10 @@ class Copy {
     [[nodiscard]] bool worth_copy_workers() const noexcept { return worth_copy_workers_; }
 
   private:
+    using Clock = std::chrono::steady_clock;
+
     Copy(const CopyContext& context, catalog::SourceConfig config, core::Source& source)
-        : context_(context), config_(std::move(config)), source_(source) {}
+        : context_(context), config_(std::move(config)), source_(source), locked_(config_.target_lock_patience_ms()) {}
 
     bool resume(const core::Position& position);
     void begin(bool durable, bool log_may_serve);
@@ -66,6 +70,7 @@ class Copy {
     Route prepare_route(const catalog::CopyTable& table);
     [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
+    bool give_up_locked(const std::vector<std::int32_t>& locked);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);
     [[nodiscard]] std::optional<core::Consistency> consistency_of(const catalog::CopyTable& table) const;
@@ -73,8 +78,10 @@ class Copy {
     CopyContext context_;
     catalog::SourceConfig config_;  ///< as it was when the copy began: filters may have changed since
     core::Source& source_;
+    LockedTargets locked_;
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<ChunkCopier> copier_;
+    std::optional<Clock::time_point> only_locked_since_;
     bool durable_ = false;
     bool beside_log_ = false;  ///< read at different times; the log mends it afterwards
     bool worth_copy_workers_ = false;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <random>
 
+#include "catalog/copy_queue.hpp"
+#include "catalog/locked_tables.hpp"
 #include "target/statement_error.hpp"
 
 namespace pgrepl::replication {
@@ -83,8 +85,19 @@ bool concerns_table_alone(const pg::SqlError& error) {
     if (!error.fields().on_target) {
         return concerns_table(error.sqlstate());
     }
-    target::Reach const reach = target::reach_of(error);
-    return reach == target::Reach::kRow || reach == target::Reach::kTable;
+    return target::reach_of(error) != target::Reach::kEverything;
+}
+
+bool is_locked_out(const pg::SqlError& error) {
+    return error.fields().on_target && target::reach_of(error) == target::Reach::kLocked;
+}
+
+void set_table_apart(std::int32_t table_id, const pg::SqlError& error) {
+    if (is_locked_out(error)) {
+        catalog::leave_aside(table_id, error);
+    } else {
+        catalog::fail_table(table_id, error);
+    }
 }
 
 std::int64_t retry_delay_ms(std::int32_t retry_count, std::int64_t initial_ms, std::int64_t max_ms) {

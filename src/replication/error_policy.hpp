@@ -21,11 +21,19 @@ struct Verdict {
 /// The exception being handled, judged. Call it within a catch block.
 Verdict judge_current_exception();
 
-/// The exception being handled, if it concerns one table and must not stop the others. Call within a catch block.
+/// The exception being handled, if it concerns one table and must not stop the others; that its target is locked is
+/// among them. Call within a catch block.
 std::optional<pg::SqlError> error_of_table_alone();
 /// The same of an error that has been caught already. What a statement on a target raises concerns its table, unless it
 /// is known to concern more (target/statement_error.hpp).
 bool concerns_table_alone(const pg::SqlError& error);
+
+/// Whether nothing is wrong with the table but that somebody else holds a lock on its target, or on a row of it.
+bool is_locked_out(const pg::SqlError& error);
+
+/// What comes of an error that concerns the table alone, in the transaction that is open: it waits aside until the lock
+/// is gone, or it has failed.
+void set_table_apart(std::int32_t table_id, const pg::SqlError& error);
 
 /// Delay before attempt `retry_count` + 1: doubling from `initial_ms` up to `max_ms`, with up to half of it taken
 /// off at random, so that many sources of one server do not come back at once.

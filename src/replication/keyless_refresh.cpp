@@ -59,7 +59,7 @@ void KeylessRefresh::open() {
     bool wanted = false;
     {
         pg::Transaction transaction;
-        catalog::lock_state(context_.source_id, context_.generation);
+        catalog::take_turn(context_.source_id, context_.generation);
         require_same_source(config_, catalog::find_source(context_.source_id));
         wanted = catalog::begin_keyless_refresh(table_->table_id);
         if (wanted) {
@@ -178,7 +178,7 @@ void KeylessRefresh::merge() {
         transaction.commit();
     }
     pg::Transaction transaction;
-    catalog::lock_state(context_.source_id, context_.generation);
+    catalog::take_turn(context_.source_id, context_.generation);
     if (catalog::is_keyless_refresh_wanted(id)) {
         target::MergeCounts counts;
         std::optional<pg::SqlError> const error = merge_staged(context_, target(), std::nullopt, counts);
@@ -197,7 +197,7 @@ void KeylessRefresh::merge() {
 
 void KeylessRefresh::fail(const pg::SqlError& error) {
     pg::Transaction transaction;
-    catalog::fail_table(table_->table_id, error);
+    set_table_apart(table_->table_id, error);
     target::drop_staging(table_->table_id);
     transaction.commit();
     close();

@@ -68,6 +68,8 @@ class SchemaEffects {
         }
     }
 
+    void finish() const { catalog::add_changes(config_.id, counts_); }
+
   private:
     [[nodiscard]] std::optional<catalog::SourceTable> find(const core::TableName& name) const {
         for (catalog::SourceTable& table : catalog::list_tables(config_.id)) {
@@ -180,10 +182,10 @@ class SchemaEffects {
             throw pg::SqlError(*error);
         }
         if (error) {
-            return catalog::fail_table(known->id, *error);
+            return set_table_apart(known->id, *error);
         }
         catalog::forget_quarantine(known->id);
-        catalog::add_changes(config_.id, {{known->id, 0, 0, deleted, 0}});
+        counts_.push_back({known->id, 0, 0, deleted, 0});
     }
 
     static std::string reason(const SchemaChange& change) {
@@ -199,6 +201,7 @@ class SchemaEffects {
 
     const catalog::SourceConfig& config_;
     const TablesNow& now_;
+    std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
 };
 
 }  // namespace
@@ -221,6 +224,7 @@ void apply_schema_changes(const catalog::SourceConfig& config, const std::vector
     for (const SchemaChange& change : changes) {
         effects.apply(change);
     }
+    effects.finish();
 }
 
 }  // namespace pgrepl::replication

@@ -12,6 +12,7 @@
 #include "pg/settings.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
+#include "replication/error_policy.hpp"
 #include "replication/low_mark.hpp"
 #include "replication/schema_effects.hpp"
 #include "replication/stream_table.hpp"
@@ -49,7 +50,8 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
       beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
-      keyless_(context, config, source) {
+      keyless_(context, config, source),
+      locked_(config.target_lock_patience_ms()) {
     report_.source_id = context.source_id;
     report_.pid = MyProcPid;
 }
@@ -117,6 +119,11 @@ void Stream::look_around() {
     looked_around_at_ = Clock::now();
     // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
     take_sync_requests();
+    bool const any_locked =
+        std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) { return table.locked; });
+    if (any_locked) {
+        (void)locked_.look_again(context_.source_id, context_.owner);
+    }
     if (tables_are_others()) {
         reload_tables();
     }
@@ -147,6 +154,7 @@ bool Stream::tables_are_others() {
 }
 
 void Stream::reload_tables() {
+    std::vector<catalog::StreamTable> const before = std::move(known_);
     {
         pg::Transaction transaction;
         fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
@@ -154,6 +162,7 @@ void Stream::reload_tables() {
         next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms());
         transaction.commit();
     }
+    note_locked_tables(before);
     bool const still_refreshed = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
         return table.table_id == keyless_.table_id() && table.keyless && table.state != "pending";
     });
@@ -256,7 +265,7 @@ void Stream::take_back() {
     written_.clear();
     for (auto& [name, table] : followed_) {
         table->counts = {.table_id = table->in_catalog.table_id};
-        table->failed = false;
+        table->error.reset();
     }
     beside_.stop();  // its window lacks the keys that the transaction has touched
     tables_changed_ = false;
@@ -287,6 +296,7 @@ void Stream::end_transactions(std::size_t complete_changes) {
     }
     apply_changes(0, complete_changes);
     if (!batch_.schema_changes.empty()) {
+        pg::TargetPatience const patience(locked_.patience_ms());
         apply_schema_changes(config_, batch_.schema_changes, now);
         tables_changed_ = true;
     }
@@ -295,15 +305,24 @@ void Stream::end_transactions(std::size_t complete_changes) {
 
 void Stream::begin_transaction() {
     transaction_.emplace();
-    catalog::lock_state(context_.source_id, context_.generation);
+    catalog::take_turn(context_.source_id, context_.generation);
     std::vector<std::int32_t> const tables = catalog::tables_with_quarantine(context_.source_id);
     with_quarantine_ = {tables.begin(), tables.end()};
+    locked_.begin_batch();
 }
 
 void Stream::commit_transaction() {
     bool const moved = position_is_new_ || mark_is_reached();
     if (beside_.is_due(position_)) {
         write_window();
+    }
+    // No target is waited for from here on.
+    for (auto& [name, table] : followed_) {
+        if (table->error) {
+            set_table_apart(table->in_catalog.table_id, *table->error);
+            table->error.reset();
+            tables_changed_ = true;
+        }
     }
     note_what_is_reached();
     std::vector<catalog::ChangeCounts> counts;
@@ -343,7 +362,7 @@ void Stream::note_what_is_reached() {
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
     }
     // A statement in this very transaction may have asked for copies that known_ does not have yet.
-    if (!tables_changed_ && next_to_copy() == nullptr && !catalog::awaits_keyless_refresh(context_.source_id)) {
+    if (!tables_changed_ && !awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
         if (!config_.is_continuous()) {

@@ -12,7 +12,8 @@
 // but the network; when that fails, the transaction here is rolled back. The one exception, a transaction that a crash
 // of the source has cut off in its log, is rolled back, too.
 //
-// A table that cannot be written fails alone: the stream forgets it, and resync copies it again.
+// A table that cannot be written fails alone: the stream forgets it, and resync copies it again. One whose target
+// others have locked for longer than we wait leaves the stream, too, and is copied beside it when the lock is gone.
 //
 // The stream of a source in mode once ends itself, in the transaction that makes the target one state of the source.
 
@@ -34,6 +35,7 @@
 #include "replication/beside_copy.hpp"
 #include "replication/chunk_copier.hpp"
 #include "replication/keyless_refresh.hpp"
+#include "replication/locked_targets.hpp"
 #include "target/row_encoder.hpp"
 #include "target/table_changes.hpp"
 
@@ -74,6 +76,8 @@ class Stream {
     void work_on_keyless_refresh();
     [[nodiscard]] int keyless_interval_ms() const noexcept;
     [[nodiscard]] bool copies_are_in() const;
+    [[nodiscard]] bool awaits_copies() const;
+    void note_locked_tables(const std::vector<catalog::StreamTable>& before);
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
@@ -85,7 +89,7 @@ class Stream {
     void add_change(const core::Change& change, const core::SourceError* unreadable);
     void write_table(Table& table);
     void set_refused_aside(Table& table);
-    void fail_table(Table& table, const pg::SqlError& error);
+    void set_apart(Table& table, const pg::SqlError& error);
     void write_window();
     void note_what_is_reached();
     [[nodiscard]] bool has_to_commit() const;
@@ -100,6 +104,7 @@ class Stream {
     core::StreamLimits limits_;
     BesideCopy beside_;
     KeylessRefresh keyless_;
+    LockedTargets locked_;
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them

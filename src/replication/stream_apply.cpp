@@ -23,7 +23,7 @@ void Stream::apply_changes(std::size_t from, std::size_t to) {
         bool const is_unreadable = unreadable != batch_.unreadable.end() && unreadable->change == i;
         const core::Change& change = batch_.changes[i];
         Table* const table = table_of_batch_[change.table];
-        if (table == nullptr || table->failed) {
+        if (table == nullptr || table->error) {
             continue;
         }
         bool const is_first = touched.insert(table).second;
@@ -70,6 +70,7 @@ void Stream::add_change(const core::Change& change, const core::SourceError* unr
 void Stream::write_table(Table& table) {
     pg::WorkInHand const at_table({pg::Work::kTable, table.in_catalog.table_id, 0});
     pg::failure_point("apply_table", table.in_catalog.name.table);
+    pg::TargetPatience const patience(locked_.patience_ms(table.in_catalog.table_id));
     std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
@@ -88,7 +89,7 @@ void Stream::write_table(Table& table) {
     table.counts.tagged_values += static_cast<std::int64_t>(table.changes.rows().tagged_values());
     table.changes.clear();
     if (error) {
-        fail_table(table, *error);
+        set_apart(table, *error);
     } else {
         written_.insert(&table);
         pg::add_progress(table.counts.total());
@@ -108,13 +109,16 @@ void Stream::set_refused_aside(Table& table) {
     }
 }
 
-void Stream::fail_table(Table& table, const pg::SqlError& error) {
+/// It takes no part in the transaction under way from now on. What other batches have written of it in this transaction
+/// stays: it is not read any more as one that is up to date.
+void Stream::set_apart(Table& table, const pg::SqlError& error) {
     if (!concerns_table_alone(error)) {
         throw pg::SqlError(error);
     }
-    table.failed = true;
-    catalog::fail_table(table.in_catalog.table_id, error);
-    tables_changed_ = true;
+    if (is_locked_out(error)) {
+        locked_.waited_in_vain();
+    }
+    table.error = error;
 }
 
 /// The window of the copy beside the stream; an error of that table makes it fail alone.
@@ -122,13 +126,17 @@ void Stream::write_window() {
     std::int32_t const table_id = beside_.table_id();
     pg::WorkInHand const at_table({pg::Work::kTable, table_id, 0});
     bool complete = false;
+    pg::TargetPatience const patience(locked_.patience_ms(table_id));
     std::optional<pg::SqlError> const error =
         pg::run_in_subtransaction([&] { complete = beside_.write(streaming_ ? "streaming" : "catching_up"); });
     if (error && !concerns_table_alone(*error)) {
         throw pg::SqlError(*error);
     }
     if (error) {
-        catalog::fail_table(table_id, *error);
+        if (is_locked_out(*error)) {
+            locked_.waited_in_vain();
+        }
+        set_table_apart(table_id, *error);
         beside_.stop();
     }
     tables_changed_ = tables_changed_ || complete || error;

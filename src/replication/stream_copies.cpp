@@ -1,5 +1,7 @@
 // What is copied beside the stream, between its batches: tables in windows, and those without a key as a whole.
 
+#include <algorithm>
+
 #include "pg/progress.hpp"
 #include "replication/stream.hpp"
 #include "replication/stream_table.hpp"
@@ -9,7 +11,7 @@ namespace pgrepl::replication {
 const catalog::StreamTable* Stream::next_to_copy() const {
     const catalog::StreamTable* next = nullptr;
     for (const catalog::StreamTable& table : known_) {
-        if (table.keyless) {
+        if (table.keyless || table.locked) {
             continue;
         }
         if (table.beside_bound) {
@@ -29,6 +31,7 @@ void Stream::work_on_beside_copy() {
         if (table == nullptr) {
             return;
         }
+        pg::TargetPatience const patience(locked_.patience_ms(table->table_id));
         beside_.begin(*table);
         reload_tables();
         if (!beside_.is_active()) {
@@ -46,6 +49,9 @@ void Stream::work_on_beside_copy() {
 
 /// Reads and stages some rows of a table without a key, and merges it when all are in.
 void Stream::work_on_keyless_refresh() {
+    locked_.begin_batch();
+    pg::TargetPatience const patience(
+        locked_.patience_ms(keyless_.is_active() || !next_keyless_ ? keyless_.table_id() : next_keyless_->table_id));
     if (!keyless_.is_active() && next_keyless_) {
         keyless_.begin(*next_keyless_);
         next_keyless_.reset();
@@ -67,6 +73,30 @@ int Stream::keyless_interval_ms() const noexcept {
 }
 
 /// Nothing is left to be copied of what was asked for.
-bool Stream::copies_are_in() const { return next_to_copy() == nullptr && !keyless_.is_active() && !next_keyless_; }
+bool Stream::copies_are_in() const { return !awaits_copies() && !keyless_.is_active() && !next_keyless_; }
+
+/// Tables that wait aside among them.
+bool Stream::awaits_copies() const {
+    return std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
+        return table.locked || (!table.keyless && (table.beside_bound || table.state == "pending"));
+    });
+}
+
+/// What has been left aside, and what is up to date again.
+void Stream::note_locked_tables(const std::vector<catalog::StreamTable>& before) {
+    std::set<std::int32_t> locked_before;
+    for (const catalog::StreamTable& table : before) {
+        if (table.locked) {
+            locked_before.insert(table.table_id);
+        }
+    }
+    for (const catalog::StreamTable& table : known_) {
+        if (table.locked && !locked_before.contains(table.table_id)) {
+            locked_.left_aside(table.table_id);
+        } else if (table.state == "streaming" || table.state == "idle") {
+            locked_.is_up_to_date(table.table_id);
+        }
+    }
+}
 
 }  // namespace pgrepl::replication

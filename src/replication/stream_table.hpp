@@ -2,6 +2,7 @@
 // A table that the stream writes to: known to stream.cpp and stream_apply.cpp only.
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "replication/own_target.hpp"
@@ -29,7 +30,8 @@ struct Stream::Table {
     std::unique_ptr<target::RowEncoder> encoder;
     target::TableChanges changes;  ///< not written yet
     catalog::ChangeCounts counts;  ///< of the transaction under way
-    bool failed = false;           ///< in the transaction under way; it is forgotten behind it
+    /// In the transaction under way, in whose end it is set apart: until then no row of the catalog is locked for it.
+    std::optional<pg::SqlError> error;
 };
 
 }  // namespace pgrepl::replication

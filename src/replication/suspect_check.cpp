@@ -1,5 +1,5 @@
-// The reads and the writes of a confirmation. Between the two reads of a repair the source's state row is locked: no
-// refresh and no stream changes the target, so what the second read gives can be written.
+// The reads and the writes of a confirmation. Between the two reads of a repair it is the writer: no refresh and no
+// stream changes the target, so what the second read gives can be written.
 
 #include "replication/suspect_check.hpp"
 
@@ -105,7 +105,7 @@ class SuspectCheck {
         pg::Transaction transaction;
         context_.require_wanted();
         if (context_.job.repair) {
-            catalog::lock_state(context_.job.source_id);
+            catalog::take_turn(context_.job.source_id);
         }
         leave_out_quarantined();
         FoundById const found = look_up();

@@ -241,7 +241,7 @@ class TableVerification {
         bool const still_reached = target_has_reached(context_, source_, table_.table_id, second_mark);
         in_transaction([&] {
             if (context_.job.repair) {
-                catalog::lock_state(context_.job.source_id);
+                catalog::take_turn(context_.job.source_id);
             }
             std::string const condition = extra_row_condition(true);
             std::int64_t const extra = count(condition);

@@ -4,6 +4,7 @@
 
 #include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
+#include "pg/transaction.hpp"
 #include "pg/unlogged_table.hpp"
 #include "target/open_target.hpp"
 #include "target/seen_ids.hpp"
@@ -74,6 +75,12 @@ Oid require_side_table(const TargetName& name) {
                            "It has been dropped by hand.", "It is made again when the work begins again.");
     }
     return *relid;
+}
+
+bool can_be_locked(const TargetName& name) {
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([&] { pg::execute("LOCK TABLE " + name.sql() + " IN ROW EXCLUSIVE MODE NOWAIT"); });
+    return !error || error->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE;
 }
 
 Oid create_target(const TargetName& name, const std::string& origin) {

@@ -28,6 +28,10 @@ std::optional<Oid> find_table(const TargetName& name);
 /// The same for a side table that must be there; throws SqlError.
 Oid require_side_table(const TargetName& name);
 
+/// Whether it can be locked for writing, or there is another error than that it cannot. Waits for nobody; holds the
+/// lock until the transaction ends. Call as the owner.
+bool can_be_locked(const TargetName& name);
+
 /// Creates the schema if it is missing, and the table without any index; `origin` becomes its comment. Call as
 /// the owner. Returns its OID.
 Oid create_target(const TargetName& name, const std::string& origin);

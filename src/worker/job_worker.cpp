@@ -9,6 +9,7 @@
 // state row while it writes, so that it and the source worker take turns.
 
 #include <optional>
+#include <utility>
 
 #include "catalog/jobs.hpp"
 #include "catalog/source_config.hpp"
@@ -82,6 +83,7 @@ class JobWorker {
         transaction.commit();
         pg::set_application_name("pg_replicator " + std::string(job->repair ? "repair" : "verification") + " of " +
                                  config_.name);
+        pg::set_target_patience(config_.target_lock_patience_ms());
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
         pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
         return job;
@@ -104,6 +106,9 @@ class JobWorker {
         for (const catalog::JobTable& table : tables) {
             compare(job, *source, table);
             source->discard_snapshots({});
+        }
+        if (locked_) {
+            throw pg::SqlError(*std::exchange(locked_, std::nullopt));  // the tables that are done stay done
         }
         pg::Transaction transaction;
         catalog::finish_job(job.id);
@@ -140,6 +145,10 @@ class JobWorker {
             if (!error) {
                 throw;  // a cancel among others
             }
+            if (replication::is_locked_out(*error)) {
+                locked_ = *error;  // the others first
+                return;
+            }
             pg::Transaction transaction;
             catalog::fail_job_table(job.id, table.table_id, *error);
             transaction.commit();
@@ -168,6 +177,7 @@ class JobWorker {
 
     std::int32_t source_id_;
     catalog::SourceConfig config_;
+    std::optional<pg::SqlError> locked_;  ///< of a table of the job under way
 };
 
 }  // namespace

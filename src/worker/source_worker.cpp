@@ -122,6 +122,7 @@ class SourceWorker {
                     config_.max_quarantined()};
         transaction.commit();
         pg::set_application_name("pg_replicator source " + config_.name);
+        pg::set_target_patience(config_.target_lock_patience_ms());
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
         return true;
     }
@@ -174,6 +175,7 @@ class SourceWorker {
         config_ = std::move(*config);
         context_.owner = config_.owner;
         context_.max_quarantined = config_.max_quarantined();
+        pg::set_target_patience(config_.target_lock_patience_ms());
         if (!same) {
             throw replication::ConfigurationChanged{};
         }
@@ -354,6 +356,7 @@ class SourceWorker {
     void copy_anew(const pg::SqlError& reason, const std::string& event) {
         log_failure("source", config_.name, reason);
         pg::Transaction transaction;
+        catalog::take_turn(source_id_, context_.generation);
         catalog::lock_state(source_id_, context_.generation);
         catalog::forget_position(source_id_);
         catalog::record_call(config_.name, config_.owner, event, "{}");

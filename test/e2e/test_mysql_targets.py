@@ -1,4 +1,6 @@
 """What users add to the targets of a stream: constraints, triggers, views; none of it stops the source."""
+import contextlib
+
 import psycopg2
 import pytest
 
@@ -124,3 +126,60 @@ def test_an_error_with_any_code_concerns_its_row(cluster, db, follow, without_fu
     assert dict(cluster.query("SELECT key, sqlstate FROM replicator_quarantine")) == {str(100 + n): code for n, code in enumerate(codes)}
     assert "70" in rows(cluster, "customer") and cluster.query("SELECT DISTINCT data->>'v' FROM s.line") == [("9",)]
     assert (cluster.status("s")["state"], cluster.status("s")["worker_pid"]) == ("streaming", worker)
+
+
+@contextlib.contextmanager
+def locking(cluster, statement):
+    """A transaction of somebody else's that holds what the statement locks; gives the process."""
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute(f"BEGIN; {statement}")
+        yield other.info.backend_pid
+        cursor.execute("COMMIT")
+
+
+def aside(cluster, table="customer"):
+    return cluster.query("SELECT state, consistency, blocked_by, blocking_query FROM replicator_tables "
+                         'WHERE source = %s AND "table" = %s AND locked_since IS NOT NULL', ("s", table))
+
+
+def lines_become(cluster, db, value):
+    """Of two tables that one transaction has changed, the other one's rows arrive."""
+    db.run(f"USE shop; BEGIN; UPDATE customer SET rate = {value}; INSERT INTO customer VALUES ({100 + value}, '', 0, NULL); "
+           f"UPDATE line SET v = {value}; COMMIT")
+    wait_until(lambda: cluster.query("SELECT DISTINCT data->>'v' FROM s.line") == [(str(value),)], what="the changes of the other table")
+
+
+def test_a_locked_target_holds_up_its_own_table_only(cluster, db, follow):
+    follow(options='{"target_lock_patience": "200ms"}')
+    with locking(cluster, "LOCK TABLE s.customer") as pid:
+        lines_become(cluster, db, 7)
+        assert aside(cluster) == [("pending", "locked", [pid], "BEGIN; LOCK TABLE s.customer")]
+        status = cluster.status("s")
+        assert status["blocked_by"] == [pid] and status["state"] == "streaming" and "customer: its target is locked" in status["last_error"]
+        lines_become(cluster, db, 8)
+        with pytest.raises(psycopg2.errors.QueryCanceled, match="not up to date within the timeout\nDETAIL: .*customer"):
+            cluster.query("CALL replicator_wait('s', '100 ms')")
+    caught_up(cluster)
+    row = table_row(cluster, "customer")
+    assert (row["state"], row["consistency"], row["locked_since"]) == ("streaming", "transaction", None)
+    with locking(cluster, "SELECT FROM s.customer FOR UPDATE"):  # which is not seen without waiting for it
+        lines_become(cluster, db, 9)
+        assert [row[:3] for row in aside(cluster)] in ([], [("pending", "locked", [])])
+    caught_up(cluster)
+    assert set_aside(cluster) == set() and equal(cluster)
+
+
+def test_no_call_waits_for_a_locked_target(cluster, db, follow):
+    """Not even in the midst of a transaction of the source that is larger than a batch."""
+    follow(options='{"target_lock_patience": "1h", "apply_batch_rows": 1}')
+    with locking(cluster, "LOCK TABLE s.customer") as pid:
+        db.run("USE shop; BEGIN; UPDATE line SET v = 7; UPDATE customer SET rate = 7; COMMIT")
+        wait_until(lambda: cluster.status("s")["blocked_by"] == [pid], what="the worker to wait")
+        for call in ("SELECT replicator_sync('s')", "SELECT replicator_pause('s')", "SELECT replicator_resume('s')"):
+            cluster.query(f"SET statement_timeout = '20s'; {call}")
+        with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+            cursor.execute("SET statement_timeout = '20s'")
+            with pytest.raises(psycopg2.errors.QueryCanceled, match="not up to date within the timeout"):
+                cursor.execute("CALL replicator_wait('s', '100 ms')")
+    caught_up(cluster)
+    assert set_aside(cluster) == set() and equal(cluster)

@@ -1,4 +1,5 @@
 """A refresh changes what differs, all at once, and nothing else."""
+import contextlib
 import os
 import signal
 import sqlite3
@@ -230,3 +231,22 @@ def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, data
         wait_until(lambda: not idle & set(cluster.workers("copy worker")), what="the end of the last copy's workers")
     cluster.wait_for_copy("late")
     assert_equal(path, "late")
+
+
+def test_a_refresh_goes_on_without_a_locked_target(cluster, database, source, assert_equal):
+    path = database("held.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1); "
+                    "CREATE TABLE b (id INTEGER PRIMARY KEY, v INT); INSERT INTO b VALUES (1, 1)")
+    source(path, "held", options='{"target_lock_patience": "100ms"}')
+    cluster.wait_for_copy("held")
+    for value, mode in ((2, "SHARE"), (3, "ACCESS EXCLUSIVE")):  # it is held up by the merge, and by the comparison
+        with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+            cursor.execute(f"BEGIN; LOCK TABLE held.a IN {mode} MODE")
+            change(path, f"UPDATE a SET v = {value}; UPDATE b SET v = {value};")
+            cluster.query("SELECT replicator_sync('held')")
+            wait_until(lambda: cluster.query("SELECT data->>'v' FROM held.b") == [(str(value),)], what="the other table")
+            wait_until(lambda: "locked" in (cluster.status("held")["last_error"] or ""), what="the status to say so")
+            row = cluster.query("SELECT consistency, blocked_by FROM replicator_tables WHERE source = 'held' AND locked_since IS NOT NULL")
+            assert row in ([("locked", [other.info.backend_pid])], [])  # none: it is being tried again just now
+            cursor.execute("COMMIT")
+        cluster.query("CALL replicator_wait('held', '240 s')")
+        assert_equal(path, "held")

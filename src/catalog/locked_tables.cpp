@@ -1,0 +1,57 @@
+// Statements on source_table.locked_since.
+
+#include "catalog/locked_tables.hpp"
+
+#include "pg/spi.hpp"
+
+namespace pgrepl::catalog {
+
+namespace {
+
+constexpr const char* kHint =
+    "replicator_tables.blocked_by names the processes that hold the lock. The table goes on by itself when it is gone.";
+
+constexpr const char* kLeaveAside = R"(
+    UPDATE replicator.source_table
+    SET locked_since = coalesce(locked_since, clock_timestamp()), state = 'pending', copy_route = NULL,
+        copy_complete = false, beside_bound = NULL,
+        consistency = CASE WHEN keyless OR consistency = 'copying' THEN consistency ELSE 'locked' END,
+        reason = 'its target is locked: it waits aside', last_error = $2, last_sqlstate = $3, last_hint = $4
+    WHERE id = $1)";
+
+}  // namespace
+
+void note_locked(std::int32_t table_id, const pg::SqlError& error) {
+    pg::execute(
+        "UPDATE replicator.source_table SET locked_since = coalesce(locked_since, clock_timestamp()), "
+        "last_error = $2, last_sqlstate = $3, last_hint = $4 WHERE id = $1 AND locked_since IS NULL",
+        {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kHint});
+}
+
+void leave_aside(std::int32_t table_id, const pg::SqlError& error) {
+    pg::execute(kLeaveAside, {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kHint});
+    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
+}
+
+void end_locked(std::int32_t table_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET locked_since = NULL, last_error = NULL, last_sqlstate = NULL, "
+        "last_hint = NULL, reason = CASE WHEN state = 'pending' THEN NULL ELSE reason END "
+        "WHERE id = $1 AND locked_since IS NOT NULL",
+        {table_id});
+}
+
+std::vector<LockedTable> locked_tables(std::int32_t source_id) {
+    pg::QueryResult const rows = pg::execute(
+        "SELECT id, target_schema, target_name FROM replicator.source_table WHERE source_id = $1 "
+        "AND locked_since IS NOT NULL AND NOT paused AND target_name IS NOT NULL "
+        "AND state IN ('pending', 'copying') ORDER BY id",
+        {source_id});
+    std::vector<LockedTable> tables;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        tables.push_back({static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.text(i, 2)});
+    }
+    return tables;
+}
+
+}  // namespace pgrepl::catalog

@@ -1,0 +1,33 @@
+#pragma once
+// Tables whose target somebody else has locked for longer than we wait: the others go on without them.
+//
+//   of a copy      its chunks and its primary key are left until the lock is gone (note_locked)
+//   of a stream    it leaves the stream, and is copied beside it when the lock is gone (leave_aside)
+//   of a refresh   it keeps what it has, and takes part in the next refresh (leave_aside)
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pg/error.hpp"
+
+namespace pgrepl::catalog {
+
+void note_locked(std::int32_t table_id, const pg::SqlError& error);
+
+/// Its rows are no longer those of the transactions that the other tables show: its consistency says so.
+void leave_aside(std::int32_t table_id, const pg::SqlError& error);
+
+/// The lock is gone.
+void end_locked(std::int32_t table_id);
+
+struct LockedTable {
+    std::int32_t table_id = 0;
+    std::string target_schema;
+    std::string target_name;
+};
+
+/// Those that are wanted.
+std::vector<LockedTable> locked_tables(std::int32_t source_id);
+
+}  // namespace pgrepl::catalog
