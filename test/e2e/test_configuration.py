@@ -64,15 +64,19 @@ def second_call(cluster):
                 except psycopg2.Error as error:
                     errors.append(error.diag)
         one.autocommit = False
-        one.cursor().execute(*first)
         caller = threading.Thread(target=call)
-        caller.start()
-        wait_until(lambda: cluster.query("SELECT 1 WHERE pg_blocking_pids(%s) = ARRAY[%s]", (two.info.backend_pid, one.info.backend_pid)),
-                   what="the second call to wait for the first")
-        one.commit()
-        caller.join()
-        one.close()
-        two.close()
+        try:
+            one.cursor().execute(*first)
+            caller.start()
+            # The source's worker may stand between the two.
+            wait_until(lambda: cluster.query("SELECT 1 WHERE pg_blocking_pids(%s) <> '{}'", (two.info.backend_pid,)),
+                       what="the second call to wait")
+            one.commit()
+        finally:
+            one.close()
+            if caller.ident is not None:
+                caller.join()
+            two.close()
         return errors[0] if errors else None
     return run
 
