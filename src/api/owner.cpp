@@ -18,25 +18,25 @@ namespace {
 
 /// Whether the relation goes to the new owner with the source. Where a dump is restored, tables of a role that is
 /// missing belong to whoever restores it; but what some other role has put in a target's place stays its own.
-bool is_handed_over(const target::TargetName& target, const catalog::SourceConfig& before) {
+bool is_handed_over(const target::TargetName& target, Oid made, const catalog::SourceConfig& before) {
     pg::QueryResult const row = pg::execute(
         "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper) FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')",
-        {target.schema, target.table, pg::Param::oid(before.owner)});
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid)",
+        {target.schema, target.table, pg::Param::oid(before.owner), pg::Param::oid(made)});
     return !row.empty() && row.boolean(0, 0);
 }
 
-void hand_over_table(const target::TargetName& target, const catalog::SourceConfig& before,
+void hand_over_table(const target::TargetName& target, Oid made, const catalog::SourceConfig& before,
                      const catalog::SourceConfig& after, Oid caller) {
-    if (!is_handed_over(target, before)) {
+    if (!is_handed_over(target, made, before)) {
         return;
     }
     {
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
         pg::execute("LOCK TABLE " + target.sql() + " IN ACCESS EXCLUSIVE MODE");
     }
-    if (is_handed_over(target, before)) {  // it may have been another one until it was locked
+    if (is_handed_over(target, made, before)) {  // it may have been another one until it was locked
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
         pg::execute("ALTER TABLE " + target.sql() + " OWNER TO " + pg::quoted(after.owner_name));
     }
@@ -74,7 +74,7 @@ void hand_over(const catalog::SourceConfig& before, const catalog::SourceConfig&
         if (schemas.insert(table.target_schema).second) {
             replication::check_schema(table.target_schema, after);
         }
-        hand_over_table({table.target_schema, table.target_name}, before, after, caller);
+        hand_over_table({table.target_schema, table.target_name}, table.relation.relid, before, after, caller);
         if (table.state == "failed") {
             catalog::set_table_state(table.id, "pending", "");
         }

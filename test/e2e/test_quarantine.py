@@ -130,8 +130,8 @@ def test_more_refused_rows_than_allowed_fail_the_table_and_change_nothing(cluste
 
 def test_missing_rights_of_the_owner_fail_the_table_and_say_so(cluster, numbers, assert_equal):
     path = numbers("norights")
-    cluster.query("CREATE ROLE clerk; UPDATE replicator.source SET owner = 'clerk' WHERE name = 'norights'; GRANT pg_read_server_files TO clerk")
-    cluster.query("GRANT USAGE ON SCHEMA norights TO clerk; GRANT SELECT, INSERT, DELETE ON norights.t TO clerk")
+    cluster.query("CREATE ROLE clerk; GRANT pg_read_server_files TO clerk; GRANT USAGE, CREATE ON SCHEMA norights TO clerk; "
+                  "SELECT replicator_alter('norights', owner => 'clerk'); REVOKE UPDATE ON norights.t FROM clerk")
     change(path, "UPDATE t SET v = 0 WHERE id < 10")
     refresh(cluster, "norights")
     state, error = cluster.query("SELECT state, last_error FROM replicator_tables WHERE source = 'norights'")[0]
@@ -140,7 +140,7 @@ def test_missing_rights_of_the_owner_fail_the_table_and_say_so(cluster, numbers,
     cluster.query("GRANT UPDATE ON norights.t TO clerk")
     cluster.query("CALL replicator_wait('norights', '240 s')")
     assert_equal(path, "norights")
-    cluster.query("UPDATE replicator.source SET owner = 'postgres' WHERE name = 'norights'; DROP OWNED BY clerk; DROP ROLE clerk")
+    cluster.query("SELECT replicator_alter('norights', owner => 'postgres'); DROP OWNED BY clerk; DROP ROLE clerk")
 
 
 def test_a_first_copy_into_a_table_with_constraints_sets_rows_aside(cluster, database, source, many_rows, assert_equal):
