@@ -62,7 +62,7 @@ class BesideCopy {
     void touch(const target::TableChanges& changes);
 
     /// Writes the window, and with the last one ends the copy: the table is then in `state`. In the transaction that is
-    /// open, with the source's state locked. True if the copy is complete, or was asked for anew.
+    /// open, in its turn as the writer. True if the copy is complete, or was asked for anew.
     bool write(const std::string& state);
 
   private:

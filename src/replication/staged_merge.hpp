@@ -10,7 +10,7 @@
 
 namespace pgrepl::replication {
 
-/// Merges in the transaction that is open, with the source's state locked, and sets refused rows aside. An error of the
+/// Merges in the transaction that is open, in the writer's turn, and sets refused rows aside. An error of the
 /// table alone is returned, and nothing of it is changed then. `found`: as of target::merge_table.
 std::optional<pg::SqlError> merge_staged(const CopyContext& context, const OwnTarget& table,
                                          const std::optional<target::IdFingerprint>& found,

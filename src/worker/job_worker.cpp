@@ -5,8 +5,8 @@
 //      └───────────┘ an error that may pass, a crash, a termination: begun again, the tables that are done stay done
 //
 // A job that is canceled, or whose source is paused, stops at the next transaction: within seconds. Only one job worker
-// can hold the source's lock. It writes nothing of the source's state but the job's; a repair locks the source's
-// state row while it writes, so that it and the source worker take turns.
+// can hold the source's lock. It writes nothing of the source's state but the job's; a repair takes its
+// turn (catalog::take_turn) while it writes, so that it and the source worker do not write at once.
 
 #include <optional>
 #include <utility>

@@ -120,14 +120,17 @@ def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, dat
 
 
 def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
-    """A repair writes under the lock of the source's state: whoever holds it sees the phases in which it is waited for."""
+    """One writer at a time: a replay whose transaction is open sees the phases in which a repair waits for it."""
     path = copied("phases")
+    cluster.query("INSERT INTO replicator.quarantine (source_id, table_id, key, operation, reason, sqlstate) "
+                  "SELECT t.source_id, t.id, 'nowhere', 'delete', 'for the replay', '23514' FROM replicator.source_table t "
+                  "JOIN replicator.source s ON s.id = t.source_id WHERE s.name = 'phases'")
     flip_one_bit(cluster, "phases", "12345")
     cluster.query("INSERT INTO phases.t (id, data, _synced_at) VALUES ('extra', '{}', now())")
 
     def seen_in(phase, holder):
         with holder.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM replicator.source_state WHERE source_id = (SELECT id FROM replicator.source WHERE name = 'phases') FOR UPDATE")
+            cursor.execute("SELECT FROM replicator_replay('phases')")
         job = cluster.query("SELECT coalesce((SELECT max(job) FROM replicator_jobs WHERE source = 'phases' AND finished_at IS NULL), "
                             "(SELECT replicator_repair('phases', 't')))")[0][0]
         wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = 'Lock'", (phase,)),
