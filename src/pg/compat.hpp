@@ -1,14 +1,9 @@
 #pragma once
 // The one place for differences between PostgreSQL versions.
 
-#include "pg/postgres.hpp"
+#include <type_traits>
 
-// PortalRun lost its `run_once` argument in 18.
-#if PG_VERSION_NUM >= 180000
-#define PGREPL_PORTAL_RUN_ONCE
-#else
-#define PGREPL_PORTAL_RUN_ONCE true,
-#endif
+#include "pg/postgres.hpp"
 
 // The origin of a session became one struct in 19.
 #if PG_VERSION_NUM >= 190000
@@ -44,3 +39,24 @@
 #else
 #define PGREPL_WAIT_EVENT(name) ((void)(name), PG_WAIT_EXTENSION)
 #endif
+
+namespace pgrepl::pg {
+
+/// DefineIndex for an index of the table itself. It takes the number of partitions from 16 on, a ParseState from 19 on.
+template <typename Define>
+void define_index(Define* define, Oid table, IndexStmt* statement, bool check_rights) {
+    constexpr bool kOff = false;  // not for ALTER TABLE; and with a build; not quiet
+    constexpr bool kCheckNotInUse = true;
+    Oid const none = InvalidOid;
+    if constexpr (std::is_invocable_v<Define*, ParseState*, Oid, IndexStmt*, Oid, Oid, Oid, int, bool, bool, bool, bool,
+                                      bool>) {
+        define(nullptr, table, statement, none, none, none, -1, kOff, check_rights, kCheckNotInUse, kOff, kOff);
+    } else if constexpr (std::is_invocable_v<Define*, Oid, IndexStmt*, Oid, Oid, Oid, int, bool, bool, bool, bool,
+                                             bool>) {
+        define(table, statement, none, none, none, -1, kOff, check_rights, kCheckNotInUse, kOff, kOff);
+    } else {
+        define(table, statement, none, none, none, kOff, check_rights, kCheckNotInUse, kOff, kOff);
+    }
+}
+
+}  // namespace pgrepl::pg

@@ -5,12 +5,12 @@
 #include <algorithm>
 
 #include "catalog/tables.hpp"
-#include "pg/index_expression.hpp"
+#include "pg/index_statement.hpp"
 #include "pg/progress.hpp"
 #include "pg/spi.hpp"
-#include "pg/top_level.hpp"
 #include "pg/transaction.hpp"
 #include "replication/table_selection.hpp"
+#include "target/open_target.hpp"
 #include "target/sha256.hpp"
 #include "target/target_table.hpp"
 
@@ -122,18 +122,19 @@ std::string expression_of(const IndexRule& rule) {
 struct RollBack {};
 
 /// Tries the definition on an empty table of the owner's, which is gone again afterwards: only CREATE INDEX knows what
-/// it takes. The index is made with our rights on a table that is the owner's, so that PostgreSQL evaluates the
-/// expression with the owner's.
+/// it takes.
 std::optional<pg::SqlError> try_definition(const IndexRule& rule, Oid owner) {
     try {
         return pg::run_in_subtransaction([&] {
-            std::string const table = "replicator.index_check_" + std::to_string(MyProcPid);
+            target::TargetName const name{"replicator", "index_check_" + std::to_string(MyProcPid)};
+            std::string const table = name.sql();
             pg::QueryResult const role =
                 pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
             pg::execute("CREATE TABLE " + table +
                         " (id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz)");
             pg::execute("ALTER TABLE " + table + " OWNER TO " + pg::quoted(role.text(0, 0)));
-            pg::execute("CREATE INDEX ON " + table + " USING " + rule.method + " (" + rule.definition + ")");
+            pg::create_index(target::find_table(name).value_or(InvalidOid),
+                             {"index_check", rule.method, rule.definition}, owner);
             throw RollBack{};
         });
     } catch (const RollBack&) {
@@ -175,6 +176,19 @@ Existing look_for_index(const catalog::TargetIndex& index) {
                            "It is not an index of the target table.", "Rename it.");
     }
     return row.boolean(0, 1) ? Existing::kValid : Existing::kInvalid;
+}
+
+/// Its rows, and its indexes, are in the shards: what we build by OID would be an index of the empty shell.
+void require_not_distributed(const catalog::TargetIndex& index) {
+    pg::Transaction transaction;
+    std::optional<Oid> const table = target::find_table({index.target_schema, index.target_name});
+    bool const distributed = table && target::is_distributed(*table);
+    transaction.commit();
+    if (distributed) {
+        throw pg::SqlError(ERRCODE_WRONG_OBJECT_TYPE, "the target table is distributed",
+                           "Indexes that rules ask for are built on plain tables.",
+                           "Create an index of this name on it by yourself, or take it out of the rules.");
+    }
 }
 
 }  // namespace
@@ -227,22 +241,21 @@ void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {
     if (look_for_index(index) != Existing::kInvalid) {
         return;
     }
-    std::string const name = pg::quoted(index.target_schema, index.index.name);
     pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0,
-                    "dropping the invalid index " + name);
-    pg::run_top_level_as(owner, "DROP INDEX CONCURRENTLY IF EXISTS " + name);
+                    "dropping the invalid index " + pg::quoted(index.target_schema, index.index.name));
+    pg::drop_invalid_index_concurrently(index.target_schema, index.target_name, index.index.name, owner);
 }
 
 void build_index(const catalog::TargetIndex& index, Oid owner) {
-    std::string const name = pg::quoted(index.target_schema, index.index.name);
     drop_invalid_index(index, owner);
     if (look_for_index(index) == Existing::kValid) {
         return;
     }
-    target::TargetName const target{index.target_schema, index.target_name};
-    pg::begin_phase("creating an index", index.source_id, index.table_id, 0, "creating index " + name);
-    pg::run_top_level_as(owner, "CREATE INDEX CONCURRENTLY " + pg::quoted(index.index.name) + " ON " + target.sql() +
-                                    " USING " + index.index.method + " (" + index.index.definition + ")");
+    require_not_distributed(index);
+    pg::begin_phase("creating an index", index.source_id, index.table_id, 0,
+                    "creating index " + pg::quoted(index.target_schema, index.index.name));
+    pg::create_index_concurrently(index.target_schema, index.target_name,
+                                  {index.index.name, index.index.method, index.index.definition}, owner);
 }
 
 }  // namespace pgrepl::replication

@@ -82,18 +82,6 @@ void hold_schema(const TargetRef& target, const TargetShape& shape) {
     pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1 FOR KEY SHARE", {target.name.schema});
 }
 
-/// A table that Citus has distributed looks like a heap, which is empty: its rows are elsewhere.
-bool is_distributed(Oid relid) {
-    bool const citus =
-        pg::CallPg([] { return get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE) != InvalidOid; });
-    if (!citus) {
-        return false;
-    }
-    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-    return !pg::execute("SELECT 1 FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1", {pg::Param::oid(relid)})
-                .empty();
-}
-
 void check_shape(const TargetRef& target, TargetUse use, const TargetShape& shape) {
     if (shape.problem[0] != '\0') {
         throw_unfit_target(target.name, use, shape.problem, shape.hint);
@@ -105,6 +93,17 @@ void check_shape(const TargetRef& target, TargetUse use, const TargetShape& shap
 }
 
 }  // namespace
+
+bool is_distributed(Oid relid) {
+    bool const citus =
+        pg::CallPg([] { return get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE) != InvalidOid; });
+    if (!citus) {
+        return false;
+    }
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    return !pg::execute("SELECT 1 FROM pg_catalog.pg_dist_partition WHERE logicalrelid = $1", {pg::Param::oid(relid)})
+                .empty();
+}
 
 void throw_unfit_target(const TargetName& name, TargetUse use, const std::string& problem, const std::string& hint) {
     throw pg::SqlError(ERRCODE_INVALID_TABLE_DEFINITION,

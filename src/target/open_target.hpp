@@ -57,6 +57,9 @@ OpenTarget open_target(const TargetRef& target, TargetUse use);
 /// The same; nothing if no relation has the name.
 std::optional<OpenTarget> open_target_if_there(const TargetRef& target, TargetUse use);
 
+/// A table that Citus has distributed looks like a heap, which is empty: its rows are elsewhere.
+bool is_distributed(Oid relid);
+
 /// Throws what open_target throws where `key_obstacle` matters.
 [[noreturn]] void throw_unfit_target(const TargetName& name, TargetUse use, const std::string& problem,
                                      const std::string& hint);

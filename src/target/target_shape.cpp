@@ -153,12 +153,14 @@ void check_rules(Relation relation, TargetShape& shape) {
     }
 }
 
-/// Unique, valid, immediate, B-tree, on id alone, and compared as the rows are.
+/// Unique, valid, immediate, B-tree, on id alone, and compared as the rows are. Whether it is partial is asked of the
+/// catalog: RelationGetIndexPredicate would evaluate constants of the predicate.
 bool finds_by_id(Relation table, Relation index, AttrNumber id_column) {
     const FormData_pg_index* const form = index->rd_index;
     return form->indisunique && form->indisvalid && form->indisready && form->indnkeyatts == 1 &&
            form->indkey.values[0] == id_column && index->rd_rel->relam == BTREE_AM_OID &&
-           RelationGetIndexPredicate(index) == NIL && index->rd_opfamily[0] == TEXT_BTREE_FAM_OID &&
+           heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, nullptr) &&
+           index->rd_opfamily[0] == TEXT_BTREE_FAM_OID &&
            index->rd_indcollation[0] == TupleDescAttr(RelationGetDescr(table), id_column - 1)->attcollation;
 }
 

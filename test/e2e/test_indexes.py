@@ -180,7 +180,7 @@ def test_pauses_do_not_use_up_the_failures_that_a_build_may_have(cluster, databa
     cluster.query("SELECT replicator_pause('patient')")
     holder.rollback()
     wait_until(lambda: not cluster.workers("index worker"), 45, "the worker to end")
-    cluster.query(define.format("RAISE EXCEPTION 'not today';"))
+    cluster.query(define.format("RAISE EXCEPTION 'not today' USING ERRCODE = '57014';"))
     cluster.query("SELECT replicator_resume('patient')")
     error = wait_until(lambda: cluster.query("SELECT last_error, state FROM replicator_indexes WHERE source = 'patient' AND last_error <> ''"),
                        45, "the build to fail")

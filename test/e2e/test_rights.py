@@ -1,4 +1,5 @@
 """Code of the owner of targets runs with the owner's rights, and so does whatever it leaves behind in the session."""
+import json
 import os
 import sqlite3
 import subprocess
@@ -274,3 +275,125 @@ def test_a_path_that_is_swapped_after_its_check_leads_to_no_other_file(cluster, 
     connection.close()
     assert results == [[("own",)], f'SQLite file "{path}" is not reached without a symbolic link any more']
     cluster.query("DROP OWNED BY linker; DROP ROLE linker")
+
+
+# Runs wherever code of a user can stand; where the session is not the owner's, it tries to get out of the owner's rights, and to leave
+# something behind. Sequences remember it, which no rollback takes back.
+ATTACK = """
+    CREATE FUNCTION hostile.attack(place text) RETURNS boolean LANGUAGE plpgsql AS $$
+    DECLARE
+        attempt text;
+    BEGIN
+        IF current_user <> 'hostile' THEN
+            PERFORM nextval('hostile.escaped');
+            RAISE WARNING 'escaped in %: runs as %', place, current_user;
+            RETURN true;
+        ELSIF session_user = 'hostile' THEN
+            RETURN true;
+        END IF;
+        PERFORM nextval(format('hostile.%I', place));
+        FOREACH attempt IN ARRAY ARRAY['SET ROLE NONE', 'RESET SESSION AUTHORIZATION', 'SELECT set_config(''role'', ''none'', false)',
+            'ALTER ROLE hostile SUPERUSER', 'COPY (SELECT 1) TO PROGRAM ''true''', 'SELECT pg_reload_conf()', 'LISTEN hostile',
+            'CREATE TEMP TABLE left_behind ()', 'DECLARE held CURSOR WITH HOLD FOR SELECT hostile.attack(''held'')',
+            'PREPARE left_behind AS SELECT 1', 'DELETE FROM replicator.source', 'INSERT INTO hostile.deferred VALUES (1)']
+        LOOP
+            BEGIN
+                EXECUTE attempt;
+                PERFORM nextval('hostile.escaped');
+                RAISE WARNING 'escaped in % by %', place, attempt;
+            EXCEPTION WHEN OTHERS THEN
+                NULL;
+            END;
+        END LOOP;
+        PERFORM set_config('search_path', 'hostile, pg_catalog', false);
+        RETURN true;
+    END $$;
+    CREATE FUNCTION hostile.mark(place text, value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hostile.attack(place);
+        RETURN value;
+    END $$;
+    CREATE FUNCTION hostile.on_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM hostile.attack(TG_ARGV[0]);
+        RETURN coalesce(NEW, OLD);
+    END $$;
+    CREATE FUNCTION hostile.with_default(value text, hidden text DEFAULT hostile.mark('argument', '')) RETURNS text
+        IMMUTABLE LANGUAGE sql AS 'SELECT value || hidden';
+    CREATE DOMAIN hostile.literal AS text CHECK (hostile.attack('literal'));
+    CREATE DOMAIN hostile.checked AS text CHECK (hostile.attack('domain'));
+    CREATE TABLE hostile.deferred (a int);
+    CREATE CONSTRAINT TRIGGER later AFTER INSERT ON hostile.deferred DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION hostile.on_change('later');
+    ALTER TABLE hostile.deferred ENABLE ALWAYS TRIGGER later"""
+
+PLACES = """
+    CREATE TRIGGER change BEFORE INSERT OR UPDATE OR DELETE ON hostile.t FOR EACH ROW EXECUTE FUNCTION hostile.on_change('trigger');
+    ALTER TABLE hostile.t ENABLE ALWAYS TRIGGER change;
+    ALTER TABLE hostile.t ADD CONSTRAINT hostile CHECK (hostile.attack('constraint') AND data->>'a' <> '-1');
+    ALTER TABLE hostile.t ADD generated text GENERATED ALWAYS AS (hostile.mark('generated', data->>'b')) STORED;
+    ALTER TABLE hostile.t ADD defaulted text DEFAULT hostile.mark('default', 'x');
+    ALTER TABLE hostile.t ADD domained hostile.checked DEFAULT 'x';
+    CREATE INDEX ON hostile.t (hostile.mark('index', data->>'b')) WHERE hostile.mark('predicate', 'x') = 'x';
+    CREATE STATISTICS hostile.expression ON (hostile.mark('statistics', data->>'b')) FROM hostile.t;
+    CREATE RULE too AS ON INSERT TO hostile.ruled DO ALSO SELECT hostile.attack('rule');
+    ALTER TABLE hostile.ruled ENABLE ALWAYS RULE too;
+    CREATE POLICY own ON hostile.guarded USING (hostile.attack('policy'));
+    ALTER TABLE hostile.guarded ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE hostile.guarded FORCE ROW LEVEL SECURITY"""
+
+EXPRESSIONS = ["CASE WHEN '{x}'::hostile.literal[] IS NULL THEN '' ELSE data->>'b' END", "hostile.with_default(data->>'b')",
+               "data->>hostile.mark('constant', 'b')"]
+
+
+def test_code_of_the_owner_is_restricted_wherever_it_stands(cluster, database, many_rows):
+    path = database("hostile.db", many_rows(10), *(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, a); INSERT INTO {name} VALUES (1, 1);"
+                                                   for name in ("ruled", "guarded")))
+    places = "literal argument constant trigger constraint generated default domain index predicate statistics rule policy".split()
+    cluster.query("CREATE ROLE hostile LOGIN; GRANT CREATE ON DATABASE postgres TO hostile; GRANT pg_read_server_files TO hostile; "
+                  "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO hostile; CREATE SCHEMA hostile AUTHORIZATION hostile")
+    cluster.query("; ".join(f"CREATE SEQUENCE hostile.{name}" for name in [*places, "escaped", "held", "later"]), user="hostile")
+    cluster.query(ATTACK, user="hostile")
+
+    def ran():
+        return {place for place in places if cluster.query(f"SELECT is_called FROM hostile.{place}")[0][0]}
+
+    def nothing_escaped():
+        escaped = cluster.query("SELECT is_called FROM hostile.escaped UNION ALL SELECT is_called FROM hostile.held UNION ALL "
+                                "SELECT is_called FROM hostile.later UNION ALL SELECT rolsuper FROM pg_roles WHERE rolname = 'hostile'")
+        warnings = [line for line in cluster.log_text().splitlines() if "escaped in" in line]
+        assert escaped == [(False,)] * 4, warnings
+
+    rules = json.dumps({"indexes": {"t": EXPRESSIONS}})
+    cluster.query("SELECT replicator_validate(%s, name => 'hostile', rules => %s)", (f"sqlite://{path}", rules), user="hostile")
+    cluster.query("SELECT replicator_init(%s, name => 'hostile')", (f"sqlite://{path}",), user="hostile")
+    cluster.wait_for_copy("hostile")
+    # Called by somebody else, so that the session is not the owner's; then in the index worker.
+    cluster.query("SELECT replicator_alter('hostile', rules => %s)", (rules,))
+    assert ran() == {"literal", "argument", "constant"}
+    nothing_escaped()
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_indexes WHERE source = 'hostile'") == [("ready",)] * 3, 45,
+               lambda: f"the indexes: {cluster.query('SELECT state, last_error FROM replicator_indexes')}")
+    nothing_escaped()
+
+    cluster.query(PLACES, user="hostile")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = a + 1, b = b || '!'; UPDATE t SET a = -1 WHERE id = 5; DELETE FROM t WHERE id = 6; "
+                       "INSERT INTO t (id, a, b) VALUES (11, 1, 'new'); INSERT INTO ruled VALUES (2, 2); INSERT INTO guarded VALUES (2, 2)")
+    file.close()
+    cluster.query("SELECT replicator_sync('hostile')")
+    cluster.wait_for_copy("hostile")
+    assert cluster.query("SELECT count(*) FROM hostile.t WHERE generated LIKE '%!' OR generated = 'new'", user="hostile") == [(9,)]
+    cluster.query("ANALYZE hostile.t")
+    assert ran() == set(places) - {"rule", "policy"}
+    assert cluster.query("SELECT \"table\", state FROM replicator_tables WHERE source = 'hostile' AND state = 'failed' ORDER BY 1") == [
+        ("guarded", "failed"), ("ruled", "failed")]
+    nothing_escaped()
+
+    cluster.query("DELETE FROM hostile.t WHERE id = '7'; UPDATE hostile.t SET data = '{}' WHERE id = '8'", user="hostile")
+    job, = cluster.query("SELECT replicator_repair('hostile', 't')")[0]
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], what="the repair")
+    cluster.query("ALTER TABLE hostile.t DROP CONSTRAINT hostile", user="hostile")
+    assert cluster.query("SELECT stored FROM replicator_replay('hostile')") == [(True,)]
+    nothing_escaped()
+    cluster.query("SELECT replicator_drop('hostile', drop_tables => true); DROP OWNED BY hostile CASCADE; DROP ROLE hostile")
