@@ -84,7 +84,8 @@ class PrivateCluster:
         conf = {"listen_addresses": "", "unix_socket_directories": self.directory, "port": self.port,
                 "shared_buffers": "16MB", "max_worker_processes": 16, "logging_collector": "off",
                 "log_line_prefix": "%m [%p] %b ", "pg_replicator.failure_points": "on",
-                "pg_replicator.retry_initial": "100ms", "pg_replicator.retry_max": "1s", "max_wal_size": "4GB"}
+                "pg_replicator.retry_initial": "100ms", "pg_replicator.retry_max": "1s", "max_wal_size": "4GB",
+                "pg_replicator.target_lock_patience": "1h"}  # tests hold processes by such locks
         if preload:
             conf["shared_preload_libraries"] = "pg_replicator"
         conf.update(settings or {})
