@@ -272,8 +272,9 @@ CREATE VIEW @extschema@.replicator_events AS
 SELECT e.at, e.source, e.role, e.action, CASE WHEN r.readable THEN e.arguments ELSE e.arguments - 'key' END AS arguments,
        e.outcome, e.sqlstate, replicator.shown_error(e.message, e.sqlstate, r.readable) AS message
 FROM replicator.event e
-LEFT JOIN (replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id) ON s.name = e.source
--- Of a source that is gone only those see them who read all tables.
+LEFT JOIN (replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id)
+     ON s.name = e.source AND e.at >= s.created_at
+-- Of a source that is gone, whoever has one of its name by now, only those see them who read all tables.
 CROSS JOIN LATERAL (
     SELECT CASE WHEN s.id IS NULL THEN pg_has_role('pg_read_all_data', 'USAGE') ELSE pg_has_role(coalesce(o.role, 0::oid), 'USAGE') END AS readable
 ) r

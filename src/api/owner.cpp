@@ -18,11 +18,13 @@ namespace {
 
 /// Whether the relation goes to the new owner with the source. Where a dump is restored, tables of a role that is
 /// missing belong to whoever restores it; but what some other role has put in a target's place stays its own.
+/// Until the transaction ends the schema keeps its name, and so what has been looked at is what is altered.
 bool is_handed_over(const target::TargetName& target, Oid made, const catalog::SourceConfig& before) {
     pg::QueryResult const row = pg::execute(
         "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper) FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid)",
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid) "
+        "FOR KEY SHARE OF n",
         {target.schema, target.table, pg::Param::oid(before.owner), pg::Param::oid(made)});
     return !row.empty() && row.boolean(0, 0);
 }

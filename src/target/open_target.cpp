@@ -62,6 +62,19 @@ Oid look_up(const TargetName& name) {
     });
 }
 
+/// InvalidOid if it has been dropped meanwhile.
+Oid owner_of(Oid relid) {
+    return pg::CallPg([&] {
+        Oid owner = InvalidOid;
+        HeapTuple const tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+        if (HeapTupleIsValid(tuple)) {
+            owner = reinterpret_cast<const FormData_pg_class*>(GETSTRUCT(tuple))->relowner;
+            ReleaseSysCache(tuple);
+        }
+        return owner;
+    });
+}
+
 /// As a statement would find it: the schema's USAGE is checked, and the name looked up again after the wait.
 Oid look_up_and_lock(const TargetName& name, LOCKMODE lock) {
     return pg::CallPg([&] {
@@ -123,6 +136,11 @@ std::optional<OpenTarget> open_target_if_there(const TargetRef& target, TargetUs
     bool const any = target.relid == InvalidOid && target.to_be_recognised;
     if (!any && there != target.relid) {
         throw_not_ours(target);
+    }
+    // Nobody else's table is locked: its readers and writers would have to wait.
+    Oid const owner_there = owner_of(there);
+    if (owner_there != InvalidOid && owner_there != target.owner) {
+        throw_foreign_owner(target, owner_there);
     }
     Oid const relid = look_up_and_lock(target.name, lock_of(use));
     if (relid != there) {

@@ -5,7 +5,7 @@
 // shape that is needed. Anything else is an error of that table alone.
 //
 //   name ──► OID == the recorded one?  ──no──► not ours: another's table could run its triggers with our owner's rights
-//     │ yes
+//     │ yes, and it belongs to the source's owner
 //   lock, and look the name up again: from here on nobody can drop, rename or alter it
 //     │
 //   owner, kind, columns, rules, row security, index on id ──► OpenTarget: which routes may be taken

@@ -139,7 +139,8 @@ void drop_side_table(const TargetName& name) {
     if (!member.empty()) {
         pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + name.sql());
     }
-    pg::execute("DROP TABLE " + name.sql());
+    // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
+    pg::execute("DROP TABLE " + name.sql() + " CASCADE");
 }
 
 TargetName staging_name(std::int32_t table_id) { return {"replicator", "staging_" + std::to_string(table_id)}; }

@@ -217,6 +217,57 @@ def test_a_source_and_its_targets_go_to_another_owner_and_follow_its_name(cluste
     cluster.query("ALTER ROLE renamed_owner RENAME TO second_owner; SELECT replicator_drop('handed', drop_tables => true)")
 
 
+def test_what_stands_in_a_target_s_place_is_neither_locked_nor_given_away(cluster, database, source, many_rows, owners):
+    path = database("replaced.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'replaced')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("replaced")
+    cluster.query("DROP TABLE replaced.t; CREATE TABLE replaced.t (id text COLLATE \"C\" PRIMARY KEY, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)")
+    holder = cluster.connect()
+    holder.autocommit = False
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK replaced.t IN SHARE MODE")  # whoever asks to write it waits, and all others after that one
+    cluster.query("SELECT replicator_resync('replaced', 't')", user="first_owner")
+    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_table WHERE state = 'failed' AND target_schema = 'replaced'")
+               == [("42501",)], 30, "the table to fail at once")
+    holder.close()
+    cluster.query("REASSIGN OWNED BY first_owner TO second_owner; DROP OWNED BY first_owner; DROP ROLE first_owner; "
+                  "UPDATE replicator.target_relation SET relid = 1 WHERE table_id = (SELECT id FROM replicator.source_table WHERE target_schema = 'replaced'); "
+                  "SELECT replicator_alter('replaced', owner => 'second_owner')")
+    assert owners_of(cluster, "replaced") == ("second_owner", "postgres"), "it is another table, and a superuser's"
+    cluster.query("DROP TABLE replaced.t; SELECT replicator_drop('replaced')")
+
+
+def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source, many_rows, owners):
+    path = database("leaning.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'leaning', refresh_interval => '1 s')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("leaning")
+    staging = wait_until(lambda: cluster.query("SELECT c.oid::regclass::text FROM pg_class c JOIN replicator.source_table t ON c.relname = 'staging_' || t.id "
+                                               "WHERE t.target_schema = 'leaning'"), what="a staging table that is kept")[0][0]
+    cluster.query(f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}", user="first_owner")
+    cluster.query("CREATE SCHEMA leaning2")
+    cluster.query(f"GRANT ALL ON SCHEMA leaning2 TO second_owner; CREATE TABLE leaning2.of_its_type (n integer, staged {staging})")
+    cluster.query("SELECT replicator_drop('leaning', drop_tables => true)", user="first_owner")
+    assert cluster.query("SELECT to_regclass(%s), to_regclass('leaning.on_staging'), count(*) FROM pg_attribute "
+                         "WHERE attrelid = 'leaning2.of_its_type'::regclass AND attname IN ('n', 'staged')", (staging,)) == [(None, None, 1)]
+    cluster.query("DROP SCHEMA leaning2 CASCADE")
+
+
+def test_the_owner_of_a_source_does_not_see_keys_of_an_earlier_one_of_its_name(cluster, database, source, many_rows, owners):
+    path = database("named.db", many_rows(10))
+    cluster.query("GRANT pg_monitor TO first_owner")
+    source(path, "named")
+    cluster.wait_for_copy("named")
+    with pytest.raises(Exception, match="is not set aside"):
+        cluster.query("SELECT * FROM replicator_replay('named', 't', 'an old key')")
+    calls = "SELECT arguments->>'key' FROM replicator_events WHERE source = 'named' AND action = 'replicator_replay'"
+    wait_until(lambda: cluster.query(calls) == [("an old key",)], what="the event")
+    cluster.query("SELECT replicator_drop('named', drop_tables => true)")
+    cluster.query("DROP SCHEMA named")
+    cluster.query("SELECT replicator_init(%s, name => 'named')", (f"sqlite://{path}",), user="first_owner")
+    assert cluster.query(calls, user="first_owner") == [(None,)]
+    cluster.query("SELECT replicator_drop('named', drop_tables => true)", user="first_owner")
+
+
 def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
     path = database("kept.db", many_rows(10))
     source(path, "kept")
