@@ -46,6 +46,9 @@ bool end_or_wait(const char* name) {
         wait_while_wanted(path, wanted, name);
         return false;
     }
+    if (wanted == std::string(name) + ":full" && unlink(path.c_str()) == 0) {
+        ereport(PANIC, (errcode(ERRCODE_DISK_FULL), errmsg("failure point %s was reached", name)));
+    }
     bool const always = wanted == std::string(name) + ":always";
     // Only the process that removes the file dies.
     if (!always && ((wanted != name && !as_error) || unlink(path.c_str()) != 0)) {

@@ -9,7 +9,8 @@ namespace pgrepl::pg {
 /// If the file pg_replicator.failure_point in the data directory names this point (its content is `name`, or
 /// `name:error` to raise an error instead), removes the file and ends this process by SIGKILL, or raises the error.
 /// With `name:always` the file stays: each process that gets there ends. With `name:wait` it makes the file
-/// pg_replicator.failure_point.<name>, and waits while the first one says so, for four minutes or so.
+/// pg_replicator.failure_point.<name>, and waits while the first one says so, for four minutes or so. With `name:full`
+/// it panics as the server does where there is no room for its log.
 void failure_point(const char* name);
 
 /// The point `name of`: one for each table, for example.

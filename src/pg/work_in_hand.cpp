@@ -41,6 +41,20 @@ void leave_at_once(int /*signal*/) {
     _exit(2);
 }
 
+emit_log_hook_type next_log_hook = nullptr;
+
+/// A full or broken disk for the server's log has whoever writes to it next end the server: mostly us, who write most.
+void on_log(ErrorData* data) {
+    int const category = ERRCODE_TO_CATEGORY(data->sqlerrcode);
+    if (data->elevel >= PANIC &&
+        (category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR))) {
+        remove_file(0, 0);
+    }
+    if (next_log_hook != nullptr) {
+        next_log_hook(data);
+    }
+}
+
 bool is_same(const WorkNote& one, const WorkNote& other) noexcept {
     return one.work == other.work && one.table_id == other.table_id && one.number == other.number;
 }
@@ -91,6 +105,8 @@ void begin_notes(std::int32_t source_id, NoteKeeper keeper) {
     write_down({});
     on_proc_exit(remove_file, 0);
     pqsignal(SIGQUIT, leave_at_once);
+    next_log_hook = emit_log_hook;
+    emit_log_hook = on_log;
 }
 
 void note_each_table(bool wanted) noexcept { each_table = wanted; }

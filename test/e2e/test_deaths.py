@@ -98,6 +98,18 @@ def test_who_is_ended_because_another_died_has_not_died_of_its_work(cluster, dat
     wait_until(lambda: not os.listdir(os.path.join(cluster.data, "pgsql_tmp_pg_replicator_work")), 60, "the notes to be gone")
 
 
+def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, database, source):
+    def deaths():
+        return cluster.log_text().count("a process died while it was")
+    before = deaths()
+    cluster.fail_at("copy_chunk poison:full")
+    source(database("full.db", TWO), "full")
+    cluster.wait_for_failure()
+    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator_status WHERE name = 'full' AND state = 'idle'"), 60, "the copy")
+    assert "PANIC:  failure point copy_chunk poison was reached" in cluster.log_text()
+    assert deaths() == before
+
+
 @pytest.fixture(scope="module")
 def mariadb():
     try:
