@@ -130,7 +130,7 @@ class IndexWorker {
 void index_worker_main() {
     pg::WorkerArguments const arguments = begin_worker_session();
     if (installation() == Installation::kUsable) {
-        IndexWorker(arguments.source_id).run();
+        work_until_it_ends([&] { IndexWorker(arguments.source_id).run(); });
     }
 }
 

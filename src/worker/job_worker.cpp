@@ -185,7 +185,7 @@ class JobWorker {
 void job_worker_main() {
     pg::WorkerArguments const arguments = begin_worker_session();
     if (installation() == Installation::kUsable) {
-        JobWorker(arguments.source_id).run();
+        work_until_it_ends([&] { JobWorker(arguments.source_id).run(); });
     }
 }
 

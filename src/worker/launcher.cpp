@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -44,6 +45,8 @@ constexpr std::ptrdiff_t kMostSuspectProbes = pg::kMostProbes / 2;
 constexpr long kNoSlotRetryMs = 2'000;
 constexpr long kFirstPauseMs = 1'000;
 constexpr long kLongestPauseMs = 60'000;
+/// No probe asks for a later one.
+constexpr long kLongestLookMs = 600'000;
 /// Between two rounds, so that a worker which fails as it starts cannot keep us busy.
 constexpr long kLeastPauseMs = 50;
 
@@ -64,6 +67,13 @@ struct Watch {
         return std::max(wanted, not_before);
     }
     [[nodiscard]] bool waits() const noexcept { return served && !probed; }
+
+    /// Where the clock was set back.
+    void forget_far_future(TimestampTz now) noexcept {
+        next_look = std::min(next_look, TimestampTzPlusMilliseconds(now, kLongestLookMs));
+        requested = std::min(requested, now);
+        not_before = std::min(not_before, TimestampTzPlusMilliseconds(now, kLongestPauseMs));
+    }
 };
 
 struct Probe {
@@ -98,11 +108,12 @@ void remove_scratch_of_gone_databases() {
 class Launcher {
   public:
     void run() {
+        using Clock = std::chrono::steady_clock;  // the other one may be set back
         while (true) {
-            TimestampTz const round_began = GetCurrentTimestamp();
+            auto const next_round = Clock::now() + std::chrono::milliseconds(kLeastPauseMs);
             long const wait_ms = serve();
             pg::wait_for_latch(wait_ms, pg::WaitFor::kWork);
-            while (TimestampDifferenceMilliseconds(round_began, GetCurrentTimestamp()) < kLeastPauseMs) {
+            while (Clock::now() < next_round) {
                 pg::wait_for_latch(kLeastPauseMs, pg::WaitFor::kWork);
             }
         }
@@ -131,6 +142,7 @@ class Launcher {
             if (!probe) {
                 continue;
             }
+            probe->started = std::min(probe->started, now);
             if (!probe->worker.alive()) {
                 settle(slot);
             } else if (!probe->terminated && after_ms(probe->started, kProbePatienceMs) <= now) {
@@ -173,10 +185,11 @@ class Launcher {
         std::vector<Oid> const stopped = pg::stopped_databases();
         pg::ProbeRequests const requests = pg::take_probe_requests();
         std::vector<Database> const databases = list_databases();
+        TimestampTz const now = GetCurrentTimestamp();
         for (auto& [oid, watch] : watches_) {
             watch.exists = false;
+            watch.forget_far_future(now);
         }
-        TimestampTz const now = GetCurrentTimestamp();
         for (const Database& database : databases) {
             Watch& watch = watches_[database.oid];
             watch.exists = true;

@@ -376,7 +376,7 @@ class SourceWorker {
 void source_worker_main() {
     pg::WorkerArguments const arguments = begin_worker_session();
     if (installation() == Installation::kUsable) {
-        SourceWorker(arguments.source_id).run();
+        work_until_it_ends([&] { SourceWorker(arguments.source_id).run(); });
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 
+#include <chrono>
 #include <string>
 
 #include "core/version.hpp"
@@ -18,6 +19,8 @@
 namespace pgrepl::worker {
 
 namespace {
+
+constexpr std::chrono::milliseconds kPauseAfterError{2'000};
 
 void set(const char* name, const std::string& value) {
     const char* const text = value.c_str();
@@ -67,6 +70,20 @@ bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
         on_shmem_exit(request_probe_at_exit, 0);
     }
     return ours;
+}
+
+void work_until_it_ends(const std::function<void()>& work) {
+    try {
+        work();
+    } catch (...) {
+        pg::SqlError const error = pg::detail::current_exception_as_sql_error();
+        // Whoever wakes us does not know that we are at our end.
+        auto const until = std::chrono::steady_clock::now() + kPauseAfterError;
+        while (!error.is_interrupt() && std::chrono::steady_clock::now() < until) {
+            (void)pg::wait_for_latch(kPauseAfterError.count(), pg::WaitFor::kWork);
+        }
+        throw;
+    }
 }
 
 bool workers_may_run() {

@@ -1,6 +1,7 @@
 #pragma once
 // What every worker that is connected to a database begins with.
 
+#include <functional>
 #include <string>
 
 #include "pg/worker.hpp"
@@ -26,6 +27,10 @@ void set_commits_wait(bool wait);
 /// Takes the lock of this role for the source and has the launcher probe the database when this process ends, whatever
 /// the reason. False if another process is at it already.
 bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role);
+
+/// Does a worker's work. An error that leaves it (it could not begin, or not even write down what went wrong) ends the
+/// process after a pause: another one is started at once, and would meet the same.
+void work_until_it_ends(const std::function<void()>& work);
 
 /// Whether workers may go on here: enabled, not stopped for this database, and the right version.
 bool workers_may_run();

@@ -192,3 +192,19 @@ def test_settings_of_a_database_keep_no_worker_from_its_work(cluster, database, 
     monkeypatch.delenv("PGOPTIONS")
     cluster.query("DROP DATABASE odd")
     cluster.query("DROP ROLE poor")
+
+
+def test_a_worker_that_cannot_even_say_what_is_wrong_is_not_started_again_at_once(cluster, source, database, many_rows):
+    name = source(database("w.db", many_rows(10)), "w")
+    cluster.wait_for_copy(name)
+    cluster.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the catalog is full'; END $$;
+        CREATE TRIGGER refuse BEFORE UPDATE OF generation ON replicator.source_state FOR EACH ROW EXECUTE FUNCTION refuse();
+        ALTER TABLE replicator.source_state ENABLE ALWAYS TRIGGER refuse""")
+    try:
+        cluster.query("SELECT replicator_sync('w')")
+        cluster.query("SELECT pg_sleep(2)")
+        wait_until(lambda: "the catalog is full" in cluster.log_text(), what="the error")
+        assert cluster.log_text().count("source worker ERROR:  the catalog is full") <= 2
+    finally:
+        cluster.query("DROP FUNCTION refuse CASCADE")
+    cluster.wait_for_copy(name)
