@@ -421,8 +421,8 @@ def test_code_of_the_owner_is_restricted_wherever_it_stands(cluster, database, m
     cluster.wait_for_copy("hostile")
     # Called by somebody else, so that the session is not the owner's; then in the index worker.
     cluster.query("SELECT replicator_alter('hostile', rules => %s)", (rules,))
-    assert ran() == {"literal", "argument", "constant"}
     nothing_escaped()
+    assert ran() == {"literal", "argument", "constant"}
     wait_until(lambda: cluster.query("SELECT state FROM replicator_indexes WHERE source = 'hostile'") == [("ready",)] * 3, 45,
                lambda: f"the indexes: {cluster.query('SELECT state, last_error FROM replicator_indexes')}")
     nothing_escaped()
