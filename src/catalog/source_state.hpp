@@ -39,8 +39,8 @@ struct SourceState {
     [[nodiscard]] bool streams() const noexcept { return follows_log() && has_position && !copy_under_way(); }
 };
 
-/// The state of a source, or nothing if the source or its run-time state is gone, or is another database's: this one is a
-/// copy of that one.
+/// The state of a source, or nothing if the source or its run-time state is gone, or is another database's: this one is
+/// a copy of that one.
 std::optional<SourceState> load_source_state(std::int32_t source_id);
 
 /// A source worker begins a copy: takes the next generation and returns it; leases of older ones become void.
@@ -94,8 +94,8 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
 void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
                     const std::string& state, std::int64_t retry_ms);
 
-/// Another reader with our id took our place at the source. Returns how often that has happened, with less than the window
-/// between two times.
+/// Another reader with our id took our place at the source. Returns how often that has happened, with less than the
+/// window between two times.
 std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms);
 
 /// The source worker copies alone because no copy worker could be started: status names the setting.

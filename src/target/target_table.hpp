@@ -61,8 +61,8 @@ TargetName first_pass_name(std::int32_t table_id);
 TargetName second_pass_name(std::int32_t table_id);
 
 /// Makes both ready, empty but for the marker row of staging: an unlogged table is empty after a crash, and then the
-/// marker is gone. Those that were kept are emptied in place, which leaves nothing behind in the system catalogs. Call as
-/// the catalog role; `owner` gets the right to read them.
+/// marker is gone. Those that were kept are emptied in place, which leaves nothing behind in the system catalogs. Call
+/// as the catalog role; `owner` gets the right to read them.
 void create_staging(std::int32_t table_id, Oid owner);
 
 /// Whether the marker is still there.
