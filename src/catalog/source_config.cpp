@@ -162,13 +162,18 @@ void remove_source(std::int32_t id) {
 
 std::int64_t request_sync(std::int32_t id) {
     // A request that no copy has begun to serve is enough: that copy will read the source after this call.
-    return pg::execute(
-               "UPDATE replicator.source_state SET sync_requested = CASE "
-               "WHEN sync_requested > copy_sync_number AND sync_requested > sync_done THEN sync_requested ELSE "
-               "sync_requested + 1 END "
-               "WHERE source_id = $1 RETURNING sync_requested",
-               {id})
-        .int64(0, 0);
+    pg::QueryResult const row = pg::execute(
+        "UPDATE replicator.source_state SET sync_requested = CASE "
+        "WHEN sync_requested > copy_sync_number AND sync_requested > sync_done THEN sync_requested ELSE "
+        "sync_requested + 1 END "
+        "WHERE source_id = $1 RETURNING sync_requested",
+        {id});
+    if (row.empty()) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped",
+                           "It was there when this call began, and another one has dropped it meanwhile.",
+                           "replicator_status lists all sources.");
+    }
+    return row.int64(0, 0);
 }
 
 void create_state(std::int32_t id) {

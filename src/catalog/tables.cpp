@@ -8,6 +8,7 @@ namespace pgrepl::catalog {
 
 namespace {
 
+constexpr const char* kOneTarget = "source_table_target_schema_target_name_key";
 constexpr const char* kSave = R"(
     INSERT INTO replicator.source_table AS t
         (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
@@ -66,10 +67,21 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
 }
 
 void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
-    pg::execute(kSave,
-                {source_id, table.name.database, table.name.schema, table.name.table, table.kind, table.target_schema,
-                 table.target_name, table.state, table.reason, table.note, table.key_columns, table.definition,
-                 table.rows_expected, table.bytes_expected, table.structure, table.keyless});
+    try {
+        pg::execute(kSave,
+                    {source_id, table.name.database, table.name.schema, table.name.table, table.kind,
+                     table.target_schema, table.target_name, table.state, table.reason, table.note, table.key_columns,
+                     table.definition, table.rows_expected, table.bytes_expected, table.structure, table.keyless});
+    } catch (const pg::SqlError& error) {
+        if (error.fields().constraint_name != kOneTarget) {
+            throw;
+        }
+        throw pg::SqlError(
+            ERRCODE_DUPLICATE_TABLE,
+            "table " + pg::quoted(table.target_schema, table.target_name) + " is the target of another source",
+            "It would have become the target of \"" + table.name.qualified() + "\"; another call has just taken it.",
+            "Choose another target_schema.");
+    }
 }
 
 void mark_gone(std::int32_t table_id) {

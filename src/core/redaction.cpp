@@ -15,6 +15,10 @@ constexpr std::array<std::string_view, 6> kSchemes{"mysql",       "mariadb",    
                                                    "mongodb+srv", "postgresql", "postgres"};
 constexpr std::array<std::string_view, 3> kWords{"password", "passphrase", "secret"};
 constexpr std::string_view kStars = "***";
+/// No URL is longer, nor what a word is given: else a text of many megabytes would be looked through to its end for
+/// each of its URLs, in a log hook that nothing can interrupt.
+constexpr std::size_t kLongest = 1024;
+constexpr std::size_t kLongestDollarTag = 64;
 
 struct Span {
     std::size_t begin;
@@ -61,8 +65,9 @@ std::size_t end_of_url(std::string_view text, std::size_t first, std::size_t sch
         return end_of_quoted(text, authority, before);
     }
     if (before == '$') {
-        std::size_t const tag = scheme < 2 ? 0 : text.rfind('$', scheme - 2);
-        std::size_t const from = tag == text.npos || tag < first ? scheme - 1 : tag;
+        std::size_t const earliest = std::max(first, scheme - std::min(scheme, kLongestDollarTag));
+        std::size_t const tag = text.substr(earliest, scheme - 1 - earliest).rfind('$');
+        std::size_t const from = tag == text.npos ? scheme - 1 : earliest + tag;
         return std::min(text.find(text.substr(from, scheme - from), authority), text.size());
     }
     return std::min(text.find_first_of(" \t\r\n'\"`<>", authority), text.size());
@@ -75,8 +80,9 @@ bool is_port(std::string_view text) noexcept {
 }
 
 /// The password of the URL whose `://` is at `at`.
-Span in_url(std::string_view text, std::size_t first, std::size_t at, RedactWhat what) noexcept {
+Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWhat what) noexcept {
     std::size_t const authority = at + 3;
+    std::string_view const text = whole.substr(0, authority + kLongest);
     Span const nothing{authority, authority};
     std::size_t scheme = at;
     while (scheme > first && is_scheme_char(text[scheme - 1])) {
@@ -87,24 +93,25 @@ Span in_url(std::string_view text, std::size_t first, std::size_t at, RedactWhat
     if ((what == RedactWhat::kSourceUrls && !known) || name.empty() || text.substr(authority).starts_with('/')) {
         return nothing;
     }
-    std::size_t const end = end_of_url(text, first, scheme, authority);
+    std::string_view const rest = text.substr(authority, end_of_url(text, first, scheme, authority) - authority);
     // The last @ ends the user part: there may be others in a password.
-    std::size_t const sign = end == authority ? text.npos : text.rfind('@', end - 1);
-    if (sign != text.npos && sign >= authority) {
-        std::size_t const colon = text.find(':', authority);
-        return colon < sign ? hide(text, colon + 1, sign) : nothing;
+    std::size_t const sign = rest.rfind('@');
+    if (sign != rest.npos) {
+        std::size_t const colon = rest.find(':');
+        return colon < sign ? hide(text, authority + colon + 1, authority + sign) : nothing;
     }
     // Without one it may have been cut off.
-    std::size_t const host = text.substr(authority).starts_with('[') ? text.find(']', authority) : authority;
-    std::size_t const colon = host == text.npos ? host : text.find(':', host);
-    if (colon == text.npos || colon >= end || is_port(text.substr(colon + 1, end - colon - 1))) {
+    std::size_t const host = rest.starts_with('[') ? rest.find(']') : 0;
+    std::size_t const colon = host == rest.npos ? host : rest.find(':', host);
+    if (colon == rest.npos || is_port(rest.substr(colon + 1))) {
         return nothing;
     }
-    return hide(text, colon + 1, end);
+    return hide(text, authority + colon + 1, authority + rest.size());
 }
 
 /// What a word that names a password is given: `password=…`, `"password": "…"`.
-Span after_word(std::string_view text, std::size_t end_of_word) noexcept {
+Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
+    std::string_view const text = whole.substr(0, end_of_word + kLongest);
     std::size_t i = end_of_word;
     Span const nothing{i, i};
     bool const quoted = i < text.size() && (text[i] == '"' || text[i] == '\'');

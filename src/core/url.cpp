@@ -168,6 +168,11 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     rest.remove_prefix(2);
     std::size_t const question = rest.find('?');
     if (question != std::string_view::npos) {
+        // Else the end of a password would be stored and shown as the name of a parameter.
+        if (rest.find('@', question) != std::string_view::npos) {
+            fail("malformed URL: an @ stands after the ?", "What stands before an @ may be a password.",
+                 "In a password, write ? as %3F; in a parameter, write @ as %40.");
+        }
         parsed.url.query = parse_query(rest.substr(question + 1));
         rest = rest.substr(0, question);
     }
@@ -280,7 +285,8 @@ std::string redact_url(std::string_view text) {
     } catch (const SourceError&) {
         // Nobody knows where a secret may be in what does not parse.
         std::size_t const scheme = text.find("://");
-        return scheme == std::string_view::npos ? "***" : std::string(text.substr(0, scheme)) + "://***";
+        bool const plain = scheme != std::string_view::npos && text.substr(0, scheme).find('@') == text.npos;
+        return plain ? std::string(text.substr(0, scheme)) + "://***" : "***";
     }
 }
 

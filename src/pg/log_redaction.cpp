@@ -58,9 +58,32 @@ void leave_out_literals(char* text) noexcept {
     }
 }
 
-/// EXECUTE does not name what it calls; its arguments may be a URL that is put together.
+constexpr const char* kExecute = "execute";
+constexpr const char* kSpace = " \t\r\n";
+
+bool is_execute(const char* statement) noexcept {
+    return statement != nullptr &&
+           pg_strncasecmp(statement + std::strspn(statement, kSpace), kExecute, std::strlen(kExecute)) == 0;
+}
+
+/// The statement that an EXECUTE runs; null if there is none of that name. Neither raises nor allocates.
+const char* prepared_text(const char* execute) noexcept {
+    const char* at = execute + std::strspn(execute, kSpace) + std::strlen(kExecute);
+    at += std::strspn(at, kSpace);
+    bool const quoted = *at == '"';
+    at += quoted ? 1 : 0;
+    char name[NAMEDATALEN] = {};  // prepared_queries is asked for that many bytes
+    for (std::size_t i = 0;
+         i < NAMEDATALEN - 1 && at[i] != '\0' && std::strchr(quoted ? "\"" : " \t\r\n(;", at[i]) == nullptr; ++i) {
+        name[i] = quoted ? at[i] : static_cast<char>(pg_tolower(static_cast<unsigned char>(at[i])));
+    }
+    const PreparedStatement* const prepared = FetchPreparedStatement(name, false);
+    return prepared == nullptr ? nullptr : prepared->plansource->query_string;
+}
+
+/// EXECUTE does not name what it calls; its arguments may be a URL, or the password alone.
 bool executes_with_url(const char* statement) noexcept {
-    return may_hold_url(statement) && pg_strncasecmp(statement + std::strspn(statement, " \t\r\n"), "execute", 7) == 0;
+    return is_execute(statement) && (may_hold_url(statement) || names_call(prepared_text(statement)));
 }
 
 bool shows_password(const char* text) noexcept {

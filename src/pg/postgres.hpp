@@ -30,6 +30,7 @@ extern "C" {
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
+#include "commands/prepare.h"
 #include "common/hashfn.h"
 #include "common/shortest_dec.h"
 #include "executor/executor.h"

@@ -1,6 +1,10 @@
-// One server for each secret: with one server for all, two calls at once would meet in one row of the catalog.
+// One server for each secret: with one server for all, two calls at once would meet in one row of the catalog. It is
+// known by its wrapper and its version, which is the number: any role that may use some wrapper can make servers of any
+// name.
 
 #include "pg/secret_store.hpp"
+
+#include <cstring>
 
 namespace pgrepl::pg {
 
@@ -10,8 +14,6 @@ constexpr const char* kWrapper = "pg_replicator_secrets";  // sql/install/10_tab
 constexpr const char* kServerPrefix = "pg_replicator_source_";
 constexpr const char* kOption = "password";
 
-std::string server_name(std::int32_t id) { return kServerPrefix + std::to_string(id); }
-
 /// Until the transaction ends: the catalog's own functions fail on a row that another transaction changes. A lock of
 /// the object manager, since one on a row of ours is gone a moment before caches of the catalog hear of a commit.
 void lock_number(std::int32_t id) {
@@ -19,18 +21,33 @@ void lock_number(std::int32_t id) {
     AcceptInvalidationMessages();
 }
 
-/// The server of that name if it is ours; InvalidOid if there is none.
-Oid find_server(const char* name) {
-    ForeignServer* const server = GetForeignServerByName(name, true);
-    if (server == nullptr) {
-        return InvalidOid;
+/// The server of that number; InvalidOid if there is none.
+Oid find_server(const char* number) {
+    Oid const wrapper = get_foreign_data_wrapper_oid(kWrapper, false);
+    Oid found = InvalidOid;
+    Relation const servers = table_open(ForeignServerRelationId, AccessShareLock);
+    SysScanDesc const scan = systable_beginscan(servers, InvalidOid, false, nullptr, 0, nullptr);
+    for (HeapTuple row = systable_getnext(scan); HeapTupleIsValid(row); row = systable_getnext(scan)) {
+        auto const* const server = reinterpret_cast<Form_pg_foreign_server>(GETSTRUCT(row));
+        bool no_version = false;
+        Datum const version =
+            heap_getattr(row, Anum_pg_foreign_server_srvversion, RelationGetDescr(servers), &no_version);
+        if (server->srvfdw == wrapper && !no_version && std::strcmp(TextDatumGetCString(version), number) == 0) {
+            found = server->oid;
+        }
     }
-    if (server->fdwid != get_foreign_data_wrapper_oid(kWrapper, false)) {
-        ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT), errmsg("foreign server \"%s\" is not pg_replicator's", name),
-                        errdetail("The password of a source is kept with a foreign server of this name."),
-                        errhint("Rename the other server: ALTER SERVER %s RENAME TO …", name)));
+    systable_endscan(scan);
+    table_close(servers, AccessShareLock);
+    return found;
+}
+
+/// One that nobody has given to a server.
+char* free_name(const char* number) {
+    char* name = psprintf("%s%s", kServerPrefix, number);
+    for (int i = 2; OidIsValid(get_foreign_server_oid(name, true)); ++i) {
+        name = psprintf("%s%s_%d", kServerPrefix, number, i);
     }
-    return server->serverid;
+    return name;
 }
 
 ObjectAddress address(Oid class_id, Oid object_id) {
@@ -55,9 +72,10 @@ RoleSpec* bootstrap_superuser() {
     return role;
 }
 
-void create_server(const char* name, const char* secret) {
+void create_server(const char* number, const char* secret) {
     CreateForeignServerStmt* const server = makeNode(CreateForeignServerStmt);
-    server->servername = pstrdup(name);
+    server->servername = free_name(number);
+    server->version = pstrdup(number);
     server->fdwname = pstrdup(kWrapper);
     ObjectAddress const server_address = CreateForeignServer(server);
     ObjectAddress const extension = address(ExtensionRelationId, get_extension_oid("pg_replicator", false));
@@ -66,7 +84,7 @@ void create_server(const char* name, const char* secret) {
 
     CreateUserMappingStmt* const mapping = makeNode(CreateUserMappingStmt);
     mapping->user = bootstrap_superuser();
-    mapping->servername = pstrdup(name);
+    mapping->servername = pstrdup(server->servername);
     mapping->options =
         list_make1(makeDefElem(pstrdup(kOption), reinterpret_cast<Node*>(makeString(pstrdup(secret))), -1));
     ObjectAddress const mapping_address = CreateUserMapping(mapping);
@@ -86,29 +104,29 @@ std::string join_secret(const std::string& id) {
                "JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) f.srvfdw "
                "JOIN pg_catalog.pg_user_mapping m ON m.umserver OPERATOR(pg_catalog.=) f.oid "
                "CROSS JOIN LATERAL pg_catalog.pg_options_to_table(m.umoptions) o "
-               "WHERE f.srvname OPERATOR(pg_catalog.=) pg_catalog.concat('") +
-           kServerPrefix + "', " + id + ")::pg_catalog.name AND w.fdwname OPERATOR(pg_catalog.=) '" + kWrapper +
+               "WHERE f.srvversion OPERATOR(pg_catalog.=) (") +
+           id + ")::pg_catalog.text AND w.fdwname OPERATOR(pg_catalog.=) '" + kWrapper +
            "' AND m.umuser OPERATOR(pg_catalog.=) " + std::to_string(BOOTSTRAP_SUPERUSERID) +
            " AND o.option_name OPERATOR(pg_catalog.=) '" + kOption + "') secret ON true";
 }
 
 void put_secret(std::int32_t id, const std::string& secret) {
-    std::string const name = server_name(id);
-    CallPg([&, name_text = name.c_str(), secret_text = secret.c_str()] {
+    std::string const number = std::to_string(id);
+    CallPg([&, number_text = number.c_str(), secret_text = secret.c_str()] {
         lock_number(id);
-        Oid const previous = find_server(name_text);
+        Oid const previous = find_server(number_text);
         if (OidIsValid(previous)) {
             drop_server(previous);
         }
-        create_server(name_text, secret_text);
+        create_server(number_text, secret_text);
     });
 }
 
 void remove_secret(std::int32_t id) {
-    std::string const name = server_name(id);
-    CallPg([&, name_text = name.c_str()] {
+    std::string const number = std::to_string(id);
+    CallPg([&, number_text = number.c_str()] {
         lock_number(id);
-        Oid const server = find_server(name_text);
+        Oid const server = find_server(number_text);
         if (OidIsValid(server)) {
             drop_server(server);
         }

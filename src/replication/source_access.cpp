@@ -43,6 +43,18 @@ bool reads_server_files(Oid role) {
         .boolean(0, 0);
 }
 
+/// A link that leads nowhere is left in a path that was resolved. It is denied like one that leads out of the
+/// directory: else who may write there would learn which files exist elsewhere.
+bool holds_link(const std::filesystem::path& resolved) {
+    std::error_code ignored;
+    for (std::filesystem::path path = resolved; path.has_relative_path(); path = path.parent_path()) {
+        if (std::filesystem::is_symlink(std::filesystem::symlink_status(path, ignored))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 AllowedSource check_path(const std::string& path, Oid role) {
     if (path.empty() || path[0] != '/') {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the path of a SQLite source must be absolute",
@@ -56,7 +68,7 @@ AllowedSource check_path(const std::string& path, Oid role) {
     for (const std::string& directory : split_list(pg::settings().sqlite_directories)) {
         std::filesystem::path const root = std::filesystem::weakly_canonical(directory, ignored);
         auto const relative = resolved.lexically_relative(root);
-        if (!relative.empty() && *relative.begin() != ".." && relative != ".") {
+        if (!relative.empty() && *relative.begin() != ".." && relative != "." && !holds_link(resolved)) {
             return {resolved.string(), root.string()};
         }
     }

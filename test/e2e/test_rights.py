@@ -323,8 +323,14 @@ def test_a_path_that_is_swapped_after_its_check_leads_to_no_other_file(cluster, 
             os.symlink(files / "secret.db", url)
         caller.join()
         os.rename(f"{url}.away", url)
-    connection.close()
     assert results == [[("own",)], f'SQLite file "{path}" is not reached without a symbolic link any more']
+    # Who may put links there learns nothing of what is where they lead.
+    os.symlink(files / "secret.db", files / "allowed/there.db")
+    os.symlink(files / "no_such.db", files / "allowed/nowhere.db")
+    for name in ("there.db", "nowhere.db", "nowhere.db/x.db"):
+        discover(files / "allowed" / name)
+        assert results[-1] == f'permission denied for the file "{files}/allowed/{name}"'
+    connection.close()
     cluster.query("DROP OWNED BY linker; DROP ROLE linker")
 
 

@@ -111,6 +111,21 @@ def test_only_superusers_see_a_password(cluster, registered):
     cluster.query("DROP OWNED BY onlooker; DROP ROLE onlooker")
 
 
+def test_nobody_takes_the_place_of_a_password(cluster, shop, registered):
+    """A role that may use some wrapper makes servers of the names that ours will want."""
+    cluster.query("CREATE FOREIGN DATA WRAPPER other; CREATE ROLE squatter LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER other TO squatter; GRANT CREATE ON DATABASE postgres TO squatter")
+    last = cluster.query("SELECT max(id) FROM replicator.source")[0][0]
+    for number in range(last + 1, last + 5):
+        cluster.query(f"CREATE SERVER pg_replicator_source_{number} VERSION '{number}' FOREIGN DATA WRAPPER other; "
+                      f"CREATE USER MAPPING FOR squatter SERVER pg_replicator_source_{number} OPTIONS (password 'taken')", user="squatter")
+    cluster.query("SELECT replicator_init(%s, name => 'after', target_schema => 'after', mode => 'once')", (url(shop),))
+    cluster.query("SELECT replicator_alter('after', source_url => %s)", (url(shop, "second", SECOND),))
+    cluster.query("CALL replicator_wait('after', '240 s')")
+    cluster.query("SELECT replicator_drop('after', drop_tables => true); DROP SCHEMA after")
+    assert SECOND not in str(secrets(cluster)) and str(secrets(cluster)).count("taken") == 4
+    cluster.query("DROP FOREIGN DATA WRAPPER other CASCADE; DROP OWNED BY squatter; DROP ROLE squatter")
+
+
 def test_a_password_goes_with_its_transaction_and_its_source(cluster, shop, registered):
     before = secrets(cluster)
     with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
@@ -221,6 +236,7 @@ FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SE
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE; END $$",
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION 'failed: %%', SQLERRM; END $$",
          "PREPARE p AS SELECT replicator_validate($1)", "EXECUTE p('%s')", "EXECUTE p('mysql://u:' || 'geheim' || '@127.0.0.1:1/d')", "EXECUTE p('%s', 1)", "DEALLOCATE p",
+         "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "execute\n\"q\"('geheim', 'geheim')",
          "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')", "SELECT replicator_init(\"%s\")",
          "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')", "SELECT replicator_init('x', refresh_interval => '%s')",
          "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT 1 -- replicator_alter('%s')", "SELECT '%s'::int", "SELECT replicator_init('%s', exclude_tables => '%s')",

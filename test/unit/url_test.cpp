@@ -41,11 +41,12 @@ TEST(SourceUrl, hosts_may_be_many_and_ipv6_and_ports_must_be_ports) {
 }
 
 TEST(SourceUrl, a_password_is_never_quoted_in_an_error) {
-    for (const char* text : {"mysql://u:geheim/x/db", "mysql://u:geheim", "mysql://u:12?geheim&geheim",
-                             "mysql://u:12?geheim_secret!=1@h/db", "mysql://u:a@h/db?password=geheim",
-                             "mysql://u:geheim%zz@h/db", "mysql://u:geheim%ff@h/db", "mysql://u:1#geheim@h:x", "geheim",
-                             "nosuch://u:geheim@h/db", "postgresql://u@h/db?sslpassword=geheim",
-                             "mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:geheim"}) {
+    for (const char* text :
+         {"mysql://u:geheim/x/db", "mysql://u:geheim", "mysql://u:12?geheim&geheim",
+          "mysql://u:12?geheim_secret!=1@h/db", "mysql://u:12?geheim@h/db", "u:geheim@mysql://h/db",
+          "mysql://u:a@h/db?password=geheim", "mysql://u:geheim%zz@h/db", "mysql://u:geheim%ff@h/db",
+          "mysql://u:1#geheim@h:x", "geheim", "nosuch://u:geheim@h/db", "postgresql://u@h/db?sslpassword=geheim",
+          "mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:geheim"}) {
         EXPECT_EQ(error_text(text).find("geheim"), std::string::npos) << text;
         EXPECT_EQ(core::redact_url(text).find("geheim"), std::string::npos) << core::redact_url(text);
     }
