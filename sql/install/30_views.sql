@@ -48,12 +48,12 @@ COMMENT ON FUNCTION replicator.is_published(oid) IS 'Whether a publication of th
 CREATE FUNCTION replicator.blockers(relation oid)
 RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT coalesce(array_agg(DISTINCT l.pid), '{}') FROM pg_catalog.pg_locks l
-    WHERE l.locktype = 'relation' AND l.relation = blockers.relation AND l.granted AND l.pid <> pg_backend_pid()
+    SELECT coalesce(array_agg(DISTINCT coalesce(l.pid, 0)), '{}') FROM pg_catalog.pg_locks l
+    WHERE l.locktype = 'relation' AND l.relation = blockers.relation AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
       AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
       AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock');
 END;
-COMMENT ON FUNCTION replicator.blockers(oid) IS 'Processes whose locks keep a table from being written';
+COMMENT ON FUNCTION replicator.blockers(oid) IS 'Processes whose locks keep a table from being written; 0: a prepared transaction';
 
 CREATE FUNCTION replicator.relation_bytes(relation oid)
 RETURNS bigint LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -188,7 +188,7 @@ COMMENT ON COLUMN @extschema@.replicator_status.detail IS 'Its detail: what was 
 COMMENT ON COLUMN @extschema@.replicator_status.hint IS 'What to do';
 COMMENT ON COLUMN @extschema@.replicator_status.next_retry_at IS 'When the next attempt is made';
 COMMENT ON COLUMN @extschema@.replicator_status.quarantined IS 'Rows that were set aside';
-COMMENT ON COLUMN @extschema@.replicator_status.blocked_by IS 'Processes that hold locks which its worker, or a table that waits aside, waits for; null: nothing waits';
+COMMENT ON COLUMN @extschema@.replicator_status.blocked_by IS 'Processes that hold locks which its worker, or a table that waits aside, waits for; 0: a prepared transaction; null: nothing waits';
 
 CREATE VIEW @extschema@.replicator_tables AS
 SELECT s.name AS source,
@@ -265,7 +265,7 @@ COMMENT ON COLUMN @extschema@.replicator_tables.hint IS 'What to do about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.note IS 'What a user should know about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.quarantined IS 'Rows of it that were set aside';
 COMMENT ON COLUMN @extschema@.replicator_tables.locked_since IS 'Since when it waits aside because others have locked its target; null: it does not';
-COMMENT ON COLUMN @extschema@.replicator_tables.blocked_by IS 'Processes that hold the lock; empty: it is gone, or it is one on rows';
+COMMENT ON COLUMN @extschema@.replicator_tables.blocked_by IS 'Processes that hold the lock; 0: a prepared transaction; empty: it is gone, or it is one on rows';
 COMMENT ON COLUMN @extschema@.replicator_tables.blocking_query IS 'Their statements, as far as pg_stat_activity shows them to the reader';
 
 CREATE VIEW @extschema@.replicator_events AS
