@@ -103,6 +103,7 @@ void redact(ErrorData& data) noexcept {
         data.hide_stmt = true;
         leave_out_literals(data.context);
         leave_out_literals(data.internalquery);
+        leave_out_literals(data.detail_log);  // what all have run that a deadlock concerns
         if (data.elevel < ERROR) {
             leave_out_literals(data.message);
             for (char* const text : {data.detail, data.detail_log}) {

@@ -227,6 +227,18 @@ def test_a_call_that_is_ended_or_waits_leaves_no_statement_in_the_log(cluster, s
         wait_until(lambda: log_lines(cluster, "still waiting for"), 45, "the wait in the log")
         holder.rollback()
         waits.wait()
+    with contextlib.closing(cluster.connect()) as one:  # a deadlock: the server logs what both run
+        cluster.query("CREATE TABLE a (); CREATE TABLE b ()")
+        one.autocommit = False
+        one.cursor().execute("LOCK a")
+        other = in_another_session(cluster, "BEGIN; LOCK b; SELECT replicator_validate('mysql://u:' || 'geheim' || '@127.0.0.1:1/d') FROM a")
+        wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE relation = 'a'::regclass AND NOT granted"), 45, "the other to wait")
+        with contextlib.suppress(psycopg2.errors.DeadlockDetected):
+            one.cursor().execute("LOCK b")
+        one.rollback()
+        other.wait()
+        assert log_lines(cluster, "deadlock detected")
+        cluster.query("DROP TABLE a, b")
     assert "geheim" not in cluster.log_text()
 
 
