@@ -42,8 +42,8 @@ struct CallContext {
     int worker_pid = 0;  ///< woken at commit
 };
 
-/// Runs `body` with the rights of our catalog and our own settings (pg::PinnedSettings); records the call, whether it succeeds
-/// or fails; wakes the launcher and the worker at commit.
+/// Runs `body` with the rights of our catalog and our own settings (pg::PinnedSettings); records the call, whether it
+/// succeeds or fails; wakes the launcher and the worker at commit.
 void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body);
 
 /// Reads only: the same rights and settings, nothing recorded, nobody woken, no preload needed.
