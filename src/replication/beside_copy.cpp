@@ -154,8 +154,8 @@ void BesideCopy::read_window(const core::Position& applied) {
     if (!wait_until_shown(source_, interrupts_, applied, kLowMarkTimeoutMs)) {
         return;  // the next round tries again
     }
+    pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
-        pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
         std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
         fill_window(*reader);
         bound_ = reader->resume_bound();

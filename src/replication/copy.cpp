@@ -314,8 +314,8 @@ bool Copy::give_up_locked(const std::vector<std::int32_t>& locked) {
 }
 
 void Copy::complete_table(const catalog::CopyTable& table) {
-    pg::failure_point("before_primary_key");
     pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
+    pg::failure_point("before_primary_key");
     try {
         pg::Transaction transaction;
         if (!table.staging) {
@@ -364,6 +364,7 @@ pg::SqlError Copy::explained(const pg::SqlError& error, const core::TableName& t
 }
 
 void Copy::finish() {
+    pg::WorkInHand const at_end({pg::Work::kSource, 0, 0});
     std::size_t locked = 0;
     {
         pg::Transaction transaction;

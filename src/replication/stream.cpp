@@ -284,6 +284,7 @@ void Stream::end_transactions(std::size_t complete_changes) {
     if (!changes && !has_to_commit()) {
         return;
     }
+    pg::WorkInHand const at_changes({pg::Work::kSource, 0, 0});
     // The source is asked before the transaction starts: it may take its time to answer.
     if (!batch_.schema_changes.empty() && !wait_until_shown(source_, interrupts_, position_, kShownTimeoutMs)) {
         throw core::SourceError(core::SourceErrorKind::kBusy, 0,
@@ -312,6 +313,7 @@ void Stream::begin_transaction() {
 }
 
 void Stream::commit_transaction() {
+    pg::WorkInHand const at_commit({pg::Work::kSource, 0, 0});
     bool const moved = position_is_new_ || mark_is_reached();
     if (beside_.is_due(position_)) {
         write_window();
@@ -337,10 +339,7 @@ void Stream::commit_transaction() {
         pg::note_each_table(false);
     }
     pg::failure_point("before_stream_commit");
-    {
-        pg::WorkInHand const at_commit({pg::Work::kSource, 0, 0});
-        transaction_->commit();
-    }
+    transaction_->commit();
     transaction_.reset();
     pg::failure_point("after_stream_commit");
     written_.clear();
