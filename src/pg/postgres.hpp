@@ -31,6 +31,7 @@ extern "C" {
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "commands/prepare.h"
+#include "commands/trigger.h"
 #include "common/hashfn.h"
 #include "common/shortest_dec.h"
 #include "executor/executor.h"

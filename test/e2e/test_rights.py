@@ -268,6 +268,41 @@ def test_the_owner_of_a_source_does_not_see_keys_of_an_earlier_one_of_its_name(c
     cluster.query("SELECT replicator_drop('named', drop_tables => true)", user="first_owner")
 
 
+def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_keys(cluster, database, source, many_rows, owners):
+    path = database("bypass.db", many_rows(10))
+    cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.accounts (id text PRIMARY KEY); CREATE TABLE theirs.audit (who text); "
+                  "CREATE TABLE theirs.moves (account text REFERENCES theirs.accounts); INSERT INTO theirs.accounts VALUES ('70'), ('71'); "
+                  "CREATE FUNCTION theirs.audited() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+                  "$$ BEGIN INSERT INTO theirs.audit VALUES (NEW.account); RETURN NEW; END $$; "
+                  "CREATE TRIGGER audited AFTER INSERT ON theirs.moves FOR EACH ROW EXECUTE FUNCTION theirs.audited(); "
+                  "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT INSERT ON theirs.moves TO first_owner")
+    cluster.query("SELECT replicator_init(%s, name => 'bypass')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("bypass")
+    cluster.query("CREATE TABLE bypass.fired (id text, replica text)", user="first_owner")
+    for name, enabled, what in (("move", "ENABLE ALWAYS", "INSERT INTO theirs.moves VALUES (NEW.data->>'a')"),
+                                ("tell", "ENABLE REPLICA", "INSERT INTO bypass.fired VALUES (NEW.id, current_setting('session_replication_role'))"),
+                                ("not_here", "ENABLE", "RAISE 'fired'")):
+        cluster.query(f"CREATE FUNCTION bypass.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NEW; END $$; "
+                      f"CREATE TRIGGER {name} BEFORE UPDATE ON bypass.t FOR EACH ROW EXECUTE FUNCTION bypass.{name}(); "
+                      f"ALTER TABLE bypass.t {enabled} TRIGGER {name}", user="first_owner")
+    refresh(cluster, path, "bypass", 70)
+    assert cluster.query("SELECT who FROM theirs.audit") == [("70",)]
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = 4711 WHERE id = 6")
+    file.close()
+    cluster.query("SELECT replicator_sync('bypass')")
+    cluster.wait_for_copy("bypass")
+    assert cluster.query("SELECT key, sqlstate FROM replicator_quarantine WHERE source = 'bypass'") == [("6", "23503")]
+    replay = "SELECT stored FROM replicator_replay('bypass')"
+    assert cluster.query(replay, user="first_owner") == [(False,)]
+    refresh(cluster, path, "bypass", 71)
+    cluster.query("INSERT INTO theirs.accounts VALUES ('4711')")
+    assert cluster.query(replay, user="first_owner") == [(True,)]
+    assert cluster.query("SELECT array_agg(who) FROM theirs.audit") == [(["70", "71", "4711"],)]
+    assert cluster.query("SELECT DISTINCT replica FROM bypass.fired") == [("origin",)], "it fires, and is told nothing else"
+    cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
+
+
 def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
     path = database("kept.db", many_rows(10))
     source(path, "kept")
