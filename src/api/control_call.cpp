@@ -40,6 +40,16 @@ std::string as_json(const RecordedArguments& arguments) {
     return json + "}";
 }
 
+/// A trigger of a target's that is fired by a worker would pause, end or drop what it is part of, again and again.
+void refuse_within_target(const char* what) {
+    if (pg::detail::on_target) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           std::string(what) + " cannot be called by what a write to a target calls",
+                           "The write is part of a refresh, a stream, a comparison or a replay of pg_replicator.",
+                           "Have the trigger write down what is to be done, and call it from a session of its own.");
+    }
+}
+
 }  // namespace
 
 void record_shown(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
@@ -77,6 +87,7 @@ void record(RecordedArguments& arguments, const char* name, const std::optional<
 }
 
 void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body) {
+    refuse_within_target(call.action.c_str());
     CallContext context;
     context.caller = GetUserId();
     context.source = call.source;
@@ -103,6 +114,7 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
 }
 
 void run_as_catalog(const std::function<void(Oid caller)>& body) {
+    refuse_within_target("a function of pg_replicator");
     Oid const caller = GetUserId();
     pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
     pg::PinnedSettings const pinned;

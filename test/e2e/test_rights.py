@@ -300,6 +300,15 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     assert cluster.query(replay, user="first_owner") == [(True,)]
     assert cluster.query("SELECT array_agg(who) FROM theirs.audit") == [(["70", "71", "4711"],)]
     assert cluster.query("SELECT DISTINCT replica FROM bypass.fired") == [("origin",)], "it fires, and is told nothing else"
+    # A trigger that ends the worker which fires it.
+    cluster.query("CREATE OR REPLACE FUNCTION bypass.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "PERFORM public.replicator_drop('bypass'); RETURN NEW; END $$", user="first_owner")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = 70 WHERE id = 7")
+    file.close()
+    cluster.query("SELECT replicator_sync('bypass')")
+    wait_until(lambda: "replicator_drop cannot be called" in (cluster.query("SELECT reason FROM replicator_tables WHERE source = 'bypass'")[0][0] or ""),
+               30, "the table to fail alone")
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
