@@ -15,8 +15,9 @@ constexpr std::array<std::string_view, 6> kSchemes{"mysql",       "mariadb",    
                                                    "mongodb+srv", "postgresql", "postgres"};
 constexpr std::array<std::string_view, 3> kWords{"password", "passphrase", "secret"};
 constexpr std::string_view kStars = "***";
-/// No URL is longer, nor what a word is given: else a text of many megabytes would be looked through to its end for
-/// each of its URLs, in a log hook that nothing can interrupt.
+/// As much is looked at for a password: else a text of many megabytes would be looked through to its end for each of
+/// its URLs, in a log hook that nothing can interrupt. Where one goes on beyond that, its end is looked for in all of
+/// the text: what is hidden then is not looked at again.
 constexpr std::size_t kLongest = 1024;
 constexpr std::size_t kLongestDollarTag = 64;
 
@@ -94,11 +95,17 @@ Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWha
         return nothing;
     }
     std::string_view const rest = text.substr(authority, end_of_url(text, first, scheme, authority) - authority);
+    bool const cut = authority + rest.size() == text.size() && text.size() < whole.size();
+    auto const to_end = [&] { return end_of_url(whole, first, scheme, authority); };
+    auto const to_last_sign = [&] { return whole.substr(0, to_end()).rfind('@'); };
+    auto const whole_span = [&](Span span, const auto& end) {
+        return cut && span.begin < span.end ? Span{span.begin, end()} : span;
+    };
     // The last @ ends the user part: there may be others in a password.
     std::size_t const sign = rest.rfind('@');
     if (sign != rest.npos) {
         std::size_t const colon = rest.find(':');
-        return colon < sign ? hide(text, authority + colon + 1, authority + sign) : nothing;
+        return colon < sign ? whole_span(hide(text, authority + colon + 1, authority + sign), to_last_sign) : nothing;
     }
     // Without one it may have been cut off.
     std::size_t const host = rest.starts_with('[') ? rest.find(']') : 0;
@@ -106,7 +113,7 @@ Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWha
     if (colon == rest.npos || is_port(rest.substr(colon + 1))) {
         return nothing;
     }
-    return hide(text, authority + colon + 1, authority + rest.size());
+    return whole_span(hide(text, authority + colon + 1, authority + rest.size()), to_end);
 }
 
 /// What a word that names a password is given: `password=…`, `"password": "…"`.
@@ -120,10 +127,15 @@ Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
         return nothing;
     }
     i = std::min(text.find_first_not_of(' ', i + 1), text.size());
-    if (i < text.size() && (text[i] == '"' || text[i] == '\'')) {
-        return hide(text, i + 1, end_of_quoted(text, i + 1, text[i]));
-    }
-    return hide(text, i, std::min(text.find_first_of(" \t\r\n&,;)}'\"#", i), text.size()));
+    bool const in_quotes = i < text.size() && (text[i] == '"' || text[i] == '\'');
+    std::size_t const begin = in_quotes ? i + 1 : i;
+    auto const end_in = [&](std::string_view part) {
+        return in_quotes ? end_of_quoted(part, begin, part[i])
+                         : std::min(part.find_first_of(" \t\r\n&,;)}'\"#", i), part.size());
+    };
+    Span const found = hide(text, begin, end_in(text));
+    bool const cut = found.end == text.size() && text.size() < whole.size();
+    return cut && found.begin < found.end ? Span{begin, end_in(whole)} : found;
 }
 
 /// The length of a word that names a password, if one begins at `at` and counts.

@@ -6,6 +6,7 @@
 
 #include "pg/compat.hpp"
 #include "pg/memory.hpp"
+#include "pg/owner_code.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 
@@ -61,7 +62,7 @@ IndexStmt* analyse(Oid table, const std::string& sql, Oid owner, MemoryContext m
 /// A table of the owner's, locked for this session so that nobody changes its columns, its owner or its existence.
 class TableLock {
   public:
-    TableLock(Oid table) : lock_{table, MyDatabaseId} {
+    explicit TableLock(Oid table) : lock_{table, MyDatabaseId} {
         CallPg([&] { LockRelationIdForSession(&lock_, ShareUpdateExclusiveLock); });
     }
     TableLock(const TableLock&) = delete;
@@ -138,6 +139,7 @@ void run_self_committing(Oid role, Body body) {
     // As a portal's: what the server has at hand there outlives its own commits.
     MemoryScope const memory("pg_replicator self-committing", TopMemoryContext);
     SetUserIdAndSecContext(role, 0);
+    OnTargetScope const on_target;
     try {
         CallPg([&] {
             SetCurrentStatementStartTimestamp();

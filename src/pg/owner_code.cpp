@@ -11,38 +11,25 @@ namespace {
 needs_fmgr_hook_type next_needs_hook = nullptr;
 fmgr_hook_type next_hook = nullptr;
 
-/// A call that began under another role than origin.
-struct Switched {
-    int depth;
-    int role;
-};
-
-/// Such a function may call replicator_replay, which calls such functions, and so on.
-constexpr int kMostSwitched = 16;
-
 /// Calls within each other. Each that began ends, or is told of the error that ended it.
 int depth = 0;
-Switched switched[kMostSwitched];
-int switched_count = 0;
+/// What the statement on a target had. Not asked for when the outermost call begins: settings of the function itself
+/// (CREATE FUNCTION … SET) are in force by then, and are undone before its end is told.
+int role_of_statement = SESSION_REPLICATION_ROLE_ORIGIN;
 
+/// Only the outermost call switches: what a function within it sets, it had the right to set.
 void begin_call() {
-    if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN) {
-        if (switched_count == kMostSwitched) {
-            ereport(ERROR, (errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
-                            errmsg("functions that write to targets call each other too deeply"),
-                            errhint("Do not call replicator_replay in triggers of targets.")));
-        }
-        switched[switched_count++] = {depth + 1, SessionReplicationRole};
+    if (depth == 0) {
         SessionReplicationRole = SESSION_REPLICATION_ROLE_ORIGIN;
     }
     ++depth;
 }
 
 void end_call() {
-    if (switched_count > 0 && switched[switched_count - 1].depth == depth) {
-        SessionReplicationRole = switched[--switched_count].role;
-    }
     --depth;
+    if (depth == 0) {
+        SessionReplicationRole = role_of_statement;
+    }
 }
 
 bool needs_hook(Oid function) { return detail::on_target || (next_needs_hook != nullptr && next_needs_hook(function)); }
@@ -64,6 +51,19 @@ void around_call(FmgrHookEventType event, FmgrInfo* function, Datum* data) {
 }
 
 }  // namespace
+
+void note_role_of_statement() noexcept {
+    if (depth == 0) {
+        role_of_statement = SessionReplicationRole;
+    }
+}
+
+OnTargetScope::OnTargetScope() noexcept : saved_(detail::on_target) {
+    detail::on_target = true;
+    note_role_of_statement();
+}
+
+OnTargetScope::~OnTargetScope() { detail::on_target = saved_; }
 
 void keep_replica_role_from_code_of_users() {
     next_needs_hook = needs_fmgr_hook;

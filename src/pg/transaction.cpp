@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "pg/owner_code.hpp"
+
 namespace pgrepl::pg {
 
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
@@ -114,6 +116,9 @@ RoleScope::RoleScope(Oid role, Restriction restriction) {
     SetUserIdAndSecContext(role, saved_context_ | added);
     saved_on_target_ = detail::on_target;
     detail::on_target = restriction == Restriction::kRestrictedOperation;
+    if (detail::on_target) {
+        note_role_of_statement();
+    }
 }
 
 RoleScope::~RoleScope() {

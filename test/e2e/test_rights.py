@@ -300,6 +300,16 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     assert cluster.query(replay, user="first_owner") == [(True,)]
     assert cluster.query("SELECT array_agg(who) FROM theirs.audit") == [(["70", "71", "4711"],)]
     assert cluster.query("SELECT DISTINCT replica FROM bypass.fired") == [("origin",)], "it fires, and is told nothing else"
+    # The same of a function that the build of an index calls, which commits within itself.
+    cluster.query("DELETE FROM theirs.moves; DELETE FROM theirs.audit")
+    cluster.query("CREATE FUNCTION bypass.move(value text) RETURNS text LANGUAGE plpgsql AS "
+                  "$$ BEGIN INSERT INTO theirs.moves VALUES ('70'); RETURN value; END $$; "
+                  "CREATE FUNCTION bypass.indexed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN bypass.move(value); END $$",
+                  user="first_owner")
+    cluster.query("SELECT replicator_alter('bypass', rules => %s)", (json.dumps({"indexes": {"t": ["bypass.indexed(data->>'b')"]}}),))
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_indexes WHERE source = 'bypass'") == [("ready",)], what="the index")
+    moved, audited = cluster.query("SELECT (SELECT count(*) FROM theirs.moves), (SELECT count(*) FROM theirs.audit)")[0]
+    assert moved == audited >= 10
     # A trigger that ends the worker which fires it.
     cluster.query("CREATE OR REPLACE FUNCTION bypass.tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                   "PERFORM public.replicator_drop('bypass'); RETURN NEW; END $$", user="first_owner")

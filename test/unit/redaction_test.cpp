@@ -55,6 +55,21 @@ TEST(Redaction, a_text_never_grows) {
 }
 
 /// Minutes for each before; nothing else can end a process that logs.
+TEST(Redaction, a_long_password_is_hidden_to_its_end) {
+    std::string password;
+    while (password.size() < 3000) {
+        password += "geheim\u00e9@";
+    }
+    for (const std::string& before :
+         {"mysql://u:", "x => 'mysql://u:", "'postgresql://u:", "?password=", "password => 1, \"password\": \""}) {
+        for (const char* const after : {"@h/db'", "@h/db\" "}) {
+            std::string const shown = pgrepl::core::redacted(before + password + after, RedactWhat::kAll);
+            EXPECT_EQ(shown.find("geheim"), shown.npos) << before << after << ": " << shown;
+            EXPECT_EQ(shown.find('\xa9'), shown.npos);
+        }
+    }
+}
+
 TEST(Redaction, a_long_text_takes_no_time_for_each_of_its_urls) {
     for (const char* const part : {"('mysql://h/db'),", "''mysql://h:1/", "$mysql://h:1/", " mysql://h", "mysql://[/ ",
                                    "aaaaaaaa://", "password= ", "?password=''"}) {
