@@ -55,13 +55,27 @@ void on_log(ErrorData* data) {
     }
 }
 
+/// What a file holds.
+struct Record {
+    WorkNote note;
+    TimestampTz server_started;
+};
+
+/// Whether it was the process that died, and not the whole server, which nothing of ours can bring about: unless the
+/// server is told to go when a process dies.
+bool was_own_death(const Record& record) {
+    const char* const restarts = GetConfigOption("restart_after_crash", true, false);
+    return record.server_started == PgStartTime || (restarts != nullptr && std::strcmp(restarts, "off") == 0);
+}
+
 bool is_same(const WorkNote& one, const WorkNote& other) noexcept {
     return one.work == other.work && one.table_id == other.table_id && one.number == other.number;
 }
 
 void write_down(const WorkNote& note) noexcept {
     current = note;
-    if (file_descriptor >= 0 && pwrite(file_descriptor, &note, sizeof(note), 0) != sizeof(note)) {
+    Record const record{note, PgStartTime};
+    if (file_descriptor >= 0 && pwrite(file_descriptor, &record, sizeof(record), 0) != sizeof(record)) {
         // Then the file says what it said before, or nothing: better to have none.
         (void)ftruncate(file_descriptor, 0);
     }
@@ -73,14 +87,14 @@ std::optional<WorkNote> read_if_dead(const std::string& file) {
     if (fd < 0) {
         return std::nullopt;
     }
-    WorkNote note;
+    Record record{};
     bool const dead = flock(fd, LOCK_EX | LOCK_NB) == 0;
-    bool const whole = read(fd, &note, sizeof(note)) == sizeof(note);
+    bool const whole = read(fd, &record, sizeof(record)) == sizeof(record);
     close(fd);
     if (!dead) {
         return std::nullopt;
     }
-    return whole ? note : WorkNote{};
+    return whole && was_own_death(record) ? record.note : WorkNote{};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 //   the process ends         by itself: the file is removed. It dies: the file stays
 //   another process dies     the server has us leave at once (SIGQUIT); the handler removes the file: it was not us
 //   PANIC for lack of disk   the file is removed: what fills the disk, or breaks it, is not the work
+//   the whole server dies    the file stays, but says of which start of the server it is: it was not us
 //   notes_of_the_dead()      the files that nobody locks any more
 //
 // A note is one small write() and is not flushed: the death of a process, even of all of them, does not lose what is in

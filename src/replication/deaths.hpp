@@ -9,7 +9,8 @@
 // target's own statement names its table the first time.
 //
 // Not counted: processes that end by a signal that asks them to (pg_terminate_backend, a shutdown, replicator_pause),
-// that the server ends because another one has died, and that are killed while they wait.
+// that the server ends because another one has died, that die with the whole server, and that are killed while they
+// wait.
 
 #include <cstdint>
 

@@ -140,7 +140,8 @@ def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many
     with cluster.waiting_at("chunk_written", lambda: source(path, "kills")):
         assert kind == "server" or cluster.workers(kind)
         kill()  # one is certain to meet the copy
-    for _ in range(2):
+    # At its third death without progress a worker's table would fail; that of the whole server is not its work's doing.
+    for _ in range(2 if kind == "server" else 1):
         time.sleep(generator.uniform(0.05, 0.4))  # the moment of the kill is random, nothing is awaited
         if cluster.status("kills")["state"] != "idle":
             kill()

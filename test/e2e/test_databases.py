@@ -121,7 +121,7 @@ SETTINGS = {
     "default_transaction_read_only": ("on", "off"),
     "default_transaction_deferrable": ("on", "off"),
     "statement_timeout": ("1ms", "0"),
-    "lock_timeout": ("1ms", "0"),
+    "lock_timeout": ("1ms", "1h"),  # pg_replicator.target_lock_patience, within a statement on a target
     "idle_in_transaction_session_timeout": ("1ms", "0"),
     "idle_session_timeout": ("1ms", "0"),
     "transaction_timeout": ("1ms", "0"),
