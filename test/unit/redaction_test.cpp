@@ -60,10 +60,10 @@ TEST(Redaction, a_long_password_is_hidden_to_its_end) {
     while (password.size() < 3000) {
         password += "geheim\u00e9@";
     }
-    for (const std::string& before :
+    for (const char* const before :
          {"mysql://u:", "x => 'mysql://u:", "'postgresql://u:", "?password=", "password => 1, \"password\": \""}) {
         for (const char* const after : {"@h/db'", "@h/db\" "}) {
-            std::string const shown = pgrepl::core::redacted(before + password + after, RedactWhat::kAll);
+            std::string const shown = pgrepl::core::redacted(std::string(before) + password + after, RedactWhat::kAll);
             EXPECT_EQ(shown.find("geheim"), shown.npos) << before << after << ": " << shown;
             EXPECT_EQ(shown.find('\xa9'), shown.npos);
         }
