@@ -128,7 +128,7 @@ def test_a_crash_in_a_refresh_leaves_the_old_state_until_the_new_one_is_whole(cl
 
 @pytest.mark.parametrize("kind", ["copy worker", "source worker", "server"])
 def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many_rows, assert_equal, kind):
-    path = database("k.db", many_rows(400_000))
+    path = database("k.db", many_rows(250_000))
     generator = random.Random(kind)
 
     def kill():
