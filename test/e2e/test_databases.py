@@ -36,13 +36,23 @@ def locked(cluster, database, table):
         yield
 
 
+def stop_waiting_probe(cluster, database):
+    """Stops a probe of the database while it waits for a lock, and returns its pid; none if it went on in that moment."""
+    waiting = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pg_replicator probe' AND datname = %s AND wait_event_type = 'Lock'"
+    for pid, in cluster.query(waiting, (database,)):
+        with contextlib.suppress(ProcessLookupError):
+            cluster.kill(pid, signal.SIGSTOP)
+            if (pid,) in cluster.query(waiting, (database,)):
+                return pid
+            cluster.kill(pid, signal.SIGCONT)
+    return None
+
+
 def test_a_probe_that_hangs_delays_no_other_database_and_one_that_dies_is_replaced(
         cluster, second, source_in_second, source, database, many_rows):
     with locked(cluster, second, "pg_catalog.pg_extension"):
         cluster.query("SELECT replicator.request_probe()", database=second)
-        wait_until(lambda: cluster.workers("probe", second), what="a probe")
-        [probe] = cluster.workers("probe", second)
-        cluster.kill(probe, signal.SIGSTOP)
+        probe = wait_until(lambda: stop_waiting_probe(cluster, second), what="a probe that waits")
         try:
             source(database("mine.db", many_rows(10)), "mine")
             cluster.wait_for_copy("mine", timeout=45)  # less than the patience with a probe
