@@ -20,6 +20,11 @@ void note_target(std::int32_t table_id, Oid relid) {
                 {table_id});
 }
 
+void note_new_target(std::int32_t table_id, Oid relid) {
+    note_target(table_id, relid);
+    pg::execute("UPDATE replicator.source_table SET consistency = 'copying' WHERE id = $1", {table_id});
+}
+
 void have_target_recognised(std::int32_t table_id) {
     pg::execute(
         std::string(kRecognise) + "t.id = $1 AND t.target_created ON CONFLICT (table_id) DO UPDATE SET relid = NULL",

@@ -26,6 +26,9 @@ inline TargetRelation read_target_relation(const pg::QueryResult& rows, std::siz
 
 /// This relation is the table's target: we have made it, or recognised it.
 void note_target(std::int32_t table_id, Oid relid);
+/// The same of a relation that was just made, and so holds no row: in that transaction, for what is said of the table's
+/// rows would be taken for true after a crash.
+void note_new_target(std::int32_t table_id, Oid relid);
 
 /// What has the target's name is to be recognised as it: a person who may act for the owner asks for it.
 void have_target_recognised(std::int32_t table_id);

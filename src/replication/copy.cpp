@@ -183,6 +183,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
     worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
 
     std::vector<std::optional<Route>> const routes = prepare_routes(tables);
+    pg::failure_point("targets_made");
     pg::Transaction transaction;
     catalog::take_turn(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {

@@ -40,7 +40,8 @@ std::optional<target::OpenTarget> find_own_target(const OwnTarget& target, bool 
 
 void make_own_target(OwnTarget& target, const std::string& origin) {
     target.ref.relid = target::create_target(target.name(), origin);
-    note(target.table_id, target.ref.relid);
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    catalog::note_new_target(target.table_id, target.ref.relid);
 }
 
 void require_key(const target::OpenTarget& target) {

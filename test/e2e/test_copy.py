@@ -126,6 +126,18 @@ def test_a_crash_in_a_refresh_leaves_the_old_state_until_the_new_one_is_whole(cl
     assert_equal(path, "crashrefresh")
 
 
+def test_a_crash_before_a_target_that_was_made_again_is_filled_costs_nothing(cluster, database, source, assert_equal):
+    path = database("again.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, a INT); INSERT INTO t VALUES (1, 1), (2, 2)")
+    source(path, "again")
+    cluster.wait_for_copy("again")
+    cluster.query("DROP TABLE again.t")
+    with cluster.waiting_at("targets_made", lambda: cluster.query("SELECT replicator_sync('again')")):
+        cluster.query("CREATE TABLE flushed (); DROP TABLE flushed")  # a commit that waits for the disk, and takes the worker's with it
+        cluster.kill(cluster.workers("source worker")[0])
+    cluster.wait_for_copy("again")
+    assert_equal(path, "again")
+
+
 @pytest.mark.parametrize("kind", ["copy worker", "source worker", "server"])
 def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many_rows, assert_equal, kind):
     path = database("k.db", many_rows(250_000))

@@ -139,12 +139,14 @@ def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, maria
     cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
 
 
-@pytest.mark.parametrize("point", ["merge_table"])
+@pytest.mark.parametrize("point", ["before_primary_key", "merge_table"])
 def test_the_end_of_a_copy_is_tried_three_times(cluster, database, source, deadly, point):
     path = database(f"{point}.db", TWO)
     name = source(path, point)
     cluster.wait_for_copy(name)
     disarm = deadly(point)
+    if point == "before_primary_key":
+        cluster.query_when_up(f"DROP TABLE {point}.good")
     cluster.query_when_up(f"SELECT replicator_sync('{point}')")
     failed = f"SELECT 1 FROM replicator_status WHERE name = '{point}' AND last_error LIKE '%died 3 times in a row%'"
     wait_until(lambda: cluster.query_when_up(failed), 60, "the source or its table to fail")
