@@ -140,38 +140,46 @@ def regress():
         cluster.destroy(check=False)
 
 
-def pytest_suite(folder, groups=("test_*.py",)):
-    """The files of a folder; each group, a pattern, side by side with the others. A file belongs to the first that fits."""
-    left = sorted((ROOT / folder).glob("test_*.py"))
+# Those that take longest, first: none of them is to be left alone at the end.
+LONG_FILES = ("test_mysql_convergence.py", "test_mysql_keys.py", "test_mysql_failures.py", "test_mysql_stream.py", "test_copy.py",
+              "test_chunks.py", "test_verify.py", "test_operations.py", "test_mysql_once.py", "test_values.py", "test_refresh.py")
+PYTHON_SUITES = {"adapter": "test/adapter", "e2e": "test/e2e"}
+SIDE_BY_SIDE = 6  # they wait for servers more than they work
+
+
+def started_pytest(path, directory):
+    report, output = (os.path.join(directory, f"{path.parent.name}.{path.stem}.{kind}") for kind in ("xml", "out"))
+    command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", str(path)]
+    with open(output, "w") as out:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    return path, report, output, process, time.monotonic()
+
+
+def pytest_suites(names):
+    """Counts of each suite. Each file is a process of its own, the files of all suites side by side."""
+    waiting = [path for name in names for path in sorted((ROOT / PYTHON_SUITES[name]).glob("test_*.py"))]
+    waiting.sort(key=lambda path: LONG_FILES.index(path.name) if path.name in LONG_FILES else len(LONG_FILES))
+    total = {name: (0, 0, 0) for name in names}
+    running = []
     with tempfile.TemporaryDirectory() as directory:
-        started = []
-        for number, pattern in enumerate(groups):
-            files = [path for path in left if path.match(pattern)]
-            left = [path for path in left if path not in files]
-            report, output = (os.path.join(directory, f"{number}.{kind}") for kind in ("xml", "out"))
-            command = ["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
-            with open(output, "w") as out:
-                started.append((report, output, subprocess.Popen(command + [str(path) for path in files], cwd=ROOT, stdout=out,
-                                                                 stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)))
-        assert not left, f"files that no group runs: {left}"
-        total = [0, 0, 0]
-        for report, output, process in started:
-            process.wait()
-            with open(output, errors="replace") as out:
-                print(out.read(), flush=True)
-            counts = junit_counts(report) if os.path.exists(report) else (0, 1, 0)
-            total = [x + y for x, y in zip(total, counts)]
-        return tuple(total)
-
-
-def e2e():
-    """Five at a time: they wait for servers more than they work."""
-    return pytest_suite("test/e2e", ("test_mysql_c*.py", "test_mysql_[bklo]*.py", "test_mysql_*.py", "test_[a-l]*.py", "test_*.py"))
-
-
-def adapter():
-    """The MySQL adapter alone, against real servers of both kinds."""
-    return pytest_suite("test/adapter")
+        while waiting or running:
+            while waiting and len(running) < SIDE_BY_SIDE:
+                running.append(started_pytest(waiting.pop(0), directory))
+            ended = [entry for entry in running if entry[3].poll() is not None]
+            if not ended:
+                time.sleep(0.1)
+                continue
+            for entry in ended:
+                running.remove(entry)
+                path, report, output, process, began = entry
+                with open(output, errors="replace") as out:
+                    print(f"--- {path.relative_to(ROOT)}, {time.monotonic() - began:.0f} s\n{out.read()}", flush=True)
+                counts = junit_counts(report) if os.path.exists(report) else (0, 1, 0)
+                if process.returncode not in (0, 1) and counts[1] == 0:  # 1: tests failed, which are counted
+                    counts = (counts[0], counts[1] + 1, counts[2])
+                name = next(name for name in names if path.parent == ROOT / PYTHON_SUITES[name])
+                total[name] = tuple(x + y for x, y in zip(total[name], counts))
+    return total
 
 
 def chaos():
@@ -181,30 +189,36 @@ def chaos():
     return harness.run(25, harness.seed_of_this_run(), block=25)
 
 
-SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap,
-          "adapter": adapter, "e2e": e2e, "chaos": chaos}
+SUITES = {"lint": lint, "unit": unit, "module": module, "regress": regress, "pgtap": pgtap, "chaos": chaos}
+
+
+def counts_of(names):
+    """Counts of each of the suites, which run together."""
+    try:
+        return pytest_suites(names) if names[0] in PYTHON_SUITES else {names[0]: SUITES[names[0]]()}
+    except Exception:  # the other suites are still worth running
+        traceback.print_exc()
+        return {name: (0, 1, 0) for name in names}
 
 
 def main():
-    wanted = sys.argv[1].split(",") if len(sys.argv) > 1 and sys.argv[1] else list(SUITES)
-    unknown = [name for name in wanted if name not in SUITES]
+    known = [*SUITES, *PYTHON_SUITES]
+    wanted = sys.argv[1].split(",") if len(sys.argv) > 1 and sys.argv[1] else known
+    unknown = [name for name in wanted if name not in known]
     if unknown:
-        sys.exit(f"unknown suite {unknown[0]}; there are: {', '.join(SUITES)}")
+        sys.exit(f"unknown suite {unknown[0]}; there are: {', '.join(known)}")
+    in_python = [name for name in wanted if name in PYTHON_SUITES]
     total, empty, lines = [0, 0, 0], [], []
-    for name in wanted:
-        print(f"=== {name}", flush=True)
+    for names in [[name] for name in wanted if name in SUITES] + ([in_python] if in_python else []):
+        print(f"=== {', '.join(names)}", flush=True)
         began = time.monotonic()
-        try:
-            counts = SUITES[name]()
-        except Exception:  # the other suites are still worth running
-            traceback.print_exc()
-            counts = (0, 1, 0)
-        if sum(counts[:2]) == 0:
-            empty.append(name)
-        total = [a + b for a, b in zip(total, counts)]
-        lines.append(f"{name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped, "
-                     f"{time.monotonic() - began:.0f} s")
-        print(lines[-1], flush=True)
+        for name, counts in counts_of(names).items():
+            if sum(counts[:2]) == 0:
+                empty.append(name)
+            total = [a + b for a, b in zip(total, counts)]
+            lines.append(f"{name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
+            print(lines[-1], flush=True)
+        print(f"{time.monotonic() - began:.0f} s", flush=True)
     print("=== summary")
     print("\n".join(lines))
     for name in empty:

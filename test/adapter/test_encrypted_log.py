@@ -4,6 +4,7 @@ import pathlib
 import secrets
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -51,16 +52,16 @@ class MySqlWithKeys(MySqlServer):
 
 
 @pytest.fixture(params=[mariadb, MySqlWithKeys], ids=["mariadb", "mysql"])
-def encrypting(request, tmp_path_factory):
-    directory = pathlib.Path(tmp_path_factory.mktemp("keys", numbered=True))
-    for parent in (directory, *directory.parents[:2]):
-        os.chmod(parent, 0o755)
+def encrypting(request):
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="pgreplkeys"))  # pytest's own are closed to the server's user
+    os.chmod(directory, 0o755)
     try:
         server = request.param(directory)
     except (UnavailableServer, subprocess.CalledProcessError) as reason:
         pytest.skip(f"no server that encrypts its log: {reason}")
     yield server
     server.destroy()
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def test_an_encrypted_log_is_followed(encrypting):

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def two_tables(database, many_rows):
-    def make(name, rows=300_000):
+    def make(name, rows=210_000):
         return database(name, many_rows(rows), "CREATE TABLE u (id INTEGER PRIMARY KEY, v); INSERT INTO u VALUES (1, 1);")
     return make
 
@@ -105,7 +105,7 @@ def test_a_name_that_is_registered_twice_at_once_is_taken_once(cluster, database
 
 
 def test_a_copy_worker_that_is_terminated_does_not_hold_up_the_copy(cluster, database, source, many_rows, assert_equal):
-    path = database("leased.db", many_rows(400_000), "CREATE TABLE u AS SELECT * FROM t")
+    path = database("leased.db", many_rows(210_000), "CREATE TABLE u AS SELECT * FROM t")
 
     def leaseholders():
         pids = {row[0] for row in cluster.query("SELECT lease_pid FROM replicator.chunk WHERE state = 'leased'")}
@@ -122,7 +122,7 @@ def test_a_target_truncated_during_a_refresh_is_filled_again(cluster, two_tables
     source(path, "truncated")
     cluster.wait_for_copy("truncated")
     with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('truncated')")):
-        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE found_rows BETWEEN 10 AND 299999"), 45, "a part to be compared")
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE found_rows BETWEEN 10 AND 209999"), 45, "a part to be compared")
         cluster.query("TRUNCATE truncated.t")
     cluster.wait_for_copy("truncated")
     assert_equal(path, "truncated")

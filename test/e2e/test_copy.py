@@ -88,18 +88,18 @@ def test_every_copy_under_writers_is_one_state(cluster, database, source, wal):
 
 
 def test_two_copy_workers_share_one_table(cluster, database, source, many_rows, assert_equal):
-    path = database("one.db", many_rows(700_000))
+    path = database("one.db", many_rows(420_000))
     leaseholders = "SELECT count(DISTINCT lease_pid) FROM replicator.chunk WHERE state = 'leased'"
     with cluster.waiting_at("chunk_committed", lambda: source(path, "one")):
         wait_until(lambda: cluster.query(leaseholders) == [(2,)], 45, "a second process to copy")
     cluster.wait_for_copy("one")
-    assert cluster.query("SELECT count(*), count(DISTINCT id) FROM one.t") == [(700_000, 700_000)]
+    assert cluster.query("SELECT count(*), count(DISTINCT id) FROM one.t") == [(420_000, 420_000)]
 
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_crash_at_a_failure_point_costs_no_row_and_doubles_none(cluster, database, source, many_rows, assert_equal,
                                                                   point):
-    path = database("c.db", many_rows(300_000), "CREATE TABLE small (k TEXT PRIMARY KEY, v); INSERT INTO small VALUES ('a', 1), (NULL, 2);")
+    path = database("c.db", many_rows(210_000), "CREATE TABLE small (k TEXT PRIMARY KEY, v); INSERT INTO small VALUES ('a', 1), (NULL, 2);")
     cluster.fail_at(point)
     source(path, "crash")
     cluster.wait_for_failure()
@@ -140,7 +140,7 @@ def test_a_crash_before_a_target_that_was_made_again_is_filled_costs_nothing(clu
 
 @pytest.mark.parametrize("kind", ["copy worker", "source worker", "server"])
 def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many_rows, assert_equal, kind):
-    path = database("k.db", many_rows(250_000))
+    path = database("k.db", many_rows(210_000))
     generator = random.Random(kind)
 
     def kill():
@@ -162,7 +162,7 @@ def test_random_kills_during_a_copy_cost_nothing(cluster, database, source, many
 
 
 def test_a_terminated_worker_is_replaced(cluster, database, source, many_rows, assert_equal):
-    path = database("term.db", many_rows(400_000))
+    path = database("term.db", many_rows(210_000))
     with cluster.waiting_at("chunk_committed", lambda: source(path, "term")):
         pid, = cluster.workers("source worker")
         cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
@@ -171,24 +171,24 @@ def test_a_terminated_worker_is_replaced(cluster, database, source, many_rows, a
 
 
 def test_a_copy_resumes_at_the_chunk_when_the_file_is_unchanged(cluster, database, source, many_rows):
-    path = database("resume.db", many_rows(600_000))
+    path = database("resume.db", many_rows(210_000))
     cluster.fail_at("before_primary_key")
     source(path, "resume")
     cluster.wait_for_failure()
     cluster.wait_for_copy("resume")
-    assert cluster.query("SELECT count(*), min(_synced_at) < max(_synced_at) FROM resume.t")[0][0] == 600_000
+    assert cluster.query("SELECT count(*), min(_synced_at) < max(_synced_at) FROM resume.t")[0][0] == 210_000
     started = cluster.query("SELECT state_read_at FROM replicator.source_state st JOIN replicator.source s "
                             "ON s.id = st.source_id WHERE name = 'resume'")[0][0]
     assert cluster.query("SELECT min(_synced_at) FROM resume.t")[0][0] >= started
 
 
 def test_a_copy_starts_over_when_the_file_changed_after_a_crash(cluster, database, source, many_rows, assert_equal):
-    path = database("changed.db", many_rows(300_000))
+    path = database("changed.db", many_rows(210_000))
     cluster.fail_at("before_primary_key")
     source(path, "changed")
     cluster.wait_for_failure()
     connection = sqlite3.connect(path, timeout=240)
-    connection.execute("UPDATE t SET b = 'changed' WHERE id IN (1, 300000)")
+    connection.execute("UPDATE t SET b = 'changed' WHERE id IN (1, 210000)")
     connection.commit()
     connection.close()
     cluster.wait_for_copy("changed")

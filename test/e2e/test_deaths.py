@@ -26,7 +26,7 @@ def table(cluster, source, name):
 
 
 def wait_for_failure_of(cluster, source, name):
-    wait_until(lambda: table(cluster, source, name)["state"] == "failed", 60, lambda: f"{name} to fail: {table(cluster, source, name)}")
+    wait_until(lambda: table(cluster, source, name)["state"] == "failed", 240, lambda: f"{name} to fail: {table(cluster, source, name)}")
     failed = table(cluster, source, name)
     assert "died 3 times in a row" in failed["last_error"] and f"table {name}" in failed["last_error"], failed
     assert "server log" in failed["hint"]
@@ -42,7 +42,7 @@ def test_a_chunk_a_comparison_and_a_merge_are_tried_three_times(cluster, databas
     disarm = deadly("copy_chunk poison")
     source(path, "deadly")
     wait_for_failure_of(cluster, "deadly", "poison")
-    wait_until(lambda: table(cluster, "deadly", "good")["state"] == "idle", 60, "its neighbour to be copied")
+    wait_until(lambda: table(cluster, "deadly", "good")["state"] == "idle", 240, "its neighbour to be copied")
     cluster.wait_for_copy("deadly")
     # Neither do later refreshes try it.
     cluster.query_when_up("SELECT replicator_sync('deadly')")
@@ -55,7 +55,7 @@ def test_a_chunk_a_comparison_and_a_merge_are_tried_three_times(cluster, databas
 
     disarm = deadly("compare_table poison")
     job = cluster.query_when_up("SELECT replicator_verify('deadly')")[0][0]
-    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator.job WHERE id = %s AND state = 'failed'", (job,)), 60, "the job to fail")
+    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator.job WHERE id = %s AND state = 'failed'", (job,)), 240, "the job to fail")
     tables = finished(cluster, job)
     assert tables["good"]["state"] == "done" and tables["poison"]["state"] == "failed"
     error, = cluster.query_when_up("SELECT last_error FROM replicator.job_table WHERE job_id = %s AND state = 'failed'", (job,))[0]
@@ -85,17 +85,17 @@ def test_who_is_ended_because_another_died_has_not_died_of_its_work(cluster, dat
               " + (SELECT coalesce(sum(deaths), 0) FROM replicator.source_state)")
     copying = "SELECT pid FROM replicator_progress WHERE phase IN ('copying', 'comparing and staging')"
     with cluster.waiting_at("copy_chunk poison", lambda: source(path, "innocent")):
-        worker = wait_until(lambda: cluster.query_when_up(copying), 60, "the copy")[0][0]
+        worker = wait_until(lambda: cluster.query_when_up(copying), 240, "the copy")[0][0]
         victim = cluster.connect()
         cluster.kill(victim.get_backend_pid())
-        again = wait_until(lambda: [row for row in cluster.query_when_up(copying) if row[0] != worker], 60, "another worker")[0][0]
+        again = wait_until(lambda: [row for row in cluster.query_when_up(copying) if row[0] != worker], 240, "another worker")[0][0]
         victim.close()
         assert cluster.query_when_up(deaths) == [(0,)]
         cluster.kill(again)
-        wait_until(lambda: cluster.query_when_up(deaths) == [(1,)], 60, "its death to be counted")
+        wait_until(lambda: cluster.query_when_up(deaths) == [(1,)], 240, "its death to be counted")
     cluster.wait_for_copy("innocent")
     assert cluster.query_when_up(deaths) == [(0,)], "progress forgets it"
-    wait_until(lambda: not os.listdir(os.path.join(cluster.data, "pgsql_tmp_pg_replicator_work")), 60, "the notes to be gone")
+    wait_until(lambda: not os.listdir(os.path.join(cluster.data, "pgsql_tmp_pg_replicator_work")), 240, "the notes to be gone")
 
 
 def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, database, source):
@@ -105,7 +105,7 @@ def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, datab
     cluster.fail_at("copy_chunk poison:full")
     source(database("full.db", TWO), "full")
     cluster.wait_for_failure()
-    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator_status WHERE name = 'full' AND state = 'idle'"), 60, "the copy")
+    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator_status WHERE name = 'full' AND state = 'idle'"), 240, "the copy")
     assert "PANIC:  failure point copy_chunk poison was reached" in cluster.log_text()
     assert deaths() == before
 
@@ -131,7 +131,7 @@ def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, maria
     disarm = deadly(f"{point} poison")
     mariadb.run(f"USE {name}; BEGIN; UPDATE good SET v = 2; UPDATE poison SET v = 2; INSERT INTO good VALUES (2, 2); COMMIT")
     wait_for_failure_of(cluster, name, "poison")
-    wait_until(lambda: cluster.query_when_up(f"SELECT count(*) FROM {name}.good WHERE data->>'v' = '2'") == [(2,)], 60, "its neighbour")
+    wait_until(lambda: cluster.query_when_up(f"SELECT count(*) FROM {name}.good WHERE data->>'v' = '2'") == [(2,)], 240, "its neighbour")
     disarm()
     cluster.query_when_up("SELECT replicator_resync(%s, 'poison')", (name,))
     cluster.query_when_up("CALL replicator_wait(%s, '60 s')", (name,))
@@ -149,5 +149,5 @@ def test_the_end_of_a_copy_is_tried_three_times(cluster, database, source, deadl
         cluster.query_when_up(f"DROP TABLE {point}.good")
     cluster.query_when_up(f"SELECT replicator_sync('{point}')")
     failed = f"SELECT 1 FROM replicator_status WHERE name = '{point}' AND last_error LIKE '%died 3 times in a row%'"
-    wait_until(lambda: cluster.query_when_up(failed), 60, "the source or its table to fail")
+    wait_until(lambda: cluster.query_when_up(failed), 240, "the source or its table to fail")
     disarm()

@@ -246,14 +246,15 @@ def test_it_goes_on_after_anything_dies(cluster, db, follow):
 def test_a_worker_that_ends_slowly_is_replaced(cluster, db, follow):
     """A probe that comes while it still holds the source's lock must not be the last one."""
     follow()
+    # That of the source before may not have ended yet.
+    before = wait_until(lambda: (lambda pids: pids if len(pids) == 1 else None)(cluster.workers("source worker")), 45, "one worker")
 
     def probe():
         recorded = "SELECT count(*) FROM replicator_events WHERE arguments::text LIKE '%nobody%'"
-        before = cluster.query(recorded)
+        seen = cluster.query(recorded)
         with pytest.raises(psycopg2.Error):
             cluster.query("SELECT replicator_pause('nobody')")
-        wait_until(lambda: cluster.query(recorded) != before, 45, "a probe")
-    before = cluster.workers("source worker")
+        wait_until(lambda: cluster.query(recorded) != seen, 45, "a probe")
     with cluster.waiting_at("worker_exits", lambda: cluster.query("SELECT pg_terminate_backend(%s)", before)):
         probe()
     wait_until(lambda: set(cluster.workers("source worker")) - set(before), 45, "another worker")

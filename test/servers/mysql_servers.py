@@ -3,6 +3,7 @@
 MariaDB is the distribution's, or, with `PGREPL_MARIADB_DIRECTORY`, Debian sid's, unpacked there. MySQL, which Debian's
 stable releases do not have, is sid's too. What is unpacked is kept (`PGREPL_MYSQL_DIRECTORY`)."""
 import contextlib
+import fcntl
 import os
 import pathlib
 import pwd
@@ -15,6 +16,7 @@ from private_cluster import free_port, wait_until
 
 MYSQL_DIRECTORY = os.environ.get("PGREPL_MYSQL_DIRECTORY", "/var/tmp/pg_replicator-mysql")
 MARIADB_DIRECTORY = os.environ.get("PGREPL_MARIADB_DIRECTORY")
+TEMPLATES = pathlib.Path(f"/var/tmp/pg_replicator-servers-{os.getuid()}")
 SERVER_USER = "nobody"
 PASSWORD = "pässword '\"\\%"
 
@@ -59,7 +61,7 @@ class SqlServer:
         self.process = None
         self.watcher = subprocess.Popen(["sh", "-c", WATCHER, "sh", self.pid_file], stdin=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, start_new_session=True)
-        self.initialise()
+        self.set_up()
         self.start()
         self.create_user("replicator", PASSWORD)
 
@@ -68,6 +70,22 @@ class SqlServer:
 
     def initialise(self):
         raise NotImplementedError
+
+    def set_up(self):
+        """Fills the data directory: from one that was set up before by the same server, because that takes seconds."""
+        server = pathlib.Path(self.server_command()[0]).resolve()
+        template = TEMPLATES / f"{self.flavour}-{server.stat().st_mtime_ns}-{server.stat().st_size}"
+        TEMPLATES.mkdir(parents=True, exist_ok=True)
+        with open(TEMPLATES / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not template.exists():
+                self.initialise()
+                pathlib.Path(self.data, "auto.cnf").unlink(missing_ok=True)  # MySQL's uuid: each server has its own
+                shutil.rmtree(f"{template}.new", ignore_errors=True)
+                subprocess.run(["cp", "-a", self.data, f"{template}.new"], check=True)
+                os.rename(f"{template}.new", template)
+                return
+        subprocess.run(["cp", "-a", str(template), self.data], check=True)
 
     def server_command(self):
         raise NotImplementedError
