@@ -144,10 +144,10 @@ CREATE FUNCTION replicator.worker_phases(
 COMMENT ON FUNCTION replicator.worker_phases() IS 'What each worker of this database does now';
 
 CREATE FUNCTION replicator.stream_reports(
-    OUT pid integer, OUT source_id integer, OUT caught_up_at timestamptz, OUT bytes_read bigint,
-    OUT transactions bigint
+    OUT pid integer, OUT source_id integer, OUT reader_id bigint, OUT caught_up_at timestamptz, OUT bytes_read bigint,
+    OUT transactions bigint, OUT changes_last_minute bigint
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_stream_reports';
-COMMENT ON FUNCTION replicator.stream_reports() IS 'How far each stream of this database is: when it last held all of its source''s log, and what it has read since its worker began';
+COMMENT ON FUNCTION replicator.stream_reports() IS 'How far the workers of this database''s sources are, or were when they ended: when the target last held all of the source''s log, what was read since the worker began, what was changed';
 
 CREATE FUNCTION replicator.file_bytes(relation oid)
 RETURNS bigint LANGUAGE C VOLATILE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_file_bytes';

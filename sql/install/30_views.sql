@@ -32,6 +32,20 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
 
+-- All that was committed at the source before the latest of these moments is applied: the end of its log was seen; the copy
+-- was begun; the last transaction was committed there, by a clock that may run ahead, and in no case after it was read here.
+CREATE FUNCTION replicator.stream_lag(
+    now timestamptz, end_seen_at timestamptz, source_time timestamptz, read_at timestamptz, copy_started_at timestamptz)
+RETURNS interval LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN end_seen_at > now - interval '2 seconds' THEN interval '0'
+                ELSE greatest(now - greatest(end_seen_at, copy_started_at,
+                                             CASE WHEN source_time IS NOT NULL THEN least(source_time, read_at) END),
+                              interval '0') END;
+END;
+COMMENT ON FUNCTION replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'Age of the oldest transaction of a source that may not be applied yet; 0 if the end of its log was seen within two seconds';
+
 CREATE FUNCTION replicator.is_published(relation oid)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -116,11 +130,8 @@ SELECT s.name,
        END AS changes_per_second,
        CASE WHEN s.mode <> 'continuous' THEN clock_timestamp() - st.state_read_at
             WHEN p.source_id IS NULL THEN clock_timestamp() - st.copy_started_at
-            WHEN r.caught_up_at > clock_timestamp() - interval '2 seconds' THEN interval '0'
-            ELSE greatest(clock_timestamp() - greatest(r.caught_up_at, p.source_time,
-                                                       CASE WHEN p.source_time IS NULL THEN st.copy_started_at END),
-                          interval '0')
-       END AS lag,
+            ELSE replicator.stream_lag(clock_timestamp(), greatest(r.caught_up_at, p.end_seen_at), p.source_time, p.read_at,
+                                       st.copy_started_at) END AS lag,
        p.position,
        st.last_applied_at,
        coalesce(CASE WHEN o.role IS NULL THEN 'its owner, role "' || o.name || '", does not exist' END,
@@ -151,7 +162,7 @@ LEFT JOIN replicator.source_state st
      ON st.source_id = s.id
      AND st.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 LEFT JOIN replicator.position p ON p.source_id = s.id
-LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.pid = st.worker_pid
+LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.reader_id = st.reader_id
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied,

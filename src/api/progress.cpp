@@ -30,8 +30,10 @@ std::optional<std::string> printed(TimestampTz at) {
 Datum stream_reports(FunctionCallInfo fcinfo) {
     ResultRows result(fcinfo);
     for (const pg::StreamReport& report : pg::stream_reports()) {
-        result.add({std::to_string(report.pid), std::to_string(report.source_id), printed(report.caught_up_at),
-                    std::to_string(report.bytes_read), std::to_string(report.transactions)});
+        result.add({report.pid == 0 ? std::nullopt : std::optional(std::to_string(report.pid)),
+                    std::to_string(report.source_id), std::to_string(report.reader_id), printed(report.caught_up_at),
+                    std::to_string(report.bytes_read), std::to_string(report.transactions),
+                    std::to_string(report.changes_last_minute)});
     }
     return Datum{0};
 }

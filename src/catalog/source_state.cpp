@@ -3,6 +3,7 @@
 #include "catalog/source_state.hpp"
 
 #include "pg/spi.hpp"
+#include "pg/stream_report.hpp"
 #include "pg/worker.hpp"
 
 namespace pgrepl::catalog {
@@ -15,7 +16,8 @@ constexpr const char* kLoad = R"(
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
            s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
            coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
-           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id), st.copy_beside_log
+           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id), st.copy_beside_log,
+           st.reader_id
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
     WHERE s.id = $1)";
 
@@ -70,6 +72,7 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     if (!row.is_null(0, 13)) {
         state.beside_log = row.boolean(0, 13);
     }
+    state.reader_id = row.int64(0, 14);
     return state;
 }
 
@@ -174,8 +177,10 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
         {source_id, generation, changes, log_follows, complete}));
     pg::execute(
         "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "
-        "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp()",
+        "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp(), source_time = NULL, "
+        "read_at = NULL, end_seen_at = NULL",
         {source_id, position});
+    pg::count_changes_at_commit(changes);
 }
 
 void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,

@@ -28,6 +28,7 @@ struct SourceState {
     /// one state of the source. Nothing: to be decided when its first copy begins.
     std::optional<bool> beside_log;
     TimestampTz copy_started_at = 0;
+    std::int64_t reader_id = 0;
 
     [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
     /// For good, or until the copy that was read beside it is consistent.

@@ -3,6 +3,7 @@
 #include "catalog/stream_state.hpp"
 
 #include "pg/spi.hpp"
+#include "pg/stream_report.hpp"
 
 namespace pgrepl::catalog {
 
@@ -70,12 +71,16 @@ void begin_anew(std::int32_t source_id) {
     forget_position(source_id);
 }
 
-void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us) {
+void save_position(std::int32_t source_id, const std::string& position, const StreamTimes& times) {
+    auto const known = [](TimestampTz at) {
+        return at == 0 ? pg::Param(std::optional<std::string>()) : pg::Param::timestamp(at);
+    };
     pg::execute(
         "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "
-        "WHEN $3 = 0 THEN source_time ELSE timestamptz '1970-01-01 00:00:00+00' + $3 * interval '1 microsecond' END "
+        "WHEN $3 = 0 THEN source_time ELSE timestamptz '1970-01-01 00:00:00+00' + $3 * interval '1 microsecond' END, "
+        "read_at = coalesce($4::timestamptz, read_at), end_seen_at = greatest(end_seen_at, $5::timestamptz) "
         "WHERE source_id = $1",
-        {source_id, position, source_time_us});
+        {source_id, position, times.committed_us, known(times.read_at), known(times.end_seen_at)});
 }
 
 std::vector<StreamTable> stream_tables(std::int32_t source_id) {
@@ -135,6 +140,7 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
         "UPDATE replicator.source_state SET changes_applied = changes_applied + $2, "
         "last_applied_at = clock_timestamp() WHERE source_id = $1",
         {source_id, total});
+    pg::count_changes_at_commit(total);
 }
 
 void begin_catching_up(std::int32_t source_id) {

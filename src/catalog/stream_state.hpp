@@ -27,8 +27,14 @@ void forget_position(std::int32_t source_id);
 /// The same from outside of its worker, which is replaced: whatever was under way is void.
 void begin_anew(std::int32_t source_id);
 
-/// The target holds everything up to `position`. `source_time_us`: since 1970 UTC; 0: as it was.
-void save_position(std::int32_t source_id, const std::string& position, std::int64_t source_time_us);
+/// What tells how old the target is; what is 0 is as it was.
+struct StreamTimes {
+    std::int64_t committed_us = 0;  ///< the last transaction applied, at the source: since 1970 UTC
+    TimestampTz read_at = 0;        ///< when that had been read, by our clock
+    TimestampTz end_seen_at = 0;    ///< when the end of the log was last seen with all before it applied
+};
+/// The target holds everything up to `position`.
+void save_position(std::int32_t source_id, const std::string& position, const StreamTimes& times);
 
 /// A table that takes part in the stream, or wants to: neither paused, excluded, unsupported nor failed.
 struct StreamTable {

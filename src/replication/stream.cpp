@@ -10,6 +10,7 @@
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
+#include "pg/stream_report.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
 #include "replication/error_policy.hpp"
@@ -24,6 +25,11 @@ namespace {
 constexpr std::chrono::milliseconds kLookAroundEvery{250};
 /// A position without changes of ours is worth a transaction of its own this often.
 constexpr std::chrono::seconds kCommitPositionEvery{10};
+/// So is that the end of the log was seen: what shared memory lost would be missed this much.
+constexpr std::int64_t kCommitEndEveryUs = 60 * USECS_PER_SEC;
+/// The end of a log that is never quiet has to be asked for.
+constexpr std::chrono::seconds kAskForTheEndEvery{1};
+constexpr int kMostTimeForAsking = 20;  ///< one part of so many
 /// A log that was reset is silent for those who read it.
 constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
@@ -51,10 +57,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       limits_(batch_limits(config.parsed_options)),
       beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
       keyless_(context, config, source),
-      locked_(config.target_lock_patience_ms()) {
-    report_.source_id = context.source_id;
-    report_.pid = MyProcPid;
-}
+      locked_(config.target_lock_patience_ms()) {}
 
 Stream::~Stream() = default;
 
@@ -102,15 +105,13 @@ void Stream::step() {
     }
     bool const hurry = beside_.is_active() || keyless_.is_active() || (!streaming_ && mark_is_reached());
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
-    end_seen_at_ = 0;
     {
         pg::WorkInHand const at_log({pg::Work::kSource, 0, 0});
         stream_->read(batch_, limits_);
     }
-    if (batch_.at_end_of_log) {
-        end_seen_at_ = GetCurrentTimestamp();
-    }
-    report_.bytes_read += static_cast<std::int64_t>(batch_.bytes_read);
+    read_at_ = GetCurrentTimestamp();
+    end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
+    bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
     apply_batch();
 }
 
@@ -127,15 +128,32 @@ void Stream::look_around() {
     if (tables_are_others()) {
         reload_tables();
     }
+    look_for_the_end();
+}
+
+/// Where the log ends: whoever has applied it up to there is as far behind as the question is old, whatever the clocks
+/// of the source and its sessions say. A quiet log shows its end by itself; then it is asked for, less often, whether
+/// the log still holds what was read of it.
+void Stream::look_for_the_end() {
+    bool const is_quiet = end_seen_at_ != 0;
     // Asked is only a server that has just given a sign of life: one that is stuck would keep us waiting.
-    if (end_seen_at_ != 0 && Clock::now() - history_checked_at_ >= kCheckHistoryEvery) {
-        require_history(source_.high_mark());
+    bool const answers = is_quiet || batch_.bytes_read != 0;
+    Clock::duration const pause =
+        is_quiet ? Clock::duration(kCheckHistoryEvery)
+                 : std::max<Clock::duration>(kAskForTheEndEvery, kMostTimeForAsking * end_answer_took_);
+    Clock::time_point const now = Clock::now();
+    if (!answers || (end_ && !is_quiet) || now - end_asked_at_ < pause) {
+        return;
     }
+    end_told_at_ = GetCurrentTimestamp();
+    end_ = source_.high_mark();
+    end_asked_at_ = Clock::now();
+    end_answer_took_ = end_asked_at_ - now;
+    require_history(*end_);
 }
 
 /// What has been read must be in the source's log for good. Opening it again says what is wrong, if it is not.
 void Stream::require_history(const core::Position& mark) {
-    history_checked_at_ = Clock::now();
     if (!source_.has_reached(mark, position_)) {
         throw core::SourceError(core::SourceErrorKind::kUnreachable, 0,
                                 "the log of source \"" + config_.name + "\" lacks what has been read of it", true,
@@ -230,7 +248,8 @@ bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(posit
 
 bool Stream::has_to_commit() const {
     return beside_.is_due(position_) || (mark_is_reached() && (!streaming_ || copies_are_in())) ||
-           (position_is_new_ && Clock::now() - committed_at_ >= kCommitPositionEvery);
+           (position_is_new_ && Clock::now() - committed_at_ >= kCommitPositionEvery) ||
+           times_.end_seen_at - end_committed_at_ >= kCommitEndEveryUs;
 }
 
 void Stream::apply_batch() {
@@ -277,8 +296,9 @@ void Stream::end_transactions(std::size_t complete_changes) {
     if (!batch_.position.text.empty()) {
         position_ = batch_.position;
         position_is_new_ = true;
-        source_time_us_ = batch_.commit_time_us != 0 ? batch_.commit_time_us : source_time_us_;
-        report_.transactions += batch_.transactions;
+        times_.committed_us = batch_.commit_time_us;
+        times_.read_at = read_at_;
+        transactions_ += batch_.transactions;
     }
     bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || in_transaction();
     if (!changes && !has_to_commit()) {
@@ -333,7 +353,8 @@ void Stream::commit_transaction() {
         table->counts = {.table_id = table->in_catalog.table_id};
     }
     catalog::add_changes(context_.source_id, counts);
-    catalog::save_position(context_.source_id, position_.text, source_time_us_);
+    catalog::save_position(context_.source_id, position_.text, times_);
+    end_committed_at_ = times_.end_seen_at;
     if (pg::notes_each_table() && moved) {
         catalog::forget_source_deaths(context_.source_id);
         pg::note_each_table(false);
@@ -372,11 +393,17 @@ void Stream::note_what_is_reached() {
 }
 
 void Stream::report() {
-    // Before that, what looks like the log's end may be a server that still looks for our place in it.
-    if (end_seen_at_ != 0 && !in_transaction() && streaming_) {
-        report_.caught_up_at = end_seen_at_;
+    if (!in_transaction()) {
+        // Before that, what looks like the log's end may be a server that still looks for our place in it.
+        if (end_seen_at_ != 0 && streaming_) {
+            times_.end_seen_at = end_seen_at_;
+        }
+        if (end_ && source_.has_reached(position_, *end_)) {
+            times_.end_seen_at = std::max(times_.end_seen_at, end_told_at_);
+            end_.reset();
+        }
     }
-    pg::report_stream(report_);
+    pg::report_stream(times_.end_seen_at, bytes_read_, transactions_);
 }
 
 }  // namespace pgrepl::replication

@@ -30,7 +30,6 @@
 #include "catalog/stream_state.hpp"
 #include "core/source.hpp"
 #include "core/stream.hpp"
-#include "pg/stream_report.hpp"
 #include "pg/transaction.hpp"
 #include "replication/beside_copy.hpp"
 #include "replication/chunk_copier.hpp"
@@ -71,6 +70,7 @@ class Stream {
     void reload_tables();
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
+    void look_for_the_end();
     void require_history(const core::Position& mark);
     void work_on_beside_copy();
     void work_on_keyless_refresh();
@@ -115,19 +115,25 @@ class Stream {
 
     std::optional<pg::Transaction> transaction_;
     std::set<std::int32_t> with_quarantine_;
-    core::Position position_;          ///< applied, though perhaps not committed yet
-    std::int64_t source_time_us_ = 0;  ///< of the last transaction applied
-    bool position_is_new_ = false;     ///< not committed yet
-    bool tables_changed_ = false;      ///< the catalog's tables are to be read again after the commit
+    core::Position position_;           ///< applied, though perhaps not committed yet
+    catalog::StreamTimes times_;        ///< of the position
+    bool position_is_new_ = false;      ///< not committed yet
+    TimestampTz end_committed_at_ = 0;  ///< times_.end_seen_at, as it was committed
+    bool tables_changed_ = false;       ///< the catalog's tables are to be read again after the commit
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;
-    Clock::time_point history_checked_at_;
+    Clock::time_point end_asked_at_;
+    Clock::duration end_answer_took_{};
     bool streaming_ = false;  ///< else catching up
     bool has_left_ = false;
     TimestampTz mark_taken_at_ = 0;
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
-    pg::StreamReport report_;
-    TimestampTz end_seen_at_ = 0;  ///< when the batch in hand showed the end of the log; 0: it did not
+    TimestampTz read_at_ = 0;             ///< when the batch in hand had been read
+    TimestampTz end_seen_at_ = 0;         ///< when the batch in hand showed the end of the log; 0: it did not
+    std::optional<core::Position> end_;   ///< where the log ended at end_told_at_; not reached yet
+    TimestampTz end_told_at_ = 0;
+    std::int64_t bytes_read_ = 0;    ///< since the worker began
+    std::int64_t transactions_ = 0;  ///< since the worker began
 };
 
 }  // namespace pgrepl::replication

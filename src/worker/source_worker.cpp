@@ -30,6 +30,7 @@
 #include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
+#include "pg/stream_report.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
@@ -121,6 +122,7 @@ class SourceWorker {
         context_ = {source_id_, catalog::begin_generation(source_id_, MyProcPid), config_.owner, 0,
                     config_.max_quarantined()};
         transaction.commit();
+        pg::begin_reports(source_id_, state->reader_id);
         pg::set_application_name("pg_replicator source " + config_.name);
         pg::set_target_patience(config_.target_lock_patience_ms());
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));

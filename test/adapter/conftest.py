@@ -78,11 +78,11 @@ class Stream:
         return batch
 
     def read_all(self, *limits):
-        """All that is in the log now: batches, until one has come to the end of it and nothing more is there."""
+        """All that is in the log now: batches, until nothing more is there."""
         mark = self.ask("high")
         batches = []
         deadline = time.monotonic() + 240
-        while not batches or not batches[-1]["end"] or self.ask(f"reached {self.position or self.start}\t{mark}") != "1":
+        while not batches or self.ask(f"reached {self.position or self.start}\t{mark}") != "1":
             batch = self.read(*limits)
             assert "error" not in batch, batch
             assert time.monotonic() < deadline, batches

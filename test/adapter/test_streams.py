@@ -69,6 +69,14 @@ def test_a_transaction_is_whole_and_ends_with_a_position(server, adapter, table)
     assert stream.ask(f"reached {batch['position']}\t{stream.ask('high')}") == "1"
 
 
+def test_the_time_of_a_commit_is_the_servers_where_its_log_tells_it(server, adapter, table, is_mariadb):
+    """MariaDB's log has the time that the session believes it is."""
+    stream = adapter.stream(table)
+    server.run(f"SET timestamp = 1000000000; INSERT INTO {table} VALUES (1, 'x')", "d")
+    batch, = [batch for batch in stream.read_all() if batch["changes"]]
+    assert abs(batch["commit_time"] / 1e6 - (1_000_000_000 if is_mariadb else time.time())) < 100
+
+
 def test_a_transaction_larger_than_a_batch_comes_in_several(server, adapter, table):
     stream = adapter.stream(table)
     server.run(f"BEGIN; INSERT INTO {table} VALUES (0, 'x'); COMMIT; BEGIN;" +

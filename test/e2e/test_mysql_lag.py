@@ -1,5 +1,8 @@
-"""What the views say of how far a stream is behind, where the network is slower than everything else."""
+"""What the views say of how far a stream is behind: where the network is slower than everything else, where clocks are
+wrong, and where no worker is at work."""
 import contextlib
+import os
+import signal
 import socket
 import threading
 import time
@@ -7,7 +10,7 @@ import time
 import pytest
 
 from private_cluster import wait_until
-from test_mysql_stream import caught_up, db  # noqa: F401 (fixture)
+from test_mysql_stream import caught_up, db, follow  # noqa: F401 (fixtures)
 
 BYTES_A_SECOND = 300_000
 
@@ -58,8 +61,8 @@ def slow_source(cluster, db, server):  # noqa: F811
 
 
 def fill(db, first):  # noqa: F811
-    """2 MB in 2,000 transactions."""
-    db.run("".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 1000));" for i in range(2000)), "shop")
+    """2 MB in 2,000 transactions, of a session whose clock runs ahead."""
+    db.run("SET timestamp = UNIX_TIMESTAMP() + 3;" + "".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 1000));" for i in range(2000)), "shop")
 
 
 def false_zeros(cluster, last):
@@ -93,5 +96,59 @@ def test_a_stream_that_begins_behind_is_not_at_the_end(cluster, db, slow_source)
     wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     fill(db, 2000)
     slow_source.slow = True
+    # The end of the log was seen just before the pause.
+    wait_until(lambda: cluster.query("SELECT lag > interval '0' FROM replicator_status WHERE name = 'slow'")[0][0], 45, "the lag to grow")
     cluster.query("SELECT replicator_resume('slow')")
     assert false_zeros(cluster, 3999) == []
+
+
+def lag_is(cluster, condition):
+    return cluster.query(f"SELECT lag {condition} FROM replicator_status WHERE name = 's'")[0][0]
+
+
+def test_a_clock_that_runs_ahead_hides_nothing(cluster, db, follow):  # noqa: F811
+    follow()
+    db.run("SET timestamp = UNIX_TIMESTAMP() + 86400; INSERT INTO customer VALUES (4, 'tomorrow', 0, NULL)", "shop")
+    caught_up(cluster)
+    pid = cluster.status("s")["worker_pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: lag_is(cluster, "> interval '3 seconds'"), 45, "the lag to grow")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, "the lag to be gone")
+
+
+def test_a_clock_that_is_late_is_not_the_streams_lag(cluster, db, follow):  # noqa: F811
+    """The log is never quiet meanwhile."""
+    follow()
+    done = threading.Event()
+
+    def write():
+        statement = "INSERT INTO customer SELECT MAX(id) + 1, 'yesterday', 0, NULL FROM customer; DO SLEEP(0.1);"
+        while not done.is_set():
+            db.run("SET timestamp = UNIX_TIMESTAMP() - 86400;" + 10 * statement, "shop")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        # By then nobody remembers the quiet before.
+        wait_until(lambda: cluster.query("SELECT count(*) > 40 FROM s.customer")[0][0], 120, "rows to come")
+        wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, lambda: f"no lag: {cluster.status('s')['lag']}")
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_what_was_known_of_the_lag_outlives_the_worker_and_the_server(cluster, db, follow):  # noqa: F811
+    follow()
+    caught_up(cluster)
+    wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, "the end of the log to be seen")
+    cluster.query("UPDATE replicator.position SET source_time = now() - interval '1 day'")  # of a source that is quiet
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
+    assert lag_is(cluster, "< interval '1 hour'"), cluster.status("s")
+    cluster.restart()
+    assert lag_is(cluster, "< interval '1 hour'"), cluster.status("s")
+    cluster.query("SELECT replicator_resume('s')")
+    while cluster.status("s")["state"] != "streaming":
+        assert lag_is(cluster, "< interval '1 hour'"), cluster.status("s")
