@@ -69,6 +69,7 @@ CREATE TABLE replicator.source_state (
     copy_beside_log  boolean,
     copy_started_at  timestamptz,
     copy_finished_at timestamptz,
+    copy_rows        bigint,
     copy_sync_number bigint NOT NULL DEFAULT 0,
     sync_requested   bigint NOT NULL DEFAULT 1,
     sync_done        bigint NOT NULL DEFAULT 0,
@@ -103,6 +104,7 @@ COMMENT ON COLUMN replicator.source_state.copy_durable IS 'Whether the copy unde
 COMMENT ON COLUMN replicator.source_state.copy_beside_log IS 'Of mode once: true while the copy is read beside the source''s log and the log is then followed until the target is consistent; false: copies are one consistent read; null: decided when the first copy begins';
 COMMENT ON COLUMN replicator.source_state.copy_started_at IS 'When the copy under way or the last one began';
 COMMENT ON COLUMN replicator.source_state.copy_finished_at IS 'When the last copy ended';
+COMMENT ON COLUMN replicator.source_state.copy_rows IS 'Rows that the last copy of the whole source has read';
 COMMENT ON COLUMN replicator.source_state.copy_sync_number IS 'Which requests (sync_requested) the copy under way serves';
 COMMENT ON COLUMN replicator.source_state.sync_requested IS 'Number of the latest request to bring the target up to date';
 COMMENT ON COLUMN replicator.source_state.sync_done IS 'Number of the latest request that was served';

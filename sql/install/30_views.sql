@@ -46,6 +46,13 @@ END;
 COMMENT ON FUNCTION replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) IS
     'Age of the oldest transaction of a source that may not be applied yet; 0 if the end of its log was seen within two seconds';
 
+CREATE FUNCTION replicator.rate(n numeric, took interval)
+RETURNS numeric LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT round(n / greatest(extract(epoch FROM took), 0.001));
+END;
+COMMENT ON FUNCTION replicator.rate(numeric, interval) IS 'How many a second; null: not known';
+
 CREATE FUNCTION replicator.is_published(relation oid)
 RETURNS boolean LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -114,20 +121,20 @@ SELECT s.name,
        s.kind,
        s.mode,
        CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused'
-            WHEN o.role IS NULL THEN 'failed' ELSE st.state END AS state,
+            WHEN o.role IS NULL THEN 'failed'
+            WHEN st.state = 'streaming' AND t.to_copy > 0 THEN 'copying' ELSE st.state END AS state,
        w.pid AS worker_pid,
        coalesce(t.tables, '{}'::jsonb) AS tables,
+       coalesce(t.to_copy, 0)::bigint AS tables_to_copy,
        coalesce(t.rows_copied, 0)::bigint AS rows_copied,
        t.rows_expected::bigint AS rows_expected,
-       CASE WHEN st.state IN ('idle', 'catching_up', 'streaming') AND t.failed = 0 THEN 100.0
-            WHEN t.rows_expected > 0 THEN round(least(100.0, 100.0 * t.rows_copied / t.rows_expected), 1) END AS percent,
-       CASE WHEN st.copy_started_at IS NOT NULL
-            THEN round(t.rows_copied / greatest(extract(epoch FROM coalesce(st.copy_finished_at, clock_timestamp())
-                                                               - st.copy_started_at), 0.001)) END AS rows_per_second,
+       CASE WHEN t.wanted = t.complete THEN 100.0
+            WHEN t.wanted > 0 THEN least(99.9, trunc(100.0 * t.rows_done / t.rows_to_do, 1)) END AS percent,
+       CASE WHEN st.state = 'snapshot' THEN replicator.rate(t.rows_of_copy, clock_timestamp() - st.copy_started_at)
+            WHEN t.copying_since IS NOT NULL THEN replicator.rate(t.rows_being_copied, clock_timestamp() - t.copying_since)
+            ELSE replicator.rate(st.copy_rows, st.copy_finished_at - st.copy_started_at) END AS rows_per_second,
        coalesce(st.changes_applied, 0) AS changes_applied,
-       CASE WHEN st.copy_finished_at IS NOT NULL AND st.changes_applied > 0
-            THEN round(st.changes_applied / greatest(extract(epoch FROM clock_timestamp() - s.created_at), 0.001), 1)
-       END AS changes_per_second,
+       CASE WHEN st.copy_finished_at IS NOT NULL THEN round(coalesce(r.changes_last_minute, 0) / 60.0, 2) END AS changes_per_second,
        CASE WHEN s.mode <> 'continuous' THEN clock_timestamp() - st.state_read_at
             WHEN p.source_id IS NULL THEN clock_timestamp() - st.copy_started_at
             ELSE replicator.stream_lag(clock_timestamp(), greatest(r.caught_up_at, p.end_seen_at), p.source_time, p.read_at,
@@ -165,32 +172,49 @@ LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.reader_id = st.reader_id
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
 LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied,
-           sum(c.rows_expected) AS rows_expected, coalesce(sum(c.n) FILTER (WHERE c.state = 'failed'), 0) AS failed,
+    SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied, sum(c.rows_expected) AS rows_expected,
+           sum(c.n) FILTER (WHERE c.wanted AND c.state IN ('pending', 'copying')) AS to_copy,
+           sum(c.n) FILTER (WHERE c.wanted) AS wanted, sum(c.n) FILTER (WHERE c.wanted AND c.complete) AS complete,
+           sum(c.rows_done) AS rows_done, sum(c.rows_to_do) AS rows_to_do, sum(c.rows_of_copy) AS rows_of_copy,
+           sum(c.rows_copied) FILTER (WHERE c.state = 'copying') AS rows_being_copied,
+           min(c.copy_started_at) FILTER (WHERE c.state = 'copying') AS copying_since,
+           coalesce(sum(c.n) FILTER (WHERE c.state = 'failed'), 0) AS failed,
            max(c.failed_table) AS failed_table, coalesce(sum(c.locked), 0) AS locked, max(c.locked_table) AS locked_table
-    FROM (SELECT CASE WHEN paused THEN 'paused' ELSE state END AS state, count(*) AS n,
-                 count(*) FILTER (WHERE locked_since IS NOT NULL AND state IN ('pending', 'copying') AND NOT paused) AS locked,
-                 min(format('table %s: its target is locked', name))
-                     FILTER (WHERE locked_since IS NOT NULL AND state IN ('pending', 'copying') AND NOT paused) AS locked_table,
-                 sum(rows_copied) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_copied,
-                 sum(greatest(rows_expected, rows_copied)) FILTER (WHERE state NOT IN ('excluded', 'unsupported')) AS rows_expected,
-                 min(format('table %s: %s', name, replicator.shown_error(reason, last_sqlstate, g.readable)))
-                     FILTER (WHERE state = 'failed' AND NOT paused) AS failed_table
-          FROM replicator.source_table JOIN replicator.target g ON g.table_id = id WHERE source_id = s.id GROUP BY 1) c
+    FROM (SELECT k.state, k.wanted, k.complete, count(*) AS n,
+                 count(*) FILTER (WHERE k.waits) AS locked,
+                 min(format('table %s: its target is locked', k.name)) FILTER (WHERE k.waits) AS locked_table,
+                 sum(k.rows_copied) FILTER (WHERE k.wanted) AS rows_copied,
+                 sum(greatest(k.rows_expected, k.rows_copied)) FILTER (WHERE k.wanted) AS rows_expected,
+                 sum(CASE WHEN k.complete OR k.state = 'copying' THEN k.rows_copied ELSE 0 END) FILTER (WHERE k.wanted) AS rows_done,
+                 sum(CASE WHEN k.complete THEN k.rows_copied ELSE greatest(k.rows_expected, k.rows_copied, 1) END)
+                     FILTER (WHERE k.wanted) AS rows_to_do,
+                 sum(k.rows_copied) FILTER (WHERE k.copy_started_at >= st.copy_started_at) AS rows_of_copy,
+                 min(k.copy_started_at) AS copy_started_at,
+                 min(format('table %s: %s', k.name, replicator.shown_error(k.reason, k.last_sqlstate, g.readable)))
+                     FILTER (WHERE k.state = 'failed') AS failed_table
+          FROM (SELECT i.id, i.name, CASE WHEN i.paused THEN 'paused' ELSE i.state END AS state, i.reason, i.last_sqlstate,
+                       i.rows_copied, i.rows_expected, i.copy_started_at,
+                       NOT i.paused AND i.state NOT IN ('excluded', 'unsupported', 'schema_only') AS wanted,
+                       i.state IN ('idle', 'catching_up', 'streaming') AS complete,
+                       NOT i.paused AND i.locked_since IS NOT NULL AND i.state IN ('pending', 'copying') AS waits
+                FROM replicator.source_table i WHERE i.source_id = s.id) k
+          JOIN replicator.target g ON g.table_id = k.id
+          GROUP BY k.state, k.wanted, k.complete) c
 ) t ON true;
 COMMENT ON VIEW @extschema@.replicator_status IS 'Sources: what each is doing, how far it is, and what to do about its errors';
 COMMENT ON COLUMN @extschema@.replicator_status.name IS 'Name of the source';
 COMMENT ON COLUMN @extschema@.replicator_status.kind IS 'sqlite, mysql, mongodb, postgresql';
 COMMENT ON COLUMN @extschema@.replicator_status.mode IS 'continuous, once or periodic';
-COMMENT ON COLUMN @extschema@.replicator_status.state IS 'starting, snapshot, catching_up, streaming; idle, paused, backing_off, failed, restored';
+COMMENT ON COLUMN @extschema@.replicator_status.state IS 'starting, snapshot, catching_up, streaming, copying (it streams, and copies tables beside that); idle, paused, backing_off, failed, restored';
 COMMENT ON COLUMN @extschema@.replicator_status.worker_pid IS 'Process of its source worker, if one is alive';
 COMMENT ON COLUMN @extschema@.replicator_status.tables IS 'Number of its tables by state';
-COMMENT ON COLUMN @extschema@.replicator_status.rows_copied IS 'Rows that the copy under way, or the last one, has read';
+COMMENT ON COLUMN @extschema@.replicator_status.tables_to_copy IS 'Tables that are being copied, or are about to be: new ones, and those that are read again';
+COMMENT ON COLUMN @extschema@.replicator_status.rows_copied IS 'Rows that the copies under way, or the last ones, of the tables that are wanted have read';
 COMMENT ON COLUMN @extschema@.replicator_status.rows_expected IS 'Estimate of the rows to read';
-COMMENT ON COLUMN @extschema@.replicator_status.percent IS 'Part of the expected rows that has been read';
-COMMENT ON COLUMN @extschema@.replicator_status.rows_per_second IS 'Rows a second of the copy under way, or of the last one';
+COMMENT ON COLUMN @extschema@.replicator_status.percent IS 'Part of the rows of the tables that are wanted that has been copied: 100 when all of them are complete, and not before';
+COMMENT ON COLUMN @extschema@.replicator_status.rows_per_second IS 'Rows a second of the copy under way, of the source or of tables beside its stream; else of the last one of the source';
 COMMENT ON COLUMN @extschema@.replicator_status.changes_applied IS 'Rows inserted, updated and deleted by refreshes and streams';
-COMMENT ON COLUMN @extschema@.replicator_status.changes_per_second IS 'The same a second, since the source was registered';
+COMMENT ON COLUMN @extschema@.replicator_status.changes_per_second IS 'The same a second, in the last minute';
 COMMENT ON COLUMN @extschema@.replicator_status.lag IS 'Of a stream: age of the oldest transaction that is not applied yet, 0 if there is none; else age of the state of the source that the target holds; grows with the clock';
 COMMENT ON COLUMN @extschema@.replicator_status.position IS 'Place in the source''s log, or identity of the file''s state, that the target holds';
 COMMENT ON COLUMN @extschema@.replicator_status.last_applied_at IS 'When rows were last written to a target';
@@ -215,11 +239,11 @@ SELECT s.name AS source,
        t.rows_copied,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
        CASE WHEN t.state IN ('idle', 'catching_up', 'streaming') THEN 100.0
-            WHEN t.rows_expected > 0 THEN round(least(100.0, 100.0 * t.rows_copied / greatest(t.rows_expected, t.rows_copied)), 1)
-       END AS percent,
-       CASE WHEN t.copy_started_at IS NOT NULL
-            THEN round(t.rows_copied / greatest(extract(epoch FROM coalesce(t.copy_finished_at, clock_timestamp())
-                                                               - t.copy_started_at), 0.001)) END AS rows_per_second,
+            WHEN t.state = 'pending' THEN 0.0
+            WHEN t.rows_expected > 0
+            THEN least(99.9, trunc(100.0 * t.rows_copied / greatest(t.rows_expected, t.rows_copied), 1)) END AS percent,
+       CASE WHEN t.state = 'copying' THEN replicator.rate(t.rows_copied, clock_timestamp() - t.copy_started_at)
+            ELSE replicator.rate(t.rows_copied, t.copy_finished_at - t.copy_started_at) END AS rows_per_second,
        t.rows_inserted,
        t.rows_updated,
        t.rows_deleted,
@@ -444,7 +468,7 @@ SELECT p.pid,
        d.total AS rows_total,
        d.percent,
        repeat('█', (d.percent / 5)::integer) || repeat('·', 20 - (d.percent / 5)::integer) AS bar,
-       round(p.rows_done / greatest(extract(epoch FROM clock_timestamp() - p.since), 0.001)) AS rows_per_second,
+       replicator.rate(p.rows_done, clock_timestamp() - p.since) AS rows_per_second,
        clock_timestamp() - p.since AS elapsed,
        w.wait_event_type,
        w.wait_event
@@ -455,11 +479,12 @@ LEFT JOIN replicator.source_table t ON t.id = p.table_id
 LEFT JOIN pg_catalog.pg_stat_progress_create_index c ON c.pid = p.pid
 CROSS JOIN LATERAL (
     SELECT n.done, n.total,
-           CASE WHEN n.total > 0 THEN round(least(100.0, 100.0 * n.done / n.total), 1) END AS percent
+           -- What is done leaves this view; totals are estimates.
+           CASE WHEN n.total > 0 THEN least(99.9, trunc(100.0 * n.done / n.total, 1)) END AS percent
     FROM (SELECT CASE WHEN c.tuples_total > 0 THEN c.tuples_done WHEN c.blocks_total > 0 THEN c.blocks_done
-                      WHEN p.phase IN ('copying', 'comparing and staging') THEN t.rows_copied ELSE p.rows_done END AS done,
+                      WHEN p.phase IN ('copying', 'comparing and staging', 'copying beside the stream') THEN t.rows_copied ELSE p.rows_done END AS done,
                  CASE WHEN c.tuples_total > 0 THEN c.tuples_total WHEN c.blocks_total > 0 THEN c.blocks_total
-                      WHEN p.phase IN ('copying', 'comparing and staging') THEN greatest(t.rows_expected, t.rows_copied)
+                      WHEN p.phase IN ('copying', 'comparing and staging', 'copying beside the stream') THEN greatest(t.rows_expected, t.rows_copied)
                       ELSE p.rows_total END AS total) n
 ) d;
 COMMENT ON VIEW @extschema@.replicator_progress IS 'What each worker does now, and how far it is';

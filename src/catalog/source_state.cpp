@@ -168,7 +168,8 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up' ELSE 'idle' END, "
         "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
-        "copy_finished_at = clock_timestamp(), "
+        "copy_finished_at = clock_timestamp(), copy_rows = (SELECT coalesce(sum(t.rows_copied), 0) FROM "
+        "replicator.source_table t WHERE t.source_id = $1 AND t.copy_started_at >= source_state.copy_started_at), "
         "sync_done = CASE WHEN $4 OR NOT $5 THEN sync_done ELSE copy_sync_number END, "
         "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
         "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "

@@ -11,11 +11,7 @@
 
 namespace pgrepl::pg {
 
-namespace {
-
-constexpr int kMaxPhases = 256;
-
-/// One worker's phase. Written by it alone, `done` without the lock: a reader may see a value a moment old.
+/// One phase of a worker. Written by it alone, `done` without the lock: a reader may see a value a moment old.
 struct PhaseSlot {
     int pid;
     Oid database;
@@ -27,6 +23,10 @@ struct PhaseSlot {
     TimestampTz since;
 };
 
+namespace {
+
+constexpr int kMaxPhases = 256;
+
 struct PhaseTable {
     LWLock* lock;
     PhaseSlot slots[kMaxPhases];
@@ -36,12 +36,16 @@ PhaseTable* table = nullptr;
 PhaseSlot* own_phase = nullptr;
 std::string own_activity;
 
-void leave_phase(int /*code*/, Datum /*unused*/) {
+void leave_phases(int /*code*/, Datum /*unused*/) {
     Locked lock(table->lock, LW_EXCLUSIVE);
-    own_phase->pid = 0;
+    for (PhaseSlot& slot : table->slots) {
+        if (slot.pid == MyProcPid) {
+            slot.pid = 0;
+        }
+    }
 }
 
-/// This process's slot; null if all are taken.
+/// A slot for this process; null if all are taken.
 PhaseSlot* take_phase_slot() {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
@@ -59,21 +63,21 @@ bool has_own_phase() {
     if (own_phase == nullptr && table != nullptr) {
         own_phase = take_phase_slot();
         if (own_phase != nullptr) {
-            CallPg([] { before_shmem_exit(leave_phase, 0); });
+            CallPg([] { before_shmem_exit(leave_phases, 0); });
         }
     }
     return own_phase != nullptr;
 }
 
-/// Makes it what this process's slot says.
-void enter(const PhaseReport& phase) noexcept {
+/// Makes it what the slot, one of this process, says.
+void enter(PhaseSlot& slot, const PhaseReport& phase) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
-    own_phase->source_id = phase.source_id;
-    own_phase->table_id = phase.table_id;
-    own_phase->phase.assign(phase.phase);
-    own_phase->done = phase.done;
-    own_phase->total = phase.total;
-    own_phase->since = phase.since;
+    slot.source_id = phase.source_id;
+    slot.table_id = phase.table_id;
+    slot.phase.assign(phase.phase);
+    slot.done = phase.done;
+    slot.total = phase.total;
+    slot.since = phase.since;
 }
 
 PhaseReport report_of(const PhaseSlot& slot) {
@@ -97,7 +101,7 @@ void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_i
     own_activity = activity;
     CallPg([] { pgstat_report_activity(STATE_RUNNING, own_activity.c_str()); });
     if (has_own_phase()) {
-        enter({MyProcPid, source_id, table_id, phase, 0, total, GetCurrentTimestamp()});
+        enter(*own_phase, {MyProcPid, source_id, table_id, phase, 0, total, GetCurrentTimestamp()});
     }
 }
 
@@ -114,7 +118,27 @@ NestedPhase::~NestedPhase() {
     own_activity.swap(outer_activity_);
     pgstat_report_activity(STATE_RUNNING, own_activity.c_str());  // raises no error
     if (own_phase != nullptr) {
-        enter(outer_);
+        enter(*own_phase, outer_);
+    }
+}
+
+SidePhase::SidePhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total)
+    : slot_(has_own_phase() ? take_phase_slot() : nullptr) {
+    if (slot_ != nullptr) {
+        enter(*slot_, {MyProcPid, source_id, table_id, phase, 0, total, GetCurrentTimestamp()});
+    }
+}
+
+SidePhase::~SidePhase() {
+    if (slot_ != nullptr) {
+        Locked lock(table->lock, LW_EXCLUSIVE);
+        slot_->pid = 0;
+    }
+}
+
+void SidePhase::add_progress(std::int64_t rows) noexcept {
+    if (slot_ != nullptr) {
+        slot_->done = slot_->done + rows;
     }
 }
 
@@ -160,6 +184,7 @@ void signal_worker(int pid, int signal_number) noexcept {
     for (const PhaseSlot& slot : table->slots) {
         if (pid != 0 && slot.pid == pid && slot.database == MyDatabaseId) {
             kill(pid, signal_number);
+            return;
         }
     }
 }

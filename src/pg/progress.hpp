@@ -40,6 +40,22 @@ class NestedPhase {
     std::string outer_activity_;
 };
 
+struct PhaseSlot;
+
+/// A phase beside that of this process, as long as the object lives: of work that is done in turns with it.
+class SidePhase {
+  public:
+    SidePhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total);
+    ~SidePhase();
+    SidePhase(const SidePhase&) = delete;
+    SidePhase& operator=(const SidePhase&) = delete;
+
+    void add_progress(std::int64_t rows) noexcept;
+
+  private:
+    PhaseSlot* slot_;  ///< null: there was none
+};
+
 /// Rows done since the phase began, further to those reported before.
 void add_progress(std::int64_t rows) noexcept;
 

@@ -8,7 +8,6 @@
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "pg/failure_point.hpp"
-#include "pg/progress.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -72,8 +71,7 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         fail(*error);
         return;
     }
-    pg::begin_phase("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0),
-                    "copying " + table.name.qualified() + " beside the stream");
+    phase_.emplace("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0));
 }
 
 /// Whether it was there. Call as the owner.
@@ -139,6 +137,7 @@ void BesideCopy::fail(const pg::SqlError& error) {
 
 void BesideCopy::stop() noexcept {
     table_.reset();
+    phase_.reset();
     snapshot_.reset();
     encoder_.reset();
     seen_.reset();
@@ -228,7 +227,7 @@ bool BesideCopy::write(const std::string& state) {
         return false;
     }
     write_rows();
-    pg::add_progress(read);
+    phase_->add_progress(read);
     rows_.clear();
     set_aside_.clear();
     untouched_.clear();

@@ -24,6 +24,7 @@
 #include "catalog/source_config.hpp"
 #include "catalog/stream_state.hpp"
 #include "core/source.hpp"
+#include "pg/progress.hpp"
 #include "replication/chunk_copier.hpp"
 #include "target/row_encoder.hpp"
 #include "target/seen_ids.hpp"
@@ -85,6 +86,7 @@ class BesideCopy {
     core::Interrupts& interrupts_;
     core::BatchLimits window_limits_;
     std::optional<catalog::StreamTable> table_;
+    std::optional<pg::SidePhase> phase_;
     core::TableInfo info_;
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<target::RowEncoder> encoder_;

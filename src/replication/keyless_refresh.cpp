@@ -8,7 +8,6 @@
 #include "catalog/stream_state.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
-#include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
@@ -72,8 +71,8 @@ void KeylessRefresh::open() {
     }
     snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
     reader_ = snapshot_->open_chunk(info_, {});
-    pg::begin_phase("comparing a table without a key", context_.source_id, table_->table_id,
-                    info_.estimated_rows.value_or(0), "reading " + table_->name.qualified() + " as a whole");
+    phase_.emplace("comparing a table without a key", context_.source_id, table_->table_id,
+                   info_.estimated_rows.value_or(0));
 }
 
 void KeylessRefresh::prepare_target() {
@@ -163,7 +162,7 @@ void KeylessRefresh::write_piece() {
     catalog::save_keyless_progress(table_->table_id, count, static_cast<std::int64_t>(rows_.bytes()),
                                    static_cast<std::int64_t>(rows_.tagged_values()));
     transaction.commit();
-    pg::add_progress(count);
+    phase_->add_progress(count);
     rows_.clear();
     set_aside_.clear();
     pg::failure_point("keyless_rows_staged");
@@ -214,6 +213,7 @@ void KeylessRefresh::give_up() {
 
 void KeylessRefresh::close() noexcept {
     table_.reset();
+    phase_.reset();
     reader_.reset();
     snapshot_.reset();
     encoder_.reset();

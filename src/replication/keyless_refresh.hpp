@@ -15,6 +15,7 @@
 #include "catalog/keyless_tables.hpp"
 #include "catalog/source_config.hpp"
 #include "core/source.hpp"
+#include "pg/progress.hpp"
 #include "replication/chunk_copier.hpp"
 #include "replication/own_target.hpp"
 #include "target/row_encoder.hpp"
@@ -55,6 +56,7 @@ class KeylessRefresh {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     std::optional<catalog::KeylessTable> table_;
+    std::optional<pg::SidePhase> phase_;
     core::TableInfo info_;
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<core::ChunkReader> reader_;

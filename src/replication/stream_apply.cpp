@@ -142,8 +142,6 @@ void Stream::write_window() {
     tables_changed_ = tables_changed_ || complete || error;
     if (complete) {
         catalog::look_for_index_work_at_commit(context_.source_id, table_id);
-        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
-                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
     }
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "pg/progress.hpp"
 #include "replication/stream.hpp"
 #include "replication/stream_table.hpp"
 
@@ -61,8 +60,6 @@ void Stream::work_on_keyless_refresh() {
         return;
     }
     if (!keyless_.is_active()) {
-        pg::begin_phase(streaming_ ? "streaming" : "catching up", context_.source_id, 0, 0,
-                        (streaming_ ? "streaming " : "catching up with ") + config_.name);
         reload_tables();
     }
 }

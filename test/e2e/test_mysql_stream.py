@@ -303,6 +303,19 @@ def test_a_log_that_no_longer_reaches_back_is_an_error_or_leads_to_a_copy(cluste
     assert set(rows(cluster, "customer")) == {"3"} and equal(cluster)
 
 
+def test_a_copy_beside_the_stream_is_seen(cluster, db, follow):
+    follow()
+
+    def phases():
+        return set(cluster.query("SELECT phase, \"table\" FROM replicator_progress WHERE worker = 'source worker' AND source = 's'"))
+    with cluster.waiting_at("window_read", lambda: cluster.query("SELECT replicator_resync('s', 'customer')")):
+        status = cluster.status("s")
+        assert (status["state"], status["tables_to_copy"]) == ("copying", 1) and status["percent"] < 100, status
+        assert phases() == {("streaming", None), ("copying beside the stream", "customer")}
+    status = cluster.wait_for_state("s", "streaming")
+    assert (status["tables_to_copy"], status["percent"]) == (0, 100) and phases() == {("streaming", None)}
+
+
 def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):
     import os
     import signal

@@ -155,7 +155,7 @@ def test_a_locked_target_holds_up_its_own_table_only(cluster, db, follow):
         lines_become(cluster, db, 7)
         assert aside(cluster) == [("pending", "locked", [pid], "BEGIN; LOCK TABLE s.customer")]
         status = cluster.status("s")
-        assert status["blocked_by"] == [pid] and status["state"] == "streaming" and "customer: its target is locked" in status["last_error"]
+        assert status["blocked_by"] == [pid] and status["state"] == "copying" and "customer: its target is locked" in status["last_error"]
         lines_become(cluster, db, 8)
         with pytest.raises(psycopg2.errors.QueryCanceled, match="not up to date within the timeout\nDETAIL: .*customer"):
             cluster.query("CALL replicator_wait('s', '100 ms')")
