@@ -55,13 +55,13 @@ std::string known_names() {
     return names;
 }
 
-const OptionKind& find_kind(const std::string& name) {
+const OptionKind& find_kind(std::string_view name) {
     for (const OptionKind& kind : kKnown) {
         if (name == kind.name) {
             return kind;
         }
     }
-    throw pg::SqlError(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown option \"" + name + "\"",
+    throw pg::SqlError(ERRCODE_FDW_INVALID_OPTION_NAME, "unknown option \"" + std::string(name) + "\"",
                        "Known options: " + known_names() + ".", "Correct its name, or leave it out.");
 }
 
