@@ -100,10 +100,32 @@ def many_rows():
     return fill
 
 
+@pytest.fixture
+def owners(cluster):
+    """Two roles that may have sources."""
+    for role in ("first_owner", "second_owner"):
+        cluster.query(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON DATABASE postgres TO {role}; GRANT pg_read_server_files TO {role}; "
+                      f"GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO {role}")
+    yield
+    for role in ("first_owner", "second_owner"):
+        if cluster.query("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)):
+            cluster.query(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
 @pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["MariaDB", "MySQL"])
 def server(request):
     try:
         instance = request.param()
+    except UnavailableServer as error:
+        pytest.skip(str(error))
+    yield instance
+    instance.destroy()
+
+
+@pytest.fixture(scope="module")
+def mariadb():
+    try:
+        instance = MariaDbServer()
     except UnavailableServer as error:
         pytest.skip(str(error))
     yield instance

@@ -4,7 +4,6 @@ import sqlite3
 
 import pytest
 
-from mysql_servers import MariaDbServer, UnavailableServer
 from private_cluster import wait_until
 from test_verify import finished
 
@@ -108,16 +107,6 @@ def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, datab
     wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator_status WHERE name = 'full' AND state = 'idle'"), 240, "the copy")
     assert "PANIC:  failure point copy_chunk poison was reached" in cluster.log_text()
     assert deaths() == before
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    try:
-        instance = MariaDbServer()
-    except UnavailableServer as error:
-        pytest.skip(str(error))
-    yield instance
-    instance.destroy()
 
 
 @pytest.mark.parametrize("point", ["apply_table", "take_apart"])

@@ -5,18 +5,7 @@ import subprocess
 
 import pytest
 
-from mysql_servers import MariaDbServer, UnavailableServer
 from private_cluster import BINDIR, PrivateCluster, free_port, unprivileged, wait_until
-
-
-@pytest.fixture(scope="module")
-def mariadb():
-    try:
-        instance = MariaDbServer()
-    except UnavailableServer as error:
-        pytest.skip(str(error))
-    yield instance
-    instance.destroy()
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,150 @@
+"""Who owns a source and its targets: owners that go, that change, and what stands in a target's place."""
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+from private_cluster import BINDIR, unprivileged, wait_until
+
+
+def owners_of(cluster, name):
+    return cluster.query("SELECT o.name, (SELECT tableowner FROM pg_tables WHERE schemaname = s.name AND tablename = 't') "
+                         "FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id WHERE s.name = %s", (name,))[0]
+
+
+def refresh(cluster, path, name, value):
+    file = sqlite3.connect(path, timeout=240)
+    file.execute("UPDATE t SET a = ? WHERE id = 5", (value,))
+    file.commit()
+    file.close()
+    cluster.query("SELECT replicator_sync(%s)", (name,))
+    cluster.wait_for_copy(name)
+    assert cluster.query(f"SELECT data->>'a' FROM {name}.t WHERE id = '5'") == [(str(value),)]
+
+
+def test_a_source_whose_owner_was_dropped_fails_until_it_gets_another(cluster, database, source, many_rows, owners):
+    path = database("left.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'left_behind')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("left_behind")
+    cluster.query("REASSIGN OWNED BY first_owner TO second_owner; DROP OWNED BY first_owner; DROP ROLE first_owner")
+    status = cluster.status("left_behind")
+    assert status["state"] == "failed" and '"first_owner"' in status["last_error"] and "owner =>" in status["hint"]
+    cluster.query("SELECT replicator_sync('left_behind')")
+    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id "
+                                     "WHERE s.name = 'left_behind' AND st.state = 'failed'") == [("42704",)], what="the worker to say so")
+    # Another role of that name inherits nothing.
+    cluster.query("CREATE ROLE first_owner LOGIN; GRANT pg_read_server_files TO first_owner; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO first_owner")
+    for call in ("replicator_pause('left_behind')", "replicator_alter('left_behind', owner => 'first_owner')"):
+        with pytest.raises(Exception, match="permission denied"):
+            cluster.query("SELECT " + call, user="first_owner")
+    assert cluster.status("left_behind")["state"] == "failed"
+    with pytest.raises(Exception, match="may not create tables in it"):
+        cluster.query("SELECT replicator_alter('left_behind', owner => 'first_owner')")
+    cluster.query("SELECT replicator_alter('left_behind', owner => 'second_owner')")
+    refresh(cluster, path, "left_behind", 77)
+    assert owners_of(cluster, "left_behind") == ("second_owner", "second_owner")
+    cluster.query("SELECT replicator_drop('left_behind', drop_tables => true)", user="second_owner")
+
+
+def test_a_source_and_its_targets_go_to_another_owner_and_follow_its_name(cluster, database, source, many_rows, owners):
+    path = database("handed.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'handed')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("handed")
+    with pytest.raises(Exception, match="permission denied to make role"):
+        cluster.query("SELECT replicator_alter('handed', owner => 'second_owner')", user="first_owner")
+    cluster.query("GRANT second_owner TO first_owner")
+    with pytest.raises(Exception, match="does not exist"):
+        cluster.query("SELECT replicator_alter('handed', owner => 'nobody here')", user="first_owner")
+    cluster.query("GRANT CREATE, USAGE ON SCHEMA handed TO second_owner", user="first_owner")
+    cluster.query("SELECT replicator_alter('handed', owner => 'second_owner')", user="first_owner")
+    assert owners_of(cluster, "handed") == ("second_owner", "second_owner")
+    cluster.query("REVOKE second_owner FROM first_owner")
+    with pytest.raises(Exception, match="permission denied for source"):
+        cluster.query("SELECT replicator_pause('handed')", user="first_owner")
+    refresh(cluster, path, "handed", 78)
+    cluster.query("ALTER ROLE second_owner RENAME TO renamed_owner")
+    cluster.query("SELECT replicator_pause('handed')", user="renamed_owner")
+    wait_until(lambda: cluster.query("SELECT owner FROM replicator.source WHERE name = 'handed'") == [("renamed_owner",)],
+               what="the name that a dump has")
+    cluster.query("ALTER ROLE renamed_owner RENAME TO second_owner; SELECT replicator_drop('handed', drop_tables => true)")
+
+
+def test_what_stands_in_a_target_s_place_is_neither_locked_nor_given_away(cluster, database, source, many_rows, owners):
+    path = database("replaced.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'replaced')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("replaced")
+    cluster.query("DROP TABLE replaced.t; CREATE TABLE replaced.t (id text COLLATE \"C\" PRIMARY KEY, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)")
+    holder = cluster.connect()
+    holder.autocommit = False
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK replaced.t IN SHARE MODE")  # whoever asks to write it waits, and all others after that one
+    cluster.query("SELECT replicator_resync('replaced', 't')", user="first_owner")
+    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_table WHERE state = 'failed' AND target_schema = 'replaced'")
+               == [("42501",)], 30, "the table to fail at once")
+    holder.close()
+    cluster.query("REASSIGN OWNED BY first_owner TO second_owner; DROP OWNED BY first_owner; DROP ROLE first_owner; "
+                  "UPDATE replicator.target_relation SET relid = 1 WHERE table_id = (SELECT id FROM replicator.source_table WHERE target_schema = 'replaced'); "
+                  "SELECT replicator_alter('replaced', owner => 'second_owner')")
+    assert owners_of(cluster, "replaced") == ("second_owner", "postgres"), "it is another table, and a superuser's"
+    cluster.query("DROP TABLE replaced.t; SELECT replicator_drop('replaced')")
+
+
+def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source, many_rows, owners):
+    path = database("leaning.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'leaning', refresh_interval => '1 s')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("leaning")
+    staging = wait_until(lambda: cluster.query("SELECT c.oid::regclass::text FROM pg_class c JOIN replicator.source_table t ON c.relname = 'staging_' || t.id "
+                                               "WHERE t.target_schema = 'leaning'"), what="a staging table that is kept")[0][0]
+    cluster.query(f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}", user="first_owner")
+    cluster.query("CREATE SCHEMA leaning2")
+    cluster.query(f"GRANT ALL ON SCHEMA leaning2 TO second_owner; CREATE TABLE leaning2.of_its_type (n integer, staged {staging})")
+    cluster.query("SELECT replicator_drop('leaning', drop_tables => true)", user="first_owner")
+    assert cluster.query("SELECT to_regclass(%s), to_regclass('leaning.on_staging'), count(*) FROM pg_attribute "
+                         "WHERE attrelid = 'leaning2.of_its_type'::regclass AND attname IN ('n', 'staged')", (staging,)) == [(None, None, 1)]
+    cluster.query("DROP SCHEMA leaning2 CASCADE")
+
+
+def test_the_owner_of_a_source_does_not_see_keys_of_an_earlier_one_of_its_name(cluster, database, source, many_rows, owners):
+    path = database("named.db", many_rows(10))
+    cluster.query("GRANT pg_monitor TO first_owner")
+    source(path, "named")
+    cluster.wait_for_copy("named")
+    with pytest.raises(Exception, match="is not set aside"):
+        cluster.query("SELECT * FROM replicator_replay('named', 't', 'an old key')")
+    calls = "SELECT arguments->>'key' FROM replicator_events WHERE source = 'named' AND action = 'replicator_replay'"
+    wait_until(lambda: cluster.query(calls) == [("an old key",)], what="the event")
+    cluster.query("SELECT replicator_drop('named', drop_tables => true)")
+    cluster.query("DROP SCHEMA named")
+    cluster.query("SELECT replicator_init(%s, name => 'named')", (f"sqlite://{path}",), user="first_owner")
+    assert cluster.query(calls, user="first_owner") == [(None,)]
+    cluster.query("SELECT replicator_drop('named', drop_tables => true)", user="first_owner")
+
+
+def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
+    path = database("kept.db", many_rows(10))
+    source(path, "kept")
+    cluster.query("SELECT replicator_init(%s, name => 'orphan')", (f"sqlite://{path}",), user="first_owner")
+    for name in ("kept", "orphan"):
+        cluster.wait_for_copy(name)
+    dump = os.path.join(cluster.directory, "dump")
+    arguments = ["-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"]
+    subprocess.run(unprivileged([f"{BINDIR}/pg_dump", "-Fc", "-f", dump, *arguments, "postgres"], cluster.directory), check=True, cwd="/")
+    cluster.query("SELECT replicator_drop('orphan', drop_tables => true)")
+    cluster.query("DROP OWNED BY first_owner; DROP ROLE first_owner")
+    cluster.query("CREATE DATABASE orphanage")
+    # The grants to the role that is missing fail, and are reported; nothing else does.
+    subprocess.run(unprivileged([f"{BINDIR}/pg_restore", "-d", "orphanage", *arguments, dump], cluster.directory), cwd="/", capture_output=True)
+    assert cluster.query("SELECT name, state FROM replicator_status ORDER BY name", database="orphanage") == [
+        ("kept", "restored"), ("orphan", "restored")]
+    assert "owner =>" in cluster.status("orphan", "orphanage")["hint"] and "replicator_resume" in cluster.status("kept", "orphanage")["hint"]
+    with pytest.raises(Exception, match='the owner of source "orphan" does not exist'):
+        cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    cluster.query("GRANT CREATE, USAGE ON SCHEMA orphan TO second_owner", database="orphanage")
+    cluster.query("SELECT replicator_alter('orphan', owner => 'second_owner')", database="orphanage")
+    assert cluster.status("orphan", "orphanage")["state"] == "restored", "a person has it go on"
+    cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    cluster.wait_for_copy("orphan", database="orphanage")
+    assert cluster.query("SELECT tableowner FROM pg_tables WHERE schemaname = 'orphan'", database="orphanage") == [("second_owner",)]
+    cluster.query("SELECT replicator_stop_workers()", database="orphanage")
+    cluster.query("DROP DATABASE orphanage")

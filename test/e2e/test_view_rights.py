@@ -1,0 +1,101 @@
+"""Views for monitoring: they wait for nobody, and show rows to those only who may read them."""
+import sqlite3
+
+import pytest
+
+from private_cluster import wait_until
+
+VIEWS = ("status", "tables", "events", "quarantine", "jobs", "differences", "indexes", "progress")
+
+
+@pytest.fixture
+def watched(cluster, database, source, many_rows):
+    """A source with an index on its target, and a row that is set aside; a role that may read the views and nothing of the target."""
+    path = database("watched.db", many_rows(10))
+    source(path, "watched", rules='{"indexes": {"t": ["data->>\'a\'"]}}')
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_indexes WHERE source = 'watched'") == [("ready",)], what="the index")
+    cluster.query("ALTER TABLE watched.t ADD CHECK (data->>'a' <> '-1')")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = -1 WHERE id = 5")
+    file.close()
+    cluster.query("SELECT replicator_sync('watched')")
+    cluster.wait_for_copy("watched")
+    cluster.query("CREATE ROLE watcher LOGIN IN ROLE pg_monitor")
+    yield
+    cluster.query("DROP OWNED BY watcher; DROP ROLE watcher")
+
+
+def test_views_do_not_wait_for_locks_on_targets_and_need_no_rights_on_them(cluster, watched):
+    index, = cluster.query("SELECT index FROM replicator_indexes WHERE source = 'watched'")[0]
+    bytes_of = "SELECT target_bytes, bytes FROM replicator_tables JOIN replicator_indexes USING (source) WHERE source = 'watched'"
+    assert cluster.query(bytes_of) == cluster.query("SELECT pg_total_relation_size('watched.t'), pg_total_relation_size(%s::regclass)",
+                                                    (f'watched."{index}"',))
+    holder = cluster.connect()
+    holder.autocommit = False
+    watcher = cluster.connect(user="watcher")
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute(f'LOCK watched.t IN ACCESS EXCLUSIVE MODE; DROP INDEX watched."{index}"; '
+                           "UPDATE replicator.source_table SET note = note; UPDATE replicator.source SET url = url")
+        with watcher.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '1s'")
+            for view in VIEWS:
+                cursor.execute(f"SELECT * FROM replicator_{view}")
+            cursor.execute(bytes_of)
+            assert all(size > 0 for size in cursor.fetchone())
+        holder.rollback()
+        with holder.cursor() as cursor:
+            cursor.execute("DROP TABLE watched.t CASCADE")
+        with watcher.cursor() as cursor:
+            for view in VIEWS:
+                cursor.execute(f"SELECT * FROM replicator_{view}")
+        holder.rollback()
+    finally:
+        watcher.close()
+        holder.close()
+
+
+def test_only_those_who_may_read_a_target_see_its_rows_in_errors(cluster, watched):
+    cluster.query("INSERT INTO replicator.job (source_id, kind, requested_by, last_error, last_sqlstate) "
+                  "SELECT id, 'verify', 'postgres', 'job: -1', '22P02' FROM replicator.source WHERE name = 'watched'; "
+                  "INSERT INTO replicator.job_table (job_id, table_id) SELECT j.id, t.id FROM replicator.job j JOIN replicator.source_table t "
+                  "USING (source_id) WHERE j.last_error = 'job: -1' AND t.name = 't'; "
+                  "INSERT INTO replicator.difference (job_id, table_id, key, kind) SELECT job_id, table_id, '5', 'changed' FROM replicator.job_table; "
+                  "UPDATE replicator.source_state SET last_error = 'state: -1', last_detail = 'state: -1', last_sqlstate = 'X1234'; "
+                  "UPDATE replicator.source_table SET last_error = 'table: -1', reason = 'table: -1', last_sqlstate = '22P02' WHERE name = 't'; "
+                  "UPDATE replicator.target_index SET last_error = 'index: -1', last_sqlstate = 'P0001'; "
+                  "UPDATE replicator.job SET state = 'failed'")
+    shown = {"quarantine": "key, reason, detail", "differences": "key", "jobs": "last_error", "indexes": "last_error",
+             "tables": "last_error, reason", "status": "last_error, detail"}
+
+    def seen():
+        return "\n".join(str(cluster.query(f"SELECT {columns} FROM replicator_{view} WHERE {'name' if view == 'status' else 'source'} = 'watched'",
+                                           user="watcher")) for view, columns in shown.items())
+
+    hidden = seen()
+    assert "-1" not in hidden and "5'" not in hidden and "22P02" in hidden, "the SQLSTATE is shown in its place"
+    cluster.query("GRANT SELECT ON watched.t TO watcher")
+    assert seen() == hidden, "without the schema it cannot be read"
+    cluster.query("GRANT USAGE ON SCHEMA watched TO watcher")
+    readable = seen()
+    assert "Failing row" in readable and "job: -1" in readable and "index: -1" in readable and "table: -1" in readable
+    assert "state: -1" not in readable, "may be about any table"
+    cluster.query("ALTER TABLE watched.t ENABLE ROW LEVEL SECURITY")
+    assert seen() == hidden, "not all rows can be read"
+    cluster.query("ALTER TABLE watched.t DISABLE ROW LEVEL SECURITY; ALTER TABLE watched.t RENAME TO ours; CREATE TABLE watched.t (id text); "
+                  "ALTER TABLE watched.t OWNER TO watcher")
+    assert seen() == hidden, "this is not the target"
+    cluster.query("DROP TABLE watched.t")
+    assert seen() == hidden, "there is none"
+    cluster.query("ALTER TABLE watched.ours RENAME TO t; GRANT postgres TO watcher")
+    assert "state: -1" in seen(), "as members of the owner do"
+    cluster.query("REVOKE postgres FROM watcher; UPDATE replicator.source_table SET last_sqlstate = '42501' WHERE name = 't'")
+
+
+def test_keys_in_control_calls_are_shown_to_members_of_the_owner(cluster, watched):
+    with pytest.raises(Exception, match="is not set aside"):
+        cluster.query("SELECT * FROM replicator_replay('watched', 't', 'a key')")
+    calls = "SELECT arguments->>'key', message FROM replicator_events WHERE source = 'watched' AND action = 'replicator_replay'"
+    wait_until(lambda: cluster.query(calls), what="the event")
+    assert "a key" in str(cluster.query(calls))
+    assert "a key" not in str(cluster.query(calls, user="watcher")) and "P0002" in str(cluster.query(calls, user="watcher"))
