@@ -9,7 +9,7 @@
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "pg/origin.hpp"
-#include "pg/scoped_setting.hpp"
+#include "pg/owner_code.hpp"
 #include "pg/transaction.hpp"
 #include "replication/own_target.hpp"
 #include "target/row_repair.hpp"
@@ -73,7 +73,7 @@ Datum replay(FunctionCallInfo fcinfo) {
             throw_nothing_set_aside(config.name, table_name, key);
         }
         // As the workers write: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
-        pg::ScopedSetting const as_replica("session_replication_role", "replica");
+        pg::ReplicaInSession const as_replica;
         for (const catalog::QuarantinedRow& row : rows) {
             std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
                 pg::NotPassedOn const marked;

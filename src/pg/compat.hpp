@@ -8,12 +8,8 @@
 // The origin of a session became one struct in 19.
 #if PG_VERSION_NUM >= 190000
 #define PGREPL_SESSION_ORIGIN replorigin_xact_state.origin
-#define PGREPL_SESSION_ORIGIN_LSN replorigin_xact_state.origin_lsn
-#define PGREPL_SESSION_ORIGIN_TIMESTAMP replorigin_xact_state.origin_timestamp
 #else
 #define PGREPL_SESSION_ORIGIN replorigin_session_origin
-#define PGREPL_SESSION_ORIGIN_LSN replorigin_session_origin_lsn
-#define PGREPL_SESSION_ORIGIN_TIMESTAMP replorigin_session_origin_timestamp
 #endif
 
 // The ownership checks became one function in 16.

@@ -6,22 +6,32 @@
 
 namespace pgrepl::pg {
 
-NotPassedOn::NotPassedOn() noexcept
-    : origin_(PGREPL_SESSION_ORIGIN), position_(PGREPL_SESSION_ORIGIN_LSN), time_(PGREPL_SESSION_ORIGIN_TIMESTAMP) {
+namespace {
+
+/// The session's own, while rows are marked.
+std::uint16_t own_origin = InvalidRepOriginId;
+bool suspended = false;
+
+}  // namespace
+
+NotPassedOn::NotPassedOn() noexcept : saved_(PGREPL_SESSION_ORIGIN) {
+    own_origin = saved_;
     PGREPL_SESSION_ORIGIN = DoNotReplicateId;
-    PGREPL_SESSION_ORIGIN_LSN = InvalidXLogRecPtr;
-    PGREPL_SESSION_ORIGIN_TIMESTAMP = 0;
 }
 
-NotPassedOn::~NotPassedOn() {
-    PGREPL_SESSION_ORIGIN = origin_;
-    PGREPL_SESSION_ORIGIN_LSN = position_;
-    PGREPL_SESSION_ORIGIN_TIMESTAMP = time_;
+NotPassedOn::~NotPassedOn() { PGREPL_SESSION_ORIGIN = saved_; }
+
+void NotPassedOn::suspend() noexcept {
+    suspended = PGREPL_SESSION_ORIGIN == DoNotReplicateId;
+    if (suspended) {
+        PGREPL_SESSION_ORIGIN = own_origin;
+    }
 }
 
-void NotPassedOn::stamp_commit() noexcept {
-    PGREPL_SESSION_ORIGIN_LSN = GetXLogInsertRecPtr();
-    PGREPL_SESSION_ORIGIN_TIMESTAMP = GetCurrentTimestamp();
+void NotPassedOn::go_on() noexcept {
+    if (suspended) {
+        PGREPL_SESSION_ORIGIN = DoNotReplicateId;
+    }
 }
 
 }  // namespace pgrepl::pg

@@ -1,8 +1,10 @@
-// The hooks around calls of functions. PostgreSQL asks for none of its own functions, so that they cost nothing.
+// The hooks around calls of functions, and those at the beginning of statements. PostgreSQL asks for none of its own
+// functions, so that they cost nothing.
 
 #include "pg/owner_code.hpp"
 
 #include "pg/error.hpp"
+#include "pg/origin.hpp"
 
 namespace pgrepl::pg {
 
@@ -10,6 +12,8 @@ namespace {
 
 needs_fmgr_hook_type next_needs_hook = nullptr;
 fmgr_hook_type next_hook = nullptr;
+ExecutorStart_hook_type next_executor_start = nullptr;
+ProcessUtility_hook_type next_utility = nullptr;
 
 /// Calls within each other. Each that began ends, or is told of the error that ended it.
 int depth = 0;
@@ -17,10 +21,15 @@ int depth = 0;
 /// (CREATE FUNCTION … SET) are in force by then, and are undone before its end is told.
 int role_of_statement = SESSION_REPLICATION_ROLE_ORIGIN;
 
+const char* own_statement = nullptr;
+/// Within a ReplicaInSession.
+bool only_known_statements = false;
+
 /// Only the outermost call switches: what a function within it sets, it had the right to set.
 void begin_call() {
     if (depth == 0) {
         SessionReplicationRole = SESSION_REPLICATION_ROLE_ORIGIN;
+        NotPassedOn::suspend();
     }
     ++depth;
 }
@@ -29,6 +38,7 @@ void end_call() {
     --depth;
     if (depth == 0) {
         SessionReplicationRole = role_of_statement;
+        NotPassedOn::go_on();
     }
 }
 
@@ -50,6 +60,35 @@ void around_call(FmgrHookEventType event, FmgrInfo* function, Datum* data) {
     }
 }
 
+void require_known(const char* statement) {
+    if (!only_known_statements || !detail::on_target || depth > 0 || statement == own_statement) {
+        return;
+    }
+    ereport(ERROR,
+            (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+             errmsg("what this session had in use before the replay was to write to a table: call "
+                    "replicator_replay in a new session"),
+             errdetail("A function of a type, or an open cursor: it would write without the triggers and foreign "
+                       "keys of that table. If it is the same in a new session, replicator_resync copies the "
+                       "target again.")));
+}
+
+void on_executor_start(QueryDesc* query, int flags) {
+    // What only reads calls functions, which the hooks meet as ever.
+    if (query->plannedstmt->commandType != CMD_SELECT || query->plannedstmt->hasModifyingCTE) {
+        require_known(query->sourceText);
+    }
+    (next_executor_start != nullptr ? next_executor_start : standard_ExecutorStart)(query, flags);
+}
+
+void on_utility(PlannedStmt* statement, const char* source, bool read_only_tree, ProcessUtilityContext context,
+                ParamListInfo params, QueryEnvironment* environment, DestReceiver* destination,
+                QueryCompletion* completion) {
+    require_known(source);
+    (next_utility != nullptr ? next_utility : standard_ProcessUtility)(statement, source, read_only_tree, context,
+                                                                       params, environment, destination, completion);
+}
+
 }  // namespace
 
 void note_role_of_statement() noexcept {
@@ -65,11 +104,26 @@ OnTargetScope::OnTargetScope() noexcept : saved_(detail::on_target) {
 
 OnTargetScope::~OnTargetScope() { detail::on_target = saved_; }
 
+OwnStatement::OwnStatement(const char* source) noexcept : saved_(own_statement) { own_statement = source; }
+
+OwnStatement::~OwnStatement() { own_statement = saved_; }
+
+ReplicaInSession::ReplicaInSession()
+    : as_replica_("session_replication_role", "replica"), saved_(only_known_statements) {
+    only_known_statements = true;
+}
+
+ReplicaInSession::~ReplicaInSession() { only_known_statements = saved_; }
+
 void keep_replica_role_from_code_of_users() {
     next_needs_hook = needs_fmgr_hook;
     needs_fmgr_hook = needs_hook;
     next_hook = fmgr_hook;
     fmgr_hook = around_call;
+    next_executor_start = ExecutorStart_hook;
+    ExecutorStart_hook = on_executor_start;
+    next_utility = ProcessUtility_hook;
+    ProcessUtility_hook = on_utility;
 }
 
 }  // namespace pgrepl::pg

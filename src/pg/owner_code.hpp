@@ -1,12 +1,15 @@
 #pragma once
 // Functions of users that a statement on a target calls: triggers, CHECK, expressions.
 
+#include "pg/scoped_setting.hpp"
+
 namespace pgrepl::pg {
 
 /// Workers, and replicator_replay, write with session_replication_role = replica, so that a target's triggers fire as
 /// those of a subscriber do. Only superusers may set that: what a function of the owner's writes to other tables must
 /// meet their triggers, rules and foreign keys, and what it defines the event triggers, as it does in a session of the
-/// owner's own. So the setting is `origin` while such a function runs. Call once, when the library is loaded.
+/// owner's own. So the setting is `origin` while such a function runs, and what it writes is not marked as brought from
+/// a source (origin.hpp). Call once, when the library is loaded.
 void keep_replica_role_from_code_of_users();
 
 /// A statement on a target begins: this is the setting that it has, between such functions.
@@ -22,6 +25,37 @@ class OnTargetScope {
     OnTargetScope& operator=(const OnTargetScope&) = delete;
 
   private:
+    bool saved_;
+};
+
+/// For the scope of a statement of ours, by the place of its text: whatever else begins within it has another one.
+class OwnStatement {
+  public:
+    explicit OwnStatement(const char* source) noexcept;
+    ~OwnStatement();
+    OwnStatement(const OwnStatement&) = delete;
+    OwnStatement& operator=(const OwnStatement&) = delete;
+
+  private:
+    const char* saved_;
+};
+
+/// Statements on targets in a session that is not a worker's: until the end of the scope they write as a worker's do,
+/// with session_replication_role = replica.
+///
+/// Functions of users that PostgreSQL has made ready to be called before (a range type's subtype_diff in the cache of
+/// types, what an open cursor calls) are called without asking for the hooks again, and may stand anywhere. They can
+/// do no harm but by a statement that writes. So such a statement is refused where neither we nor a function that the
+/// hooks have met began it.
+class ReplicaInSession {
+  public:
+    ReplicaInSession() noexcept(false);
+    ~ReplicaInSession();
+    ReplicaInSession(const ReplicaInSession&) = delete;
+    ReplicaInSession& operator=(const ReplicaInSession&) = delete;
+
+  private:
+    ScopedSetting as_replica_;
     bool saved_;
 };
 

@@ -4,6 +4,7 @@
 #include "pg/spi.hpp"
 
 #include "pg/memory.hpp"
+#include "pg/owner_code.hpp"
 
 namespace pgrepl::pg {
 
@@ -107,6 +108,7 @@ Datum Param::to_datum() const {
 QueryResult execute(const std::string& sql, std::span<const Param> params) {
     MemoryScope memory("pg_replicator statement");
     const char* const text = sql.c_str();
+    OwnStatement const own(text);
     RawResult const raw = CallPg([&] { return execute_raw(text, params, memory.context()); });
     std::vector<QueryResult::Cell> cells;
     std::size_t const count = raw.rows * static_cast<std::size_t>(raw.columns);
@@ -126,6 +128,7 @@ QueryResult execute(const std::string& sql, std::initializer_list<Param> params)
 }
 
 std::uint64_t execute_with_datums(const char* sql, std::span<const Oid> types, std::span<const Datum> values) {
+    OwnStatement const own(sql);
     return CallPg([&] {
         StatementSnapshot const snapshot = push_snapshot_if_none();
         SPI_connect();

@@ -34,10 +34,9 @@ std::int64_t lock_table_room() noexcept {
 }
 
 void Transaction::commit() {
-    NotPassedOn::stamp_commit();
+    not_passed_on_.reset();
     CallPg([] { CommitTransactionCommand(); });
     open_ = false;
-    not_passed_on_.reset();
     MemoryContextSwitchTo(caller_memory_);
     report_statistics(false);
 }

@@ -10,7 +10,7 @@
 namespace pgrepl::pg {
 
 /// A transaction of a worker, from construction to commit(). Leaving the scope without commit() aborts it. The
-/// caller's memory context is current before, within and after it. What it writes is not passed on to others
+/// caller's memory context is current before, within and after it. Rows that it writes are not passed on to others
 /// (origin.hpp), and what it has counted goes to the statistics system when it is committed.
 class Transaction {
   public:

@@ -66,15 +66,19 @@ def test_decoders_can_leave_our_rows_out_and_know_when_they_were_committed(clust
                          (commit.partition("(at ")[2].rstrip(")"), moment)) == [(True,)], commit
     assert committed_after(cluster, moment, "2") == [(True,)]
 
-    # A replay marks what it writes itself, not what its caller does.
+    # What the caller of a replay writes is not marked, nor what a trigger of the target does to another table.
     cluster.query("ALTER TABLE shop.t ADD CONSTRAINT small CHECK ((data->>'v')::int < 100)")
     apply(cluster, mariadb, "INSERT INTO t VALUES (3, 300)")
-    cluster.query("ALTER TABLE shop.t DROP CONSTRAINT small")
+    cluster.query("ALTER TABLE shop.t DROP CONSTRAINT small; CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
+                  "$$ BEGIN INSERT INTO public.local VALUES (100 + NEW.id::int); RETURN NEW; END $$; "
+                  "CREATE TRIGGER tell AFTER INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION tell(); ALTER TABLE shop.t ENABLE ALWAYS TRIGGER tell")
     cluster.query("DO $$ BEGIN INSERT INTO local VALUES (2); PERFORM * FROM replicator_replay('shop');"
                   "INSERT INTO local VALUES (3); END $$")
-    assert cluster.query("SELECT count(*) FROM shop.t WHERE id = '3'") == [(1,)]
+    apply(cluster, mariadb, "INSERT INTO t VALUES (4, 4)")
+    cluster.query("DROP FUNCTION tell CASCADE")
+    assert cluster.query("SELECT count(*) FROM shop.t WHERE id IN ('3', '4')") == [(2,)]
     ours = [line for line in decoded(cluster, "decoder", **{"only-local": "1"}) if line.startswith(("table public.local", "table shop"))]
-    assert ours == [f"table public.local: INSERT: id[integer]:{i}" for i in (1, 2, 3)]
+    assert ours == [f"table public.local: INSERT: id[integer]:{i}" for i in (1, 2, 103, 3, 104)]
     cluster.query("SELECT pg_drop_replication_slot('decoder')")
 
 
@@ -82,7 +86,12 @@ def test_a_default_subscriber_a_standby_and_recovery_get_them_as_ever(cluster, m
     cluster.query("CREATE DATABASE subscriber")
     cluster.query("CREATE SCHEMA shop", database="subscriber")
     cluster.query("CREATE TABLE shop.t (id text PRIMARY KEY, data jsonb, _synced_at timestamptz)", database="subscriber")
+    validate = 'SELECT ok, detail FROM replicator_validate(%s, name => $$other$$, target_schema => $$shop$$) WHERE "check" = $$publications$$'
+    note = "SELECT note FROM replicator_tables WHERE source = 'shop'"
+    assert cluster.query(validate, (mariadb.url("shop"),))[0][0] and "origin" not in (cluster.query(note)[0][0] or "")
     cluster.query("CREATE PUBLICATION p FOR TABLE shop.t")
+    assert "hold target tables: p. " in cluster.query(validate, (mariadb.url("shop"),))[0][1]
+    assert "origin = none" in cluster.query(note)[0][0]
     cluster.query("SELECT pg_create_logical_replication_slot('subscribed', 'pgoutput')")
     cluster.query("CREATE SUBSCRIPTION s CONNECTION %s PUBLICATION p WITH (create_slot = false, slot_name = 'subscribed', copy_data = false)",
                   (f"host={cluster.directory} port={cluster.port} dbname=postgres user=postgres",), database="subscriber")

@@ -100,6 +100,58 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
+def test_what_the_session_of_a_replay_had_used_before_writes_nothing_as_a_replica(cluster, database, source, many_rows, owners):
+    path = database("kept.db", many_rows(1000))
+    cluster.query("SELECT replicator_init(%s, name => 'kept')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("kept")
+    cluster.query("CREATE SCHEMA others; CREATE TABLE others.accounts (id text PRIMARY KEY); "
+                  "CREATE TABLE others.moves (account text REFERENCES others.accounts); "
+                  "GRANT USAGE ON SCHEMA others TO first_owner; GRANT INSERT ON others.moves TO first_owner")
+    cluster.query("ALTER TABLE kept.t ADD CONSTRAINT none CHECK (data->>'a' <> '-1')", user="first_owner")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = -1 WHERE id < 3")
+    file.close()
+    cluster.query("SELECT replicator_sync('kept')")
+    cluster.wait_for_copy("kept")
+    # The difference of a range type is called when a row finds its way through an index of several pages. PostgreSQL looks at
+    # what kind of function it is only when the type is made.
+    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT none; "
+                  "CREATE FUNCTION kept.difference(a float8, b float8) RETURNS float8 IMMUTABLE LANGUAGE sql RETURN a - b; "
+                  "CREATE TYPE kept.span AS RANGE (subtype = float8, subtype_diff = kept.difference); "
+                  "CREATE INDEX spans ON kept.t USING gist (kept.span((data->>'a')::float8, NULL))", user="first_owner")
+    cluster.query("CREATE FUNCTION kept.move() RETURNS float8 LANGUAGE plpgsql AS "
+                  "$$ BEGIN INSERT INTO others.moves VALUES ('nobody'); RETURN 1; END $$; "
+                  "CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 VOLATILE LANGUAGE plpgsql AS "
+                  "$$ BEGIN INSERT INTO others.moves VALUES ('nobody'); RETURN a - b; END $$", user="first_owner")
+    moves = "SELECT account FROM others.moves"
+    replay = "SELECT stored, reason FROM replicator_replay('kept', 't', '{}')"
+    connection = cluster.connect(user="first_owner")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT kept.span(1, 2)")
+        cursor.execute(replay.format(1))
+        stored, reason = cursor.fetchone()
+        assert (stored, cluster.query(moves)) == (False, []) and "call replicator_replay in a new session" in reason
+    connection.close()
+    # In a new session it is called as everywhere, and the key of the other table holds for it.
+    (stored, reason), = cluster.query(replay.format(1), user="first_owner")
+    assert not stored and "foreign key" in reason
+    cluster.query("INSERT INTO others.accounts VALUES ('nobody')")
+    assert cluster.query(replay.format(1), user="first_owner") == [(True, None)]
+    cluster.query("DELETE FROM others.moves; DELETE FROM others.accounts; DROP INDEX kept.spans")
+    # So with a cursor that was opened before.
+    connection = cluster.connect(user="first_owner")
+    connection.autocommit = False
+    with connection.cursor() as cursor:
+        cursor.execute("DECLARE opened CURSOR FOR SELECT kept.move(); ALTER TABLE kept.t ADD CONSTRAINT fetching "
+                       "CHECK (id <> '2' OR cursor_to_xml('opened', 1, true, false, '') IS NOT NULL) NOT VALID")
+        cursor.execute(replay.format(2))
+        stored, reason = cursor.fetchone()
+    connection.commit()
+    connection.close()
+    assert (stored, cluster.query(moves)) == (False, []) and "call replicator_replay in a new session" in reason
+    cluster.query("SELECT replicator_drop('kept', drop_tables => true); DROP SCHEMA others CASCADE")
+
+
 def test_a_path_that_is_swapped_after_its_check_leads_to_no_other_file(cluster, database, files):
     (files / "allowed").mkdir(mode=0o755)
     path = database("allowed/own.db", "CREATE TABLE own (a)")
