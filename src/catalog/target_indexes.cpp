@@ -14,8 +14,10 @@ namespace {
 /// Of an index `i` of a table `t`: it is to be built, and its table can be read in full. Never null.
 constexpr const char* kBuildable = R"(
     coalesce(i.state IN ('pending', 'building') AND t.target_created AND t.state IN ('idle', 'streaming') AND NOT t.paused
-    AND t.consistency <> 'copying'
-    AND pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name)) IS NOT NULL,
+    AND t.consistency <> 'copying' AND EXISTS (
+        SELECT FROM replicator.target_relation known JOIN pg_catalog.pg_class there ON there.oid = coalesce(known.relid,
+            pg_catalog.to_regclass(pg_catalog.format('%I.%I', t.target_schema, t.target_name))::oid)
+        WHERE known.table_id = t.id),
     false))";
 
 /// It is to be built, or a build of it was begun and is to be cleaned up.
@@ -45,8 +47,9 @@ std::optional<TargetIndex> next_index(std::int32_t source_id) {
     pg::QueryResult const row =
         pg::execute(std::string("SELECT i.id, i.failures, t.database, t.schema, t.name, t.id, t.target_schema, "
                                 "t.target_name, i.name, i.method, i.definition, NOT ") +
-                        kBuildable +
-                        " FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+                        kBuildable + ", " + kTargetRelationColumns +
+                        " FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id " +
+                        kTargetRelationJoin +
                         "JOIN replicator.source s ON s.id = t.source_id "
                         "JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2 "
                         "WHERE s.id = $1 AND NOT s.paused AND "
@@ -66,6 +69,7 @@ std::optional<TargetIndex> next_index(std::int32_t source_id) {
     index.target_name = row.text(0, 7);
     index.index = {row.text(0, 8), row.text(0, 9), row.text(0, 10)};
     index.clean_up = row.boolean(0, 11);
+    index.relation = read_target_relation(row, 0, 12);
     return index;
 }
 
@@ -79,9 +83,10 @@ std::vector<std::string> invalid_indexes(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         "SELECT c.oid::regclass::text FROM replicator.target_index i "
         "JOIN replicator.source_table t ON t.id = i.table_id "
-        "JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema "
-        "JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = i.name "
-        "JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid WHERE t.source_id = $1 AND NOT x.indisvalid",
+        "JOIN replicator.target_relation r ON r.table_id = t.id "
+        "JOIN pg_catalog.pg_index x ON x.indrelid = r.relid "
+        "JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid AND c.relname = i.name "
+        "WHERE t.source_id = $1 AND NOT x.indisvalid",
         {source_id});
     std::vector<std::string> names;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -127,11 +132,10 @@ void retry_failed_indexes(std::int32_t source_id) {
 void notice_lost_indexes() {
     pg::execute(R"(
         UPDATE replicator.target_index i SET state = 'pending', finished_at = NULL
-        FROM replicator.source_table t
-        WHERE t.id = i.table_id AND i.state = 'ready' AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid
-            WHERE n.nspname = t.target_schema AND c.relname = i.name AND x.indisvalid))");
+        FROM replicator.target_relation r
+        WHERE r.table_id = i.table_id AND r.relid IS NOT NULL AND i.state = 'ready' AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+            WHERE x.indrelid = r.relid AND c.relname = i.name AND x.indisvalid))");
 }
 
 std::vector<SideWork> list_index_work() {

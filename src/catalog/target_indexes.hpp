@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "catalog/jobs.hpp"
+#include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -33,6 +34,7 @@ struct TargetIndex {
     core::TableName table;
     std::string target_schema;
     std::string target_name;
+    TargetRelation relation;
     WantedIndex index;
     bool clean_up = false;  ///< it is not to be built (now): what an interrupted build has left is to be dropped
 };

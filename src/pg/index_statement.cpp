@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "pg/compat.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/memory.hpp"
 #include "pg/owner_code.hpp"
 #include "pg/spi.hpp"
@@ -27,7 +28,7 @@ IndexStmt* parse(const char* sql) {
 
 /// The name of the table is not looked at: everything here goes by its OID.
 std::string statement(const char* create, const IndexText& index) {
-    return create + quoted(index.name) + " ON t USING " + index.method + " (" + index.definition + ")";
+    return create + pg::quoted(index.name) + " ON t USING " + index.method + " (" + index.definition + ")";
 }
 
 /// The analysed statement, in `memory`. Nothing that code of the owner's has done meanwhile stays, a deferred trigger
@@ -101,25 +102,13 @@ void require_plain_table_of(Oid table, Oid owner) {
     }
 }
 
-/// Called before the lock is taken, so that nobody waits behind us for a table that is none of ours.
-void check_before_lock(const RangeVar* /*name*/, Oid table, Oid /*previous*/, void* owner) {
-    if (OidIsValid(table)) {
-        require_plain_table_of(table, *static_cast<Oid*>(owner));
-    }
-}
-
-/// The table, locked in this transaction; InvalidOid if there is none.
-Oid lock_table_of(const std::string& schema, const std::string& table, Oid owner) {
-    const char* const schema_name = schema.c_str();
-    const char* const table_name = table.c_str();
+/// Locks the table in this transaction. False if there is none.
+bool lock_table_of(Oid table, Oid owner) {
     return CallPg([&] {
-        RangeVar* const name = makeRangeVar(pstrdup(schema_name), pstrdup(table_name), -1);
-        Oid const found =
-            RangeVarGetRelidExtended(name, ShareUpdateExclusiveLock, RVR_MISSING_OK, check_before_lock, &owner);
-        if (OidIsValid(found)) {
-            require_plain_table_of(found, owner);  // it may have been given away while we waited
-        }
-        return found;
+        require_plain_table_of(table, owner);  // so that nobody waits behind us for a table that is none of ours
+        LockRelationOid(table, ShareUpdateExclusiveLock);
+        require_plain_table_of(table, owner);  // it may have been given away while we waited
+        return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table));
     });
 }
 
@@ -204,38 +193,35 @@ void create_index(Oid table, const IndexText& index, Oid owner) {
     });
 }
 
-void create_index_concurrently(const std::string& schema, const std::string& table, const IndexText& index, Oid owner) {
+bool create_index_concurrently(Oid table, const IndexText& index, Oid owner) {
     MemoryScope const memory("pg_replicator index statement", TopMemoryContext);
     std::optional<TableLock> lock;
-    Oid relid = InvalidOid;
     IndexStmt* tree = nullptr;
     {
         Transaction transaction;
-        relid = lock_table_of(schema, table, owner);
-        if (!OidIsValid(relid)) {
-            throw SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + quoted(schema, table) + " does not exist",
-                           "It has been dropped or renamed.", "Call replicator_resync to copy it again.");
+        if (!lock_table_of(table, owner)) {
+            return false;
         }
-        tree = analyse(relid, statement("CREATE INDEX CONCURRENTLY ", index), owner, memory.context());
-        lock.emplace(relid);
+        tree = analyse(table, statement("CREATE INDEX CONCURRENTLY ", index), owner, memory.context());
+        lock.emplace(table);
         transaction.commit();
     }
-    run_self_committing(owner, [&] { define_index(DefineIndex, relid, tree, true); });
+    failure_point("index_analysed");
+    run_self_committing(owner, [&] { define_index(DefineIndex, table, tree, true); });
     lock->release();
+    return true;
 }
 
-void drop_invalid_index_concurrently(const std::string& schema, const std::string& table, const std::string& index,
-                                     Oid owner) {
+void drop_invalid_index_concurrently(Oid table, const std::string& index, Oid owner) {
     std::optional<TableLock> lock;
     ObjectAddress dropped{RelationRelationId, InvalidOid, 0};
     {
         Transaction transaction;
-        Oid const relid = lock_table_of(schema, table, owner);
-        dropped.objectId = OidIsValid(relid) ? invalid_index(relid, index) : InvalidOid;
+        dropped.objectId = lock_table_of(table, owner) ? invalid_index(table, index) : InvalidOid;
         if (!OidIsValid(dropped.objectId)) {
             return transaction.commit();
         }
-        lock.emplace(relid);
+        lock.emplace(table);
         transaction.commit();
     }
     run_self_committing(owner, [&] {

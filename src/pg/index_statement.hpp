@@ -30,13 +30,13 @@ void require_one_index_element(const std::string& definition);
 /// Creates the index in the current transaction. The table belongs to `owner`, and the transaction holds a lock on it.
 void create_index(Oid table, const IndexText& index, Oid owner);
 
-/// Creates the index without keeping anybody from writing. Throws SqlError unless the table is a plain one of
-/// `owner`'s. In a background worker, outside of a transaction. An interrupted one leaves an invalid index.
-void create_index_concurrently(const std::string& schema, const std::string& table, const IndexText& index, Oid owner);
+/// Creates the index without keeping anybody from writing. False if the table is gone; throws SqlError unless it is a
+/// plain one of `owner`'s. In a background worker, outside of a transaction. An interrupted one leaves an invalid
+/// index.
+bool create_index_concurrently(Oid table, const IndexText& index, Oid owner);
 
-/// Drops the table's index of that name if it is invalid, without keeping anybody from writing. Does nothing if there
-/// is no such table of `owner`'s. In a background worker, outside of a transaction.
-void drop_invalid_index_concurrently(const std::string& schema, const std::string& table, const std::string& index,
-                                     Oid owner);
+/// Drops the table's index of that name if it is invalid, without keeping anybody from writing. Does nothing if the
+/// table is gone. In a background worker, outside of a transaction.
+void drop_invalid_index_concurrently(Oid table, const std::string& index, Oid owner);
 
 }  // namespace pgrepl::pg

@@ -9,8 +9,8 @@
 #include "pg/progress.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "replication/own_target.hpp"
 #include "replication/table_selection.hpp"
-#include "target/open_target.hpp"
 #include "target/sha256.hpp"
 #include "target/target_table.hpp"
 
@@ -158,14 +158,13 @@ std::string index_name(const std::string& target_name, const IndexRule& rule) {
 /// What is there under an index's name.
 enum class Existing { kNothing, kValid, kInvalid };
 
-Existing look_for_index(const catalog::TargetIndex& index) {
+Existing look_for_index(const catalog::TargetIndex& index, Oid target) {
     pg::Transaction transaction;
-    Oid const target = target::find_table({index.target_schema, index.target_name}).value_or(InvalidOid);
     pg::QueryResult const row = pg::execute(
-        "SELECT x.indrelid = $3, x.indisvalid FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = "
-        "c.oid WHERE n.nspname = $1 AND c.relname = $2",
-        {index.target_schema, index.index.name, pg::Param::oid(target)});
+        "SELECT x.indrelid IS NOT DISTINCT FROM t.oid, x.indisvalid FROM pg_catalog.pg_class t "
+        "JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace "
+        "LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid WHERE t.oid = $1 AND c.relname = $2",
+        {pg::Param::oid(target), index.index.name});
     transaction.commit();
     if (row.empty()) {
         return Existing::kNothing;
@@ -178,17 +177,23 @@ Existing look_for_index(const catalog::TargetIndex& index) {
     return row.boolean(0, 1) ? Existing::kValid : Existing::kInvalid;
 }
 
-/// Its rows, and its indexes, are in the shards: what we build by OID would be an index of the empty shell.
-void require_not_distributed(const catalog::TargetIndex& index) {
+/// The relation that is the target, and fit to be one.
+Oid open(const catalog::TargetIndex& index, Oid owner) {
     pg::Transaction transaction;
-    std::optional<Oid> const table = target::find_table({index.target_schema, index.target_name});
-    bool const distributed = table && target::is_distributed(*table);
+    Oid target = InvalidOid;
+    {
+        pg::RoleScope const as_owner(owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        target = open_own_target(own_target(index, index.table_id, owner), target::TargetUse::kFill).relid;
+    }
+    // Its rows, and its indexes, are in the shards: what we build by OID would be an index of the empty shell.
+    bool const distributed = target::is_distributed(target);
     transaction.commit();
     if (distributed) {
         throw pg::SqlError(ERRCODE_WRONG_OBJECT_TYPE, "the target table is distributed",
                            "Indexes that rules ask for are built on plain tables.",
                            "Create an index of this name on it by yourself, or take it out of the rules.");
     }
+    return target;
 }
 
 }  // namespace
@@ -238,24 +243,27 @@ void apply_index_rules(const catalog::SourceConfig& config) {
 }
 
 void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {
-    if (look_for_index(index) != Existing::kInvalid) {
+    if (look_for_index(index, index.relation.relid) != Existing::kInvalid) {
         return;
     }
     pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0,
                     "dropping the invalid index " + pg::quoted(index.target_schema, index.index.name));
-    pg::drop_invalid_index_concurrently(index.target_schema, index.target_name, index.index.name, owner);
+    pg::drop_invalid_index_concurrently(index.relation.relid, index.index.name, owner);
 }
 
 void build_index(const catalog::TargetIndex& index, Oid owner) {
     drop_invalid_index(index, owner);
-    if (look_for_index(index) == Existing::kValid) {
+    Oid const target = open(index, owner);
+    if (look_for_index(index, target) == Existing::kValid) {
         return;
     }
-    require_not_distributed(index);
     pg::begin_phase("creating an index", index.source_id, index.table_id, 0,
                     "creating index " + pg::quoted(index.target_schema, index.index.name));
-    pg::create_index_concurrently(index.target_schema, index.target_name,
-                                  {index.index.name, index.index.method, index.index.definition}, owner);
+    if (!pg::create_index_concurrently(target, {index.index.name, index.index.method, index.index.definition}, owner)) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
+                           "target table " + pg::quoted(index.target_schema, index.target_name) + " does not exist",
+                           "It has been dropped.", "Call replicator_resync to copy it again.");
+    }
 }
 
 }  // namespace pgrepl::replication

@@ -97,6 +97,26 @@ def test_who_is_ended_because_another_died_has_not_died_of_its_work(cluster, dat
     wait_until(lambda: not os.listdir(os.path.join(cluster.data, "pgsql_tmp_pg_replicator_work")), 240, "the notes to be gone")
 
 
+def test_the_build_of_an_index_is_tried_three_times(cluster, database, source, deadly):
+    disarm = deadly("index_analysed")
+    source(database("indexed.db", TWO), "indexed", rules='{"indexes": {"poison": ["data->>\'v\'"]}}')
+    index = "SELECT state, last_error FROM replicator_indexes WHERE source = 'indexed'"
+    wait_until(lambda: [row[0] for row in cluster.query_when_up(index)] == ["failed"], 60, lambda: f"the index to fail: {cluster.query_when_up(index)}")
+    assert "died 3 times in a row while it was building the index" in cluster.query_when_up(index)[0][1]
+    assert table(cluster, "indexed", "poison")["state"] == "idle"
+    disarm()
+    cluster.query_when_up("SELECT replicator_resume('indexed')")
+    wait_until(lambda: [row[0] for row in cluster.query_when_up(index)] == ["ready"], 60, "the index")
+
+
+def test_a_worker_that_is_ended_before_it_has_begun_is_followed_by_another(cluster, database, source):
+    with cluster.waiting_at("worker_begins", lambda: source(database("begun.db", TWO), "begun")):
+        pid = cluster.workers("source worker")[0]
+        cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+    wait_until(lambda: cluster.status("begun")["state"] == "idle", 45, "the copy by another")
+    assert pid not in cluster.workers("source worker")
+
+
 def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, database, source):
     def deaths():
         return cluster.log_text().count("a process died while it was")
@@ -126,6 +146,24 @@ def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, maria
     cluster.query_when_up("CALL replicator_wait(%s, '60 s')", (name,))
     assert cluster.query_when_up(f"SELECT data->>'v' FROM {name}.poison") == [("2",)]
     cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
+
+
+def test_the_refresh_of_a_table_without_a_key_is_tried_three_times(cluster, mariadb, deadly):
+    mariadb.run("CREATE DATABASE keyless; USE keyless; CREATE TABLE good (id INT PRIMARY KEY, v INT); CREATE TABLE poison (v INT);"
+                "INSERT INTO good VALUES (1, 1); INSERT INTO poison VALUES (1)")
+    cluster.query_when_up("SELECT replicator_init(%s, name => 'keyless', target_schema => 'keyless', mode => 'continuous')", (mariadb.url("keyless"),))
+    cluster.wait_for_state("keyless", "streaming")
+    wait_until(lambda: table(cluster, "keyless", "poison")["state"] == "streaming", 60, lambda: f"the table: {table(cluster, 'keyless', 'poison')}")
+    disarm = deadly("keyless_rows_staged")
+    mariadb.run("USE keyless; INSERT INTO poison VALUES (2); UPDATE good SET v = 2")
+    cluster.query_when_up("SELECT replicator_sync('keyless')")
+    wait_for_failure_of(cluster, "keyless", "poison")
+    wait_until(lambda: cluster.query_when_up("SELECT data->>'v' FROM keyless.good") == [("2",)], 60, "its neighbour")
+    disarm()
+    cluster.query_when_up("SELECT replicator_resync('keyless', 'poison')")
+    cluster.query_when_up("CALL replicator_wait('keyless', '60 s')")
+    assert cluster.query_when_up("SELECT count(*) FROM keyless.poison") == [(2,)]
+    cluster.query_when_up("SELECT replicator_drop('keyless', drop_tables => true)")
 
 
 @pytest.mark.parametrize("point", ["before_primary_key", "merge_table"])

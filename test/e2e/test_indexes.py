@@ -226,6 +226,30 @@ def test_the_expression_runs_with_the_owners_rights(cluster, database, many_rows
     cluster.query("SELECT replicator_drop('rightly', drop_tables => true); DROP OWNED BY mallory CASCADE; DROP ROLE mallory")
 
 
+def test_an_index_is_built_on_the_target_and_on_nothing_that_stands_in_its_place(cluster, database, source, many_rows):
+    def rules(*columns):
+        return "{\"indexes\": {\"t\": [" + ", ".join(f"\"data->>'{column}'\"" for column in columns) + "]}}"
+
+    def built(relation):
+        return cluster.query("SELECT count(*) FROM pg_index WHERE indrelid = %s AND indisvalid AND NOT indisprimary", (relation,))[0][0]
+    source(database("swapped.db", many_rows(100)), "swapped")
+    cluster.wait_for_copy("swapped")
+    target, = cluster.query("SELECT 'swapped.t'::regclass::oid")[0]
+    # Nobody can rename the table while its index is analysed and built, but its schema.
+    with cluster.waiting_at("index_analysed", lambda: cluster.query("SELECT replicator_alter('swapped', rules => %s)", (rules("a"),))):
+        cluster.query("ALTER SCHEMA swapped RENAME TO moved; CREATE SCHEMA swapped; CREATE TABLE swapped.t (LIKE moved.t INCLUDING ALL)")
+        other, = cluster.query("SELECT 'swapped.t'::regclass::oid")[0]
+    wait_ready(cluster, "swapped", 1)
+    assert (built(target), built(other)) == (1, 0)
+    cluster.query("SELECT replicator_alter('swapped', rules => %s)", (rules("a", "b"),))
+    wait_until(lambda: sorted(states(cluster, "swapped")) == ["failed", "ready"], 60, lambda: f"the build to be refused: {states(cluster, 'swapped')}")
+    assert "is not the target that was made" in cluster.query("SELECT last_error FROM replicator_indexes WHERE state = 'failed'")[0][0]
+    assert (built(target), built(other)) == (1, 0)
+    cluster.query("DROP SCHEMA swapped CASCADE; ALTER SCHEMA moved RENAME TO swapped; SELECT replicator_resume('swapped')")
+    wait_ready(cluster, "swapped", 2)
+    assert built(target) == 2
+
+
 @pytest.mark.parametrize("end", ["forgotten", "dropped", "removed"])
 def test_a_killed_build_that_is_not_wanted_any_more_leaves_nothing_invalid(cluster, database, source, many_rows, held_up, end):
     path = database(f"{end}.db", many_rows(1000))
