@@ -97,6 +97,15 @@ std::optional<WorkNote> read_if_dead(const std::string& file) {
     return whole && was_own_death(record) ? record.note : WorkNote{};
 }
 
+/// The work goes on without them.
+void log_unreadable(const std::string& reason) {
+    std::string const path = directory();
+    CallPg([&] {
+        ereport(LOG, (errmsg("pg_replicator could not read directory \"%s\": %s", path.c_str(), reason.c_str()),
+                      errdetail("Whether work has killed its process is not known.")));
+    });
+}
+
 }  // namespace
 
 void begin_notes(std::int32_t source_id, NoteKeeper keeper) {
@@ -140,15 +149,18 @@ void WorkInHand::is_now(const WorkNote& note) noexcept {
 std::vector<NoteOfTheDead> notes_of_the_dead(std::int32_t source_id, NoteKeeper keeper) {
     std::string const wanted = prefix(source_id, keeper);
     std::vector<NoteOfTheDead> notes;
-    std::error_code ignored;
-    for (const auto& entry : std::filesystem::directory_iterator(directory(), ignored)) {
-        std::string const file = entry.path().string();
-        if (!entry.path().filename().string().starts_with(wanted)) {
+    std::error_code error;
+    std::filesystem::directory_iterator entry(directory(), error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        if (!entry->path().filename().string().starts_with(wanted)) {
             continue;
         }
-        if (std::optional<WorkNote> const note = read_if_dead(file)) {
-            notes.push_back({file, *note});
+        if (std::optional<WorkNote> const note = read_if_dead(entry->path().string())) {
+            notes.push_back({entry->path().string(), *note});
         }
+    }
+    if (error && error != std::errc::no_such_file_or_directory) {  // nobody has made it yet
+        log_unreadable(error.message());
     }
     return notes;
 }

@@ -20,7 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include "catalog/copy_queue.hpp"
 #include "catalog/source_config.hpp"
+#include "catalog/source_state.hpp"
 #include "core/source.hpp"
 #include "replication/chunk_copier.hpp"
 #include "replication/locked_targets.hpp"
@@ -56,6 +58,7 @@ class Copy {
     Copy(const CopyContext& context, catalog::SourceConfig config, core::Source& source)
         : context_(context), config_(std::move(config)), source_(source), locked_(config_.target_lock_patience_ms()) {}
 
+    static catalog::SourceState require_state(std::int32_t source_id);
     bool resume(const core::Position& position);
     void begin(bool durable, bool log_may_serve);
     std::vector<PlannedTable> take_state(bool durable);
@@ -70,6 +73,7 @@ class Copy {
     Route prepare_route(const catalog::CopyTable& table);
     [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
+    void note_progress(const std::vector<catalog::CopyTable>& tables);
     bool give_up_locked(const std::vector<std::int32_t>& locked);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);
@@ -82,6 +86,7 @@ class Copy {
     std::unique_ptr<core::Snapshot> snapshot_;
     std::unique_ptr<ChunkCopier> copier_;
     std::optional<Clock::time_point> only_locked_since_;
+    std::int64_t pending_chunks_ = 0;
     bool durable_ = false;
     bool beside_log_ = false;  ///< read at different times; the log mends it afterwards
     bool worth_copy_workers_ = false;

@@ -117,6 +117,7 @@ void Stream::step() {
 
 /// What others have asked for meanwhile.
 void Stream::look_around() {
+    pg::WorkInHand const at_requests({pg::Work::kSource, 0, 0});
     looked_around_at_ = Clock::now();
     // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
     take_sync_requests();

@@ -268,17 +268,11 @@ class SourceWorker {
                                         "the copy workers could not join the state of the source", true);
             }
             auto const began = Clock::now();
-            if (copy.advance()) {
+            if (advance(copy)) {
                 workers.dismiss();
                 set_commits_wait(true);  // whoever waits for the copy is told that it is in
                 copy.finish();
                 return Outcome::kDone;
-            }
-            {
-                // One that died must not keep the others waiting for its chunk.
-                pg::Transaction transaction;
-                catalog::release_dead_leases(source_id_, context_.generation);
-                transaction.commit();
             }
             if (workers.any_alive()) {
                 if (!waiting_) {
@@ -293,6 +287,19 @@ class SourceWorker {
                 pg::wait_for_latch(kSupervisionMs, pg::WaitFor::kCopyWorkers);
             }
         }
+    }
+
+    /// What is to be done between chunks. True when nothing is left but the end.
+    bool advance(replication::Copy& copy) const {
+        pg::WorkInHand const at_copy({pg::Work::kSource, 0, 0});
+        if (copy.advance()) {
+            return true;
+        }
+        // One that died must not keep the others waiting for its chunk.
+        pg::Transaction transaction;
+        catalog::release_dead_leases(source_id_, context_.generation);
+        transaction.commit();
+        return false;
     }
 
     /// Until one of them has done a chunk. Looking at thousands of tables takes its time: most of it is to be theirs.

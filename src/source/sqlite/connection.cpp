@@ -20,6 +20,8 @@ Connection::Connection(Place place, Access access, int busy_timeout_ms, core::In
     : place_(std::move(place)), files_(place_), interrupts_(interrupts), busy_timeout_ms_(busy_timeout_ms) {
     bool const immutable = access == Access::kImmutable;
     std::string const name = immutable ? "file:" + files_.name() + "?mode=ro&immutable=1" : files_.name();
+    // Who may write plays back the journal of a program that has died, moves the write-ahead log into the file when it
+    // closes it as the last one, and makes companion files that belong to the server's user and shut out the others.
     int const flags =
         SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (immutable ? SQLITE_OPEN_URI : 0);
     sqlite3* handle = nullptr;
