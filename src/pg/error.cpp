@@ -21,7 +21,9 @@ RaisedBy raised_by(const ErrorData& data) {
     if (function == "ProcessInterrupts" && data.sqlerrcode == ERRCODE_QUERY_CANCELED) {
         return RaisedBy::kInterrupt;
     }
-    bool const raised = function == "exec_stmt_raise" || function == "exec_stmt_assert";
+    // PL/Python's includes what the server has raised within it: its exceptions have no other place.
+    bool const raised =
+        function == "exec_stmt_raise" || function == "exec_stmt_assert" || function.starts_with("PLy_elog");
     return raised ? RaisedBy::kUserCode : RaisedBy::kServer;
 }
 

@@ -26,7 +26,7 @@ namespace pgrepl::pg {
 enum class RaisedBy : std::uint8_t {
     kUs,         ///< thrown by code of ours
     kServer,     ///< PostgreSQL
-    kUserCode,   ///< RAISE or ASSERT in a function: any code can be given there, so the code says nothing
+    kUserCode,   ///< RAISE, ASSERT or plpy.error in a function: any code can be given there, so the code says nothing
     kInterrupt,  ///< a cancel that somebody has sent, or the end of a statement_timeout
 };
 

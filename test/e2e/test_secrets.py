@@ -3,6 +3,7 @@
 One cluster: followed logically, with everything logged and the modules loaded that look at statements."""
 import contextlib
 import os
+import pathlib
 import socket
 import subprocess
 
@@ -21,12 +22,15 @@ def cluster():
     instance = PrivateCluster({"wal_level": "logical", "shared_preload_libraries": "pg_stat_statements,auto_explain,pg_replicator", "log_statement": "all",
                                "log_min_duration_statement": 0, "log_lock_waits": "on", "deadlock_timeout": "100ms", "log_parameter_max_length_on_error": -1,
                                "auto_explain.log_min_duration": 0, "auto_explain.log_nested_statements": "on", "auto_explain.log_verbose": "on",
-                               "pg_stat_statements.track": "all"})
+                               "pg_stat_statements.track": "all", "logging_collector": "on", "log_destination": "stderr,csvlog,jsonlog",
+                               "log_directory": "..", "log_filename": "server.log", "log_rotation_age": 0, "log_rotation_size": 0})
+    instance.log = os.path.join(instance.directory, "server.log")
     instance.query("CREATE EXTENSION pg_replicator; CREATE EXTENSION pg_stat_statements")
     yield instance
-    logged = instance.log_text()
+    logged = [pathlib.Path(instance.directory, "server." + kind).read_text(errors="replace") for kind in ("log", "csv", "json")]
     instance.destroy()
-    assert "geheim" not in logged, "in the server's log, of whatever the tests here have done"
+    for text in logged:
+        assert "replicator_init" in text and "geheim" not in text, "in the server's log, of whatever the tests here have done"
 
 
 @pytest.fixture(scope="module")

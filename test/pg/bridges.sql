@@ -4,6 +4,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION pgtap;
 CREATE FUNCTION test_raise() RETURNS void LANGUAGE c AS :'module';
 CREATE FUNCTION test_throw(what text) RETURNS void LANGUAGE c STRICT AS :'module';
+CREATE FUNCTION test_is_user_code(function text) RETURNS bool LANGUAGE c STRICT AS :'module';
 CREATE FUNCTION test_sleep(seconds float8) RETURNS void LANGUAGE c STRICT AS :'module';
 CREATE FUNCTION test_caught(count int) RETURNS bigint LANGUAGE c STRICT AS :'module';
 CREATE FUNCTION test_live_objects() RETURNS int LANGUAGE c AS :'module';
@@ -58,6 +59,10 @@ FROM (VALUES
     ('sql', '42602', 'a name is invalid', 'it has 100% of the faults', 'Take another.')
 ) AS expected(what, sqlstate, message, detail, hint),
 LATERAL report_of(format('SELECT test_throw(%L)', what)) AS e;
+
+SELECT is(test_is_user_code(function), user_code, format('an error that begins in %s %s code of a user', function,
+          CASE WHEN user_code THEN 'is of' ELSE 'is not of' END))
+FROM (VALUES ('exec_stmt_raise', true), ('exec_stmt_assert', true), ('PLy_elog_impl', true), ('mdextend', false)) AS place(function, user_code);
 
 SET statement_timeout = '200ms';
 SELECT is((report_of('SELECT test_sleep(60)')).sqlstate, '57014', 'a wait inside CallPg can be cancelled');

@@ -94,6 +94,21 @@ Datum test_throw(FunctionCallInfo fcinfo) {
     throw_kind(what);
 }
 
+/// Whether what the server raises in a function of its code of this name counts as raised by code of a user's.
+Datum test_is_user_code(FunctionCallInfo fcinfo) {
+    std::string const function = text_argument(fcinfo, 0);
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+        pg::CallPg([&] {
+            if (errstart(ERROR, nullptr)) {
+                errcode(ERRCODE_DISK_FULL);
+                errmsg("raised");
+                errfinish("file.c", 1, function.c_str());
+            }
+        });
+    });
+    return BoolGetDatum(error && error->fields().raised_by == pg::RaisedBy::kUserCode);
+}
+
 Datum test_sleep(FunctionCallInfo fcinfo) {
     Live const before;
     Datum const seconds = PG_GETARG_DATUM(0);
@@ -134,6 +149,7 @@ Datum test_heap_bytes(FunctionCallInfo /*fcinfo*/) {
 
 PGREPL_SQL_FUNCTION(test_raise, pgrepl::test::test_raise)
 PGREPL_SQL_FUNCTION(test_throw, pgrepl::test::test_throw)
+PGREPL_SQL_FUNCTION(test_is_user_code, pgrepl::test::test_is_user_code)
 PGREPL_SQL_FUNCTION(test_sleep, pgrepl::test::test_sleep)
 PGREPL_SQL_FUNCTION(test_caught, pgrepl::test::test_caught)
 PGREPL_SQL_FUNCTION(test_live_objects, pgrepl::test::test_live_objects)
