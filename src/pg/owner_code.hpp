@@ -49,7 +49,7 @@ class OwnStatement {
 /// hooks have met began it.
 class ReplicaInSession {
   public:
-    ReplicaInSession() noexcept(false);
+    ReplicaInSession();
     ~ReplicaInSession();
     ReplicaInSession(const ReplicaInSession&) = delete;
     ReplicaInSession& operator=(const ReplicaInSession&) = delete;

@@ -96,6 +96,7 @@ void Stream::open() {
 }
 
 void Stream::step() {
+    pg::WorkInHand const at_stream({pg::Work::kSource, 0, 0});
     if (!in_transaction()) {
         if (Clock::now() - looked_around_at_ >= kLookAroundEvery) {
             look_around();
@@ -105,10 +106,7 @@ void Stream::step() {
     }
     bool const hurry = beside_.is_active() || keyless_.is_active() || (!streaming_ && mark_is_reached());
     limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
-    {
-        pg::WorkInHand const at_log({pg::Work::kSource, 0, 0});
-        stream_->read(batch_, limits_);
-    }
+    stream_->read(batch_, limits_);
     read_at_ = GetCurrentTimestamp();
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
     bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
@@ -117,8 +115,8 @@ void Stream::step() {
 
 /// What others have asked for meanwhile.
 void Stream::look_around() {
-    pg::WorkInHand const at_requests({pg::Work::kSource, 0, 0});
     looked_around_at_ = Clock::now();
+    pg::failure_point("looks_around");
     // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
     take_sync_requests();
     bool const any_locked =
@@ -305,7 +303,6 @@ void Stream::end_transactions(std::size_t complete_changes) {
     if (!changes && !has_to_commit()) {
         return;
     }
-    pg::WorkInHand const at_changes({pg::Work::kSource, 0, 0});
     // The source is asked before the transaction starts: it may take its time to answer.
     if (!batch_.schema_changes.empty() && !wait_until_shown(source_, interrupts_, position_, kShownTimeoutMs)) {
         throw core::SourceError(core::SourceErrorKind::kBusy, 0,
@@ -334,7 +331,6 @@ void Stream::begin_transaction() {
 }
 
 void Stream::commit_transaction() {
-    pg::WorkInHand const at_commit({pg::Work::kSource, 0, 0});
     bool const moved = position_is_new_ || mark_is_reached();
     if (beside_.is_due(position_)) {
         write_window();

@@ -148,12 +148,26 @@ def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, maria
     cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
 
 
+def test_a_stream_that_dies_between_its_batches_fails_the_source(cluster, mariadb, deadly):
+    mariadb.run("CREATE DATABASE between_batches; USE between_batches; CREATE TABLE good (id INT PRIMARY KEY, v INT)")
+    cluster.query_when_up("SELECT replicator_init(%s, name => 'between', target_schema => 'between', mode => 'continuous')",
+                          (mariadb.url("between_batches"),))
+    cluster.wait_for_state("between", "streaming")
+    disarm = deadly("looks_around")
+    wait_until(lambda: cluster.status("between")["state"] == "failed", 60, lambda: f"the source to fail: {cluster.status('between')}")
+    assert "died 3 times in a row while it was reading the source" in cluster.status("between")["last_error"]
+    disarm()
+    cluster.query_when_up("SELECT replicator_resume('between')")
+    cluster.wait_for_state("between", "streaming")
+    cluster.query_when_up("SELECT replicator_drop('between', drop_tables => true)")
+
+
 def test_the_refresh_of_a_table_without_a_key_is_tried_three_times(cluster, mariadb, deadly):
     mariadb.run("CREATE DATABASE keyless; USE keyless; CREATE TABLE good (id INT PRIMARY KEY, v INT); CREATE TABLE poison (v INT);"
                 "INSERT INTO good VALUES (1, 1); INSERT INTO poison VALUES (1)")
     cluster.query_when_up("SELECT replicator_init(%s, name => 'keyless', target_schema => 'keyless', mode => 'continuous')", (mariadb.url("keyless"),))
     cluster.wait_for_state("keyless", "streaming")
-    wait_until(lambda: table(cluster, "keyless", "poison")["state"] == "streaming", 60, lambda: f"the table: {table(cluster, 'keyless', 'poison')}")
+    wait_until(lambda: table(cluster, "keyless", "poison")["state"] == "idle", 60, lambda: f"the table: {table(cluster, 'keyless', 'poison')}")
     disarm = deadly("keyless_rows_staged")
     mariadb.run("USE keyless; INSERT INTO poison VALUES (2); UPDATE good SET v = 2")
     cluster.query_when_up("SELECT replicator_sync('keyless')")
