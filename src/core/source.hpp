@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/name_rules.hpp"
 #include "core/row_batch.hpp"
 #include "core/source_error.hpp"
 #include "core/stream.hpp"
@@ -23,7 +24,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 9;
+constexpr std::uint32_t kAdapterAbiVersion = 10;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -83,6 +84,9 @@ struct TableInfo {
     /// What its foreign keys do to its rows without a trace in the source's log: "ON DELETE CASCADE"; empty: nothing.
     /// Filled by discover() and Source::find_table().
     std::string unlogged_actions;
+    std::shared_ptr<const NameRules> name_rules;  ///< by which filters are compared with it; null: letter by letter
+    /// Its engine has transactions: no row is lost by a crash, nor by what mends the table after it.
+    bool is_transactional = true;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
     Consistency consistency = Consistency::kTransaction;
@@ -189,6 +193,12 @@ class Source {
     /// Every table, also those that cannot be copied (with the reason).
     virtual std::vector<TableInfo> discover() = 0;
 
+    /// How names are compared; the same object for as long as the source is open.
+    [[nodiscard]] virtual const NameRules& name_rules() const {
+        static const NameRules letter_by_letter;
+        return letter_by_letter;
+    }
+
     virtual std::unique_ptr<Snapshot> open_snapshot(const SnapshotRequest& request) = 0;
 
     // ---- a source with a log; the others throw kUnsupported ----
@@ -206,7 +216,8 @@ class Source {
     /// tables, as far as the account can tell: a server may change rows and log nothing.
     virtual bool logs_all_changes() { throw_no_log(); }
 
-    /// The table as it is now; nothing if there is none of that name.
+    /// The table as it is now; nothing if there is none of that name, or if it is not one of those that discover()
+    /// gives.
     virtual std::optional<TableInfo> find_table(const TableName& /*name*/) { throw_no_log(); }
 
     /// A stream of its own connection. At most one for each reader_id at a time.

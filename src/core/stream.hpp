@@ -42,17 +42,24 @@ struct Change {
 struct SchemaChange {
     enum class Kind : std::uint8_t {
         kCreated,          ///< also by CREATE TABLE … SELECT: its rows are there already, or come behind
+        kCreatedIfAbsent,  ///< the same, unless a table of that name was there
         kDropped,          ///<
         kRenamed,          ///< `table` is now `renamed_to`
         kTruncated,        ///< all rows are gone; the structure stays
         kAltered,          ///< columns, types, keys or the rows themselves may be others now
+        kRedefined,        ///< columns and rows are the same; its engine, its indexes or foreign keys may be others
+        kMaintained,       ///< as kRedefined; and rows that were damaged may be gone, if its engine has no transactions
         kDatabaseDropped,  ///< all tables of database `table.database`
+        kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
     };
 
     Kind kind = Kind::kAltered;
     TableName table;
     TableName renamed_to;
     std::string statement;  ///< as the log has it, at most 1,000 bytes of it, without secrets; UTF-8
+    /// Of kNotUnderstood: the whole statement, in which names stand in their comparable form (NameRules). Empty if none
+    /// of its words is certain: it may concern any table.
+    std::string text = {};
 };
 
 /// Rows of one table with one structure.

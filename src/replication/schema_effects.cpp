@@ -3,12 +3,15 @@
 #include "replication/schema_effects.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/stream_state.hpp"
 #include "catalog/tables.hpp"
+#include "core/mention.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "replication/error_policy.hpp"
@@ -27,6 +30,7 @@ using Kind = core::SchemaChange::Kind;
 const char* kind_text(Kind kind) {
     switch (kind) {
         case Kind::kCreated:
+        case Kind::kCreatedIfAbsent:
             return "created";
         case Kind::kDropped:
             return "dropped";
@@ -35,7 +39,12 @@ const char* kind_text(Kind kind) {
         case Kind::kTruncated:
             return "truncated";
         case Kind::kAltered:
+        case Kind::kRedefined:
             return "altered";
+        case Kind::kMaintained:
+            return "optimized";
+        case Kind::kNotUnderstood:
+            return "perhaps changed";
         case Kind::kDatabaseDropped:
             return "database dropped";
     }
@@ -44,36 +53,48 @@ const char* kind_text(Kind kind) {
 
 class SchemaEffects {
   public:
-    SchemaEffects(const catalog::SourceConfig& config, const TablesNow& now) : config_(config), now_(now) {}
+    SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now)
+        : config_(config), names_(source.name_rules()), now_(now) {}
 
     void apply(const SchemaChange& change) {
         switch (change.kind) {
             case Kind::kCreated:
                 return appear(change.table, change);
+            case Kind::kCreatedIfAbsent:
+                return is_followed(change.table) ? void() : appear(change.table, change);
             case Kind::kAltered:
-                return alter(change);
+                return alter(change.table, change);
+            case Kind::kRedefined:
+            case Kind::kMaintained:
+                return look_at(change.table, change);
             case Kind::kDropped:
                 return disappear(find(change.table), change);
             case Kind::kRenamed:
-                disappear(find(change.table), change);
+                rename_away(change);
                 return appear(change.renamed_to, change);
             case Kind::kTruncated:
                 return truncate(change);
             case Kind::kDatabaseDropped:
                 for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
-                    if (table.name.database == change.table.database) {
+                    if (are_same(table.name.database, change.table.database)) {
                         disappear(table, change);
                     }
                 }
+                return;
+            case Kind::kNotUnderstood:
+                return look_at_all(change);
         }
     }
 
     void finish() const { catalog::add_changes(config_.id, counts_); }
 
   private:
+    [[nodiscard]] bool are_same(const std::string& a, const std::string& b) const { return names_.are_same(a, b); }
+
     [[nodiscard]] std::optional<catalog::SourceTable> find(const core::TableName& name) const {
+        core::TableName const wanted = names_.comparable(name);
         for (catalog::SourceTable& table : catalog::list_tables(config_.id)) {
-            if (table.name == name) {
+            if (names_.comparable(table.name) == wanted) {
                 return std::move(table);
             }
         }
@@ -87,6 +108,11 @@ class SchemaEffects {
 
     static bool is_replicated(const catalog::SourceTable& table) {
         return table.state != "excluded" && table.state != "unsupported";
+    }
+    /// Then it is at the source, too, at this place of the log.
+    [[nodiscard]] bool is_followed(const core::TableName& name) const {
+        std::optional<catalog::SourceTable> const known = find(name);
+        return known && is_replicated(*known) && known->state != "failed";
     }
 
     /// A table has this name now. What its target holds, if it had one, is brought up to date.
@@ -105,21 +131,71 @@ class SchemaEffects {
         }
     }
 
-    void alter(const SchemaChange& change) {
-        std::optional<catalog::SourceTable> const known = find(change.table);
-        if (!known) {
-            return appear(change.table, change);
+    void alter(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        const core::TableInfo* const info = now(name);
+        if (!known || !is_replicated(*known)) {
+            // One that was dropped may be back; what the filters leave out stays out.
+            bool const is_wanted = info != nullptr && select_tables(config_, {*info}).at(0).state != "excluded";
+            return !known || is_wanted ? appear(name, change) : void();
         }
-        if (known->state == "excluded") {
-            return;
-        }
-        if (is_replicated(*known)) {
-            catalog::ask_for_beside_copy(known->id, reason(change));
-            record(change.table, change);
-        }
-        if (const core::TableInfo* const info = now(change.table)) {
+        catalog::ask_for_beside_copy(known->id, reason(change));
+        record(name, change);
+        if (info != nullptr) {
             register_table(config_, *info);
         }
+    }
+
+    /// Its rows are the same, as far as the statement goes.
+    void look_at(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        const core::TableInfo* const info = now(name);
+        if (!known || info == nullptr) {
+            return;
+        }
+        bool const may_lack_rows = change.kind == Kind::kMaintained && !info->is_transactional;
+        if (!is_replicated(*known) || may_lack_rows || known->definition != info->definition) {
+            return alter(name, change);
+        }
+        register_table(config_, *info);
+    }
+
+    /// Nobody knows what the statement did: what it may concern is read again, and what has come is taken.
+    void look_at_all(const SchemaChange& change) {
+        record_event("statement not understood", "database", change.table.database, change);
+        std::set<core::TableName> known;
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            known.insert(table.name);
+            if (!may_concern(change, table.name)) {
+                continue;
+            }
+            if (now(table.name) != nullptr) {
+                alter(table.name, change);
+            } else {
+                disappear(table, change);
+            }
+        }
+        for (const auto& [name, info] : now_) {
+            if (info && !known.contains(name)) {
+                appear(name, change);
+            }
+        }
+    }
+
+    /// A name without a database is one of the default database.
+    [[nodiscard]] bool may_concern(const SchemaChange& change, const core::TableName& name) const {
+        core::TableName const wanted = names_.comparable(name);
+        bool const is_default = are_same(name.database, change.table.database);
+        return change.text.empty() || core::may_name(change.text, wanted.database) ||
+               (is_default && core::may_name(change.text, wanted.table));
+    }
+
+    /// MariaDB logs the RENAME of a temporary table that hides one of the same name, which is then still there.
+    void rename_away(const SchemaChange& change) {
+        if (now(change.table) != nullptr) {
+            return alter(change.table, change);
+        }
+        disappear(find(change.table), change);
     }
 
     void disappear(const std::optional<catalog::SourceTable>& known, const SchemaChange& change) {
@@ -128,7 +204,9 @@ class SchemaEffects {
         }
         record(known->name, change);
         target::drop_staging(known->id);
-        std::string reason = std::string("was ") + kind_text(change.kind) + " at the source";
+        std::string reason = change.kind == Kind::kNotUnderstood
+                                 ? "is no longer at the source"
+                                 : std::string("was ") + kind_text(change.kind) + " at the source";
         if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
             std::optional<pg::SqlError> const obstacle = drop_target(*known);
             if (!obstacle) {
@@ -193,21 +271,45 @@ class SchemaEffects {
     }
 
     void record(const core::TableName& name, const SchemaChange& change) const {
+        record_event(std::string("table ") + kind_text(change.kind), "table", name.qualified(), change);
+    }
+    void record_event(const std::string& event, const char* what, const std::string& name,
+                      const SchemaChange& change) const {
         pg::QueryResult const arguments = pg::execute(
-            "SELECT pg_catalog.jsonb_build_object('table', $1, 'statement', $2)", {name.qualified(), change.statement});
-        catalog::record_call(config_.name, config_.owner, std::string("table ") + kind_text(change.kind),
-                             arguments.text(0, 0));
+            "SELECT pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3)", {what, name, change.statement});
+        catalog::record_call(config_.name, config_.owner, event, arguments.text(0, 0));
     }
 
     const catalog::SourceConfig& config_;
+    const core::NameRules& names_;
     const TablesNow& now_;
     std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
 };
+
+/// The database may have been dropped since.
+std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
+    try {
+        return source.discover();
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kNotFound) {
+            throw;
+        }
+        return {};
+    }
+}
 
 }  // namespace
 
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes) {
     TablesNow now;
+    bool const all = std::any_of(changes.begin(), changes.end(),
+                                 [](const SchemaChange& change) { return change.kind == Kind::kNotUnderstood; });
+    if (all) {
+        for (core::TableInfo& info : discover_or_nothing(source)) {
+            core::TableName const name = info.name;
+            now.emplace(name, std::move(info));
+        }
+    }
     for (const SchemaChange& change : changes) {
         for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
             if (!name->table.empty() && !now.contains(*name)) {
@@ -218,9 +320,9 @@ TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaC
     return now;
 }
 
-void apply_schema_changes(const catalog::SourceConfig& config, const std::vector<SchemaChange>& changes,
-                          const TablesNow& now) {
-    SchemaEffects effects(config, now);
+void apply_schema_changes(const catalog::SourceConfig& config, const core::Source& source,
+                          const std::vector<SchemaChange>& changes, const TablesNow& now) {
+    SchemaEffects effects(config, source, now);
     for (const SchemaChange& change : changes) {
         effects.apply(change);
     }

@@ -316,7 +316,7 @@ void Stream::end_transactions(std::size_t complete_changes) {
     apply_changes(0, complete_changes);
     if (!batch_.schema_changes.empty()) {
         pg::TargetPatience const patience(locked_.patience_ms());
-        apply_schema_changes(config_, batch_.schema_changes, now);
+        apply_schema_changes(config_, source_, batch_.schema_changes, now);
         tables_changed_ = true;
     }
     commit_transaction();

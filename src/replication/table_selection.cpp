@@ -2,6 +2,7 @@
 
 #include "replication/table_selection.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "pg/error.hpp"
@@ -14,15 +15,25 @@ namespace {
 constexpr std::size_t kListed = 20;
 using Patterns = std::optional<std::vector<std::string>>;
 
-bool matches_any(const Patterns& patterns, const std::string& name, const std::string& qualified) {
-    if (patterns) {
-        for (const std::string& pattern : *patterns) {
-            if (matches_pattern(pattern, name) || matches_pattern(pattern, qualified)) {
-                return true;
-            }
-        }
-    }
-    return false;
+/// As the source compares names.
+std::string comparable(const core::TableInfo& table, const std::string& name) {
+    return table.name_rules ? table.name_rules->comparable(name) : name;
+}
+
+bool matches(const core::TableInfo& table, const std::string& pattern, const std::string& name) {
+    return matches_pattern(comparable(table, pattern), comparable(table, name));
+}
+bool matches_table(const core::TableInfo& table, const std::string& pattern) {
+    return matches(table, pattern, table.name.table) || matches(table, pattern, table.name.qualified());
+}
+bool matches_database(const core::TableInfo& table, const std::string& pattern) {
+    return matches(table, pattern, table.name.database);
+}
+
+template <typename Match>
+bool matches_any(const Patterns& patterns, const core::TableInfo& table, Match match) {
+    return patterns && std::any_of(patterns->begin(), patterns->end(),
+                                   [&](const std::string& pattern) { return match(table, pattern); });
 }
 
 std::string list_of(const std::vector<core::TableInfo>& tables, bool databases) {
@@ -48,9 +59,7 @@ void check_matches(const char* parameter, const Patterns& patterns, const std::v
     for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
         bool found = false;
         for (const core::TableInfo& table : tables) {
-            found = found || (databases ? matches_pattern(pattern, table.name.database)
-                                        : matches_pattern(pattern, table.name.table) ||
-                                              matches_pattern(pattern, table.name.qualified()));
+            found = found || (databases ? matches_database(table, pattern) : matches_table(table, pattern));
         }
         if (!found) {
             throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
@@ -74,27 +83,33 @@ void check_contradiction(const char* included, const Patterns& include, const ch
     }
 }
 
-std::string exclusion_reason(const catalog::SourceConfig& config, const core::TableName& name) {
-    if (matches_any(config.exclude_databases, name.database, name.database)) {
+std::string exclusion_reason(const catalog::SourceConfig& config, const core::TableInfo& table) {
+    if (matches_any(config.exclude_databases, table, matches_database)) {
         return "its database is named by exclude_databases";
     }
-    if (config.include_databases && !matches_any(config.include_databases, name.database, name.database)) {
+    if (config.include_databases && !matches_any(config.include_databases, table, matches_database)) {
         return "its database is not named by include_databases";
     }
-    if (matches_any(config.exclude_tables, name.table, name.qualified())) {
+    if (matches_any(config.exclude_tables, table, matches_table)) {
         return "named by exclude_tables";
     }
-    if (config.include_tables && !matches_any(config.include_tables, name.table, name.qualified())) {
+    if (config.include_tables && !matches_any(config.include_tables, table, matches_table)) {
         return "not named by include_tables";
     }
     return "";
 }
 
+/// `table`, or `database.table`.
+bool is_name_of(const core::TableInfo& table, const std::string& name) {
+    std::string const wanted = comparable(table, name);
+    return wanted == comparable(table, table.name.table) || wanted == comparable(table, table.name.qualified());
+}
+
 /// Whether the table is named, and not just matched by a pattern.
-bool is_named(const Patterns& patterns, const core::TableName& name) {
+bool is_named(const Patterns& patterns, const core::TableInfo& table) {
     if (patterns) {
         for (const std::string& pattern : *patterns) {
-            if (pattern == name.table || pattern == name.qualified()) {
+            if (is_name_of(table, pattern)) {
                 return pattern.find_first_of("*?") == std::string::npos;
             }
         }
@@ -107,7 +122,7 @@ void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
     if (config.is_continuous()) {
         table.state = "unsupported";
         table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
-    } else if (!is_named(config.include_tables, table.info.name)) {
+    } else if (!is_named(config.include_tables, table.info)) {
         table.state = "excluded";
         table.reason = "a view is copied if include_tables names it without * and ?";
     }
@@ -199,7 +214,7 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
         PlannedTable table;
         table.info = info;
         table.note = note_of(config, info);
-        table.reason = exclusion_reason(config, info.name);
+        table.reason = exclusion_reason(config, info);
         if (!table.reason.empty()) {
             table.state = "excluded";
         } else if (info.is_view()) {
@@ -253,7 +268,7 @@ void check_key_rules(const catalog::SourceConfig& config, const std::vector<Plan
     for (auto const& [name, columns] : config.keys) {
         bool found = false;
         for (const PlannedTable& table : planned) {
-            if (name != table.info.name.table && name != table.info.name.qualified()) {
+            if (!is_name_of(table.info, name)) {
                 continue;
             }
             found = true;
@@ -280,7 +295,7 @@ void check_selection(const catalog::SourceConfig& config, const std::vector<core
     bool any = false;
     for (const PlannedTable& table : planned) {
         any = any || table.state == "pending";
-        if (table.state == "unsupported" && table.info.is_view() && is_named(config.include_tables, table.info.name)) {
+        if (table.state == "unsupported" && table.info.is_view() && is_named(config.include_tables, table.info)) {
             throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
                                "view \"" + table.info.name.qualified() + "\" cannot be replicated", table.reason + ".",
                                config.is_continuous()

@@ -4,6 +4,7 @@
 //   low, high, reached HELD<tab>MARK    marks, and what they hold
 //   shows POSITION                      whether a read that begins now sees it
 //   table DATABASE TABLE                follow this table, with the structure that it has now; before `open` or later
+//   comparable NAME                     in which form the source compares it
 //   old-table DATABASE TABLE FROM TO    the same, but with the name TO of a column replaced by FROM in the structure
 //   forget DATABASE TABLE
 //   copy DATABASE TABLE                 {"position": low mark, "rows": […]} of a read beside the log
@@ -60,8 +61,9 @@ inline std::string show_layout(const core::StreamedRows& table) {
 }
 
 inline std::string show_schema_change(const core::SchemaChange& change) {
-    static constexpr const char* kKinds[] = {"created",   "dropped", "renamed",
-                                             "truncated", "altered", "database dropped"};
+    static constexpr const char* kKinds[] = {"created",          "created if absent", "dropped",   "renamed",
+                                             "truncated",        "altered",           "redefined", "maintained",
+                                             "database dropped", "not understood"};
     return "[" + quoted(kKinds[static_cast<int>(change.kind)]) + ", " + quoted(change.table.qualified()) + ", " +
            quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
            quoted(change.statement) + "]";
@@ -104,6 +106,9 @@ class StreamCommands {
         }
         if (command == "shows") {
             return source_.shows({line.substr(6)}) ? "1" : "0";
+        }
+        if (command == "comparable") {
+            return source_.name_rules().comparable(std::string_view(line).substr(command.size() + 1));
         }
         if (command == "reached") {
             std::size_t const tab = line.find('\t');

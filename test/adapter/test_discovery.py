@@ -98,6 +98,13 @@ def test_several_databases_and_no_system_ones(server, adapter):
     everything = adapter.tables()
     assert "t1" in everything and "t2" in everything and "user" not in everything
     assert {table["database"] for table in adapter.tables("d,d2").values()} == {"d", "d2"}
+    # Letter by letter, though information_schema takes them for the same.
+    server.run("".join(f"CREATE DATABASE IF NOT EXISTS {name}; CREATE TABLE IF NOT EXISTS {name}.in_{name} (a int);" for name in ("D2", "đ2", "Sys")))
+    try:
+        assert {table["database"] for table in adapter.tables("d,d2").values()} == {"d", "d2"}
+        assert {"in_D2", "in_đ2", "in_Sys"} < set(adapter.tables())
+    finally:
+        server.run("".join(f"DROP DATABASE {name};" for name in ("D2", "đ2", "Sys")))
 
 
 def test_errors_say_what_to_do(server, adapter):

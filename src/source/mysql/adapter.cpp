@@ -34,8 +34,12 @@ class MysqlSource final : public core::Source {
         options_.keepalive_interval_s = config.keepalive_interval_s;
         ask([&](Connection& server) {
             look_at(server);
+            scope_ = {.names = std::make_shared<const NameRules>(read_name_rules(server)),
+                      .databases = options_.databases};
         });  // finds out at once what is wrong with the URL, the server or the account
     }
+
+    [[nodiscard]] const core::NameRules& name_rules() const override { return *scope_.names; }
 
     core::SourceInfo describe() override { return info_; }
 
@@ -46,7 +50,7 @@ class MysqlSource final : public core::Source {
     std::vector<core::TableInfo> discover() override {
         return ask([&](Connection& server) {
             std::vector<core::TableInfo> tables;
-            for (TableShape& shape : read_shapes(server, charsets_, options_.databases, keys_)) {
+            for (TableShape& shape : read_shapes(server, charsets_, scope_, keys_)) {
                 tables.push_back(std::move(shape.info));
             }
             find_unlogged_actions(server, tables);
@@ -55,7 +59,7 @@ class MysqlSource final : public core::Source {
     }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
-        return take_snapshot(take_connection(), options_.databases, keys_, request);
+        return take_snapshot(take_connection(), scope_, keys_, request);
     }
 
     core::Position low_mark() override {
@@ -85,13 +89,13 @@ class MysqlSource final : public core::Source {
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
         return ask([&](Connection& server) {
-            std::optional<TableShape> shape = read_shape(server, charsets_, name, keys_);
+            std::optional<TableShape> shape = read_shape(server, charsets_, scope_, name, keys_);
             return shape ? std::optional(with_unlogged_actions(server, std::move(shape->info))) : std::nullopt;
         });
     }
 
     std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
-        return open_change_stream(connect(), options_.databases, request);
+        return open_change_stream(connect(), *scope_.names, scope_.databases, request);
     }
 
     void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
@@ -155,6 +159,7 @@ class MysqlSource final : public core::Source {
     }
 
     ConnectOptions options_;
+    Scope scope_;
     std::string password_;
     KeyRules keys_;
     int connect_timeout_ms_;

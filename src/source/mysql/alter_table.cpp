@@ -13,7 +13,8 @@ using core::TableName;
 
 class AlterationReader {
   public:
-    AlterationReader(WordReader& words, std::string_view database) : words_(words), database_(database) {}
+    AlterationReader(WordReader& words, std::string_view database, bool drops_rows)
+        : words_(words), database_(database), altered_(drops_rows) {}
 
     std::vector<SchemaChange> read(const TableName& table) {
         while (!words_.at_end()) {
@@ -31,9 +32,13 @@ class AlterationReader {
             changes.push_back(
                 {.kind = SchemaChange::Kind::kRenamed, .table = table, .renamed_to = renamed_to_, .statement = ""});
         }
-        if (altered_) {
-            const TableName& now = renamed_to_.database.empty() ? table : renamed_to_;
-            changes.push_back({.kind = SchemaChange::Kind::kAltered, .table = now, .renamed_to = {}, .statement = ""});
+        if (altered_ || redefined_ || maintained_) {
+            changes.push_back({.kind = altered_      ? SchemaChange::Kind::kAltered
+                                       : maintained_ ? SchemaChange::Kind::kMaintained
+                                                     : SchemaChange::Kind::kRedefined,
+                               .table = renamed_to_.database.empty() ? table : renamed_to_,
+                               .renamed_to = {},
+                               .statement = ""});
         }
         for (SchemaChange& other : others_) {
             changes.push_back(std::move(other));
@@ -56,6 +61,10 @@ class AlterationReader {
         skip_part();
         return true;
     }
+    bool redefining_part() {
+        redefined_ = true;
+        return harmless_part();
+    }
 
     /// Reads a part that is harmless, or a rename. Else it may have read some of it.
     bool read_harmless_part() {
@@ -63,7 +72,7 @@ class AlterationReader {
             return read_add();
         }
         if (words_.accept("DROP")) {
-            return words_.accept_both("FOREIGN", "KEY") && harmless_part();
+            return words_.accept_both("FOREIGN", "KEY") && redefining_part();
         }
         if (words_.accept("RENAME")) {
             return read_rename();
@@ -79,8 +88,14 @@ class AlterationReader {
             words_.accept_both("ORDER", "BY") || words_.accept("FORCE")) {
             return harmless_part();
         }
-        for (std::string_view const verb :
-             {"REORGANIZE", "COALESCE", "REBUILD", "OPTIMIZE", "ANALYZE", "CHECK", "REPAIR"}) {
+        if (words_.accept_both("REORGANIZE", "PARTITION")) {
+            return read_reorganize();
+        }
+        if (words_.accept_both("OPTIMIZE", "PARTITION")) {
+            maintained_ = true;
+            return read_partition_names();
+        }
+        for (std::string_view const verb : {"COALESCE", "ANALYZE", "CHECK"}) {
             if (words_.accept_both(verb, "PARTITION")) {
                 return read_partition_names();
             }
@@ -96,9 +111,29 @@ class AlterationReader {
         return true;
     }
 
+    /// REORGANIZE PARTITION p, … INTO (PARTITION p VALUES …, …): a row that none of the new ones takes is gone, without
+    /// a row event. There is one for each value if there is one for MAXVALUE; without INTO, rows are spread by a hash.
+    bool read_reorganize() {
+        bool has_new_ones = false;
+        bool takes_all = false;
+        while (!words_.at_end()) {
+            has_new_ones = words_.accept("INTO") || has_new_ones;
+            if (words_.accept_both("LESS", "THAN")) {
+                words_.accept_sign('(');
+                takes_all = words_.word().is("MAXVALUE") || takes_all;
+            } else {
+                words_.skip();
+            }
+        }
+        return takes_all || !has_new_ones;
+    }
+
     bool read_add() {
-        if (words_.accept_any({"PARTITION", "INDEX", "KEY", "FULLTEXT", "SPATIAL", "FOREIGN"})) {
+        if (words_.accept("PARTITION")) {
             return harmless_part();
+        }
+        if (words_.accept_any({"INDEX", "KEY", "FULLTEXT", "SPATIAL", "VECTOR", "FOREIGN"})) {
+            return redefining_part();
         }
         if (!words_.accept("CONSTRAINT")) {
             return false;
@@ -106,7 +141,7 @@ class AlterationReader {
         if (!words_.word().is("FOREIGN")) {
             words_.skip();  // its name
         }
-        return words_.accept("FOREIGN") && harmless_part();
+        return words_.accept("FOREIGN") && redefining_part();
     }
 
     bool read_rename() {
@@ -167,6 +202,7 @@ class AlterationReader {
     bool read_option() {
         if (words_.accept("ENGINE")) {
             words_.accept_sign('=');
+            redefined_ = true;               // it may have had another
             return words_.accept("INNODB");  // others may hold other rows (BLACKHOLE, MEMORY)
         }
         words_.accept("DEFAULT");
@@ -212,15 +248,18 @@ class AlterationReader {
 
     WordReader& words_;
     std::string_view database_;
-    bool altered_ = false;
+    bool altered_;
+    bool redefined_ = false;
+    bool maintained_ = false;
     TableName renamed_to_;
     std::vector<SchemaChange> others_;
 };
 
 }  // namespace
 
-std::vector<SchemaChange> read_alterations(WordReader& words, const TableName& table, std::string_view database) {
-    return AlterationReader(words, database).read(table);
+std::vector<SchemaChange> read_alterations(WordReader& words, const TableName& table, std::string_view database,
+                                           bool drops_rows) {
+    return AlterationReader(words, database, drops_rows).read(table);
 }
 
 }  // namespace pgrepl::mysql

@@ -9,9 +9,11 @@
 
 namespace pgrepl::mysql {
 
-/// `words` stand behind the table's name. Nothing for what changes neither rows nor structure: other indexes, comments,
-/// partitions that are added, options of storage.
+/// `words` stand behind the table's name. kAltered unless each part is known to leave rows, columns and keys as they
+/// are; kRedefined if other things that are known of a table may be others. Nothing for comments, statistics,
+/// partitions that are added, options of storage. `drops_rows`: IGNORE; rows that stand in the way of the new
+/// definition are left out.
 std::vector<core::SchemaChange> read_alterations(WordReader& words, const core::TableName& table,
-                                                 std::string_view database);
+                                                 std::string_view database, bool drops_rows);
 
 }  // namespace pgrepl::mysql

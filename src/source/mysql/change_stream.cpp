@@ -29,12 +29,12 @@ constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
 
 class MysqlChangeStream final : public core::ChangeStream {
   public:
-    MysqlChangeStream(std::unique_ptr<Connection> connection, const std::vector<std::string>& databases,
-                      const core::StreamRequest& request)
+    MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
+                      const std::vector<std::string>& databases, const core::StreamRequest& request)
         : position_(StateIdentity::parse(request.position.text)),
-          statements_(*connection, databases),
+          statements_(names, databases),
           connection_(std::move(connection), position_, request.reader_id),
-          tables_(connection_.is_mariadb()) {
+          tables_(connection_.is_mariadb(), names) {
         position_.set_server(connection_.server_identity());
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
@@ -265,6 +265,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                 batch_.add_schema_changes(std::move(statement.changes));
                 break;
             case Kind::kNothing:
+            case Kind::kUnknown:  // said as a change of tables
                 break;
         }
         if (is_statement_) {
@@ -381,10 +382,10 @@ class MysqlChangeStream final : public core::ChangeStream {
 
 }  // namespace
 
-std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection,
+std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection, const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request) {
-    return std::make_unique<MysqlChangeStream>(std::move(connection), databases, request);
+    return std::make_unique<MysqlChangeStream>(std::move(connection), names, databases, request);
 }
 
 }  // namespace pgrepl::mysql

@@ -4,7 +4,6 @@
 
 #include "source/mysql/foreign_keys.hpp"
 
-#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -33,7 +32,7 @@ std::string read_action(WordReader& words) {
 /// "ON DELETE CASCADE, ON UPDATE SET NULL", of all foreign keys of a CREATE TABLE statement.
 std::string actions_of(const std::string& create_table) {
     std::set<std::string> actions;
-    WordReader words(split_sql(create_table, {}, std::numeric_limits<std::size_t>::max()));
+    WordReader words(create_table, {});
     while (words.word().kind != SqlWord::Kind::kEnd) {
         if (!words.accept("ON")) {
             words.skip();
@@ -89,7 +88,7 @@ void find_unlogged_actions(Connection& connection, std::vector<core::TableInfo>&
     }
     std::set<std::pair<std::string, std::string>> with_foreign_keys;
     for (const TextRow& row :
-         connection.query("SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE" +
+         connection.query("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE" +
                               condition_for(tables) + " AND REFERENCED_TABLE_NAME IS NOT NULL",
                           kDoing)) {
         with_foreign_keys.emplace(row[0].value_or(""), row[1].value_or(""));

@@ -106,10 +106,9 @@ class StateTaker {
 
 class MysqlSnapshot final : public core::Snapshot {
   public:
-    MysqlSnapshot(std::unique_ptr<Connection> connection, std::vector<std::string> databases, KeyRules keys,
-                  ReadSession::Reads reads)
+    MysqlSnapshot(std::unique_ptr<Connection> connection, Scope scope, KeyRules keys, ReadSession::Reads reads)
         : server_(connection->server()),
-          databases_(std::move(databases)),
+          scope_(std::move(scope)),
           keys_(std::move(keys)),
           session_(std::move(connection), reads) {}
 
@@ -141,7 +140,7 @@ class MysqlSnapshot final : public core::Snapshot {
 
     std::vector<core::TableInfo> discover() override {
         std::vector<core::TableInfo> tables;
-        for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, databases_, keys_)) {
+        for (TableShape& shape : read_shapes(session_.take(nullptr), charsets_, scope_, keys_)) {
             tables.push_back(std::move(shape.info));
         }
         find_unlogged_actions(session_.take(nullptr), tables);
@@ -149,7 +148,7 @@ class MysqlSnapshot final : public core::Snapshot {
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
-        fresh_ = read_shape(session_.take(nullptr), charsets_, name, keys_);
+        fresh_ = read_shape(session_.take(nullptr), charsets_, scope_, name, keys_);
         fresh_since_ = std::chrono::steady_clock::now();
         return fresh_ ? std::optional(fresh_->info) : std::nullopt;
     }
@@ -184,7 +183,7 @@ class MysqlSnapshot final : public core::Snapshot {
         std::string const name = quote_identifier(table.name.database) + "." + quote_identifier(table.name.table);
         std::optional<TableShape> shape = take_fresh(table.name);
         if (!shape) {
-            shape = read_shape(session_.take(nullptr), charsets_, table.name, keys_);
+            shape = read_shape(session_.take(nullptr), charsets_, scope_, table.name, keys_);
         }
         if (!shape) {
             throw SourceError(SourceErrorKind::kTableChanged, 0,
@@ -210,7 +209,7 @@ class MysqlSnapshot final : public core::Snapshot {
     }
 
     std::string server_;
-    std::vector<std::string> databases_;
+    Scope scope_;
     KeyRules keys_;
     core::Position position_;
     Charsets charsets_;
@@ -221,11 +220,10 @@ class MysqlSnapshot final : public core::Snapshot {
 
 }  // namespace
 
-std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases, const KeyRules& keys,
-                                              const core::SnapshotRequest& request) {
+std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection, const Scope& scope,
+                                              const KeyRules& keys, const core::SnapshotRequest& request) {
     auto const reads = request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState;
-    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), databases, keys, reads);
+    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), scope, keys, reads);
     if (request.beside_log) {
         snapshot->begin_beside_log(request.join);
     } else {

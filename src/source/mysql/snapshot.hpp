@@ -28,8 +28,7 @@
 namespace pgrepl::mysql {
 
 /// Takes a new snapshot, or the one of `request.join` (throws kStateLost).
-std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection,
-                                              const std::vector<std::string>& databases, const KeyRules& keys,
-                                              const core::SnapshotRequest& request);
+std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection, const Scope& scope,
+                                              const KeyRules& keys, const core::SnapshotRequest& request);
 
 }  // namespace pgrepl::mysql

@@ -1,9 +1,10 @@
 #pragma once
 // An SQL statement of MySQL or MariaDB as words: comments are passed over, quotes are taken off. It knows no grammar.
 
+#include <algorithm>
+#include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "core/postgres_free.hpp"
 
@@ -25,6 +26,9 @@ struct SqlWord {
 
     /// Whether it is this keyword, which is given in upper case.
     [[nodiscard]] bool is(std::string_view keyword) const noexcept;
+    [[nodiscard]] bool is_any(std::initializer_list<std::string_view> keywords) const noexcept {
+        return std::any_of(keywords.begin(), keywords.end(), [&](std::string_view keyword) { return is(keyword); });
+    }
     [[nodiscard]] bool is_sign(char sign) const noexcept { return kind == Kind::kSign && text[0] == sign; }
     [[nodiscard]] bool is_name() const noexcept { return kind == Kind::kWord || kind == Kind::kQuoted; }
 };
@@ -33,10 +37,35 @@ struct SqlWord {
 struct SqlReading {
     bool ansi_quotes = false;  ///< "x" is a name
     bool backslash_escapes = true;
+    bool bracket_quotes = false;  ///< [x] is a name
+    bool no_break_space = false;  ///< U+00A0 stands between words, as other blanks; else it is part of a word
 };
 
-/// At most `most` words; the last one is always kEnd. What stands in /*! … */ and /*M! … */ is taken as if it stood
-/// without the comment, whatever version it asks for.
-std::vector<SqlWord> split_sql(std::string_view sql, const SqlReading& reading, std::size_t most);
+/// The words of a statement, one after another, and kEnd for ever after. What stands in /*! … */ and /*M! … */ is taken
+/// as if it stood without the comment, whatever version it asks for: servers log those that they passed over as plain
+/// comments.
+class SqlWords {
+  public:
+    /// `sql` outlives it.
+    SqlWords(std::string_view sql, const SqlReading& reading) : sql_(sql), reading_(reading) {}
+
+    SqlWord next();
+
+  private:
+    [[nodiscard]] char look(std::size_t ahead = 0) const {
+        return at_ + ahead < sql_.size() ? sql_[at_ + ahead] : '\0';
+    }
+    [[nodiscard]] std::size_t blank_bytes(std::size_t ahead) const;
+    [[nodiscard]] bool at_line_comment() const;
+    void skip_space();
+    void skip_comment();
+    void take(SqlWord& word);
+    void take_quoted(SqlWord& word, char quote);
+
+    std::string_view sql_;
+    SqlReading reading_;
+    std::size_t at_ = 0;
+    bool in_executed_comment_ = false;
+};
 
 }  // namespace pgrepl::mysql

@@ -4,80 +4,174 @@
 #include <array>
 #include <utility>
 
-#include "source/mysql/marks.hpp"
+#include "core/mention.hpp"
+#include "core/utf8.hpp"
 
 namespace pgrepl::mysql {
 namespace {
 
+using core::SchemaChange;
+using Kind = LoggedStatement::Kind;
+
 constexpr std::array<std::string_view, 5> kSystemDatabases{"mysql", "information_schema", "performance_schema", "sys",
                                                            "ndbinfo"};
 
+/// The text of a larger statement is not looked through for names.
+constexpr std::size_t kMostTextBytes = 1 << 20;
+
 SqlReading reading_of(const QueryEvent& query) {
     return {.ansi_quotes = (query.sql_mode & QueryEvent::kAnsiQuotes) != 0,
-            .backslash_escapes = (query.sql_mode & QueryEvent::kNoBackslashEscapes) == 0};
+            .backslash_escapes = (query.sql_mode & QueryEvent::kNoBackslashEscapes) == 0,
+            .bracket_quotes = (query.sql_mode & QueryEvent::kMssql) != 0};
 }
 
-void to_lower(std::string& name) {
-    for (char& letter : name) {
-        letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 0x20) : letter;
+/// Charsets in which a session's no-break space (0xA0, or 0xFF in those of DOS) is a blank to the servers' lexers.
+bool has_blank_no_break_space(const std::string& charset) {
+    static constexpr std::array<std::string_view, 13> kNames{"armscii8", "cp1250", "cp852",  "cp866",   "dec8",
+                                                             "geostd8",  "greek",  "hebrew", "keybcs2", "latin1",
+                                                             "latin2",   "latin5", "latin7"};
+    return std::find(kNames.begin(), kNames.end(), charset) != kNames.end();
+}
+
+bool is_ascii(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+bool change_alike(const LoggedStatement& a, const LoggedStatement& b) {
+    return std::equal(a.changes.begin(), a.changes.end(), b.changes.begin(), b.changes.end(),
+                      [](const SchemaChange& one, const SchemaChange& other) {
+                          return one.kind == other.kind && one.table == other.table &&
+                                 one.renamed_to == other.renamed_to;
+                      });
+}
+
+void add_altered(std::vector<SchemaChange>& altered, const core::TableName& name) {
+    if (!name.table.empty()) {
+        altered.push_back({.kind = SchemaChange::Kind::kAltered, .table = name, .renamed_to = {}, .statement = ""});
     }
+}
+
+/// What is certain of a statement that can be read in two ways.
+LoggedStatement agreed(LoggedStatement a, LoggedStatement b) {
+    a.tables.insert(a.tables.end(), b.tables.begin(), b.tables.end());
+    if (a.kind == b.kind && change_alike(a, b)) {
+        return a;
+    }
+    std::vector<SchemaChange> altered;
+    bool is_known = a.kind == Kind::kSchema && b.kind == Kind::kSchema;
+    for (const LoggedStatement* const reading : {&a, &b}) {
+        for (const SchemaChange& change : reading->changes) {
+            is_known = is_known && change.kind != SchemaChange::Kind::kDatabaseDropped;
+            add_altered(altered, change.table);
+            add_altered(altered, change.renamed_to);
+        }
+    }
+    a.kind = is_known ? Kind::kSchema : Kind::kUnknown;
+    a.changes = std::move(altered);
+    return a;
+}
+
+std::vector<std::string> comparable_forms(const NameRules& names, const std::vector<std::string>& databases) {
+    std::vector<std::string> forms;
+    forms.reserve(databases.size());
+    for (const std::string& database : databases) {
+        forms.push_back(names.comparable(database));
+    }
+    return forms;
 }
 
 }  // namespace
 
-StatementReader::StatementReader(Connection& connection, std::vector<std::string> databases)
-    : databases_(std::move(databases)),
-      names_in_lower_case_(value_or_empty(connection, "SELECT @@global.lower_case_table_names") != "0") {}
+StatementReader::StatementReader(NameRules names, const std::vector<std::string>& databases)
+    : names_(std::move(names)), databases_(comparable_forms(names_, databases)) {}
 
 LoggedStatement StatementReader::read(const QueryEvent& query) {
-    std::string const sql = text_of(query);
-    LoggedStatement statement = read_statement(sql, query.schema, reading_of(query));
-    for (core::TableName& name : statement.tables) {
-        fold(name);
+    if (query.is_void()) {
+        return {};
     }
-    for (core::SchemaChange& change : statement.changes) {
-        fold(change.table);
-        fold(change.renamed_to);
+    std::vector<Text> const texts = texts_of(query);
+    LoggedStatement statement{.kind = Kind::kUnknown, .name = "", .changes = {}, .tables = {}};
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        LoggedStatement reading = read_statement(texts[i].sql, query.schema, texts[i].reading);
+        statement = i == 0 ? std::move(reading) : agreed(std::move(statement), std::move(reading));
     }
-    std::erase_if(statement.changes, [&](const core::SchemaChange& change) {
+    if (statement.kind == Kind::kUnknown) {
+        return not_understood(query, texts);
+    }
+    std::erase_if(statement.changes, [&](const SchemaChange& change) {
         return !is_of_interest(change.table) && !is_of_interest(change.renamed_to);
     });
     if (!statement.changes.empty()) {
-        std::string const shown = shown_statement(sql, reading_of(query));
-        for (core::SchemaChange& change : statement.changes) {
-            change.statement = shown;
+        std::string const shown_text = shown(query);
+        for (SchemaChange& change : statement.changes) {
+            change.statement = shown_text;
         }
     }
     return statement;
 }
 
-std::string StatementReader::shown(const QueryEvent& query) const {
-    return shown_statement(text_of(query), reading_of(query));
-}
-
-std::string StatementReader::text_of(const QueryEvent& query) const {
+LoggedStatement StatementReader::not_understood(const QueryEvent& query, const std::vector<Text>& texts) const {
     std::string text;
-    const Charset* const charset = charsets_.find_by_collation(query.client_collation);
-    bool const converts = charset != nullptr && !charset->is_utf8() && !charset->is_binary();
-    return converts && charset->append_utf8(query.sql, text) ? text : std::string(query.sql);
+    for (const Text& reading : texts) {
+        text += names_.comparable(reading.sql) + "\n";
+    }
+    if (texts.empty()) {
+        text = query.sql;
+    }
+    if (text.size() > kMostTextBytes) {
+        text.clear();
+    }
+    // A statement names the database of a table, unless it is the default.
+    bool const may_concern_us = databases_.empty() || text.empty() || texts.empty() ||
+                                is_of_interest({.database = std::string(query.schema), .schema = "", .table = ""}) ||
+                                std::any_of(databases_.begin(), databases_.end(), [&](const std::string& database) {
+                                    return core::may_name(text, database);
+                                });
+    LoggedStatement statement;
+    if (may_concern_us) {
+        statement.kind = Kind::kSchema;
+        statement.changes.push_back({.kind = SchemaChange::Kind::kNotUnderstood,
+                                     .table = {.database = std::string(query.schema), .schema = "", .table = ""},
+                                     .renamed_to = {},
+                                     .statement = shown(query),
+                                     .text = std::move(text)});
+    }
+    return statement;
 }
 
-/// A server that keeps names in lower case logs statements as they were written.
-void StatementReader::fold(core::TableName& name) const {
-    if (names_in_lower_case_) {
-        to_lower(name.database);
-        to_lower(name.table);
+std::string StatementReader::shown(const QueryEvent& query) const {
+    std::vector<Text> const texts = texts_of(query);
+    return texts.empty() ? shown_statement(query.sql, reading_of(query))
+                         : shown_statement(texts.back().sql, texts.back().reading);
+}
+
+std::vector<StatementReader::Text> StatementReader::texts_of(const QueryEvent& query) const {
+    const Charset* const charset = charsets_.find_by_collation(query.client_collation);
+    bool const says_utf8 = charset != nullptr && (charset->is_utf8() || charset->is_binary());
+    SqlReading const reading = reading_of(query);
+    if (says_utf8 || is_ascii(query.sql)) {
+        return {{.sql = std::string(query.sql), .reading = reading}};
     }
+    std::vector<Text> texts;
+    if (std::string text; charset != nullptr && charset->append_utf8(query.sql, text)) {
+        texts.push_back({.sql = std::move(text), .reading = reading});
+        texts.back().reading.no_break_space = has_blank_no_break_space(charset->name());
+    }
+    if (core::is_utf8(query.sql)) {
+        texts.push_back({.sql = std::string(query.sql), .reading = reading});
+    }
+    return texts;
 }
 
 bool StatementReader::is_of_interest(const core::TableName& name) const {
     if (name.database.empty()) {
         return false;
     }
+    std::string const database = names_.comparable(name.database);
     if (!databases_.empty()) {
-        return std::find(databases_.begin(), databases_.end(), name.database) != databases_.end();
+        return std::find(databases_.begin(), databases_.end(), database) != databases_.end();
     }
-    return std::find(kSystemDatabases.begin(), kSystemDatabases.end(), name.database) == kSystemDatabases.end();
+    return std::find(kSystemDatabases.begin(), kSystemDatabases.end(), database) == kSystemDatabases.end();
 }
 
 }  // namespace pgrepl::mysql

@@ -1,33 +1,45 @@
 #pragma once
 // From a QUERY event to what it means: its text in UTF-8, read as the session read it that made it, and only changes of
 // the databases that are of interest.
+//
+// The text is in the session's charset; but a CREATE TABLE that the server wrote itself (for CREATE TABLE … SELECT, or
+// LIKE a temporary table), a SAVEPOINT, and the TRUNCATE of a table in memory are UTF-8, whatever charset the event
+// names. So a text that may be either is read both ways. Where these differ, no name is certain: all of them are said
+// to be altered, and what became of them is seen at the server.
 
 #include <string>
 #include <vector>
 
 #include "source/mysql/binlog/query_event.hpp"
 #include "source/mysql/charset.hpp"
-#include "source/mysql/connection.hpp"
 #include "source/mysql/ddl_statement.hpp"
+#include "source/mysql/name_rules.hpp"
 
 namespace pgrepl::mysql {
 
 class StatementReader {
   public:
-    /// Asks the server how it compares names. `databases`: those of interest; empty: all but the servers' own.
-    StatementReader(Connection& connection, std::vector<std::string> databases);
+    /// `databases`: those of interest; empty: all but the servers' own.
+    StatementReader(NameRules names, const std::vector<std::string>& databases);
 
+    /// Never kUnknown: what is not understood is a SchemaChange of that kind, unless no table of the databases can be
+    /// meant.
     LoggedStatement read(const QueryEvent& query);
     /// Its text for messages.
     [[nodiscard]] std::string shown(const QueryEvent& query) const;
 
   private:
-    [[nodiscard]] std::string text_of(const QueryEvent& query) const;
-    void fold(core::TableName& name) const;
+    struct Text {
+        std::string sql;  ///< UTF-8
+        SqlReading reading;
+    };
+    /// Once for each charset in which the text makes sense. None: it is `query.sql`, in an unknown one.
+    [[nodiscard]] std::vector<Text> texts_of(const QueryEvent& query) const;
     [[nodiscard]] bool is_of_interest(const core::TableName& name) const;
+    [[nodiscard]] LoggedStatement not_understood(const QueryEvent& query, const std::vector<Text>& texts) const;
 
-    std::vector<std::string> databases_;
-    bool names_in_lower_case_ = false;
+    NameRules names_;
+    std::vector<std::string> databases_;  ///< in their comparable form
     mutable Charsets charsets_;
 };
 

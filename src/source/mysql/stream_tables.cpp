@@ -34,11 +34,12 @@ MapHead read_head(const Event& event) {
 
 void StreamTables::follow(const core::FollowedTable& table) {
     forget(table.name);
-    followed_[table.name] = {.structure = TableStructure::parse(table.structure), .map = "", .current = nullptr};
+    followed_[names_.comparable(table.name)] = {
+        .name = table.name, .structure = TableStructure::parse(table.structure), .map = "", .current = nullptr};
 }
 
 void StreamTables::forget(const core::TableName& name) {
-    auto const found = followed_.find(name);
+    auto const found = followed_.find(names_.comparable(name));
     if (found == followed_.end()) {
         return;
     }
@@ -50,7 +51,7 @@ void StreamTables::forget(const core::TableName& name) {
 
 void StreamTables::read_map(const Event& event) {
     MapHead const head = read_head(event);
-    auto const found = followed_.find(head.name);
+    auto const found = followed_.find(names_.comparable(head.name));
     if (found == followed_.end()) {
         mapped_.erase(head.table_id);
         return;
@@ -69,7 +70,7 @@ void StreamTables::read_map(const Event& event) {
         }
         EventTable table = event_table_of(map, event.place, charsets_);
         StreamedLayout layout = complete_table(table, map, followed.structure);
-        followed.current = std::make_shared<StreamedTable>(head.name, std::move(layout), std::move(table));
+        followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
         followed.map = definition;
     }
     mapped_[head.table_id] = followed.current;

@@ -8,10 +8,12 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "core/stream.hpp"
 #include "source/mysql/binlog/row_decoder.hpp"
 #include "source/mysql/charset.hpp"
+#include "source/mysql/name_rules.hpp"
 #include "source/mysql/table_structure.hpp"
 
 namespace pgrepl::mysql {
@@ -36,13 +38,15 @@ struct StreamedTable {
 
 class StreamTables {
   public:
-    explicit StreamTables(bool from_mariadb) : from_mariadb_(from_mariadb) {}
+    StreamTables(bool from_mariadb, NameRules names) : from_mariadb_(from_mariadb), names_(std::move(names)) {}
 
     /// Both apply from the next statement in the log on.
     void follow(const core::FollowedTable& table);
     void forget(const core::TableName& name);
 
-    [[nodiscard]] bool follows(const core::TableName& name) const { return followed_.contains(name); }
+    [[nodiscard]] bool follows(const core::TableName& name) const {
+        return followed_.contains(names_.comparable(name));
+    }
     [[nodiscard]] bool follows_any() const noexcept { return !followed_.empty(); }
 
     /// No map that stands before this point is used behind it.
@@ -56,14 +60,16 @@ class StreamTables {
 
   private:
     struct Followed {
+        core::TableName name;
         TableStructure structure;
         std::string map;  ///< of which `current` was made
         std::shared_ptr<StreamedTable> current;
     };
 
     bool from_mariadb_;
+    NameRules names_;
     Charsets charsets_;
-    std::map<core::TableName, Followed> followed_;
+    std::map<core::TableName, Followed> followed_;  ///< by the names' comparable form
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
 };
 

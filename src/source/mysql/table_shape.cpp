@@ -93,6 +93,7 @@ class ShapeBuilder {
         }
         bool const has_versions = std::any_of(kSnapshotEngines.begin(), kSnapshotEngines.end(),
                                               [&](std::string_view engine) { return engine == table_.engine; });
+        shape_.info.is_transactional = has_versions;
         if (shape_.info.unsupported_reason.empty() && !has_versions) {
             add_note("storage engine " + table_.engine +
                      " keeps no versions of rows: changes made during a copy may be seen in part");
@@ -310,61 +311,83 @@ class ShapeBuilder {
     std::string columns_left_out_;
 };
 
-/// The rule for a table; null if there is none.
-const std::vector<std::string>* rule_of(const TableKey& name, const KeyRules& rules) {
-    for (const std::string& key : {name.first + "." + name.second, name.second}) {
-        if (auto const found = rules.find(key); found != rules.end()) {
-            return &found->second;
+/// The rule for a table; null if there is none. Its full name goes first.
+const std::vector<std::string>* rule_of(const NameRules& names, const TableKey& name, const KeyRules& rules) {
+    for (const std::string& wanted : {name.first + "." + name.second, name.second}) {
+        for (const auto& [ruled, columns] : rules) {
+            if (names.are_same(ruled, wanted)) {
+                return &columns;
+            }
         }
     }
     return nullptr;
 }
 
-std::vector<TableShape> shapes_of(const TableDescriptions& tables, Charsets& charsets, const KeyRules& rules) {
+std::vector<TableShape> shapes_of(const std::shared_ptr<const NameRules>& names, const TableDescriptions& tables,
+                                  Charsets& charsets, const KeyRules& rules) {
     std::vector<TableShape> shapes;
     shapes.reserve(tables.size());
     for (const auto& [name, table] : tables) {
-        shapes.push_back(ShapeBuilder(name, table, charsets, rule_of(name, rules)).build());
+        shapes.push_back(ShapeBuilder(name, table, charsets, rule_of(*names, name, rules)).build());
+        shapes.back().info.name_rules = names;
     }
     return shapes;
 }
 
-void check_databases(Connection& connection, const std::vector<std::string>& databases) {
-    for (const std::string& database : databases) {
-        std::string const sql =
-            "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = " + quote_text(database);
-        if (connection.query(sql, kDoing).empty()) {
+}  // namespace
+
+bool Scope::holds(std::string_view database) const {
+    return databases.empty() || std::any_of(databases.begin(), databases.end(),
+                                            [&](const std::string& ours) { return names->are_same(ours, database); });
+}
+
+void Scope::find_databases(Connection& connection) {
+    TextRows const rows = connection.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA", kDoing);
+    for (std::string& database : databases) {
+        auto const found = std::find_if(rows.begin(), rows.end(), [&](const TextRow& row) {
+            return names->are_same(row[0].value_or(""), database);
+        });
+        if (found == rows.end()) {
             throw SourceError(SourceErrorKind::kNotFound, 1049,
                               "MySQL server " + connection.server() + " has no database \"" + database + "\"", false,
                               "It does not exist, or the user may not see it.",
                               "Check the URL, or grant SELECT on the database.");
         }
+        database = found->front().value_or("");
     }
 }
 
-}  // namespace
-
-std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
-                                    const std::vector<std::string>& databases, const KeyRules& rules) {
-    check_databases(connection, databases);
-    std::string filter = " NOT IN (" + std::string(kSystemDatabases) + ")";
-    if (!databases.empty()) {
+std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules) {
+    // MariaDB's information_schema takes `Sys` for `sys`.
+    std::string const by_letters = !connection.is_mariadb()         ? ""
+                                   : connection.version() >= 100600 ? " COLLATE utf8mb3_bin"
+                                                                    : " COLLATE utf8_bin";
+    std::string filter = by_letters + " NOT IN (" + std::string(kSystemDatabases) + ")";
+    if (!scope.databases.empty()) {
+        scope.find_databases(connection);
         filter.clear();
-        for (const std::string& database : databases) {
+        for (const std::string& database : scope.databases) {
             filter += (filter.empty() ? " IN (" : ", ") + quote_text(database);
         }
         filter += ")";
     }
-    return shapes_of(read_descriptions(connection, filter, ""), charsets, rules);
+    std::vector<TableShape> shapes = shapes_of(scope.names, read_descriptions(connection, filter, ""), charsets, rules);
+    // Databases, too, that differ from those in the list by case or accents.
+    std::erase_if(shapes, [&](const TableShape& shape) { return !scope.holds(shape.info.name.database); });
+    return shapes;
 }
 
-std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name,
-                                     const KeyRules& rules) {
+std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const Scope& scope,
+                                     const core::TableName& name, const KeyRules& rules) {
+    if (!scope.holds(name.database)) {
+        return std::nullopt;
+    }
     TableDescriptions const found =
         read_descriptions(connection, " = " + quote_text(name.database), " = " + quote_text(name.table));
-    std::vector<TableShape> shapes = shapes_of(found, charsets, rules);
+    std::vector<TableShape> shapes = shapes_of(scope.names, found, charsets, rules);
+    core::TableName const wanted = scope.names->comparable(name);
     for (TableShape& shape : shapes) {
-        if (shape.info.name == name) {  // the server may have compared without regard to case
+        if (scope.names->comparable(shape.info.name) == wanted) {  // information_schema compares in its own way
             return std::move(shape);
         }
     }

@@ -3,13 +3,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/source.hpp"
 #include "source/mysql/charset.hpp"
 #include "source/mysql/connection.hpp"
+#include "source/mysql/name_rules.hpp"
 
 namespace pgrepl::mysql {
 
@@ -78,13 +81,21 @@ struct TableShape {
     std::uint64_t row_bytes = 0;  ///< estimated average; 0: unknown
 };
 
-/// All tables and views of the databases (all but the servers' own where none are named), by name. Throws kNotFound for
-/// a database that does not exist.
-std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets,
-                                    const std::vector<std::string>& databases, const KeyRules& rules);
+/// What a source is of its server.
+struct Scope {
+    std::shared_ptr<const NameRules> names;
+    std::vector<std::string> databases;  ///< empty: all but the servers' own
 
-/// The table of that name, if there is one.
-std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const core::TableName& name,
-                                     const KeyRules& rules);
+    [[nodiscard]] bool holds(std::string_view database) const;
+    /// Calls the databases by the names that they have at the server. Throws kNotFound for one that it does not have.
+    void find_databases(Connection& connection);
+};
+
+/// All tables and views within the scope, by name. Throws kNotFound for a database that does not exist.
+std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules);
+
+/// The table of that name, if there is one within the scope.
+std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const Scope& scope,
+                                     const core::TableName& name, const KeyRules& rules);
 
 }  // namespace pgrepl::mysql

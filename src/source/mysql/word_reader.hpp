@@ -4,7 +4,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "core/table_name.hpp"
 #include "source/mysql/sql_words.hpp"
@@ -13,18 +13,20 @@ namespace pgrepl::mysql {
 
 class WordReader {
   public:
-    explicit WordReader(std::vector<SqlWord> words) : words_(std::move(words)) {}
+    /// `sql` outlives it.
+    WordReader(std::string_view sql, const SqlReading& reading)
+        : words_(sql, reading), word_(words_.next()), following_(words_.next()) {}
 
-    [[nodiscard]] const SqlWord& word() const { return words_[at_]; }
+    [[nodiscard]] const SqlWord& word() const { return word_; }
+    [[nodiscard]] const SqlWord& following() const { return following_; }
     [[nodiscard]] bool at_end() const { return word().kind == SqlWord::Kind::kEnd || word().is_sign(';'); }
 
     void skip() {
-        if (word().kind != SqlWord::Kind::kEnd) {
-            ++at_;
-        }
+        word_ = std::move(following_);
+        following_ = words_.next();
     }
-    bool accept(std::string_view keyword) { return advance_if(word().is(keyword)); }
-    bool accept_sign(char sign) { return advance_if(word().is_sign(sign)); }
+    bool accept(std::string_view keyword) { return skip_if(word().is(keyword)); }
+    bool accept_sign(char sign) { return skip_if(word().is_sign(sign)); }
     bool accept_any(std::initializer_list<std::string_view> keywords) {
         for (std::string_view const keyword : keywords) {
             if (accept(keyword)) {
@@ -34,18 +36,15 @@ class WordReader {
         return false;
     }
     bool accept_both(std::string_view first, std::string_view second) {
-        if (!word().is(first) || !words_[at_ + 1].is(second)) {
+        if (!word().is(first) || !following_.is(second)) {
             return false;
         }
-        at_ += 2;
+        skip();
+        skip();
         return true;
     }
     void accept_if_exists() { accept_both("IF", "EXISTS"); }
-    void accept_if_not_exists() {
-        if (accept_both("IF", "NOT")) {
-            accept("EXISTS");
-        }
-    }
+    bool accept_if_not_exists() { return accept_both("IF", "NOT") && accept("EXISTS"); }
     /// MariaDB: how long a lock is waited for.
     void accept_wait() {
         if (accept("WAIT")) {
@@ -65,14 +64,17 @@ class WordReader {
         return name;
     }
 
-    /// table or database.table; without a database if no name is there.
+    /// table, .table or database.table; without a database if no name is there.
     core::TableName table(std::string_view database) {
+        bool const begins_with_dot = accept_sign('.');
         std::string first = name();
         if (first.empty()) {
             return {};
         }
-        if (accept_sign('.')) {
-            return {.database = std::move(first), .schema = "", .table = name()};
+        if (!begins_with_dot && accept_sign('.')) {
+            std::string second = name();
+            return second.empty() ? core::TableName{}
+                                  : core::TableName{.database = std::move(first), .schema = "", .table = second};
         }
         return {.database = std::string(database), .schema = "", .table = std::move(first)};
     }
@@ -87,13 +89,16 @@ class WordReader {
     }
 
   private:
-    bool advance_if(bool found) {
-        at_ += found ? 1 : 0;
+    bool skip_if(bool found) {
+        if (found) {
+            skip();
+        }
         return found;
     }
 
-    std::vector<SqlWord> words_;  ///< the last is kEnd
-    std::size_t at_ = 0;
+    SqlWords words_;
+    SqlWord word_;
+    SqlWord following_;
 };
 
 }  // namespace pgrepl::mysql

@@ -44,6 +44,23 @@ void skip_updated_databases(ByteReader& reader) {
     }
 }
 
+/// The flags of MariaDB's GTID event again (Gtid_log_event::FL_…_ALTER_E1), and which START an end belongs to.
+void read_alter_phase(ByteReader& reader, QueryEvent& query) {
+    constexpr std::uint8_t kStart = 2;
+    constexpr std::uint8_t kCommit = 4;
+    constexpr std::uint8_t kRollback = 8;
+    constexpr std::size_t kNumberOfStartBytes = 8;
+    std::uint8_t const flags = reader.u8();
+    using Phase = QueryEvent::AlterPhase;
+    query.alter_phase = (flags & kStart) != 0      ? Phase::kStart
+                        : (flags & kCommit) != 0   ? Phase::kCommit
+                        : (flags & kRollback) != 0 ? Phase::kRollback
+                                                   : Phase::kWhole;
+    if ((flags & (kCommit | kRollback)) != 0) {
+        reader.skip(kNumberOfStartBytes);
+    }
+}
+
 /// Reads one variable. False for an unknown one: it and what follows is passed over, as the server does.
 bool read_variable(ByteReader& reader, QueryEvent& query) {
     switch (reader.u8()) {
@@ -82,8 +99,10 @@ bool read_variable(ByteReader& reader, QueryEvent& query) {
             return true;
         case kLcTimeNames:
         case kDefaultCollationForUtf8mb4:
-        case kMariaGtidFlags:
             reader.skip(2);
+            return true;
+        case kMariaGtidFlags:
+            read_alter_phase(reader, query);
             return true;
         case kMicroseconds:
         case kMariaMicroseconds:
