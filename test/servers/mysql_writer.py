@@ -16,7 +16,8 @@ from mysql_values import Column, draw, key_literal
 # deadlock has, a value that does not fit, an engine that GTIDs do not allow within a transaction.
 PART_OF_THE_GAME = {1022, 1036, 1048, 1050, 1051, 1054, 1060, 1062, 1072, 1091, 1094, 1105, 1136, 1146, 1205, 1213, 1265, 1264,
                     1305, 1364, 1366, 1406, 1412, 1146, 1684, 1785, 1790, 1927, 3140, 4025, 1020, 1032, 1846, 1138, 3819, 1292, 1411,
-                    1416, 1690, 1118, 1526, 1505, 1066, 4078}
+                    1416, 1690, 1118, 1526, 1505, 1066, 4078,
+                    1507, 1508, 1515, 1735}
 GONE = {1053, 1152, 1158, 1159, 1160, 1161, 1317, 1927, 2002, 2003, 2006, 2013, 2014, 2055, 0, 1040, 4031, 3168}
 LARGEST_TRANSACTION = 20_000
 
@@ -33,6 +34,7 @@ SCHEMA = """
     CREATE TABLE bulk (id BIGINT PRIMARY KEY, n BIGINT, body VARCHAR(60));
     CREATE TABLE only_unique (u INT NOT NULL, n INT, d DATETIME NOT NULL DEFAULT '2024-01-01', UNIQUE (u, d));
     CREATE TABLE parted (id INT PRIMARY KEY, n INT, t TEXT) PARTITION BY HASH (id) PARTITIONS 4;
+    CREATE TABLE listed (id INT PRIMARY KEY, n INT) PARTITION BY LIST (id % 4) (PARTITION l0 VALUES IN (0, 1, 2), PARTITION l1 VALUES IN (3));
     CREATE TABLE flat (id INT PRIMARY KEY, n INT, t VARCHAR(100)) ENGINE = {flat};
     CREATE TABLE flat_pairs (a VARCHAR(20) COLLATE utf8mb4_bin, b INT, n INT, PRIMARY KEY (a, b)) ENGINE = {flat};"""
 MARIADB_SCHEMA = "CREATE TABLE own_types (u INT PRIMARY KEY, a UUID, b INET6, c INET4, d VARCHAR(20));"
@@ -45,7 +47,7 @@ RETYPED = ("BIGINT", "VARCHAR(60)", "DECIMAL(20,4)", "INT", "TEXT", "VARCHAR(80)
 
 def create_database(server, database, rows=200, seed=0):
     """The tables, and what is in them before anybody follows them."""
-    server.run(f"DROP DATABASE IF EXISTS {database}; CREATE DATABASE {database} CHARACTER SET utf8mb4", "")
+    server.run("".join(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in (database, aside(database))), "")
     mariadb = server.flavour == "MariaDB"
     server.run(SCHEMA.format(flat="Aria" if mariadb else "MyISAM") + (MARIADB_SCHEMA if mariadb else ""), database)
     server.run("INSERT INTO numbers SELECT a.i * 1000 + b.i * 100 + c.i * 10 + d.i FROM (SELECT 0 i UNION SELECT 1 UNION SELECT 2 "
@@ -61,6 +63,11 @@ def create_database(server, database, rows=200, seed=0):
             for _ in range(rows // 20):
                 writer.execute(writer.insert(table, rows=20))
     writer.connection.close()
+
+
+def aside(database):
+    """Where tables are renamed to, and from: the source does not follow it."""
+    return f"{database}_aside"
 
 
 class Table:
@@ -101,8 +108,11 @@ class Writer:
         self.execute("SET innodb_lock_wait_timeout = 3")
         if self.server.flavour == "MySQL":
             self.execute(f"SET binlog_transaction_compression = {rng.randint(0, 1)}")
-        elif rng.random() < 0.3:
+            return
+        if rng.random() < 0.3:
             self.execute(f"SET GLOBAL log_bin_compress = {rng.randint(0, 1)}")
+        if self.server.version() >= (10, 8):
+            self.execute(f"SET binlog_alter_two_phase = {rng.randint(0, 1)}")
 
     def execute(self, sql):
         """False after an error that is part of the game."""
@@ -240,7 +250,8 @@ class Writer:
         table = self.rng.choice(changeable)
         self.number += 1
         kind = self.rng.choices(("add", "drop", "rename", "retype", "reorder", "create", "drop table", "rename table", "swap", "select",
-                                 "like", "truncate", "partition"), (3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1))[0]
+                                 "like", "truncate", "partition", "leave", "enter", "again"),
+                                (3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 2, 1))[0]
         self.made[kind] += 1
         extra = [t for t in self.tables.values() if t.name.startswith("extra")]
         name, one = quote(table.name), self.rng.choice(table.others) if table.others else None
@@ -277,9 +288,33 @@ class Writer:
                     f"RENAME TABLE {name} TO passing_by, {free} TO {name}, passing_by TO {free}"]
         if kind == "truncate":
             return [f"TRUNCATE TABLE {name}"]
-        if kind == "partition" and table.name == "parted":
-            return [f"ALTER TABLE parted TRUNCATE PARTITION p{self.rng.randint(0, 3)}"]
+        if kind == "partition":
+            return [self.partition_maintenance()]
+        if kind == "leave" and extra:
+            return [f"RENAME TABLE {quote(self.rng.choice(extra).name)} TO {aside(self.database)}.{free}"]
+        if kind == "enter":
+            return [f"RENAME TABLE {aside(self.database)}.extra{self.rng.randint(1, 12)} TO {free}"]
+        if kind == "again":
+            return [f"CREATE TABLE IF NOT EXISTS {free} (id INT PRIMARY KEY, n INT)"]
         return []
+
+    def partition_maintenance(self):
+        """REORGANIZE of a list that names fewer values takes rows away, of which the log has nothing."""
+        values = self.rng.choice(("0, 1, 2", "0, 1", "0, 2", "1"))
+        return self.rng.choice((
+            f"ALTER TABLE listed REORGANIZE PARTITION l0 INTO (PARTITION l0 VALUES IN ({values}))", "ALTER TABLE listed REBUILD PARTITION ALL",
+            f"ALTER TABLE parted TRUNCATE PARTITION p{self.rng.randint(0, 3)}", "ALTER TABLE parted ADD PARTITION PARTITIONS 1",
+            "ALTER TABLE parted COALESCE PARTITION 1", "ALTER TABLE parted OPTIMIZE PARTITION ALL", "OPTIMIZE TABLE flat", "REPAIR TABLE flat"))
+
+    def in_dialect(self, sql):
+        """The same statement, written in another way."""
+        verb, _, rest = sql.partition(" TABLE ")
+        if verb not in ("ALTER", "TRUNCATE", "DROP") or self.rng.random() < 0.5:
+            return sql
+        ways = [f"{verb.lower()} /* no TABLE */ table {rest}", f"/*!50000 {verb} */ TABLE\n\t{rest}", f"{verb} TABLE -- one\n {self.database} . {rest}"]
+        if self.server.flavour == "MariaDB":
+            ways += [f"{verb} TABLE .{rest}", f"SET STATEMENT lock_wait_timeout = 50 FOR {sql}", f"/*M!100000 {sql} */"]
+        return self.rng.choice(ways)
 
     @staticmethod
     def writable(table):
@@ -291,7 +326,7 @@ class Writer:
         """One transaction, or one statement alone, or one change of a table."""
         rng = self.rng
         if rng.random() < self.definitions:
-            statements = self.definition()
+            statements = [self.in_dialect(sql) for sql in self.definition()]
             with self.guard:  # a table without transactions may be among them
                 for sql in statements:
                     if not self.execute(sql):
