@@ -48,7 +48,7 @@ struct SchemaChange {
         kTruncated,        ///< all rows are gone; the structure stays
         kAltered,          ///< columns, types, keys or the rows themselves may be others now
         kRedefined,        ///< columns and rows are the same; its engine, its indexes or foreign keys may be others
-        kMaintained,       ///< as kRedefined; and rows that were damaged may be gone, if its engine has no transactions
+        kMaintained,       ///< as kRedefined; and damaged rows may be gone, if its engine has no transactions
         kDatabaseDropped,  ///< all tables of database `table.database`
         kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
     };

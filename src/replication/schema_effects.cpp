@@ -42,7 +42,7 @@ const char* kind_text(Kind kind) {
         case Kind::kRedefined:
             return "altered";
         case Kind::kMaintained:
-            return "optimized";
+            return "repaired";
         case Kind::kNotUnderstood:
             return "perhaps changed";
         case Kind::kDatabaseDropped:
@@ -157,7 +157,9 @@ class SchemaEffects {
         if (!is_replicated(*known) || may_lack_rows || known->definition != info->definition) {
             return alter(name, change);
         }
-        register_table(config_, *info);
+        if (select_tables(config_, {*info}).at(0).note != known->note) {
+            register_table(config_, *info);
+        }
     }
 
     /// Nobody knows what the statement did: what it may concern is read again, and what has come is taken.

@@ -52,7 +52,7 @@ def test_what_changes_no_table_is_passed_over(server, adapter, table):
                f"CREATE TRIGGER g_{table} AFTER INSERT ON {table} FOR EACH ROW SET @x = 1; DROP VIEW v_{table}; "
                f"INSERT INTO {table} VALUES (1, 'x')", "d")
     batches = stream.read_all()
-    assert [change for batch in batches for change in batch["schema"]] == []
+    assert {change[0] for batch in batches for change in batch["schema"]} == {"redefined"}, "but for its indexes"
     assert [change for batch in batches for change in batch["changes"]] == inserts(table, 1)
 
 

@@ -71,10 +71,14 @@ class SqlServer:
     def initialise(self):
         raise NotImplementedError
 
+    def name_case(self):
+        """lower_case_table_names, which MySQL keeps from the beginning."""
+        return self.settings.get("lower-case-table-names", 0)
+
     def set_up(self):
         """Fills the data directory: from one that was set up before by the same server, because that takes seconds."""
         server = pathlib.Path(self.server_command()[0]).resolve()
-        template = TEMPLATES / f"{self.flavour}-{server.stat().st_mtime_ns}-{server.stat().st_size}"
+        template = TEMPLATES / f"{self.flavour}-{server.stat().st_mtime_ns}-{server.stat().st_size}-{self.name_case()}"
         TEMPLATES.mkdir(parents=True, exist_ok=True)
         with open(TEMPLATES / "lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -265,4 +269,5 @@ class MySqlServer(SqlServer):
                 f"--character-sets-dir={usr}/share/mysql/charsets", "--secure-file-priv=NULL", "--mysqlx=OFF"]
 
     def initialise(self):
-        self.run_installer(self.server_command() + [f"--datadir={self.data}", f"--tmpdir={self.directory}", "--initialize-insecure"])
+        self.run_installer(self.server_command() + [f"--datadir={self.data}", f"--tmpdir={self.directory}",
+                                                    f"--lower-case-table-names={self.name_case()}", "--initialize-insecure"])

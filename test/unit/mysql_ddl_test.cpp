@@ -78,8 +78,8 @@ TEST(MysqlDdl, tables_come_and_go) {
            {"TRUNCATE TABLE t", "truncated d.t"},
            {"TRUNCATE e.t", "truncated e.t"},
            {"TRUNCATE TABLE t WAIT 5 REUSE STORAGE", "truncated d.t"},
-           {"REPAIR TABLE t, e.u QUICK", "altered d.t; altered e.u"},
-           {"REPAIR LOCAL TABLES t", "altered d.t"},
+           {"REPAIR TABLE t, e.u QUICK", "maintained d.t; maintained e.u"},
+           {"REPAIR LOCAL TABLES t", "maintained d.t"},
            {"OPTIMIZE TABLE t, u", "maintained d.t; maintained d.u"},
            {"DELETE FROM `e`.`t`", "truncated e.t"}});
 }

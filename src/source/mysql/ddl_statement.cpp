@@ -218,11 +218,7 @@ class StatementReader {
             }
             return is_over();
         }
-        // What cannot be read any more is left out of the table, without row events.
-        if (words_.accept("REPAIR")) {
-            return read_tables(SchemaChange::Kind::kAltered);
-        }
-        return words_.accept("OPTIMIZE") && read_tables(SchemaChange::Kind::kMaintained);
+        return words_.accept_any({"REPAIR", "OPTIMIZE"}) && read_maintained();
     }
 
     bool read_create() {
@@ -334,7 +330,7 @@ class StatementReader {
     }
 
     /// [LOCAL] TABLE name, … options
-    bool read_tables(SchemaChange::Kind kind) {
+    bool read_maintained() {
         words_.accept_any({"NO_WRITE_TO_BINLOG", "LOCAL"});
         if (words_.accept("VIEW")) {
             return true;
@@ -343,7 +339,7 @@ class StatementReader {
             return false;
         }
         do {
-            if (!add_table(kind)) {
+            if (!add_table(SchemaChange::Kind::kMaintained)) {
                 return false;
             }
         } while (words_.accept_sign(','));

@@ -33,6 +33,10 @@ bool has_blank_no_break_space(const std::string& charset) {
     return std::find(kNames.begin(), kNames.end(), charset) != kNames.end();
 }
 
+/// In swe7 the quotes of names are letters, too, so its names can be told neither before nor after conversion.
+constexpr std::string_view kSwedishBytes = "@[\\]^`{|}~";
+bool holds_ascii(const Charset& charset) { return charset.name() != "swe7"; }
+
 bool is_ascii(std::string_view text) {
     return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
@@ -116,7 +120,11 @@ LoggedStatement StatementReader::not_understood(const QueryEvent& query, const s
         text += names_.comparable(reading.sql) + "\n";
     }
     if (texts.empty()) {
-        text = query.sql;
+        text = names_.comparable(query.sql);
+    }
+    const Charset* const charset = charsets_.find_by_collation(query.client_collation);
+    if (charset != nullptr && !holds_ascii(*charset)) {
+        text.clear();
     }
     if (text.size() > kMostTextBytes) {
         text.clear();
@@ -149,6 +157,9 @@ std::vector<StatementReader::Text> StatementReader::texts_of(const QueryEvent& q
     const Charset* const charset = charsets_.find_by_collation(query.client_collation);
     bool const says_utf8 = charset != nullptr && (charset->is_utf8() || charset->is_binary());
     SqlReading const reading = reading_of(query);
+    if (charset != nullptr && !holds_ascii(*charset) && query.sql.find_first_of(kSwedishBytes) != query.sql.npos) {
+        return {};
+    }
     if (says_utf8 || is_ascii(query.sql)) {
         return {{.sql = std::string(query.sql), .reading = reading}};
     }
