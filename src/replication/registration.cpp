@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "catalog/stream_state.hpp"
 #include "catalog/tables.hpp"
 #include "pg/spi.hpp"
 #include "replication/index_rules.hpp"
@@ -89,12 +90,21 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
         catalog::save_discovered_table(config.id, as_row(table));
     }
     for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
-        if (known.state == "streaming" || known.state == "catching_up") {
-            continue;  // the stream will come to the statement that dropped it, and knows what to do
-        }
         bool const found = std::any_of(planned.begin(), planned.end(),
                                        [&](const PlannedTable& table) { return table.info.name == known.name; });
-        if (!found) {
+        if (found) {
+            continue;
+        }
+        if (known.state == "streaming" || known.state == "catching_up") {
+            // The stream will come to the statement that dropped it, and knows what to do; but what happens to a
+            // database that the URL does not name any more, it is not told.
+            bool const has_database = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
+                return table.info.name.database == known.name.database;
+            });
+            if (!has_database) {
+                catalog::leave_out(known.id, "excluded", "its database has no tables, or is no part of the source");
+            }
+        } else {
             catalog::mark_gone(known.id);
         }
     }

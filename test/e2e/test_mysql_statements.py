@@ -49,6 +49,23 @@ def test_a_table_leaves_and_enters_the_urls_database(cluster, db, follow):
         db.run("DROP DATABASE archive")
 
 
+def test_a_database_that_the_url_no_longer_names_leaves(cluster, db, follow):
+    db.run("DROP DATABASE IF EXISTS archive; CREATE DATABASE archive; CREATE TABLE archive.old (id INT PRIMARY KEY); INSERT INTO archive.old VALUES (1)")
+    try:
+        follow(database="shop,archive")
+        assert set(rows(cluster, "old")) == {"1"}
+        cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop"),))
+        assert table_row(cluster, "old")["state"] == "excluded"
+        db.run("INSERT INTO archive.old VALUES (2); DELETE FROM line", "shop")
+        caught_up(cluster)
+        assert rows(cluster, "line") == {} and set(rows(cluster, "old")) == {"1"} and table_row(cluster, "old")["state"] == "excluded"
+        cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop,archive"),))
+        caught_up(cluster)
+        assert set(rows(cluster, "old")) == {"1", "2"} and cluster.status("s")["state"] == "streaming"
+    finally:
+        db.run("DROP DATABASE archive")
+
+
 def test_a_statement_that_is_not_understood_has_its_tables_read_again(cluster, db, follow):
     """Its text fits no charset; so what it says is not known. Whatever it may have done is seen at the server."""
     db.run("CREATE TABLE `off` (id INT PRIMARY KEY)", "shop")
