@@ -305,5 +305,51 @@ TEST_F(SqliteReading, a_batch_keeps_to_its_limits) {
     EXPECT_GE(batch.size_bytes(), 10'000U);
 }
 
+/// Before 3.41 SQLite did not mark them as harmless.
+TEST_F(SqliteReading, json_functions_in_the_schema_are_trusted) {
+    Program(path()).run(R"(
+        CREATE TABLE computed (id INTEGER PRIMARY KEY, doc TEXT, k AS (json_extract(doc, '$.k')));
+        CREATE TABLE stored (id INTEGER PRIMARY KEY, doc TEXT, k AS (doc ->> 'k') STORED);
+        CREATE TABLE indexed (id INTEGER PRIMARY KEY, doc TEXT);
+        CREATE INDEX by_value ON indexed (json_extract(doc, '$.k')); CREATE INDEX part ON indexed (id) WHERE json_valid(doc);
+        CREATE VIEW shown AS SELECT json_group_array(k) AS ks FROM computed;
+        INSERT INTO computed (doc) VALUES ('{"k": 5}'); INSERT INTO stored (doc) VALUES ('{"k": 6}');
+        INSERT INTO indexed (doc) VALUES ('{"k": 7}'))");
+    EXPECT_EQ(read_table("computed"), (Rows{R"(1,'{"k": 5}',5)"}));
+    EXPECT_EQ(read_table("stored"), (Rows{R"(1,'{"k": 6}',6)"}));
+    EXPECT_EQ(read_table("indexed"), (Rows{R"(1,'{"k": 7}')"}));
+    EXPECT_EQ(read_table("shown"), (Rows{"'[5]'"}));
+}
+
+/// A schema that whoever wrote the file has made.
+TEST_F(SqliteReading, other_functions_that_do_more_than_compute_are_not) {
+    Program(path()).run("CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+    Program(path()).run("CREATE VIEW reads AS SELECT fts3_tokenizer('simple') AS a, load_extension('x') AS b FROM t");
+    core::SourceError const in_view = error_of([&] { read_table("reads"); });
+    EXPECT_EQ(in_view.kind(), Kind::kUnsupported);
+    EXPECT_NE(in_view.text().find("unsafe use of"), std::string::npos) << in_view.text();
+    EXPECT_EQ(read_table("t"), Rows{"1,1"});
+    Program(path()).run(
+        "PRAGMA writable_schema = 1; INSERT INTO sqlite_schema VALUES ('table', 'g', 'g', 0, "
+        "'CREATE TABLE g (a, b AS (fts5_source_id()))')");
+    core::SourceError const in_column = error_of([&] { read_table("t"); });
+    EXPECT_EQ(in_column.kind(), Kind::kUnsupported);
+    EXPECT_NE(in_column.text().find("unsafe use of fts5_source_id()"), std::string::npos) << in_column.text();
+    EXPECT_NE(in_column.detail().find("not damaged"), std::string::npos) << in_column.detail();
+}
+
+/// An application's own, which nobody knows here.
+TEST_F(SqliteReading, a_function_of_an_application_concerns_its_table_alone) {
+    Program const program(path());
+    sqlite3_create_function(
+        program.handle(), "mine", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+        [](sqlite3_context* context, int, sqlite3_value**) { sqlite3_result_int(context, 1); }, nullptr, nullptr);
+    program.run("CREATE TABLE t (a); INSERT INTO t VALUES (1); CREATE TABLE g (a, b AS (mine(a)) VIRTUAL)");
+    EXPECT_EQ(read_table("t"), Rows{"1,1"});
+    core::SourceError const error = error_of([&] { read_table("g"); });
+    EXPECT_EQ(error.kind(), Kind::kUnsupported) << error.text();
+    EXPECT_NE(error.text().find("mine"), std::string::npos) << error.text();
+}
+
 }  // namespace
 }  // namespace pgrepl::test

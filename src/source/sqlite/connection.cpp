@@ -4,7 +4,9 @@
 #include "source/sqlite/connection.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "source/sqlite/sqlite_error.hpp"
 
@@ -13,6 +15,11 @@ namespace {
 
 constexpr int kProgressInstructions = 50'000;  // well below 10 ms of work between two questions
 constexpr int kLongestBusyWaitMs = 20;
+
+/// In the place of a function that we do not use, and that a schema must not.
+void refuse_call(sqlite3_context* context, int /*count*/, sqlite3_value** /*arguments*/) {
+    sqlite3_result_error(context, "this function is not to be called", -1);
+}
 
 }  // namespace
 
@@ -37,7 +44,7 @@ void Connection::lock_down() {
     sqlite3* const db = handle_.get();
     sqlite3_busy_handler(db, on_busy, this);
     sqlite3_progress_handler(db, kProgressInstructions, on_progress, this);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+    trust_own_functions();
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, nullptr);
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
@@ -45,6 +52,37 @@ void Connection::lock_down() {
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     // Not mapped: a mapped file that is truncated by others raises SIGBUS.
     execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2", "open");
+}
+
+/// Whoever wrote the schema chooses what is called when a generated column, an index or a view is read. Not trusting it
+/// at all would leave SQLite's own marks to decide, which its JSON functions lack before 3.41. So it is trusted, with
+/// the functions that it may call: those that are marked as harmless, and these.
+void Connection::trust_own_functions() {
+    constexpr std::string_view kDoing = "open";
+    sqlite3* const db = handle_.get();
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 1, nullptr);
+    std::vector<std::pair<std::string, int>> distrusted;
+    {
+        constexpr int kArguments = 4;
+        constexpr int kFlags = 5;
+        // Not by SELECT, which would read the file.
+        Statement const functions = prepare("PRAGMA function_list", kDoing);
+        while (step(functions, kDoing)) {
+            std::string name = column_string(functions, 0);
+            bool const harmless = (sqlite3_column_int(functions.get(), kFlags) & SQLITE_INNOCUOUS) != 0;
+            if (!harmless && !name.starts_with("json") && !name.starts_with("->")) {
+                distrusted.emplace_back(std::move(name), sqlite3_column_int(functions.get(), kArguments));
+            }
+        }
+    }
+    for (const auto& [name, arguments] : distrusted) {
+        int const result = sqlite3_create_function_v2(db, name.c_str(), arguments,
+                                                      SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,
+                                                      refuse_call, nullptr, nullptr, nullptr);
+        if (result != SQLITE_OK) {
+            fail(result, kDoing);
+        }
+    }
 }
 
 Statement Connection::prepare(std::string_view sql, std::string_view doing) const {

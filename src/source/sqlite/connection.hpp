@@ -70,6 +70,7 @@ class Connection {
     };
 
     void lock_down();
+    void trust_own_functions();
     static int on_busy(void* self, int attempts) noexcept;
     static int on_progress(void* self) noexcept;
 

@@ -128,6 +128,17 @@ SourceError damaged(const FailedCall& call, const Connection* connection) {
             "If it is still being copied to this place, wait until it is complete; else restore it from "
             "a backup."};
     }
+    if (call.message.find("unsafe use of") != std::string::npos) {
+        return {
+            SourceErrorKind::kUnsupported,
+            call.result,
+            cannot(call) + ": " + call.message,
+            false,
+            "The file is not damaged: its schema (a generated column, an index or a view) calls a function that is not "
+            "trusted, because of what it can do.",
+            "Functions that SQLite ships and that do no more than compute are trusted; have its own program write the "
+            "schema without the other."};
+    }
     if (call.message.starts_with("malformed database schema")) {
         return {SourceErrorKind::kCorrupt,
                 call.result,
