@@ -186,6 +186,9 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         replication::check_selection(config, tables, planned);
         return describe_tables(planned);
     });
+    if (selected && config.include_databases) {
+        preflight.add(replication::check_databases_to_come(config, tables));
+    }
     if (selected && config.is_continuous()) {
         preflight.add(replication::check_foreign_keys(planned));
     }

@@ -54,6 +54,21 @@ std::string list_of(const std::vector<core::TableInfo>& tables, bool databases) 
     return text.empty() ? "nothing" : text;
 }
 
+bool is_pattern(const std::string& name) { return name.find_first_of("*?") != std::string::npos; }
+
+/// Patterns of databases that the source does not have yet.
+std::vector<std::string> patterns_to_come(const Patterns& databases, const std::vector<core::TableInfo>& tables) {
+    std::vector<std::string> to_come;
+    for (const std::string& pattern : databases.value_or(std::vector<std::string>{})) {
+        bool const found = std::any_of(tables.begin(), tables.end(),
+                                       [&](const core::TableInfo& table) { return matches_database(table, pattern); });
+        if (!found && is_pattern(pattern)) {
+            to_come.push_back(pattern);
+        }
+    }
+    return to_come;
+}
+
 void check_matches(const char* parameter, const Patterns& patterns, const std::vector<core::TableInfo>& tables,
                    bool databases) {
     for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
@@ -61,7 +76,7 @@ void check_matches(const char* parameter, const Patterns& patterns, const std::v
         for (const core::TableInfo& table : tables) {
             found = found || (databases ? matches_database(table, pattern) : matches_table(table, pattern));
         }
-        if (!found) {
+        if (!found && !(databases && is_pattern(pattern))) {
             throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
                                std::string(parameter) + " matches nothing: \"" + pattern + "\"",
                                "The source has: " + list_of(tables, databases) + ".",
@@ -110,7 +125,7 @@ bool is_named(const Patterns& patterns, const core::TableInfo& table) {
     if (patterns) {
         for (const std::string& pattern : *patterns) {
             if (is_name_of(table, pattern)) {
-                return pattern.find_first_of("*?") == std::string::npos;
+                return !is_pattern(pattern);
             }
         }
     }
@@ -264,6 +279,20 @@ core::Check check_foreign_keys(const std::vector<PlannedTable>& planned) {
     return check;
 }
 
+core::Check check_databases_to_come(const catalog::SourceConfig& config,
+                                    const std::vector<core::TableInfo>& discovered) {
+    core::Check check{"include_databases", true, core::Check::Severity::kWarning, "", ""};
+    std::string patterns;
+    for (const std::string& pattern : patterns_to_come(config.include_databases, discovered)) {
+        patterns += (patterns.empty() ? "\"" : ", \"") + pattern + "\"";
+    }
+    check.ok = patterns.empty();
+    check.detail = check.ok ? "Each pattern matches a database." : "No database matches " + patterns + " yet.";
+    check.hint =
+        check.ok ? "" : "The source has: " + list_of(discovered, true) + ". Others are taken when they are there.";
+    return check;
+}
+
 void check_key_rules(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
     for (auto const& [name, columns] : config.keys) {
         bool found = false;
@@ -304,7 +333,7 @@ void check_selection(const catalog::SourceConfig& config, const std::vector<core
                                    : "Take it out of include_tables, or name other columns in the rule keys.");
         }
     }
-    if (!any && !discovered.empty()) {
+    if (!any && !discovered.empty() && patterns_to_come(config.include_databases, discovered).empty()) {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "nothing is left to replicate",
                            "The source has: " + list_of(discovered, false) +
                                ". All of it is excluded by the filters, or cannot be replicated.",

@@ -24,9 +24,13 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
                                         const std::vector<core::TableInfo>& discovered);
 
 /// What a person who gives filters should be told: throws SqlError for an include pattern that matches nothing
-/// (its DETAIL lists what there is), and if nothing is left to replicate.
+/// (its DETAIL lists what there is), and if nothing is left to replicate; but databases may come later.
 void check_selection(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered,
                      const std::vector<PlannedTable>& planned);
+
+/// Patterns of include_databases that match nothing are of databases that are to come, unless they are mistaken.
+core::Check check_databases_to_come(const catalog::SourceConfig& config,
+                                    const std::vector<core::TableInfo>& discovered);
 
 /// What a source that is followed would miss, because foreign keys change rows without a trace in its log. Ok if there
 /// is no such table among those that are replicated.

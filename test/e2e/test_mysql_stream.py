@@ -329,6 +329,19 @@ def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):
     wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status")[0][0], 45, "the lag to be gone")
 
 
+def test_databases_may_come_later(cluster, db, mysql_source):
+    mysql_source("", "tenants", mode="continuous", include_databases="{tenant_*}")
+    try:
+        cluster.wait_for_state("tenants", "streaming")
+        db.run("CREATE DATABASE tenant_1; CREATE TABLE tenant_1.t (id INT PRIMARY KEY); INSERT INTO tenant_1.t VALUES (1)")
+        caught_up(cluster, "tenants")
+        assert rows(cluster, "t", "tenants") == {"1": '{"id": 1}'}
+        with pytest.raises(psycopg2.Error, match="tenant_2"):  # a name is no pattern
+            cluster.query("SELECT replicator_alter('tenants', include_databases => '{tenant_2}')")
+    finally:
+        db.run("DROP DATABASE IF EXISTS tenant_1")
+
+
 def test_settings_that_are_missing_are_said_with_the_statement(cluster, db):
     db.run("SET GLOBAL binlog_row_metadata = 'MINIMAL'")
     try:
