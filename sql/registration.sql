@@ -37,5 +37,5 @@ SELECT count(*) FROM replicator.source_table;
 
 -- Every control call that succeeded, with its arguments; the URL is shown without a secret.
 SELECT source, role, action, replace(arguments::text, directory, 'FILES'), outcome
-FROM replicator_events, files WHERE outcome = 'ok' ORDER BY at;
+FROM replicator_events, files WHERE outcome = 'ok' AND action LIKE 'replicator\_%' ORDER BY at;
 DROP SCHEMA shop CASCADE;

@@ -83,6 +83,9 @@ CREATE TABLE replicator.source_state (
     last_error_at    timestamptz,
     retry_count      integer NOT NULL DEFAULT 0,
     next_retry_at    timestamptz,
+    failing_since    timestamptz,
+    failing_until    timestamptz,
+    failing_with     text,
     deaths           integer NOT NULL DEFAULT 0,
     -- MySQL evicts the older of two readers with one server_id: random, and out of the range that people give out.
     reader_id        bigint NOT NULL DEFAULT 1000000000 + floor(random() * 3000000000)::bigint,
@@ -118,6 +121,9 @@ COMMENT ON COLUMN replicator.source_state.last_hint IS 'What to do about it';
 COMMENT ON COLUMN replicator.source_state.last_error_at IS 'When it happened';
 COMMENT ON COLUMN replicator.source_state.retry_count IS 'Attempts that have failed in a row';
 COMMENT ON COLUMN replicator.source_state.next_retry_at IS 'When the next attempt is made';
+COMMENT ON COLUMN replicator.source_state.failing_since IS 'When the outage under way began; null: there is none';
+COMMENT ON COLUMN replicator.source_state.failing_until IS 'When work went on, though it has not come to its end yet';
+COMMENT ON COLUMN replicator.source_state.failing_with IS 'State and SQLSTATE of the outage as they were last told: an event is made of others only';
 COMMENT ON COLUMN replicator.source_state.deaths IS 'Processes that have died in a row, without progress, of work that concerns no table by name';
 COMMENT ON COLUMN replicator.source_state.reader_id IS 'By which the source tells its readers apart (MySQL: server_id)';
 COMMENT ON COLUMN replicator.source_state.owner IS 'Role whose rights are used on the target tables';
@@ -193,6 +199,8 @@ CREATE TABLE replicator.source_table (
     last_error       text,
     last_sqlstate    text,
     last_hint        text,
+    failed_since     timestamptz,
+    failed_with      text,
     deaths           integer NOT NULL DEFAULT 0,
     UNIQUE (source_id, database, schema, name),
     UNIQUE (target_schema, target_name)
@@ -237,6 +245,8 @@ COMMENT ON COLUMN replicator.source_table.rows_deleted IS 'Rows deleted by refre
 COMMENT ON COLUMN replicator.source_table.last_error IS 'Latest error of this table; cleared when work goes on';
 COMMENT ON COLUMN replicator.source_table.last_sqlstate IS 'Its SQLSTATE';
 COMMENT ON COLUMN replicator.source_table.last_hint IS 'What to do about it';
+COMMENT ON COLUMN replicator.source_table.failed_since IS 'When it failed, until it is up to date again';
+COMMENT ON COLUMN replicator.source_table.failed_with IS 'SQLSTATE of the failure that was last told: an event is made of others only';
 COMMENT ON COLUMN replicator.source_table.deaths IS 'Processes that have died in a row, without progress, while they worked on it; at three it fails';
 
 -- An OID in a dump would be that of another relation: this is not dumped. pg_upgrade keeps both.
@@ -263,6 +273,7 @@ CREATE TABLE replicator.chunk (
     found_first      bigint NOT NULL DEFAULT 0,
     found_second     bigint NOT NULL DEFAULT 0,
     unsure_rows      bigint NOT NULL DEFAULT 0,
+    leases           integer NOT NULL DEFAULT 0,
     died             boolean NOT NULL DEFAULT false,
     PRIMARY KEY (table_id, number)
 ) WITH (fillfactor = 50);
@@ -283,6 +294,7 @@ COMMENT ON COLUMN replicator.chunk.found_rows IS 'Of a refresh: rows whose id th
 COMMENT ON COLUMN replicator.chunk.found_first IS 'Exclusive or of the first hashes of their ids';
 COMMENT ON COLUMN replicator.chunk.found_second IS 'Exclusive or of the second hashes of their ids';
 COMMENT ON COLUMN replicator.chunk.unsure_rows IS 'Rows of which it is not known whether the target holds them';
+COMMENT ON COLUMN replicator.chunk.leases IS 'How often it was leased: one that was interrupted is copied in smaller transactions';
 COMMENT ON COLUMN replicator.chunk.died IS 'A process died while it copied it: its progress is the one that sets the deaths of its table to 0';
 
 -- Configuration and position go into dumps; secrets and run-time state do not.

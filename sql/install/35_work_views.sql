@@ -12,12 +12,12 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN s.id IS NULL THEN pg_has_role('pg_read_all_data', 'USAGE') ELSE pg_has_role(coalesce(o.role, 0::oid), 'USAGE') END AS readable
 ) r
 ORDER BY e.at, e.id;
-COMMENT ON VIEW @extschema@.replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it';
+COMMENT ON VIEW @extschema@.replicator_events IS 'Control calls: who, when, with which arguments (without secrets), and what came of it; and what workers have to tell';
 COMMENT ON COLUMN @extschema@.replicator_events.at IS 'When';
 COMMENT ON COLUMN @extschema@.replicator_events.source IS 'Name of the source, if it concerns one';
-COMMENT ON COLUMN @extschema@.replicator_events.role IS 'Who';
-COMMENT ON COLUMN @extschema@.replicator_events.action IS 'Function that was called';
-COMMENT ON COLUMN @extschema@.replicator_events.arguments IS 'Its arguments, without secrets';
+COMMENT ON COLUMN @extschema@.replicator_events.role IS 'Who called; of what a worker tells, the source''s owner';
+COMMENT ON COLUMN @extschema@.replicator_events.action IS 'Function that was called; else source backs off, source failed, source recovered, table failed, table recovered, table left out, copy finished, table copied, …';
+COMMENT ON COLUMN @extschema@.replicator_events.arguments IS 'Its arguments, without secrets; else what it is about: table, seconds (that a copy or an outage took), rows, tables';
 COMMENT ON COLUMN @extschema@.replicator_events.outcome IS 'ok or error';
 COMMENT ON COLUMN @extschema@.replicator_events.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN @extschema@.replicator_events.message IS 'Text of the error';

@@ -86,9 +86,11 @@ void record(RecordedArguments& arguments, const char* name, const std::optional<
     }
 }
 
-void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body) {
+namespace {
+
+/// Records the call if it fails.
+void attempt_call(const ControlCall& call, CallContext& context, const std::function<void()>& body) {
     refuse_within_target(call.action.c_str());
-    CallContext context;
     context.caller = GetUserId();
     context.source = call.source;
     if (!call.arguments.misplaced.empty()) {
@@ -98,19 +100,35 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
     try {
         refuse_misplaced_password(call.arguments);
         pg::require_preload();
-        {
-            pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-            pg::PinnedSettings const pinned;
-            body(context);
-            catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
-        }
-        pg::wake_at_commit(context.worker_pid);
+        body();
     } catch (...) {
         pg::SqlError const error = pg::detail::current_exception_as_sql_error();
         pg::remember_failed_call({0, GetCurrentTimestamp(), context.caller, call.action, context.source,
                                   as_json(call.arguments), pg::sqlstate_text(error.sqlstate()), error.what()});
         throw;
     }
+}
+
+}  // namespace
+
+void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body) {
+    CallContext context;
+    attempt_call(call, context, [&] {
+        run_as_catalog([&](Oid) {
+            body(context);
+            catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
+        });
+        pg::wake_at_commit(context.worker_pid);
+    });
+}
+
+void run_long_call(const ControlCall& call, const std::function<void(CallContext&)>& body) {
+    CallContext context;
+    attempt_call(call, context, [&] {
+        body(context);
+        run_as_catalog(
+            [&](Oid) { catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments)); });
+    });
 }
 
 void run_as_catalog(const std::function<void(Oid caller)>& body) {

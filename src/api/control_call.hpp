@@ -46,6 +46,10 @@ struct CallContext {
 /// succeeds or fails; wakes the launcher and the worker at commit.
 void run_control_call(const ControlCall& call, const std::function<void(CallContext&)>& body);
 
+/// The same for a call that commits before it has come to its end: `body` takes rights and settings by run_as_catalog,
+/// and wakes whom it needs. What is recorded is how it ends.
+void run_long_call(const ControlCall& call, const std::function<void(CallContext&)>& body);
+
 /// Reads only: the same rights and settings, nothing recorded, nobody woken, no preload needed.
 void run_as_catalog(const std::function<void(Oid caller)>& body);
 

@@ -7,6 +7,7 @@
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "pg/pinned_settings.hpp"
+#include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/wait.hpp"
 
@@ -22,20 +23,19 @@ struct Request {
     std::int64_t number = 0;
 };
 
-Request request(const Arguments& values) {
+Request request(const std::string& name) {
     Request result;
-    ControlCall call{"replicator_wait", values.string(0).value_or(""), {}};
-    record(call.arguments, "name", values.string(0));
-    record(call.arguments, "timeout", values.printed(1, INTERVALOID));
-    run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+    int worker_pid = 0;
+    run_as_catalog([&](Oid caller) {
+        catalog::SourceConfig const config = require_source(name, caller);
         if (!catalog::has_state(config.id)) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "source \"" + config.name + "\" is restored",
                                "Nothing is read from it in this state.", "Call replicator_resume first.");
         }
         result = {config.id, catalog::request_sync(config.id)};
-        context.worker_pid = catalog::worker_pid(config.id);
+        worker_pid = catalog::worker_pid(config.id);
     });
+    pg::wake_at_commit(worker_pid);
     return result;
 }
 
@@ -100,18 +100,8 @@ TimestampTz deadline_of(const Arguments& values) {
         .int64(0, 0);
 }
 
-Datum wait(FunctionCallInfo fcinfo) {
-    auto* const call = reinterpret_cast< ::CallContext*>(fcinfo->context);
-    if (call == nullptr || call->atomic) {
-        throw pg::SqlError(ERRCODE_INVALID_TRANSACTION_STATE, "replicator_wait cannot run inside a transaction block",
-                           "It commits between its looks at the state of the source.",
-                           "CALL it outside of BEGIN … COMMIT and outside of functions.");
-    }
-    Arguments const values(fcinfo);
-    std::string const name = values.string(0).value_or("");
-    pg::CallPg([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
-    TimestampTz const deadline = deadline_of(values);
-    Request const request_made = request(values);
+void wait_for_all(const std::string& name, TimestampTz deadline) {
+    Request const request_made = request(name);
     commit();
     std::string last_error;
     while (!is_served(request_made, name, last_error)) {
@@ -124,6 +114,22 @@ Datum wait(FunctionCallInfo fcinfo) {
         pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
     }
     require_no_failed_table(request_made, name);
+}
+
+Datum wait(FunctionCallInfo fcinfo) {
+    auto* const call_context = reinterpret_cast< ::CallContext*>(fcinfo->context);
+    if (call_context == nullptr || call_context->atomic) {
+        throw pg::SqlError(ERRCODE_INVALID_TRANSACTION_STATE, "replicator_wait cannot run inside a transaction block",
+                           "It commits between its looks at the state of the source.",
+                           "CALL it outside of BEGIN … COMMIT and outside of functions.");
+    }
+    Arguments const values(fcinfo);
+    pg::CallPg([] { SPI_connect_ext(SPI_OPT_NONATOMIC); });
+    TimestampTz const deadline = deadline_of(values);
+    ControlCall call{"replicator_wait", values.string(0).value_or(""), {}};
+    record(call.arguments, "name", values.string(0));
+    record(call.arguments, "timeout", values.printed(1, INTERVALOID));
+    run_long_call(call, [&](CallContext&) { wait_for_all(values.required_text(0, "name"), deadline); });
     pg::CallPg([] { SPI_finish(); });
     PG_RETURN_VOID();
 }

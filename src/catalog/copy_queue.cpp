@@ -2,6 +2,7 @@
 
 #include "catalog/copy_queue.hpp"
 
+#include "catalog/events.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -27,10 +28,10 @@ constexpr const char* kLease = R"(
         LIMIT 1
         FOR UPDATE OF q SKIP LOCKED)
     UPDATE replicator.chunk c
-    SET state = 'leased', lease_pid = pg_catalog.pg_backend_pid(), lease_generation = $2
+    SET state = 'leased', lease_pid = pg_catalog.pg_backend_pid(), lease_generation = $2, leases = c.leases + 1
     FROM next
     WHERE c.table_id = next.table_id AND c.number = next.number
-    RETURNING c.table_id, c.number, c.lower_bound, c.upper_bound)";
+    RETURNING c.table_id, c.number, c.lower_bound, c.upper_bound, c.leases)";
 
 constexpr const char* kSaveProgress = R"(
     UPDATE replicator.chunk
@@ -147,12 +148,16 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
 }
 
 void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {
-    pg::execute(
+    pg::QueryResult const completed = pg::execute(
         "UPDATE replicator.source_table SET copy_complete = true, deaths = 0, "
         "state = CASE WHEN copy_route = 'direct' THEN 'idle' ELSE state END, "
         "consistency = CASE WHEN copy_route = 'direct' THEN $2 ELSE consistency END, "
-        "copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp() WHERE id = $1",
+        "copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp() WHERE id = $1 "
+        "RETURNING state = 'idle' AND failed_since IS NOT NULL",
         {table_id, consistency_text(consistency)});
+    if (!completed.empty() && completed.boolean(0, 0)) {
+        tell_table_recovery(table_id);
+    }
 }
 
 void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
@@ -163,6 +168,7 @@ void record_merge(std::int32_t table_id, std::optional<core::Consistency> consis
         "rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5, copy_finished_at = clock_timestamp(), "
         "last_applied_at = CASE WHEN $3 + $4 + $5 > 0 THEN clock_timestamp() ELSE last_applied_at END WHERE id = $1",
         {table_id, consistency_text(consistency), inserted, updated, deleted});
+    tell_table_recovery(table_id);
 }
 
 void fail_table(std::int32_t table_id, const pg::SqlError& error) {
@@ -172,6 +178,7 @@ void fail_table(std::int32_t table_id, const pg::SqlError& error) {
         "NULL, locked_since = NULL, "
         "reason = $2, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, '') WHERE id = $1",
         {table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
+    tell_table_failure(table_id, pg::sqlstate_text(fields.sqlstate), fields.message);
     pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
 }
 
@@ -211,7 +218,8 @@ std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation
     }
     return Chunk{static_cast<std::int32_t>(row.int64(0, 0)),
                  static_cast<std::int32_t>(row.int64(0, 1)),
-                 {row.text(0, 2), row.text(0, 3)}};
+                 {row.text(0, 2), row.text(0, 3)},
+                 static_cast<std::int32_t>(row.int64(0, 4))};
 }
 
 void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const ChunkProgress& progress) {

@@ -75,6 +75,7 @@ struct Chunk {
     std::int32_t table_id = 0;
     std::int32_t number = 0;
     core::ChunkRange range;
+    std::int32_t leases = 1;  ///< more: it was interrupted before
 };
 
 /// Leases the next pending chunk for this process; nothing if none is pending, or `generation` is not the source's own.

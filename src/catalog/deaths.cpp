@@ -41,7 +41,10 @@ std::int32_t count_table_death(std::int32_t source_id, std::int32_t table_id) {
 }
 
 std::int32_t count_chunk_death(std::int32_t source_id, std::int32_t table_id, std::int64_t number) {
-    pg::execute("UPDATE replicator.chunk SET died = true WHERE table_id = $1 AND number = $2", {table_id, number});
+    // That it was leased may have been lost with the process.
+    pg::execute(
+        "UPDATE replicator.chunk SET died = true, leases = greatest(leases, 1) WHERE table_id = $1 AND number = $2",
+        {table_id, number});
     return count_table_death(source_id, table_id);
 }
 

@@ -1,5 +1,8 @@
 #pragma once
-// replicator.event: who called what, and what came of it.
+// replicator.event: who called what, and what came of it; and what workers have to tell: failures, outages, recoveries,
+// copies that ended. Those are in the server's log, too.
+//
+// A failure is told once: not again while it stays the same, however often it is tried in vain.
 
 #include <string>
 
@@ -15,5 +18,28 @@ void record_failed_call(const pg::FailedCall& call);
 
 /// Removes events older than `retention_s`.
 void prune_events(int retention_s);
+
+// ---- what workers tell, in the transaction that makes it true ----
+
+/// The source does not work: `state` is failed or backing_off. An outage begins, unless one is under way. False if that
+/// has been told.
+bool tell_source_failure(std::int32_t source_id, const std::string& state, const pg::SqlError& error);
+/// Work goes on, though it may not have come to its end: the error is over, and with it the outage.
+void note_that_work_goes_on(std::int32_t source_id);
+/// It has come to its end.
+void tell_source_recovery(std::int32_t source_id);
+
+/// The table has failed. Where its entry has no hint, it gets one.
+void tell_table_failure(std::int32_t table_id, const std::string& sqlstate, const std::string& message);
+/// It is up to date again, if it had failed.
+void tell_table_recovery(std::int32_t table_id);
+/// The source's table is not replicated any more: it is gone, or has become what cannot be replicated.
+void tell_left_out(std::int32_t table_id, const std::string& state, const std::string& reason);
+
+/// The copy that the catalog has ends, as yet under way: the first one, or one that was asked for. Refreshes by time go
+/// without saying.
+void tell_copy_end(std::int32_t source_id);
+/// A table has been copied beside the stream.
+void tell_table_copied(std::int32_t table_id);
 
 }  // namespace pgrepl::catalog

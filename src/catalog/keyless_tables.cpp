@@ -11,7 +11,7 @@ namespace {
 // A refresh that was under way with a worker that is gone begins again: its state is copying, or its finish is missing.
 constexpr const char* kNext = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, st.copy_sync_number,
-           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
+           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL, t.state = 'pending'
     FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = t.source_id
     LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND t.locked_since IS NULL
@@ -37,6 +37,7 @@ std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int inter
     table.target_created = row.boolean(0, 6);
     table.request = row.int64(0, 7);
     table.relation = read_target_relation(row, 0, 8);
+    table.is_new = row.boolean(0, 10);
     return table;
 }
 

@@ -19,6 +19,7 @@ struct KeylessTable {
     std::string target_name;
     bool target_created = false;
     TargetRelation relation;
+    bool is_new = false;       ///< or asked for anew
     std::int64_t request = 0;  ///< a refresh that begins now serves the requests up to this number
 };
 

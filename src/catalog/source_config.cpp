@@ -203,7 +203,7 @@ void clear_failure(std::int32_t id) {
         "THEN CASE WHEN sync_done < sync_requested OR copy_position IS NOT NULL THEN 'starting' ELSE 'idle' END "
         "ELSE state END, state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
         "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, "
-        "evictions = 0, evicted_at = NULL, deaths = 0 WHERE source_id = $1",
+        "evictions = 0, evicted_at = NULL, deaths = 0, failing_with = NULL WHERE source_id = $1",
         {id});
 }
 

@@ -2,6 +2,7 @@
 
 #include "catalog/source_state.hpp"
 
+#include "catalog/events.hpp"
 #include "pg/spi.hpp"
 #include "pg/stream_report.hpp"
 #include "pg/worker.hpp"
@@ -165,6 +166,7 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
 
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
               bool log_follows, bool complete) {
+    tell_copy_end(source_id);
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up' ELSE 'idle' END, "
         "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
@@ -182,9 +184,12 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
         "read_at = NULL, end_seen_at = NULL",
         {source_id, position});
     pg::count_changes_at_commit(changes);
+    if (complete && !log_follows) {
+        tell_source_recovery(source_id);  // a stream tells it when it has caught up
+    }
 }
 
-void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
+bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
                     const std::string& state, std::int64_t retry_ms) {
     const pg::SqlError::Fields& fields = error.fields();
     pg::execute(
@@ -195,6 +200,8 @@ void record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
         "WHERE source_id = $1 AND generation = $2",
         {source_id, generation, state, fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail, fields.hint,
          retry_ms});
+    // A lock is no failure: the views say who holds it.
+    return fields.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE && tell_source_failure(source_id, state, error);
 }
 
 std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms) {
@@ -215,11 +222,12 @@ void note_no_copy_workers(std::int32_t source_id) {
 }
 
 void clear_error(std::int32_t source_id) {
+    note_that_work_goes_on(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET last_error = NULL, last_sqlstate = NULL, last_detail = NULL, "
-        "last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL "
-        "WHERE source_id = $1 AND (last_error IS NOT NULL OR retry_count > 0)",
+        "UPDATE replicator.source_state SET retry_count = 0, next_retry_at = NULL "
+        "WHERE source_id = $1 AND retry_count > 0",
         {source_id});
+    tell_source_recovery(source_id);
 }
 
 std::string target_position(std::int32_t source_id) {
@@ -256,6 +264,9 @@ void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms) {
         "last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
         "next_retry_at = clock_timestamp() + $2 * interval '1 millisecond' WHERE source_id = $1",
         {source_id, retry_ms});
+    tell_source_failure(source_id, "backing_off",
+                        pg::SqlError(ERRCODE_INSUFFICIENT_RESOURCES, "no free background worker slot", "",
+                                     "Raise max_worker_processes in postgresql.conf and restart the server."));
 }
 
 }  // namespace pgrepl::catalog

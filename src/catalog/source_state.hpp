@@ -91,8 +91,9 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
               bool log_follows, bool complete);
 
-/// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former.
-void record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
+/// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former. Whether the server log says
+/// so: else it has said the same before.
+bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
                     const std::string& state, std::int64_t retry_ms);
 
 /// Another reader with our id took our place at the source. Returns how often that has happened, with less than the

@@ -2,6 +2,7 @@
 
 #include "catalog/stream_state.hpp"
 
+#include "catalog/events.hpp"
 #include "pg/spi.hpp"
 #include "pg/stream_report.hpp"
 
@@ -61,7 +62,8 @@ void forget_position(std::int32_t source_id) {
 
 void begin_anew(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL, deaths = 0 "
+        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL, deaths = 0, "
+        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, failed_with = NULL "
         "WHERE source_id = $1 AND state = 'failed'",
         {source_id});
     pg::execute(
@@ -224,6 +226,8 @@ void end_beside_copy(std::int32_t table_id, const std::string& state) {
         "consistency = CASE WHEN $2 = 'streaming' THEN 'transaction' ELSE 'copying' END, "
         "copy_finished_at = clock_timestamp() WHERE id = $1",
         {table_id, state});
+    tell_table_copied(table_id);
+    tell_table_recovery(table_id);
 }
 
 void ask_for_beside_copy(std::int32_t table_id, const std::string& reason) {
@@ -234,8 +238,17 @@ void ask_for_beside_copy(std::int32_t table_id, const std::string& reason) {
 }
 
 void leave_out(std::int32_t table_id, const std::string& state, const std::string& reason) {
-    pg::execute("UPDATE replicator.source_table SET state = $2, reason = $3, beside_bound = NULL WHERE id = $1",
-                {table_id, state, reason});
+    bool const is_news = pg::execute(
+                             "UPDATE replicator.source_table SET state = $2, beside_bound = NULL, locked_since = NULL, "
+                             "last_error = NULL, "
+                             "last_sqlstate = NULL, last_hint = NULL, failed_since = NULL, failed_with = NULL "
+                             "WHERE id = $1 AND state <> $2",
+                             {table_id, state})
+                             .processed() > 0;
+    pg::execute("UPDATE replicator.source_table SET reason = $2 WHERE id = $1", {table_id, reason});
+    if (is_news) {
+        tell_left_out(table_id, state, reason);
+    }
 }
 
 void forget_table(std::int32_t table_id) {

@@ -2,6 +2,7 @@
 
 #include "catalog/tables.hpp"
 
+#include "catalog/events.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -26,6 +27,11 @@ constexpr const char* kSave = R"(
         beside_bound = CASE WHEN t.key_columns <> excluded.key_columns THEN NULL ELSE t.beside_bound END,
         reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
                       THEN t.reason ELSE excluded.reason END,
+        last_error = CASE WHEN excluded.state = 'pending' THEN t.last_error END,
+        last_sqlstate = CASE WHEN excluded.state = 'pending' THEN t.last_sqlstate END,
+        last_hint = CASE WHEN excluded.state = 'pending' THEN t.last_hint END,
+        failed_since = CASE WHEN excluded.state = 'pending' THEN t.failed_since END,
+        failed_with = CASE WHEN excluded.state = 'pending' THEN t.failed_with END,
         note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless, definition = excluded.definition,
         rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected,
         structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL
@@ -85,13 +91,16 @@ void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
 }
 
 void mark_gone(std::int32_t table_id) {
-    pg::execute(
+    pg::QueryResult const gone = pg::execute(
         "UPDATE replicator.source_table SET state = 'failed', reason = 'is no longer at the source', "
         "last_error = 'the table is no longer at the source', last_sqlstate = '42P01', "
         "last_hint = 'Its target keeps the rows of the last copy. Call replicator_remove_table to stop replicating "
         "it.' "
-        "WHERE id = $1 AND state NOT IN ('excluded', 'unsupported')",
+        "WHERE id = $1 AND state NOT IN ('excluded', 'unsupported') RETURNING last_sqlstate, last_error",
         {table_id});
+    if (!gone.empty()) {
+        tell_table_failure(table_id, gone.text(0, 0), gone.text(0, 1));
+    }
     pg::execute(
         "DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported') "
         "AND NOT target_created",
@@ -106,7 +115,8 @@ void set_table_state(std::int32_t table_id, const std::string& state, const std:
     pg::execute(
         "UPDATE replicator.source_table SET state = $2, reason = nullif($3, ''), beside_bound = NULL, last_error = "
         "NULL, "
-        "last_sqlstate = NULL, last_hint = NULL, locked_since = NULL, deaths = 0 WHERE id = $1",
+        "last_sqlstate = NULL, last_hint = NULL, locked_since = NULL, deaths = 0, failed_with = NULL, "
+        "failed_since = CASE WHEN $2 = 'pending' THEN failed_since END WHERE id = $1",
         {table_id, state, reason});
 }
 

@@ -97,7 +97,7 @@ struct ChangeBatch {
     /// Made behind all changes of this batch, by the last transactions of it; the batch ends with them, so that the
     /// caller can call follow() before the next read().
     std::vector<SchemaChange> schema_changes;
-    bool at_end_of_log = false;    ///< there was nothing more to read when the batch ended
+    bool at_end_of_log = false;    ///< the source has said that there was nothing more when the batch ended
     std::uint64_t bytes_read = 0;  ///< of the log, for this batch
 
     [[nodiscard]] bool transaction_open() const noexcept { return changes.size() > complete_changes; }

@@ -3,9 +3,12 @@
 
 #include "replication/chunk_copier.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
+#include "catalog/deaths.hpp"
+#include "catalog/events.hpp"
 #include "catalog/locked_tables.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
@@ -32,7 +35,21 @@ namespace {
 // the rows, small enough that progress is seen and a crash loses little.
 constexpr std::int64_t kTransactionRows = 200'000;
 constexpr std::int64_t kTransactionBytes = 128LL * 1024 * 1024;
-constexpr std::chrono::seconds kTransactionTime{3};
+constexpr std::chrono::milliseconds kTransactionTime{3'000};
+
+/// What one transaction of a chunk may hold. Whatever interrupts a chunk again and again (who kills its worker every
+/// few seconds, say) finds that more of it was kept: less is at stake each time, down to one batch.
+struct TransactionLimits {
+    explicit TransactionLimits(std::int32_t leases) {
+        std::int64_t const part = std::int64_t{1} << (3 * std::clamp(leases - 1, 0, 4));
+        rows = kTransactionRows / part;
+        bytes = kTransactionBytes / part;
+        time = kTransactionTime / part;
+    }
+    std::int64_t rows;
+    std::int64_t bytes;
+    std::chrono::milliseconds time;
+};
 
 /// The row of the copy queue that a chunk belongs to.
 catalog::CopyTable table_of_chunk(const CopyContext& context, std::int32_t table_id) {
@@ -235,7 +252,18 @@ void ChunkCopier::begin_anew(const catalog::Chunk& chunk) const {
     transaction.commit();
 }
 
+/// Once is enough, and in a transaction of its own: control calls lock the source's state before its tables.
+void ChunkCopier::note_progress() {
+    if (!has_progressed_) {
+        has_progressed_ = true;
+        pg::Transaction transaction;
+        catalog::note_that_work_goes_on(context_.source_id);
+        transaction.commit();
+    }
+}
+
 void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
+    TransactionLimits const limits(in_hand.chunk.leases);
     catalog::ChunkProgress progress;
     while (!progress.done) {
         progress = {};
@@ -244,9 +272,8 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
             Oid const role = in_hand.table.staging ? pg::catalog_role() : context_.owner;
             pg::RoleScope const as_writer(role, pg::RoleScope::Restriction::kRestrictedOperation);
             ChunkWriter writer(context_, in_hand);
-            auto const deadline = std::chrono::steady_clock::now() + kTransactionTime;
-            while (progress.rows < kTransactionRows && progress.bytes < kTransactionBytes &&
-                   std::chrono::steady_clock::now() < deadline) {
+            auto const deadline = std::chrono::steady_clock::now() + limits.time;
+            do {
                 pg::check_interrupts();
                 if (!in_hand.reader->read(in_hand.batch, core::BatchLimits{})) {
                     progress.done = true;
@@ -257,8 +284,12 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
                 pg::add_progress(static_cast<std::int64_t>(in_hand.batch.row_count()));
                 progress.bytes += static_cast<std::int64_t>(in_hand.encoded.bytes());
                 progress.tagged_values += static_cast<std::int64_t>(in_hand.encoded.tagged_values());
-            }
+            } while (progress.rows < limits.rows && progress.bytes < limits.bytes &&
+                     std::chrono::steady_clock::now() < deadline);
             writer.finish(progress);
+        }
+        if (in_hand.chunk.leases > 1) {
+            catalog::make_commit_durable();  // what interrupts it may take back what is not on disk
         }
         pg::failure_point("chunk_written");
         progress.resume_bound = in_hand.reader->resume_bound();
@@ -275,6 +306,7 @@ void ChunkCopier::copy_chunk(ChunkInHand& in_hand) {
         }
         transaction.commit();
         pg::failure_point("chunk_committed");
+        note_progress();
     }
 }
 

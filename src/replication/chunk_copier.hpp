@@ -40,10 +40,12 @@ class ChunkCopier {
 
     void begin_anew(const catalog::Chunk& chunk) const;
     void copy_chunk(ChunkInHand& chunk);
+    void note_progress();
 
     CopyContext context_;
     core::Snapshot& snapshot_;
     std::map<core::TableName, core::TableInfo> tables_;
+    bool has_progressed_ = false;  ///< some rows have been committed
 };
 
 }  // namespace pgrepl::replication

@@ -58,7 +58,8 @@ void count_source(std::int32_t source_id) {
     log_death(deaths, at);
     std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id);
     if (deaths >= catalog::kMostDeaths && state) {
-        catalog::record_failure(source_id, state->generation, died(at, "Then call replicator_resume."), "failed", 0);
+        (void)catalog::record_failure(source_id, state->generation, died(at, "Then call replicator_resume."), "failed",
+                                      0);
         catalog::forget_source_deaths(source_id);
     }
 }

@@ -3,6 +3,7 @@
 #include "replication/keyless_refresh.hpp"
 
 #include "catalog/copy_queue.hpp"
+#include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
@@ -185,6 +186,9 @@ void KeylessRefresh::merge() {
             throw pg::SqlError(*error);
         }
         catalog::record_merge(id, core::Consistency::kState, 0, 0, 0);
+        if (table_->is_new) {
+            catalog::tell_table_copied(id);
+        }
         catalog::add_changes(context_.source_id, {{id, counts.inserted, counts.updated, counts.deleted, 0}});
         catalog::forget_stale_quarantine(id);
         catalog::mark_refreshed(id, table_->request);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "catalog/deaths.hpp"
+#include "catalog/events.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
@@ -352,6 +353,10 @@ void Stream::commit_transaction() {
     catalog::add_changes(context_.source_id, counts);
     catalog::save_position(context_.source_id, position_.text, times_);
     end_committed_at_ = times_.end_seen_at;
+    if (moved && !has_moved_) {
+        catalog::note_that_work_goes_on(context_.source_id);
+        has_moved_ = true;
+    }
     if (pg::notes_each_table() && moved) {
         catalog::forget_source_deaths(context_.source_id);
         pg::note_each_table(false);

@@ -124,6 +124,7 @@ class Stream {
     Clock::time_point looked_around_at_;
     Clock::time_point end_asked_at_;
     Clock::duration end_answer_took_{};
+    bool has_moved_ = false;  ///< since it was opened
     bool streaming_ = false;  ///< else catching up
     bool has_left_ = false;
     TimestampTz mark_taken_at_ = 0;

@@ -341,17 +341,21 @@ class SourceWorker {
             replication::Copy::abandon(context_, true);
             return true;
         }
-        log_failure("source", config_.name, verdict.error);
+        bool told = false;
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         if (state && state->generation == context_.generation) {
             std::int32_t const evictions = verdict.thrown_out ? note_eviction() : 0;
             bool const again = verdict.retryable && evictions < kMostEvictions;
-            catalog::record_failure(source_id_, context_.generation, verdict.error, again ? "backing_off" : "failed",
-                                    replication::retry_delay_ms(std::max(state->retry_count, evictions),
-                                                                config_.retry_initial_ms(), config_.retry_max_ms()));
+            told = catalog::record_failure(
+                source_id_, context_.generation, verdict.error, again ? "backing_off" : "failed",
+                replication::retry_delay_ms(std::max(state->retry_count, evictions), config_.retry_initial_ms(),
+                                            config_.retry_max_ms()));
         }
         transaction.commit();
+        if (!told) {
+            log_failure("source", config_.name, verdict.error);
+        }
         return false;
     }
 

@@ -129,6 +129,21 @@ def test_a_disk_too_full_for_the_log_is_not_the_fault_of_the_work(cluster, datab
     assert deaths() == before
 
 
+def test_of_a_chunk_that_was_interrupted_more_is_kept(cluster, database, source, many_rows, assert_equal):
+    path = database("kept.db", many_rows(60_000))
+    cluster.fail_at("chunk_written:error")
+    source(path, "kept", options='{"copy_workers_per_source": 0, "retry_initial": "1h", "retry_max": "1h"}')
+    cluster.wait_for_state("kept", "backing_off")
+    cluster.fail_at("chunk_committed")
+    cluster.query("SELECT replicator_resume('kept')")
+    cluster.wait_for_failure()
+    chunks = "SELECT c.state, c.rows FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id WHERE t.name = 't'"
+    state, rows = cluster.query_when_up(chunks)[0]
+    assert state != "done" and 0 < rows < 60_000
+    cluster.wait_for_copy("kept")
+    assert_equal(path, "kept")
+
+
 @pytest.mark.parametrize("point", ["apply_table", "take_apart"])
 def test_a_batch_of_a_stream_finds_its_table_and_the_others_go_on(cluster, mariadb, deadly, point):
     name = point

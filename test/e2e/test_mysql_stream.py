@@ -314,6 +314,9 @@ def test_a_copy_beside_the_stream_is_seen(cluster, db, follow):
         assert phases() == {("streaming", None), ("copying beside the stream", "customer")}
     status = cluster.wait_for_state("s", "streaming")
     assert (status["tables_to_copy"], status["percent"]) == (0, 100) and phases() == {("streaming", None)}
+    told = cluster.query("SELECT arguments->>'table', (arguments->>'rows')::int FROM replicator_events WHERE source = 's' AND action = 'table copied' "
+                         "AND at > (SELECT created_at FROM replicator.source WHERE name = 's')")
+    assert told == [("shop.customer", 3)]
 
 
 def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):

@@ -49,6 +49,52 @@ def test_two_sources_do_not_disturb_each_other(cluster, database, source, many_r
     cluster.wait_for_state("bad", "backing_off")
 
 
+def test_what_fails_and_works_again_is_told_once(cluster, database, source):
+    """In replicator_events and in the server log."""
+    path = database("told.db", "CREATE TABLE good (id INTEGER PRIMARY KEY); CREATE TABLE bad (id INTEGER PRIMARY KEY); INSERT INTO bad VALUES (1), (2)")
+    source(path, "told")
+    cluster.wait_for_copy("told")
+
+    def events(*actions):
+        return cluster.query("SELECT action, outcome, sqlstate, arguments - 'seconds', (arguments->>'seconds')::numeric >= 0 "
+                             "FROM replicator_events WHERE source = 'told' AND action = ANY (%s) ORDER BY at", (list(actions),))
+
+    def refresh_in_vain():
+        with pytest.raises(psycopg2.Error, match="bad"):
+            cluster.query("CALL replicator_wait('told', '240 s')")
+    copied = ("copy finished", "ok", None, {"tables": 2, "rows": 2}, True)
+    assert events("copy finished") == [copied]
+
+    cluster.query("ALTER TABLE told.bad RENAME data TO other")
+    refresh_in_vain()
+    refresh_in_vain()
+    failed, = events("table failed", "table recovered")
+    assert (failed[:2], failed[3:]) == (("table failed", "error"), ({"table": "main.bad"}, None)) and failed[2]
+    assert cluster.query("SELECT hint FROM replicator_tables WHERE source = 'told' AND \"table\" = 'bad'")[0][0]
+    cluster.query("ALTER TABLE told.bad RENAME other TO data")
+    cluster.query("CALL replicator_wait('told', '240 s')")
+    assert events("table failed", "table recovered") == [failed, ("table recovered", "ok", None, {"table": "main.bad"}, True)]
+    assert cluster.query("SELECT last_error, hint FROM replicator_tables WHERE source = 'told' AND \"table\" = 'bad'") == [(None, None)]
+
+    # The probe writes down what failed.
+    wait_until(lambda: [event[1] for event in events("replicator_wait")] == ["error", "error", "ok"], 120, lambda: str(events("replicator_wait")))
+
+    os.rename(path, f"{path}.away")
+    cluster.query("SELECT replicator_sync('told')")
+    wait_until(lambda: cluster.query("SELECT retry_count > 2 FROM replicator.source_state JOIN replicator.source ON id = source_id WHERE name = 'told'")[0][0],
+               120, "attempts")
+    os.rename(f"{path}.away", path)
+    cluster.wait_for_copy("told")
+    outage = events("source backs off", "source recovered")
+    assert [event[:2] for event in outage] == [("source backs off", "error"), ("source recovered", "ok")] and outage[1][4]
+    assert not cluster.status("told")["last_error"]
+    lines = [line for line in cluster.log_text().splitlines() if 'source "told"' in line]
+    for severity, text in (("LOG", 'source "told" was copied: 2 tables with 2 rows in '), ("WARNING", 'table "main.bad" of source "told" has failed: '),
+                           ("LOG", 'table "main.bad" of source "told" is up to date again after '), ("LOG", 'source "told" backs off: '),
+                           ("LOG", 'source "told" works again after ')):
+        assert any(f"{severity}:  pg_replicator: {text}" in line for line in lines), (severity, text, lines)
+
+
 def test_sources_in_two_databases(cluster, database, source, many_rows):
     path = database("two.db", many_rows(1000))
     cluster.query("CREATE DATABASE second")
