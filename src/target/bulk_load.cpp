@@ -76,6 +76,7 @@ void BulkLoad::append_to_heap(const EncodedRows& rows) {
     Datum const synced_at = TimestampTzGetDatum(synced_at_);
     pg::CallPg([&] {
         CommandId const command = GetCurrentCommandId(true);
+        PushActiveSnapshot(GetTransactionSnapshot());  // whoever may write to a table's TOAST has one
         for (std::size_t first = 0; first < rows.size(); first += kSlots) {
             auto const count = static_cast<int>(std::min<std::size_t>(kSlots, rows.size() - first));
             for (int i = 0; i < count; ++i) {
@@ -98,6 +99,7 @@ void BulkLoad::append_to_heap(const EncodedRows& rows) {
             }
             MemoryContextReset(heap_->scratch);
         }
+        PopActiveSnapshot();
     });
 }
 
