@@ -212,6 +212,14 @@ class Source {
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() { throw_no_log(); }
 
+    /// The same place in the log as `position`, which low_mark() has just given, with what tells this log from another
+    /// of later that uses the same names. For a position at which a stream is to begin.
+    virtual Position anchored(const Position& position) { return position; }
+
+    /// Whether the log is still the one that a stream has read up to `position`, and gives all that it holds. `at_end`:
+    /// the stream has just come to its end. False: open the stream again, which says what is wrong, if anything is.
+    virtual bool is_log_intact(const Position& position, bool /*at_end*/) { return has_reached(high_mark(), position); }
+
     /// Whether the log, if check_prerequisites(true) finds it usable, holds every change but the `unlogged_actions` of
     /// tables, as far as the account can tell: a server may change rows and log nothing.
     virtual bool logs_all_changes() { throw_no_log(); }

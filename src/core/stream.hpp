@@ -140,6 +140,14 @@ class ChangeStream {
   public:
     virtual ~ChangeStream() = default;
 
+    /// The position behind which it began: that of the request, in the words of the source as it is now.
+    [[nodiscard]] virtual Position start() const = 0;
+
+    /// Why what has been read before may lack changes that the source holds: another server answers than the one that
+    /// it was read from, and has changes of before the switch that were not read. Empty: it does not. Read after
+    /// open_stream().
+    [[nodiscard]] virtual std::string doubt() const = 0;
+
     /// Clears `batch` and fills it with what comes next. Returns as soon as it has something and no more is there to be
     /// read at once, or a limit is reached, or a schema change was met; within a transaction it waits for more.
     /// Throws kPositionLost if the log no longer reaches back, kDiverged if it never held the position.

@@ -127,6 +127,7 @@ void Copy::begin(bool durable, bool log_may_serve) {
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
     snapshot_ = source_.open_snapshot({{}, durable, beside_log_});
+    position_ = beside_log_ ? source_.anchored(snapshot_->position()) : snapshot_->position();
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     std::vector<core::TableInfo> discovered;
     for (const auto& [name, info] : copier_->tables()) {
@@ -181,7 +182,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,
-                        {.position = snapshot_->position().text,
+                        {.position = position_.text,
                          .durable = durable_,
                          .beside_log = beside_log_ && !config_.is_continuous(),
                          .read_at = read_at});

@@ -92,6 +92,7 @@ void Stream::open() {
         }
     }
     stream_ = source_.open_stream(request);
+    position_ = stream_->start();
     committed_at_ = Clock::now();
     pg::begin_phase("catching up", context_.source_id, 0, 0, "catching up with " + config_.name);
 }
@@ -149,16 +150,19 @@ void Stream::look_for_the_end() {
     end_ = source_.high_mark();
     end_asked_at_ = Clock::now();
     end_answer_took_ = end_asked_at_ - now;
-    require_history(*end_);
+    require_history(is_quiet);
+    if (is_quiet && mark_) {
+        mark_ = end_;  // one that came to nothing: what the server was about to commit, and did not
+    }
 }
 
 /// What has been read must be in the source's log for good. Opening it again says what is wrong, if it is not.
-void Stream::require_history(const core::Position& mark) {
-    if (!source_.has_reached(mark, position_)) {
+void Stream::require_history(bool at_end) {
+    if (!source_.is_log_intact(position_, at_end)) {
         throw core::SourceError(core::SourceErrorKind::kUnreachable, 0,
-                                "the log of source \"" + config_.name + "\" lacks what has been read of it", true,
-                                "It holds " + mark.text + "; what has been read is " + position_.text + ".",
-                                "It was reset, or another server answers.");
+                                "the log of source \"" + config_.name + "\" is not the one that was read", true,
+                                "What has been read is " + position_.text + ".",
+                                "It was reset, or another server answers. It is opened again, and then shows.");
     }
 }
 
@@ -240,7 +244,7 @@ void Stream::take_sync_requests() {
     }
     if (asked) {
         mark_ = source_.high_mark();
-        require_history(*mark_);
+        require_history(false);
     }
 }
 

@@ -71,7 +71,7 @@ class Stream {
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
     void look_for_the_end();
-    void require_history(const core::Position& mark);
+    void require_history(bool at_end);
     void work_on_beside_copy();
     void work_on_keyless_refresh();
     [[nodiscard]] int keyless_interval_ms() const noexcept;

@@ -71,6 +71,10 @@ class Stream:
         answer = self.process.stdout.readline().decode().rstrip("\n")
         return json.loads(answer) if answer.startswith("{") else answer
 
+    def is_open(self):
+        assert self.opened == "opened", self.opened
+        return self
+
     def read(self, *limits):
         batch = self.ask(" ".join(map(str, ("read",) + limits)))
         assert isinstance(batch, dict), "the driver has ended"

@@ -3,6 +3,9 @@
 //
 //   low, high, reached HELD<tab>MARK    marks, and what they hold
 //   shows POSITION                      whether a read that begins now sees it
+//   anchored POSITION                   the same, with what tells its log from another
+//   intact POSITION                     whether the log is still the one that was read to its end there
+//   start, doubt                        what the open stream says of its beginning
 //   table DATABASE TABLE                follow this table, with the structure that it has now; before `open` or later
 //   comparable NAME                     in which form the source compares it
 //   old-table DATABASE TABLE FROM TO    the same, but with the name TO of a column replaced by FROM in the structure
@@ -109,6 +112,15 @@ class StreamCommands {
         }
         if (command == "comparable") {
             return source_.name_rules().comparable(std::string_view(line).substr(command.size() + 1));
+        }
+        if (command == "anchored") {
+            return source_.anchored({line.substr(command.size() + 1)}).text;
+        }
+        if (command == "intact") {
+            return source_.is_log_intact({line.substr(command.size() + 1)}, true) ? "1" : "0";
+        }
+        if (command == "start" || command == "doubt") {
+            return command == "start" ? stream_->start().text : stream_->doubt();
         }
         if (command == "reached") {
             std::size_t const tab = line.find('\t');

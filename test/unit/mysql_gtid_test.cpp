@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/source_error.hpp"
 #include "source/mysql/gtid_maria.hpp"
 #include "source/mysql/gtid_mysql.hpp"
 
@@ -91,6 +92,39 @@ TEST(MariaGtid, positions_are_read_and_written) {
     for (const char* text : {"1", "1-2", "1-2-", "1-2-3,", ",1-2-3", "1-2-3,1-3-4", "a-1-2", "1-2-3 4-5-6", "1--2-3"}) {
         EXPECT_THROW(MariaGtidPosition::parse(text), core::SourceError) << text;
     }
+}
+
+TEST(MysqlGtid, transactions_are_taken_out) {
+    auto const without = [](const std::string& set, const std::string& removed) {
+        MysqlGtidSet left = MysqlGtidSet::parse(set);
+        left.remove(MysqlGtidSet::parse(removed));
+        return left.text();
+    };
+    std::string const a = kA;
+    EXPECT_EQ(without(a + ":1-9", a + ":9"), a + ":1-8");
+    EXPECT_EQ(without(a + ":1-9", a + ":1"), a + ":2-9");
+    EXPECT_EQ(without(a + ":1-9:20", a + ":5"), a + ":1-4:6-9:20");
+    EXPECT_EQ(without(a + ":1-9", a + ":3-4:7-30"), a + ":1-2:5-6");
+    EXPECT_EQ(without(a + ":1," + kB + ":1", a + ":1"), std::string(kB) + ":1");
+    EXPECT_EQ(without(a + ":1", std::string(kB) + ":1"), a + ":1");
+    EXPECT_EQ(without(a + ":1:tag:1-2", a + ":tag:1"), a + ":1:tag:2");
+}
+
+TEST(MariaGtid, a_state_holds_each_server_of_a_domain) {
+    auto state = mysql::MariaGtidState::parse("0-1-3155,7-1-2");
+    state.advance({0, 77, 11});
+    EXPECT_EQ(state.text(), "0-1-3155,0-77-11,7-1-2");
+    EXPECT_TRUE(state.contains({0, 1, 3155}));
+    EXPECT_TRUE(state.contains({0, 77, 11}));
+    EXPECT_FALSE(state.contains({0, 77, 12}));
+    EXPECT_FALSE(state.contains({0, 2, 1}));
+    EXPECT_FALSE(state.lacks(mysql::MariaGtidState::parse("0-77-3")));
+    EXPECT_EQ(state.lacks(mysql::MariaGtidState::parse("0-1-1,0-2-7"))->text(), "0-2-7");
+    EXPECT_TRUE(state.knows_domain(7));
+    EXPECT_FALSE(state.knows_domain(1));
+    state.forget(0);
+    EXPECT_EQ(state.text(), "7-1-2");
+    EXPECT_THROW(mysql::MariaGtidState::parse("0-1"), core::SourceError);
 }
 
 TEST(MariaGtid, positions_advance_and_compare_by_domain) {

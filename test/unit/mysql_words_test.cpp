@@ -53,8 +53,11 @@ bool same(const std::string& a, const std::string& b) {
 }
 
 TEST(MysqlPosition, text_survives_parsing) {
-    for (const char* text : {"mysql server=u gtid=u:1-5,v:tag:1-3", "mariadb server=x gtid=0-1-5 binlog=b.000001:330",
-                             "mysql server=u gtid=u:1-5 moment=00ff", "mariadb server=x moment=1"}) {
+    for (const char* text :
+         {"mysql server=u gtid=u:1-5,v:tag:1-3", "mariadb server=x gtid=0-1-5 binlog=b.000001:330",
+          "mysql server=u gtid=u:1-5 moment=00ff", "mariadb server=x moment=1", "mysql server=u gtid=",
+          "mariadb server=x:7 gtid=0-1-5 seen=0-1-5,0-2-3 binlog=b.000001:330 log=b.000001:200:17:18:0-1-5",
+          "mysql server=u gtid=u:1-5 log=binlog.000003:4:1700000000"}) {
         EXPECT_EQ(StateIdentity::parse(text).to_text(), text);
     }
     EXPECT_THROW(StateIdentity::parse("sqlite x=1"), core::SourceError);
@@ -70,13 +73,61 @@ TEST(MysqlPosition, sets_of_mysql_are_compared_by_inclusion) {
     EXPECT_TRUE(reached("mysql server=u gtid=u:1-9:t:1-2", "mysql server=u gtid=u:t:1-2"));
 }
 
-TEST(MysqlPosition, domains_of_mariadb_are_compared_one_by_one) {
-    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9,1-1-4 binlog=b:2", "mariadb server=s gtid=0-2-8 binlog=b:1"));
+TEST(MysqlPosition, servers_of_mariadb_are_compared_one_by_one_within_their_domains) {
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9,1-1-4 binlog=b:2", "mariadb server=s gtid=0-1-8 binlog=b:1"));
     EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9 binlog=b:1", "mariadb server=s gtid=0-1-9,1-1-1 binlog=b:2"));
     EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9", "mariadb server=another gtid=0-1-8"));
-    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9", "mariadb server=s"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=", "mariadb server=s gtid=0-1-1"));
+    // Numbers of different servers say nothing about each other.
+    EXPECT_FALSE(reached("mariadb server=s gtid=0-1-3155", "mariadb server=s gtid=0-77-11"));
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-3155 seen=0-1-3155,0-77-11", "mariadb server=s gtid=0-77-11"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=0-77-12 seen=0-1-3,0-77-12", "mariadb server=s gtid=0-1-4"));
+}
+
+TEST(MysqlPosition, an_empty_position_is_before_everything) {
+    EXPECT_TRUE(reached("mariadb server=s gtid=0-1-9", "mariadb server=s gtid="));
+    EXPECT_TRUE(reached("mariadb server=s gtid=", "mariadb server=s gtid= binlog=b.000002:330"));
+    EXPECT_TRUE(reached("mysql server=u gtid=", "mysql server=v gtid="));
+    EXPECT_FALSE(reached("mysql server=u gtid=", "mysql server=u gtid=u:1"));
+    // It is not told where this is.
     EXPECT_FALSE(reached("mariadb server=s gtid=0-1-9", "mariadb server=s binlog=b:1"));
-    EXPECT_FALSE(reached("mariadb server=s", "mariadb server=s gtid=0-1-1"));
+    EXPECT_FALSE(reached("mariadb server=s gtid=", "mariadb server=s binlog=b:1"));
+}
+
+TEST(MysqlPosition, servers_are_told_apart_by_what_stays) {
+    auto const alike = [](const std::string& a, const std::string& b) {
+        return mysql::is_same_server(StateIdentity::parse(a), StateIdentity::parse(b));
+    };
+    EXPECT_TRUE(alike("mariadb server=abc=:7", "mariadb server=def=:7"));
+    EXPECT_FALSE(alike("mariadb server=abc=:7", "mariadb server=abc=:17"));
+    EXPECT_TRUE(alike("mysql server=u", "mysql server=u"));
+    EXPECT_FALSE(alike("mysql server=u", "mysql server=v"));
+    EXPECT_FALSE(alike("mysql server=u:7", "mariadb server=u:7"));
+}
+
+TEST(MysqlPosition, places_survive_parsing_and_bad_ones_are_refused) {
+    using mysql::LogPlace;
+    for (const char* text : {"", "b.000001:4:1700000000", "b.000001:330:1700000000:1700000001000002:u:tag:7"}) {
+        EXPECT_EQ(LogPlace::parse(text).text(), text);
+    }
+    for (const char* bad :
+         {"b", "b:4", "b:4:5:6", "b:x:5", "b:4:5:6:", ":4:5", "b:99999999999:5", "b:-4:5", "b:4:5x"}) {
+        EXPECT_THROW(LogPlace::parse(bad), core::SourceError) << bad;
+    }
+    LogPlace unspeakable;
+    unspeakable.file = "my log.000001";
+    EXPECT_EQ(unspeakable.text(), "");
+}
+
+TEST(MysqlPosition, log_files_are_numbered) {
+    EXPECT_EQ(mysql::split_file_name("a.b.000012").number, 12U);
+    EXPECT_EQ(mysql::split_file_name("a.b.000012").base, "a.b");
+    EXPECT_EQ(mysql::split_file_name("binlog").number, 0U);
+    EXPECT_EQ(mysql::split_file_name("binlog.00x").number, 0U);
+    EXPECT_EQ(mysql::file_before("b.000010"), "b.000009");
+    EXPECT_EQ(mysql::file_before("b.1000000"), "b.999999");
+    EXPECT_EQ(mysql::file_before("b.000001"), "");
+    EXPECT_EQ(mysql::file_before("b"), "");
 }
 
 TEST(MysqlPosition, a_moment_is_nobody_elses_state) {

@@ -1,7 +1,9 @@
 // The MySQL and MariaDB adapter's factory and its core::Source: a server, to which each snapshot has a connection of
 // its own.
 
+#include <chrono>
 #include <optional>
+#include <random>
 #include <utility>
 
 #include "core/source.hpp"
@@ -10,6 +12,7 @@
 #include "source/mysql/connection.hpp"
 #include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/log_gaps.hpp"
+#include "source/mysql/log_history.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
@@ -21,6 +24,8 @@ namespace {
 
 /// Marks are asked for while a stream runs, which must not hang on a server that is stuck.
 constexpr int kMostPatienceForMarkMs = 30'000;
+/// What is in the log is given as soon as its end is reached.
+constexpr std::chrono::seconds kMostTimeInLog{4};
 
 class MysqlSource final : public core::Source {
   public:
@@ -83,6 +88,21 @@ class MysqlSource final : public core::Source {
         })};
     }
 
+    core::Position anchored(const core::Position& position) override {
+        StreamPosition anchored(StateIdentity::parse(position.text));
+        anchored.set_place(find_place(connect(), anchored, random_reader_id()));
+        return {anchored.text()};
+    }
+
+    bool is_log_intact(const core::Position& position, bool at_end) override {
+        StreamPosition const read(StateIdentity::parse(position.text));
+        return ask([&](Connection& server) {
+            Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            return count_resets(server) == resets_ && holds_position(server, read) &&
+                   !(at_end && holds_back(server, read));
+        });
+    }
+
     bool logs_all_changes() override {
         return ask([](Connection& server) { return mysql::logs_all_changes(server); });
     }
@@ -95,7 +115,9 @@ class MysqlSource final : public core::Source {
     }
 
     std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
-        return open_change_stream(connect(), *scope_.names, scope_.databases, request);
+        resets_ = ask([](Connection& server) { return count_resets(server); });
+        awaited_.reset();
+        return open_change_stream([this] { return connect(); }, *scope_.names, scope_.databases, request);
     }
 
     void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
@@ -109,6 +131,25 @@ class MysqlSource final : public core::Source {
     }
 
   private:
+    using Clock = std::chrono::steady_clock;
+
+    /// Whether the log has not given, though its end was seen, what the server said some time ago to have: it never
+    /// will (MySQL: gtid_purged was set; either: the log was reset while it was read).
+    bool holds_back(Connection& server, const StreamPosition& read) {
+        if (!awaited_ || holds_all_of(read.identity(), *awaited_)) {
+            awaited_ = logged_mark(server);
+            awaited_since_ = Clock::now();
+            return false;
+        }
+        return Clock::now() - awaited_since_ > kMostTimeInLog;
+    }
+
+    /// For a look into the log while no stream of ours is open.
+    static std::uint32_t random_reader_id() {
+        constexpr std::uint32_t kBeyondThoseOfServers = 1U << 31;
+        return std::random_device()() | kBeyondThoseOfServers;
+    }
+
     std::unique_ptr<Connection> connect() {
         return std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
     }
@@ -167,6 +208,9 @@ class MysqlSource final : public core::Source {
     core::SourceInfo info_;
     Charsets charsets_;
     std::unique_ptr<Connection> idle_;
+    std::string resets_;                    ///< that the server had counted before the stream was opened
+    std::optional<StateIdentity> awaited_;  ///< what the server's log held at some time
+    Clock::time_point awaited_since_;
 };
 
 std::unique_ptr<core::Source> open_source(const core::SourceConfig& config, core::Interrupts& interrupts) {

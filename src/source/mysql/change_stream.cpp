@@ -12,6 +12,7 @@
 #include "source/mysql/binlog/gtid_events.hpp"
 #include "source/mysql/binlog/query_event.hpp"
 #include "source/mysql/binlog/transaction_payload.hpp"
+#include "source/mysql/marks.hpp"
 #include "source/mysql/replication_connection.hpp"
 #include "source/mysql/statement_reader.hpp"
 #include "source/mysql/stream_position.hpp"
@@ -30,16 +31,21 @@ constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
 class MysqlChangeStream final : public core::ChangeStream {
   public:
     MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
-                      const std::vector<std::string>& databases, const core::StreamRequest& request)
-        : position_(StateIdentity::parse(request.position.text)),
+                      const std::vector<std::string>& databases, const core::StreamRequest& request,
+                      StreamPosition position, std::string doubt)
+        : position_(std::move(position)),
+          doubt_(std::move(doubt)),
           statements_(names, databases),
-          connection_(std::move(connection), position_, request.reader_id),
+          connection_(std::move(connection), request.reader_id),
           tables_(connection_.is_mariadb(), names) {
-        position_.set_server(connection_.server_identity());
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
         }
+        connection_.begin(position_, ReplicationConnection::Until::kClosed);
     }
+
+    [[nodiscard]] core::Position start() const override { return {position_.text()}; }
+    [[nodiscard]] std::string doubt() const override { return doubt_; }
 
     void read(core::ChangeBatch& batch, const core::StreamLimits& limits) override {
         batch.clear();
@@ -145,9 +151,9 @@ class MysqlChangeStream final : public core::ChangeStream {
             case EventType::kMysqlGtid:
             case EventType::kAnonymousGtid:
             case EventType::kGtidTagged:
-                return begin_mysql(parse_mysql_gtid(event));
+                return begin_mysql(parse_mysql_gtid(event), connection_.place_of(event));
             case EventType::kMariaGtid:
-                return begin_mariadb(parse_maria_gtid(event));
+                return begin_mariadb(parse_maria_gtid(event), connection_.place_of(event));
             case EventType::kQuery:
             case EventType::kQueryCompressed:
             case EventType::kExecuteLoadQuery:
@@ -157,7 +163,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             case EventType::kXaPrepare:
                 return read_xa_prepare(event);
             case EventType::kFormatDescription:
-                return drop_what_is_cut_off();
+                return begin_file();
             default:
                 if (is_rows_event(event.header.type)) {
                     read_rows(event);
@@ -186,7 +192,18 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    void begin_mysql(const MysqlGtidEvent& gtid) {
+    void begin_file() {
+        drop_what_is_cut_off();
+        if (!position_.place().is_known()) {
+            position_.set_place({.file = connection_.file(),
+                                 .offset = kFirstOffset,
+                                 .file_time = connection_.file_time(),
+                                 .gtid = {},
+                                 .time = 0});
+        }
+    }
+
+    void begin_mysql(const MysqlGtidEvent& gtid, LogPlace place) {
         if (gtid.anonymous) {
             throw SourceError(SourceErrorKind::kUnsupported, 0,
                               "a transaction in the log of MySQL server " + connection_.server() + " has no GTID",
@@ -195,15 +212,15 @@ class MysqlChangeStream final : public core::ChangeStream {
                               "replicator_resync(name).");
         }
         begin_transaction();
-        position_.begin(gtid.origin, gtid.number);
+        position_.begin(gtid, std::move(place));
         is_statement_ = true;  // until BEGIN comes
         commit_time_us_ = static_cast<std::int64_t>(gtid.commit_time_us);
         transaction_bytes_ = gtid.transaction_bytes;
     }
 
-    void begin_mariadb(const MariaGtidEvent& gtid) {
+    void begin_mariadb(const MariaGtidEvent& gtid, LogPlace place) {
         begin_transaction();
-        position_.begin(gtid.gtid);
+        position_.begin(gtid.gtid, std::move(place));
         is_statement_ = (gtid.flags & MariaGtidEvent::kStandalone) != 0;
     }
 
@@ -362,6 +379,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     }
 
     StreamPosition position_;
+    std::string doubt_;
     StatementReader statements_;
     ReplicationConnection connection_;
     StreamTables tables_;
@@ -382,10 +400,18 @@ class MysqlChangeStream final : public core::ChangeStream {
 
 }  // namespace
 
-std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection, const NameRules& names,
+std::unique_ptr<core::ChangeStream> open_change_stream(const Connect& connect, const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request) {
-    return std::make_unique<MysqlChangeStream>(std::move(connection), names, databases, request);
+    StreamPosition position(StateIdentity::parse(request.position.text));
+    std::string doubt = continue_history(connect, position, request.reader_id);
+    std::unique_ptr<Connection> connection = connect();
+    if (server_identity(*connection) != position.identity().server) {
+        throw SourceError(SourceErrorKind::kUnreachable, 0,
+                          "another server answers at " + connection->server() + " than a moment ago", true);
+    }
+    return std::make_unique<MysqlChangeStream>(std::move(connection), names, databases, request, std::move(position),
+                                               std::move(doubt));
 }
 
 }  // namespace pgrepl::mysql

@@ -13,13 +13,13 @@
 #include <vector>
 
 #include "core/stream.hpp"
-#include "source/mysql/connection.hpp"
+#include "source/mysql/log_history.hpp"
 #include "source/mysql/name_rules.hpp"
 
 namespace pgrepl::mysql {
 
 /// Changes of tables' structure are told of `databases` only; of all but the servers' own if it is empty.
-std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> connection, const NameRules& names,
+std::unique_ptr<core::ChangeStream> open_change_stream(const Connect& connect, const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request);
 

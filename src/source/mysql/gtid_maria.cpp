@@ -32,14 +32,9 @@ void skip_spaces(const char*& at, const char* end) {
     }
 }
 
-}  // namespace
-
-std::string MariaGtid::text() const {
-    return std::to_string(domain) + "-" + std::to_string(server) + "-" + std::to_string(sequence);
-}
-
-MariaGtidPosition MariaGtidPosition::parse(std::string_view text) {
-    MariaGtidPosition position;
+/// "0-1-100,1-2-7", or nothing.
+std::vector<MariaGtid> parse_list(std::string_view text) {
+    std::vector<MariaGtid> gtids;
     const char* at = text.data();
     const char* const end = at + text.size();
     skip_spaces(at, end);
@@ -48,10 +43,7 @@ MariaGtidPosition MariaGtidPosition::parse(std::string_view text) {
         gtid.domain = take_number<std::uint32_t>(at, end, '-', text);
         gtid.server = take_number<std::uint32_t>(at, end, '-', text);
         gtid.sequence = take_number<std::uint64_t>(at, end, 0, text);
-        if (position.domains_.contains(gtid.domain)) {
-            refuse(text);
-        }
-        position.advance(gtid);
+        gtids.push_back(gtid);
         skip_spaces(at, end);
         if (at == end) {
             break;
@@ -64,15 +56,42 @@ MariaGtidPosition MariaGtidPosition::parse(std::string_view text) {
             refuse(text);
         }
     }
+    return gtids;
+}
+
+std::string join(const std::vector<MariaGtid>& gtids) {
+    std::string text;
+    for (const MariaGtid& gtid : gtids) {
+        text += (text.empty() ? "" : ",") + gtid.text();
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string MariaGtid::text() const {
+    return std::to_string(domain) + "-" + std::to_string(server) + "-" + std::to_string(sequence);
+}
+
+MariaGtidPosition MariaGtidPosition::parse(std::string_view text) {
+    MariaGtidPosition position;
+    for (const MariaGtid& gtid : parse_list(text)) {
+        if (position.domains_.contains(gtid.domain)) {
+            refuse(text);
+        }
+        position.advance(gtid);
+    }
     return position;
 }
 
-std::string MariaGtidPosition::text() const {
-    std::string text;
+std::string MariaGtidPosition::text() const { return join(all()); }
+
+std::vector<MariaGtid> MariaGtidPosition::all() const {
+    std::vector<MariaGtid> gtids;
     for (auto const& [domain, last] : domains_) {
-        text += (text.empty() ? "" : ",") + MariaGtid{domain, last.server, last.sequence}.text();
+        gtids.push_back({domain, last.server, last.sequence});
     }
-    return text;
+    return gtids;
 }
 
 bool MariaGtidPosition::contains(const MariaGtid& gtid) const {
@@ -101,6 +120,43 @@ MariaGtid MariaGtidPosition::last_of(std::uint32_t domain) const {
     auto const entry = domains_.find(domain);
     return entry == domains_.end() ? MariaGtid{domain, 0, 0}
                                    : MariaGtid{domain, entry->second.server, entry->second.sequence};
+}
+
+MariaGtidState MariaGtidState::parse(std::string_view text) {
+    MariaGtidState state;
+    for (const MariaGtid& gtid : parse_list(text)) {
+        state.advance(gtid);
+    }
+    return state;
+}
+
+std::string MariaGtidState::text() const { return join(all()); }
+
+std::vector<MariaGtid> MariaGtidState::all() const {
+    std::vector<MariaGtid> gtids;
+    for (auto const& [key, sequence] : servers_) {
+        gtids.push_back({key.first, key.second, sequence});
+    }
+    return gtids;
+}
+
+bool MariaGtidState::contains(const MariaGtid& gtid) const {
+    auto const entry = servers_.find({gtid.domain, gtid.server});
+    return entry != servers_.end() && entry->second >= gtid.sequence;
+}
+
+std::optional<MariaGtid> MariaGtidState::lacks(const MariaGtidState& other) const {
+    for (const MariaGtid& gtid : other.all()) {
+        if (!contains(gtid)) {
+            return gtid;
+        }
+    }
+    return std::nullopt;
+}
+
+bool MariaGtidState::knows_domain(std::uint32_t domain) const {
+    auto const entry = servers_.lower_bound({domain, 0});
+    return entry != servers_.end() && entry->first.first == domain;
 }
 
 }  // namespace pgrepl::mysql

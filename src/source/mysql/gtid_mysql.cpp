@@ -253,6 +253,31 @@ void MysqlGtidSet::add(const MysqlGtidSet& other) {
     }
 }
 
+void MysqlGtidSet::remove(const MysqlGtidSet& other) {
+    for (auto const& [origin, removed] : other.origins_) {
+        auto const entry = origins_.find(origin);
+        if (entry == origins_.end()) {
+            continue;
+        }
+        for (Interval const& gone : removed) {
+            std::vector<Interval> left;
+            for (Interval const& interval : entry->second) {
+                Interval const before{interval.first, std::min(interval.end, gone.first)};
+                Interval const after{std::max(interval.first, gone.end), interval.end};
+                for (Interval const& part : {before, after}) {
+                    if (part.first < part.end) {
+                        left.push_back(part);
+                    }
+                }
+            }
+            entry->second = std::move(left);
+        }
+        if (entry->second.empty()) {
+            origins_.erase(entry);
+        }
+    }
+}
+
 bool MysqlGtidSet::contains(const GtidOrigin& origin, Interval interval) const {
     auto const entry = origins_.find(origin);
     if (entry == origins_.end()) {

@@ -57,6 +57,7 @@ class MysqlGtidSet {
     void add(const GtidOrigin& origin, std::int64_t number) { add(origin, {number, number + 1}); }
     void add(const GtidOrigin& origin, Interval interval);
     void add(const MysqlGtidSet& other);
+    void remove(const MysqlGtidSet& other);
 
     [[nodiscard]] bool contains(const GtidOrigin& origin, std::int64_t number) const {
         return contains(origin, {number, number + 1});

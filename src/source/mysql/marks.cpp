@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "source/mysql/gtid_maria.hpp"
 #include "source/mysql/gtid_mysql.hpp"
 
 namespace pgrepl::mysql {
@@ -30,11 +31,10 @@ void require_log(Connection& connection) {
 
 StateIdentity identity_of(Connection& connection) {
     require_log(connection);
-    return {.is_mariadb = connection.is_mariadb(),
-            .server = server_identity(connection),
-            .gtid = "",
-            .binlog = "",
-            .moment = ""};
+    StateIdentity identity;
+    identity.is_mariadb = connection.is_mariadb();
+    identity.server = server_identity(connection);
+    return identity;
 }
 
 struct SnapshotPlace {
@@ -56,6 +56,30 @@ SnapshotPlace place_of_snapshot(Connection& connection) {
     return place;
 }
 
+/// The part of `logged`, which was read before, that a snapshot shows which is at `snapshot`. The log holds
+/// transactions a little before they can be seen; where the snapshot is at or behind the last of a domain, as the
+/// server counts that wrote it, it shows all that was logged of the domain. Of a domain that a replica has applied and
+/// not logged it shows what was applied.
+MariaGtidState shown_state(const LoggedState& logged, const MariaGtidPosition& snapshot) {
+    MariaGtidState shown;
+    for (const MariaGtid& gtid : logged.state.all()) {
+        MariaGtid const end = logged.end.last_of(gtid.domain);
+        MariaGtid const seen = snapshot.last_of(gtid.domain);
+        if (seen.server == end.server && seen.sequence >= end.sequence) {
+            shown.advance(gtid);
+        }
+    }
+    for (const MariaGtid& gtid : logged.applied.all()) {
+        if (!logged.state.knows_domain(gtid.domain)) {
+            shown.advance(gtid);
+        }
+    }
+    for (const MariaGtid& gtid : snapshot.all()) {
+        shown.advance(gtid);
+    }
+    return shown;
+}
+
 }  // namespace
 
 std::string without_space(std::string text) {
@@ -73,9 +97,23 @@ std::string server_identity(Connection& connection) {
     }
     TextRows const rows = connection.query("SHOW GLOBAL VARIABLES LIKE 'server_uid'", kDoing);
     if (!rows.empty() && rows[0][1] && !rows[0][1]->empty()) {
-        return *rows[0][1];
+        return *rows[0][1] + ":" + value_or_empty(connection, "SELECT @@global.server_id");
     }
-    return without_space(value_or_empty(connection, "SELECT CONCAT(@@hostname, ':', @@port, ':', @@server_id)"));
+    return without_space(value_or_empty(connection, "SELECT CONCAT(@@hostname, ':', @@port, ':', @@global.server_id)"));
+}
+
+LoggedState logged_state(Connection& connection) {
+    TextRows const rows = connection.query(
+        "SELECT @@global.gtid_binlog_state, @@global.gtid_binlog_pos, @@global.gtid_slave_pos", kDoing);
+    return {MariaGtidState::parse(rows.at(0).at(0).value_or("")), MariaGtidPosition::parse(rows[0].at(1).value_or("")),
+            MariaGtidPosition::parse(rows[0].at(2).value_or(""))};
+}
+
+std::string current_log_file(Connection& connection) {
+    connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
+    SnapshotPlace place = place_of_snapshot(connection);
+    connection.execute("COMMIT", kDoing);
+    return std::move(place.file);
 }
 
 bool has_log(Connection& connection) {
@@ -91,7 +129,10 @@ bool locate_snapshot(Connection& connection, StateIdentity& identity) {
     identity.binlog = place.text();
     std::optional<std::string> const gtid =
         connection.query_value("SELECT BINLOG_GTID_POS(" + quote_text(place.file) + ", " + place.offset + ")", kDoing);
-    identity.gtid = without_space(gtid.value_or(""));
+    identity.gtid.reset();
+    if (gtid) {
+        identity.gtid = without_space(*gtid);
+    }
     return gtid.has_value();
 }
 
@@ -113,6 +154,7 @@ StateIdentity low_mark(Connection& connection) {
         mark.gtid = without_space(value_or_empty(connection, "SELECT @@global.gtid_executed"));
         return mark;
     }
+    LoggedState const logged = logged_state(connection);
     connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
     bool const is_told = locate_snapshot(connection, mark);
     connection.execute("COMMIT", kDoing);
@@ -126,6 +168,7 @@ StateIdentity low_mark(Connection& connection) {
                           "begins another file.");
     }
     mark.binlog.clear();  // a place in the log of this server alone
+    mark.seen = shown_state(logged, MariaGtidPosition::parse(*mark.gtid)).text();
     return mark;
 }
 
@@ -140,6 +183,16 @@ StateIdentity high_mark(Connection& connection) {
     set.add(MysqlGtidSet::parse(without_owners(owned)));
     mark.gtid = set.text();
     return mark;
+}
+
+/// A GTID that is owned may be given up again, so it may never come.
+StateIdentity logged_mark(Connection& connection) {
+    return connection.is_mariadb() ? high_mark(connection) : low_mark(connection);
+}
+
+std::string count_resets(Connection& connection) {
+    TextRows const rows = connection.query("SHOW GLOBAL STATUS LIKE 'Com_reset'", kDoing);
+    return rows.empty() ? std::string() : rows[0][1].value_or("");
 }
 
 std::string without_owners(std::string_view gtid_owned) {

@@ -11,12 +11,25 @@
 #include <string_view>
 
 #include "source/mysql/connection.hpp"
+#include "source/mysql/gtid_maria.hpp"
 #include "source/mysql/state_identity.hpp"
 
 namespace pgrepl::mysql {
 
 /// What tells this server from others, without spaces.
 std::string server_identity(Connection& connection);
+
+/// What a MariaDB server has logged: of each server, and, as read a moment later, the last of each domain; and what it
+/// has applied as a replica, whether it logs that or not.
+struct LoggedState {
+    MariaGtidState state;
+    MariaGtidPosition end;
+    MariaGtidPosition applied;
+};
+LoggedState logged_state(Connection& connection);
+
+/// The file that a MariaDB server writes its log to, or has just left; empty without a log.
+std::string current_log_file(Connection& connection);
 
 /// Of the first row; empty for NULL or without a row.
 std::string value_or_empty(Connection& connection, std::string_view sql);
@@ -35,6 +48,12 @@ bool shows(Connection& connection, const StateIdentity& position);
 /// Both throw kUnsupported if the server has no log of changes with GTIDs; low_mark() kBusy if the GTID is not told.
 StateIdentity low_mark(Connection& connection);
 StateIdentity high_mark(Connection& connection);
+
+/// What the log holds now and has made visible: all of it comes before the end of a stream that is seen later.
+StateIdentity logged_mark(Connection& connection);
+
+/// How often the server was told to reset its log (or something else): another number, and its log may be another.
+std::string count_resets(Connection& connection);
 
 /// The set in gtid_owned, `uuid:5#123:6#124`: the numbers behind # are those of threads.
 std::string without_owners(std::string_view gtid_owned);

@@ -19,6 +19,7 @@ constexpr std::uint64_t kHeartbeatNanoseconds = 500'000'000;
 /// for the place to begin it may be silent for a while.
 constexpr int kMostSilenceMs = 60'000;
 constexpr int kSignOfLifeMs = 2'000;
+constexpr std::uint16_t kNoWaiting = 1;                               // BINLOG_DUMP_NON_BLOCK
 constexpr auto kDumpByGtid = static_cast<enum_server_command>(0x1e);  // COM_BINLOG_DUMP_GTID
 
 template <typename Number>
@@ -28,43 +29,14 @@ void put(std::string& out, Number number) {
     }
 }
 
-[[noreturn]] void throw_diverged(const Connection& connection, const std::string& what) {
-    throw SourceError(
-        SourceErrorKind::kDiverged, 0,
-        "MySQL server " + connection.server() + " has another history than the one that was followed", false, what,
-        "It lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a "
-        "restore, or a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or "
-        "copy the "
-        "source anew: replicator_resync(name).");
-}
-
 }  // namespace
 
-ReplicationConnection::ReplicationConnection(std::unique_ptr<Connection> connection, const StreamPosition& position,
-                                             std::uint32_t reader_id)
+ReplicationConnection::ReplicationConnection(std::unique_ptr<Connection> connection, std::uint32_t reader_id)
     : connection_(std::move(connection)), reader_id_(reader_id), framer_(ChecksumAlgorithm::kNone) {
     if (reader_id == 0) {
         throw SourceError(SourceErrorKind::kInternal, 0, "a reader of a log needs a server_id that is not 0", false);
     }
-    require_same_history(position);
     set_up();
-    send_dump(position);
-    last_event_ = std::chrono::steady_clock::now();
-}
-
-/// The servers notice some of it by themselves, but neither transactions of another server's that are missing (MySQL),
-/// nor a domain that is not known (MariaDB).
-void ReplicationConnection::require_same_history(const StreamPosition& position) {
-    if (position.start().is_mariadb != connection_->is_mariadb()) {
-        throw_diverged(*connection_, std::string("It is ") + (connection_->is_mariadb() ? "MariaDB" : "MySQL") +
-                                         ", and the position is the other's: " + position.text());
-    }
-    StateIdentity const mark = high_mark(*connection_);
-    server_identity_ = mark.server;
-    if (!holds_all_of(mark, position.start()) && !position.start().gtid.empty()) {
-        throw_diverged(*connection_, "The position is " + position.start().gtid + "; the server has " +
-                                         (mark.gtid.empty() ? "nothing" : mark.gtid) + ".");
-    }
 }
 
 void ReplicationConnection::set_up() {
@@ -80,24 +52,42 @@ void ReplicationConnection::set_up() {
     }
 }
 
-void ReplicationConnection::send_dump(const StreamPosition& position) {
-    std::string request;
-    if (connection_->is_mariadb()) {
-        connection_->execute("SET @slave_connect_state = " + quote_text(position.maria_position().text()), kDoing);
-        put(request, std::uint32_t{4});
-        put(request, std::uint16_t{0});
-        put(request, reader_id_);
-        connection_->send_command(COM_BINLOG_DUMP, request, kMostSilenceMs, kDoing);
+void ReplicationConnection::send(enum_server_command command, const std::string& request) {
+    connection_->send_command(command, request, kMostSilenceMs, kDoing);
+    last_event_ = std::chrono::steady_clock::now();
+}
+
+void ReplicationConnection::begin(const StreamPosition& position, Until until) {
+    if (!connection_->is_mariadb()) {
+        begin(position.mysql_set(), until);
         return;
     }
+    connection_->execute("SET @slave_connect_state = " + quote_text(position.maria_position().text()), kDoing);
+    std::string request;
+    put(request, kFirstOffset);
+    put(request, until == Until::kEnd ? kNoWaiting : std::uint16_t{0});
+    put(request, reader_id_);
+    send(COM_BINLOG_DUMP, request);
+}
+
+void ReplicationConnection::begin(const MysqlGtidSet& position, Until until) {
     constexpr std::uint16_t kThroughGtid = 4;
-    std::string const set = position.mysql_set().encode();
-    put(request, kThroughGtid);
+    std::string const set = position.encode();
+    std::string request;
+    put(request, static_cast<std::uint16_t>(kThroughGtid | (until == Until::kEnd ? kNoWaiting : 0)));
     put(request, reader_id_);
     put(request, std::uint32_t{0});
-    put(request, std::uint64_t{4});
+    put(request, std::uint64_t{kFirstOffset});
     put(request, static_cast<std::uint32_t>(set.size()));
-    connection_->send_command(kDumpByGtid, request + set, kMostSilenceMs, kDoing);
+    send(kDumpByGtid, request + set);
+}
+
+void ReplicationConnection::begin(const std::string& file, std::uint32_t offset) {
+    std::string request;
+    put(request, offset);
+    put(request, kNoWaiting);
+    put(request, reader_id_);
+    send(COM_BINLOG_DUMP, request + file);
 }
 
 bool ReplicationConnection::has_input(int timeout_ms) {
@@ -118,10 +108,18 @@ bool ReplicationConnection::is_alive() const {
 }
 
 Event ReplicationConnection::read_event() {
+    std::optional<Event> const event = next_event();
+    if (!event) {
+        throw_ended();
+    }
+    return *event;
+}
+
+std::optional<Event> ReplicationConnection::next_event() {
     constexpr std::size_t kLongestEnd = 9;
     std::string_view const packet = connection_->read_packet(kDoing);
     if (!packet.empty() && packet[0] == '\xfe' && packet.size() < kLongestEnd) {
-        throw_ended();
+        return std::nullopt;
     }
     if (packet.empty() || packet[0] != '\0') {
         throw SourceError(SourceErrorKind::kNotADatabase, 0,
@@ -140,11 +138,25 @@ Event ReplicationConnection::read_event() {
 void ReplicationConnection::note_place(const Event& event) {
     if (event.header.type == EventType::kRotate) {
         RotateEvent const rotate = parse_rotate(event);
+        last_offset_ = file_ == rotate.next_file ? last_offset_ : 0;
         file_ = rotate.next_file;
         next_position_ = rotate.next_position;
     } else if (event.header.next_position != 0 && !event.header.artificial()) {
         next_position_ = event.header.next_position;
     }
+    if (event.header.type == EventType::kFormatDescription) {
+        file_time_ = event.header.timestamp_s;
+    }
+}
+
+/// Offsets that begin again at 0 within a file have passed 4 GiB.
+LogPlace ReplicationConnection::place_of(const Event& event) {
+    std::uint32_t const offset = event.header.next_position - event.header.length;
+    if (event.header.next_position < event.header.length + kFirstOffset || offset < last_offset_) {
+        return {};
+    }
+    last_offset_ = offset;
+    return {.file = file_, .offset = offset, .file_time = file_time_, .gtid = {}, .time = event.header.timestamp_s};
 }
 
 void ReplicationConnection::throw_ended() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/source_error.hpp"
+#include "source/mysql/gtid_maria.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -78,33 +79,21 @@ bool includes(const GtidSet& whole, const GtidSet& part) {
     });
 }
 
-/// domain-server-sequence,… as the last sequence number of each domain.
-std::optional<std::map<std::uint64_t, std::uint64_t>> parse_gtid_position(std::string_view text) {
-    std::map<std::uint64_t, std::uint64_t> position;
-    bool valid = true;
-    for_each_part(text, ',', [&](std::string_view gtid) {
-        std::size_t const first = gtid.find('-');
-        std::size_t const last = gtid.rfind('-');
-        auto const domain = parse_number(gtid.substr(0, first));
-        auto const sequence = last == std::string_view::npos ? std::nullopt : parse_number(gtid.substr(last + 1));
-        valid = valid && domain && sequence && first != last;
-        if (valid) {
-            std::uint64_t& known = position[*domain];
-            known = std::max(known, *sequence);
-        }
-    });
-    return valid ? std::optional(std::move(position)) : std::nullopt;
-}
-
 }  // namespace
 
 std::string StateIdentity::to_text() const {
     std::string text = std::string(is_mariadb ? "mariadb" : "mysql") + " server=" + server;
-    if (!gtid.empty()) {
-        text += " gtid=" + gtid;
+    if (gtid) {
+        text += " gtid=" + *gtid;
+    }
+    if (!seen.empty()) {
+        text += " seen=" + seen;
     }
     if (!binlog.empty()) {
         text += " binlog=" + binlog;
+    }
+    if (std::string const log = place.text(); !log.empty()) {
+        text += " log=" + log;
     }
     if (!moment.empty()) {
         text += " moment=" + moment;
@@ -128,6 +117,10 @@ StateIdentity StateIdentity::parse(const std::string& text) {
             identity.server = std::move(value);
         } else if (name == "gtid") {
             identity.gtid = std::move(value);
+        } else if (name == "seen") {
+            identity.seen = std::move(value);
+        } else if (name == "log") {
+            identity.place = LogPlace::parse(value);
         } else if (name == "binlog") {
             identity.binlog = std::move(value);
         } else if (name == "moment") {
@@ -148,9 +141,16 @@ bool is_same_state(const StateIdentity& a, const StateIdentity& b) {
         return false;
     }
     if (a.is_mariadb) {
-        return (!a.binlog.empty() && a.binlog == b.binlog) || (!a.gtid.empty() && a.gtid == b.gtid);
+        bool const any_gtid = a.gtid && !a.gtid->empty();
+        return (!a.binlog.empty() && a.binlog == b.binlog) || (any_gtid && a.gtid == b.gtid);
     }
     return a.gtid == b.gtid;
+}
+
+bool is_same_server(const StateIdentity& a, const StateIdentity& b) {
+    auto const server_id = [](const std::string& server) { return server.substr(server.rfind(':') + 1); };
+    return a.is_mariadb == b.is_mariadb &&
+           (a.is_mariadb ? server_id(a.server) == server_id(b.server) : a.server == b.server);
 }
 
 std::optional<bool> is_at_or_behind(const std::string& place, const std::string& other) {
@@ -182,23 +182,19 @@ bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
         return true;
     }
     // A mark that is no exact state may hold more than its GTIDs say; what is held holds these at least.
-    if (held.is_mariadb != mark.is_mariadb || !mark.moment.empty() || held.gtid.empty()) {
+    if (held.is_mariadb != mark.is_mariadb || !mark.moment.empty() || !held.gtid || !mark.gtid) {
         return false;
     }
     if (!held.is_mariadb) {
-        auto const held_set = parse_gtid_set(held.gtid);
-        auto const mark_set = parse_gtid_set(mark.gtid);
+        auto const held_set = parse_gtid_set(*held.gtid);
+        auto const mark_set = parse_gtid_set(*mark.gtid);
         return held_set && mark_set && includes(*held_set, *mark_set);
     }
-    auto const held_position = parse_gtid_position(held.gtid);
-    auto const mark_position = parse_gtid_position(mark.gtid);
-    if (!held_position || !mark_position || (mark_position->empty() && !mark.binlog.empty())) {
-        return false;
+    MariaGtidState state = MariaGtidState::parse(held.seen);
+    for (const MariaGtid& last : MariaGtidPosition::parse(*held.gtid).all()) {
+        state.advance(last);
     }
-    return std::all_of(mark_position->begin(), mark_position->end(), [&](const auto& domain) {
-        auto const found = held_position->find(domain.first);
-        return found != held_position->end() && found->second >= domain.second;
-    });
+    return !state.lacks(MariaGtidState::parse(*mark.gtid));
 }
 
 }  // namespace pgrepl::mysql

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "source/mysql/binlog/gtid_events.hpp"
 #include "source/mysql/gtid_maria.hpp"
 #include "source/mysql/gtid_mysql.hpp"
 #include "source/mysql/state_identity.hpp"
@@ -15,21 +16,27 @@ class StreamPosition {
   public:
     explicit StreamPosition(StateIdentity start);
 
-    [[nodiscard]] const StateIdentity& start() const noexcept { return identity_; }
+    [[nodiscard]] const StateIdentity& identity() const noexcept { return identity_; }
     [[nodiscard]] const MysqlGtidSet& mysql_set() const noexcept { return mysql_; }
     [[nodiscard]] const MariaGtidPosition& maria_position() const noexcept { return maria_; }
+    [[nodiscard]] const MariaGtidState& maria_state() const noexcept { return seen_; }
+    /// In the log of the server that is read.
+    [[nodiscard]] const LogPlace& place() const noexcept { return identity_.place; }
 
-    /// The transaction that comes next.
-    void begin(const GtidOrigin& origin, std::int64_t number) {
-        origin_ = origin;
-        number_ = number;
-    }
-    void begin(const MariaGtid& gtid) { maria_gtid_ = gtid; }
+    /// The transaction that comes next. The GTID and time of its place are filled in here.
+    void begin(const MysqlGtidEvent& gtid, LogPlace place);
+    void begin(const MariaGtid& gtid, LogPlace place);
     /// It has ended, at this place in the log of a MariaDB server (file:offset; empty: not known).
-    void commit(std::string place);
+    void commit(std::string end);
 
-    /// The server that is read from here on. A place in another's log is void.
-    void set_server(const std::string& server);
+    /// The server that is read from here on. A place in another's log is void; `place` is one in this one's.
+    void set_server(const std::string& server, LogPlace place = {});
+    void set_place(LogPlace place) { identity_.place = std::move(place); }
+    /// A domain that the server has deleted (MariaDB): nothing of it is to be asked for.
+    void forget_domain(std::uint32_t domain) {
+        maria_.forget(domain);
+        seen_.forget(domain);
+    }
 
     /// Its GTID, for messages.
     [[nodiscard]] std::string current() const;
@@ -41,7 +48,9 @@ class StreamPosition {
     GtidOrigin origin_;
     std::int64_t number_ = 0;
     MariaGtidPosition maria_;
+    MariaGtidState seen_;
     MariaGtid maria_gtid_;
+    LogPlace next_place_;
 };
 
 }  // namespace pgrepl::mysql

@@ -35,9 +35,7 @@ MysqlGtidEvent parse_untagged(const Event& event) {
     if (reader.left() >= 7) {
         std::uint64_t const time = reader.little(7);
         gtid.commit_time_us = time & ~kSecondTimeFollows;
-        if ((time & kSecondTimeFollows) != 0) {
-            reader.skip(7);
-        }
+        gtid.original_time_us = (time & kSecondTimeFollows) != 0 ? reader.little(7) : gtid.commit_time_us;
     }
     if (!reader.at_end()) {
         gtid.transaction_bytes = reader.lenenc();
@@ -103,8 +101,10 @@ bool read_field(ByteReader& reader, std::uint64_t field, MysqlGtidEvent& gtid) {
         case kTransactionBytes:
             gtid.transaction_bytes = read_varlen(reader);
             return true;
-        case kFlags:
         case kOriginalCommitTime:
+            gtid.original_time_us = read_varlen(reader);
+            return true;
+        case kFlags:
         case kServerVersion:
         case kOriginalServerVersion:
         case kCommitGroupTicket:
@@ -134,6 +134,9 @@ MysqlGtidEvent parse_tagged(const Event& event) {
         }
     }
     check_number(reader, gtid);
+    if (gtid.original_time_us == 0) {
+        gtid.original_time_us = gtid.commit_time_us;  // told where it is another time only
+    }
     return gtid;
 }
 

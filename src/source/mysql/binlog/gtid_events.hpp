@@ -17,6 +17,7 @@ struct MysqlGtidEvent {
     std::int64_t last_committed = 0;
     std::int64_t sequence_number = 0;
     std::uint64_t commit_time_us = 0;     ///< on the server that wrote the log, microseconds since 1970; 0: not told
+    std::uint64_t original_time_us = 0;   ///< on the server that committed it first; the same wherever it is replicated
     std::uint64_t transaction_bytes = 0;  ///< this event and all up to the transaction's end; 0: not told
 };
 
