@@ -92,7 +92,8 @@ CREATE TABLE replicator.source_state (
     -- A role that is made later by the name of one that was dropped is another one.
     owner            oid NOT NULL,
     evictions        integer NOT NULL DEFAULT 0,
-    evicted_at       timestamptz
+    evicted_at       timestamptz,
+    compare_due      boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE replicator.source_state IS 'Run-time state of sources; not dumped';
 COMMENT ON COLUMN replicator.source_state.source_id IS 'The source';
@@ -109,6 +110,7 @@ COMMENT ON COLUMN replicator.source_state.copy_started_at IS 'When the copy unde
 COMMENT ON COLUMN replicator.source_state.copy_finished_at IS 'When the last copy ended';
 COMMENT ON COLUMN replicator.source_state.copy_rows IS 'Rows that the last copy of the whole source has read';
 COMMENT ON COLUMN replicator.source_state.copy_sync_number IS 'Which requests (sync_requested) the copy under way serves';
+COMMENT ON COLUMN replicator.source_state.compare_due IS 'Whether another server has taken over with which all tables are to be compared, as soon as its log has been read';
 COMMENT ON COLUMN replicator.source_state.sync_requested IS 'Number of the latest request to bring the target up to date';
 COMMENT ON COLUMN replicator.source_state.sync_done IS 'Number of the latest request that was served';
 COMMENT ON COLUMN replicator.source_state.state_read_at IS 'When the source state that the target now holds was taken';

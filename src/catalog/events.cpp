@@ -100,6 +100,16 @@ bool tell_source_failure(std::int32_t source_id, const std::string& state, const
     return true;
 }
 
+void tell_failover(std::int32_t source_id, bool compares, const std::string& doubt) {
+    Told const told =
+        read_told(pg::execute("SELECT name, NULL, NULL, NULL, NULL FROM replicator.source WHERE id = $1", {source_id}));
+    record(told, compares ? "another server: all tables are compared" : "another server: trusted", {}, doubt);
+    pg::write_log(pg::LogLevel::kLog, told.subject() + ": " + doubt,
+                  compares ? "All tables are compared with it, and what differs is mended."
+                           : "The option after_failover is trust: nothing is compared.",
+                  {});
+}
+
 void note_that_work_goes_on(std::int32_t source_id) {
     pg::execute(
         "UPDATE replicator.source_state SET last_error = NULL, last_sqlstate = NULL, last_detail = NULL, "

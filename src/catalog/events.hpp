@@ -29,6 +29,10 @@ void note_that_work_goes_on(std::int32_t source_id);
 /// It has come to its end.
 void tell_source_recovery(std::int32_t source_id);
 
+/// Another server answers than the one that was read, and may have changes which were not read; all tables are compared
+/// with it, or it is trusted.
+void tell_failover(std::int32_t source_id, bool compares, const std::string& doubt);
+
 /// The table has failed. Where its entry has no hint, it gets one.
 void tell_table_failure(std::int32_t table_id, const std::string& sqlstate, const std::string& message);
 /// It is up to date again, if it had failed.

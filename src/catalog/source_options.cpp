@@ -2,6 +2,9 @@
 
 #include "catalog/source_options.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -16,14 +19,23 @@ struct OptionKind {
     int max;
 };
 
-/// Options that are one of two words.
+/// Options that are one of a few words; the first is that of a source for which none is given.
 struct ChoiceKind {
     const char* name;
     std::string SourceOptions::*field;
-    const char* choices[2];
+    std::vector<std::string> choices;
+
+    [[nodiscard]] std::string listed() const {
+        std::string list;
+        for (const std::string& choice : choices) {
+            list += (list.empty() ? "" : ", ") + choice;
+        }
+        return list;
+    }
 };
 
 const ChoiceKind kChoices[] = {
+    {"after_failover", &SourceOptions::after_failover, {"verify", "trust", "error"}},
     {"on_drop", &SourceOptions::on_drop, {"keep", "drop"}},
     {"on_position_lost", &SourceOptions::on_position_lost, {"error", "resync"}},
 };
@@ -93,12 +105,11 @@ bool set_choice(const std::string& name, const std::string& value, SourceOptions
         if (name != kind.name) {
             continue;
         }
-        if (value != kind.choices[0] && value != kind.choices[1]) {
+        if (std::find(kind.choices.begin(), kind.choices.end(), value) == kind.choices.end()) {
             throw pg::SqlError(
                 ERRCODE_INVALID_PARAMETER_VALUE,
                 std::string("invalid value for option \"").append(name).append("\": \"").append(value).append("\""),
-                std::string("It is one of: ") + kind.choices[0] + ", " + kind.choices[1] + ".",
-                std::string("Without it, it is ") + kind.choices[0] + ".");
+                "It is one of: " + kind.listed() + ".", "Without it, it is " + kind.choices.front() + ".");
         }
         options.*kind.field = value;
         return true;

@@ -22,6 +22,9 @@ struct SourceOptions {
     std::string on_drop = "keep";            ///< or drop: the target goes with a table that is dropped at the source
     std::string on_position_lost = "error";  ///< or resync: copy again when the source's log no longer reaches back
 
+    /// What is done when another server answers that may have changes which were not read; or trust; or error: stop.
+    std::string after_failover = "verify";
+
     [[nodiscard]] bool drops_targets() const noexcept { return on_drop == "drop"; }
     [[nodiscard]] bool resyncs_when_lost() const noexcept { return on_position_lost == "resync"; }
 };

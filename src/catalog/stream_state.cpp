@@ -56,7 +56,7 @@ void forget_position(std::int32_t source_id) {
         {source_id});
     pg::execute(
         "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
-        "copy_beside_log = false WHERE source_id = $1",
+        "copy_beside_log = false, compare_due = false WHERE source_id = $1",
         {source_id});
 }
 
@@ -164,6 +164,24 @@ void leave_stream(std::int32_t source_id) {
         "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL WHERE source_id = $1 "
         "AND (state IN ('catching_up', 'streaming') OR beside_bound IS NOT NULL)",
         {source_id});
+}
+
+void ask_for_comparison(std::int32_t source_id) {
+    pg::execute("UPDATE replicator.source_state SET compare_due = true WHERE source_id = $1", {source_id});
+}
+
+bool begin_comparison(std::int32_t source_id) {
+    pg::QueryResult const due = pg::execute(
+        "UPDATE replicator.source_state SET compare_due = false WHERE source_id = $1 AND compare_due", {source_id});
+    if (due.processed() == 0) {
+        return false;
+    }
+    pg::execute(
+        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, consistency = 'copying', "
+        "reason = 'is compared with the server that has taken over' WHERE source_id = $1 AND target_name IS NOT NULL "
+        "AND state IN ('idle', 'catching_up', 'streaming', 'copying')",
+        {source_id});
+    return true;
 }
 
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {

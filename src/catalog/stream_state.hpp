@@ -66,6 +66,13 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id);
 /// where there may be thousands of tables.
 std::int64_t stream_tables_fingerprint(std::int32_t source_id);
 
+/// All tables are to be compared with the source, as soon as the stream has caught up.
+void ask_for_comparison(std::int32_t source_id);
+
+/// If that was asked for: each table is read again beside the stream, compared, and what differs written; those that
+/// stream or are being read, and those without a key. How far that is, the tables say themselves. False: it was not.
+bool begin_comparison(std::int32_t source_id);
+
 /// What one transaction changed in a table.
 struct ChangeCounts {
     std::int32_t table_id = 0;

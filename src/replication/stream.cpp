@@ -93,8 +93,35 @@ void Stream::open() {
     }
     stream_ = source_.open_stream(request);
     position_ = stream_->start();
+    if (std::string const doubt = stream_->doubt(); !doubt.empty()) {
+        settle_doubt(doubt);
+    }
     committed_at_ = Clock::now();
     pg::begin_phase("catching up", context_.source_id, 0, 0, "catching up with " + config_.name);
+}
+
+/// Another server has taken over, and may have changes that were not read. From the transaction on that says so, the
+/// position is one of that server; it is not asked again. The comparison comes when its log has been read: what it
+/// sends late may be older than what it shows, and what the log gives counts for more than what was read beside it.
+void Stream::settle_doubt(const std::string& doubt) {
+    const std::string& wanted = config_.parsed_options.after_failover;
+    if (wanted == "error") {
+        throw core::SourceError(core::SourceErrorKind::kDiverged, 0,
+                                "another server has taken over for source \"" + config_.name +
+                                    "\", and may have changes that were not read",
+                                false, doubt,
+                                "To have all tables compared with it, and what differs mended: replicator_alter(name, "
+                                "options => '{\"after_failover\": \"verify\"}'), then replicator_resume(name).");
+    }
+    bool const verify = wanted == "verify";
+    pg::Transaction transaction;
+    catalog::take_turn(context_.source_id, context_.generation);
+    if (verify) {
+        catalog::ask_for_comparison(context_.source_id);
+    }
+    catalog::save_position(context_.source_id, position_.text, {});
+    catalog::tell_failover(context_.source_id, verify, doubt);
+    transaction.commit();
 }
 
 void Stream::step() {
@@ -386,6 +413,7 @@ void Stream::note_what_is_reached() {
         catalog::set_state(context_.source_id, context_.generation, "streaming");
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
+        tables_changed_ |= catalog::begin_comparison(context_.source_id);
     }
     // A statement in this very transaction may have asked for copies that known_ does not have yet.
     if (!tables_changed_ && !awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {

@@ -65,6 +65,7 @@ class Stream {
     struct Table;
     using Clock = std::chrono::steady_clock;
 
+    void settle_doubt(const std::string& doubt);
     void look_around();
     [[nodiscard]] bool tables_are_others();
     void reload_tables();
