@@ -86,6 +86,7 @@ bool Copy::resume(const core::Position& position) {
         }
         return false;
     }
+    position_ = position;
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     worth_copy_workers_ = true;
 

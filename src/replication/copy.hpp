@@ -84,7 +84,7 @@ class Copy {
     core::Source& source_;
     LockedTargets locked_;
     std::unique_ptr<core::Snapshot> snapshot_;
-    core::Position position_;  ///< of a copy that begins
+    core::Position position_;  ///< of the snapshot, with what tells the log that it is in from another
     std::unique_ptr<ChunkCopier> copier_;
     std::optional<Clock::time_point> only_locked_since_;
     std::int64_t pending_chunks_ = 0;

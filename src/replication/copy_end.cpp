@@ -158,8 +158,7 @@ void Copy::finish() {
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
         locked = catalog::locked_tables(context_.source_id).size();
-        catalog::end_copy(context_.source_id, context_.generation, snapshot_->position().text, changes, beside_log_,
-                          locked == 0);
+        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, beside_log_, locked == 0);
         if (beside_log_) {
             catalog::begin_catching_up(context_.source_id);
         }
