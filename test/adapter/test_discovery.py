@@ -1,4 +1,8 @@
 """What there is at a server: tables, keys, and what cannot be copied, with the reason."""
+import contextlib
+import re
+import socket
+import threading
 
 
 def test_keys_and_what_has_none(server, adapter):
@@ -65,6 +69,72 @@ def test_difficult_names(server, adapter):
     assert adapter.tables("q`'\".ü")[table]["columns"] == [column]
     assert adapter.call("rows", "q`'\".ü", table) == [["x"]]
     assert adapter.call("chunks", "q`'\".ü", table, 3, 1) == [["x"]]
+
+
+def test_charsets_that_the_server_imposes_do_not_count(server, adapter):
+    server.run("DROP TABLE IF EXISTS `größe`, `漢字`; CREATE TABLE `größe` (`ключ` int PRIMARY KEY, v varchar(9) CHARACTER SET utf8mb4); "
+               "INSERT INTO `größe` VALUES (1, 'ß漢')", "d")
+    server.run("SET GLOBAL init_connect = 'SET NAMES latin1'")
+    try:
+        stream = adapter.stream("größe")
+        server.run("CREATE TABLE `漢字` (id int PRIMARY KEY); INSERT INTO `größe` VALUES (2, '漢')", "d")
+        assert adapter.tables("d")["größe"]["columns"] == ["ключ", "v"]
+        assert adapter.rows("d", "größe") == [[{"n": "1"}, "ß漢"], [{"n": "2"}, "漢"]]
+        assert stream.ask("table d 漢字") == "followed"
+        assert stream.changes() == [["insert", "d.größe", [{"n": "2"}, "漢"]]]
+    finally:
+        server.run("SET GLOBAL init_connect = ''")
+
+
+@contextlib.contextmanager
+def between(server, change):
+    """The port of a proxy that changes what clients send, without changing its length."""
+    def pump(source, target, edit):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(edit(data))
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                client = listener.accept()[0]
+                upstream = socket.create_connection(("127.0.0.1", server.port))
+                for arguments in ((client, upstream, change), (upstream, client, lambda data: data)):
+                    threading.Thread(target=pump, args=arguments, daemon=True).start()
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+
+
+def test_charsets_that_a_proxy_imposes_are_noticed(server, adapter):
+    for name in (b"client", b"connection", b"results"):
+        wanted = b"NULL" if name == b"results" else b"utf8mb4"
+        imposed = b"utf8" if name == b"results" else b"latin1 "
+
+        def change(data, find=b"character_set_" + name + b" = " + wanted, put=b"character_set_" + name + b" = " + imposed):
+            return data.replace(find, put)
+        with between(server, change) as port:
+            refused = adapter.call("tables", url=re.sub(r":\d+/", f":{port}/", server.url("d")))
+        assert isinstance(refused, dict) and "imposes character sets" in refused["text"], (name, refused)
+        assert "character_set_client" in refused["detail"] and "proxy" in refused["hint"], refused
+
+
+def test_an_account_for_columns_or_tables_only_sees_what_json_is(server, adapter):
+    server.run("""DROP TABLE IF EXISTS docs; CREATE TABLE docs (id int PRIMARY KEY, doc JSON, plain LONGTEXT CHARACTER SET utf8mb4, secret int);
+        INSERT INTO docs VALUES (1, '{"a": 1}', '{"a": 1}', 5); DROP USER IF EXISTS cols@'127.0.0.1', cols@localhost, tabs@'127.0.0.1', tabs@localhost""", "d")
+    server.create_user("tabs", "pw", "SELECT ON d.docs")
+    server.create_user("cols", "pw", "USAGE ON *.*")
+    for host in ("127.0.0.1", "localhost"):
+        server.run(f"GRANT SELECT (id, doc, plain) ON d.docs TO cols@'{host}'")
+    whole = adapter.rows("d", "docs")
+    assert whole[0][1] != whole[0][2] == '{"a": 1}'
+    assert adapter.call("rows", "d", "docs", url=server.url(user="tabs", password="pw")) == whole
+    assert adapter.call("rows", "d", "docs", url=server.url(user="cols", password="pw")) == [row[:3] for row in whole]
 
 
 def test_a_name_of_64_characters(server, adapter):

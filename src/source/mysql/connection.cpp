@@ -33,19 +33,22 @@ constexpr unsigned long kMostPacketBytes = 1UL << 30;
 constexpr const char* kAllowedPlugins =
     "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
 
-/// Everything that the server's configuration or init_connect may have changed and that we depend on.
-/// character_set_results = NULL: text arrives as the bytes that are stored, and we transcode it by the column's
+/// Everything that the server's configuration or init_connect may have changed and that we depend on. What the
+/// handshake said of charsets is not counted on: a server may pass over it (character_set_client_handshake), or a
+/// proxy. character_set_results = NULL: text arrives as the bytes that are stored, and we transcode it by the column's
 /// charset; the server would silently replace what it cannot convert by question marks.
 constexpr const char* kSession = R"(
-    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, autocommit = 1,
+    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
+        character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         transaction_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600,
         wait_timeout = 86400, sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0)";
 constexpr const char* kMariaDbSession = R"(
-    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_results = NULL, autocommit = 1,
+    SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
+        character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         tx_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600, wait_timeout = 86400,
         sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0, max_statement_time = 0,
         idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
-        system_versioning_asof = DEFAULT, character_set_client = utf8mb4)";
+        system_versioning_asof = DEFAULT)";
 constexpr const char* kMySql8Session = R"(
     SET SESSION information_schema_stats_expiry = 0, max_execution_time = 0)";
 constexpr const char* kMySql8GipkSession = R"(
@@ -199,6 +202,26 @@ void Connection::set_session() {
     if (!is_mariadb() && version_ >= 80030) {
         execute(kMySql8GipkSession, kDoing);
     }
+    check_charsets();
+}
+
+/// Else names beyond ASCII would not be found, and text would be read as what it is not.
+void Connection::check_charsets() {
+    constexpr std::string_view kWanted = "utf8mb4, utf8mb4, NULL";
+    std::string const found =
+        query_value(
+            "SELECT CONCAT(@@session.character_set_client, ', ', @@session.character_set_connection, ', ', "
+            "COALESCE(@@session.character_set_results, 'NULL'))",
+            "look at the character sets of")
+            .value_or("");
+    if (found != kWanted) {
+        throw SourceError(SourceErrorKind::kUnsupported, 0,
+                          "MySQL server " + server_ + " imposes character sets on its clients", false,
+                          "character_set_client, character_set_connection and character_set_results were set to " +
+                              std::string(kWanted) + ", and are " + found + ".",
+                          "Let what stands between this server and that one (a proxy) pass the SET statements of a "
+                          "session on, or connect to the server itself.");
+    }
 }
 
 void Connection::execute(std::string_view sql, std::string_view doing) { (void)query(sql, doing); }
@@ -234,6 +257,29 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
 std::optional<std::string> Connection::query_value(std::string_view sql, std::string_view doing) {
     TextRows rows = query(sql, doing);
     return rows.empty() || rows[0].empty() ? std::nullopt : std::move(rows[0][0]);
+}
+
+std::vector<std::size_t> Connection::json_columns(std::string_view sql, std::string_view doing) {
+    throw_if_interrupted();
+    Turn const turn(*this);
+    MYSQL* const handle = handle_.get();
+    if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
+        fail(doing);
+    }
+    Result const result(mysql_store_result(handle));
+    if (!result) {
+        fail(doing);
+    }
+    std::vector<std::size_t> columns;
+    for (unsigned i = 0; i < mysql_num_fields(result.get()); ++i) {
+        MARIADB_CONST_STRING format = {};
+        if (mariadb_field_attr(&format, mysql_fetch_field_direct(result.get(), i), MARIADB_FIELD_ATTR_FORMAT_NAME) ==
+                0 &&
+            std::string_view(format.str, format.length) == "json") {
+            columns.push_back(i);
+        }
+    }
+    return columns;
 }
 
 void Connection::send_command(enum_server_command command, std::string_view argument, int silence_ms,

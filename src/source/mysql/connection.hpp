@@ -3,6 +3,7 @@
 // snapshots or tables.
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -44,6 +45,9 @@ class Connection {
     [[nodiscard]] TextRows query(std::string_view sql, std::string_view doing);
     /// The first column of the first row; nothing for NULL or without a row.
     [[nodiscard]] std::optional<std::string> query_value(std::string_view sql, std::string_view doing);
+
+    /// Which columns of the result MariaDB marks as JSON; none by servers before 10.5.
+    [[nodiscard]] std::vector<std::size_t> json_columns(std::string_view sql, std::string_view doing);
 
     // ---- a command that is answered by packets without end ----
 
@@ -100,6 +104,7 @@ class Connection {
     void check_not_redirected(const HostAndPort& host);
     void check_tls(TlsMode mode);
     void set_session();
+    void check_charsets();
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);

@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "source/mysql/information_schema.hpp"
 #include "source/mysql/word_reader.hpp"
 
 namespace pgrepl::mysql {
@@ -51,22 +52,6 @@ std::string actions_of(const std::string& create_table) {
     return text;
 }
 
-/// Empty for a table that cannot be read: what is wrong with it is said when its rows are wanted.
-std::string definition_of(Connection& connection, const core::TableName& name) {
-    try {
-        TextRows const rows = connection.query(
-            "SHOW CREATE TABLE " + quote_identifier(name.database) + "." + quote_identifier(name.table), kDoing);
-        return rows.empty() || rows[0].size() < 2 ? std::string() : rows[0][1].value_or("");
-    } catch (const core::SourceError& error) {
-        using Kind = core::SourceErrorKind;
-        if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kPermissionDenied ||
-            error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt) {
-            return "";
-        }
-        throw;
-    }
-}
-
 std::string condition_for(const std::vector<core::TableInfo>& tables) {
     std::set<std::string> databases;
     for (const core::TableInfo& table : tables) {
@@ -95,7 +80,7 @@ void find_unlogged_actions(Connection& connection, std::vector<core::TableInfo>&
     }
     for (core::TableInfo& table : tables) {
         if (with_foreign_keys.contains({table.name.database, table.name.table})) {
-            table.unlogged_actions = actions_of(definition_of(connection, table.name));
+            table.unlogged_actions = actions_of(create_statement(connection, table.name));
         }
     }
 }

@@ -2,7 +2,10 @@
 
 #include "source/mysql/information_schema.hpp"
 
+#include <algorithm>
 #include <charconv>
+
+#include "source/mysql/word_reader.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -19,6 +22,21 @@ std::uint64_t number_of(const TextRow& row, std::size_t column) {
     return number;
 }
 
+/// What is asked of a table; nothing if it cannot be read: what is wrong with it is said when its rows are wanted.
+template <typename Question>
+auto if_readable(Question question) -> decltype(question()) {
+    try {
+        return question();
+    } catch (const core::SourceError& error) {
+        using Kind = core::SourceErrorKind;
+        if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kPermissionDenied ||
+            error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt) {
+            return {};
+        }
+        throw;
+    }
+}
+
 class Reader {
   public:
     Reader(Connection& connection, const std::string& database_filter, const std::string& table_filter)
@@ -30,7 +48,9 @@ class Reader {
         read_indexes();
         if (connection_.is_mariadb()) {
             read_json_checks();
+            read_hidden_json_checks();
         }
+        read_merged();
         return std::move(tables_);
     }
 
@@ -142,6 +162,99 @@ class Reader {
         }
     }
 
+    /// The server shows checks to an account with SELECT on the database only; to others, that of a column which may be
+    /// JSON is told by the table's definition, or, if the account may read some columns only, by a result of no rows.
+    void read_hidden_json_checks() {
+        for (auto& [name, table] : tables_) {
+            std::vector<std::string> candidates;
+            for (const ColumnRow& column : table.columns) {
+                std::string const quoted = quote_identifier(column.name);
+                bool const is_known =
+                    std::find(table.json_columns.begin(), table.json_columns.end(), quoted) != table.json_columns.end();
+                if (!is_known && column.data_type == "longtext" && column.charset == "utf8mb4") {
+                    candidates.push_back(quoted);
+                }
+            }
+            if (candidates.empty() || table.type == "VIEW") {
+                continue;
+            }
+            core::TableName const full{name.first, "", name.second};
+            std::string const statement = create_statement(connection_, full);
+            for (std::string& column :
+                 statement.empty() ? json_results(full, candidates) : checked_as_json(statement)) {
+                table.json_columns.push_back(std::move(column));
+            }
+        }
+    }
+
+    /// CHECK (json_valid(`a`)), quoted.
+    static std::vector<std::string> checked_as_json(const std::string& statement) {
+        std::vector<std::string> columns;
+        WordReader words(statement, {});
+        while (!words.at_end()) {
+            if (!words.accept("CHECK")) {
+                words.skip();
+                continue;
+            }
+            if (words.accept_sign('(') && words.accept("JSON_VALID") && words.accept_sign('(')) {
+                std::string const column = words.name();
+                if (words.accept_sign(')') && words.accept_sign(')')) {
+                    columns.push_back(quote_identifier(column));
+                }
+            }
+        }
+        return columns;
+    }
+
+    std::vector<std::string> json_results(const core::TableName& name, const std::vector<std::string>& columns) {
+        std::string sql = "SELECT ";
+        for (const std::string& column : columns) {
+            sql += (&column == &columns[0] ? "" : ", ") + column;
+        }
+        sql += " FROM " + quote_identifier(name.database) + "." + quote_identifier(name.table) + " LIMIT 0";
+        std::vector<std::string> found;
+        for (std::size_t const i : if_readable([&] { return connection_.json_columns(sql, kDoing); })) {
+            found.push_back(columns.at(i));
+        }
+        return found;
+    }
+
+    /// A MERGE table holds rows of MyISAM tables, of any database. Only its definition says of which.
+    void read_merged() {
+        bool const any = std::any_of(tables_.begin(), tables_.end(),
+                                     [](const auto& table) { return table.second.engine == "MyISAM"; });
+        if (!any) {
+            return;
+        }
+        for (const TextRow& row : connection_.query(
+                 "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ENGINE = 'MRG_MYISAM'",
+                 kDoing)) {
+            core::TableName const name{text_of(row, 0), "", text_of(row, 1)};
+            for (const core::TableName& part : merged_tables(create_statement(connection_, name), name.database)) {
+                auto const found = tables_.find({part.database, part.table});
+                if (found != tables_.end()) {
+                    found->second.merged_into = quote_identifier(name.database) + "." + quote_identifier(name.table);
+                }
+            }
+        }
+    }
+
+    /// UNION=(`a`,`d`.`b`)
+    static std::vector<core::TableName> merged_tables(const std::string& statement, const std::string& database) {
+        std::vector<core::TableName> tables;
+        WordReader words(statement, {});
+        while (!words.at_end() && !words.accept("UNION")) {
+            words.skip();
+        }
+        words.accept_sign('=');
+        if (words.accept_sign('(')) {
+            do {
+                tables.push_back(words.table(database));
+            } while (words.accept_sign(','));
+        }
+        return tables;
+    }
+
     Connection& connection_;
     const std::string& database_filter_;
     const std::string& table_filter_;
@@ -149,6 +262,14 @@ class Reader {
 };
 
 }  // namespace
+
+std::string create_statement(Connection& connection, const core::TableName& name) {
+    TextRows const rows = if_readable([&] {
+        return connection.query(
+            "SHOW CREATE TABLE " + quote_identifier(name.database) + "." + quote_identifier(name.table), kDoing);
+    });
+    return rows.empty() || rows[0].size() < 2 ? std::string() : rows[0][1].value_or("");
+}
 
 TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
                                     const std::string& table_condition) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/table_name.hpp"
 #include "source/mysql/connection.hpp"
 
 namespace pgrepl::mysql {
@@ -49,6 +50,7 @@ struct TableRow {
     std::string comment;
     std::vector<ColumnRow> columns;
     std::vector<IndexRow> indexes;
+    std::string merged_into;                ///< a MERGE table that has this one among its own, quoted; empty: none
     std::vector<std::string> json_columns;  ///< MariaDB: with a json_valid() check, quoted
 };
 
@@ -59,5 +61,8 @@ using TableDescriptions = std::map<TableKey, TableRow>;
 /// tables, the columns, the indexes, and MariaDB's json_valid() checks each, whatever the number of tables.
 TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
                                     const std::string& table_condition);
+
+/// SHOW CREATE TABLE. Empty for a table that cannot be read: what is wrong with it is said when its rows are wanted.
+std::string create_statement(Connection& connection, const core::TableName& name);
 
 }  // namespace pgrepl::mysql
