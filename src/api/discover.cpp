@@ -53,7 +53,9 @@ std::string remark(const core::TableInfo& table) {
         return table.unsupported_reason;
     }
     std::string const view = table.is_view() ? "copied in the modes once and periodic, if include_tables names it" : "";
-    return view + (view.empty() || table.note.empty() ? "" : "; ") + table.note;
+    std::string const by_log =
+        table.not_in_log.empty() ? view : "copied in the modes once and periodic: " + table.not_in_log;
+    return by_log + (by_log.empty() || table.note.empty() ? "" : "; ") + table.note;
 }
 
 Datum discover(FunctionCallInfo fcinfo) {

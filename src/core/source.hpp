@@ -73,6 +73,10 @@ struct TableInfo {
     TableName name;
     std::string kind;                ///< "table", "view", "virtual table", …
     std::string unsupported_reason;  ///< empty: it can be copied
+    /// Why a log, if the source has one, does not tell of its changes; empty: it does.
+    std::string not_in_log;
+    /// Tables whose rows it shows as its own; what is changed through it, the log tells under its own name.
+    std::vector<TableName> parts;
     RowLayout layout;
     std::vector<std::string> column_types;  ///< declared types, in layout order, for replicator_discover
     std::vector<std::string> key_names;     ///< names of the key's columns; empty: rowid or no key
@@ -92,6 +96,10 @@ struct TableInfo {
     Consistency consistency = Consistency::kTransaction;
 
     [[nodiscard]] bool is_view() const noexcept { return kind == "view"; }
+    /// Why it cannot be copied beside a log that is followed; empty: it can.
+    [[nodiscard]] const std::string& why_not_beside_log() const noexcept {
+        return unsupported_reason.empty() ? not_in_log : unsupported_reason;
+    }
 };
 
 /// A part of a table in key order: keys above `lower`, up to and including `upper`. Opaque text of the adapter; an

@@ -51,6 +51,7 @@ struct SchemaChange {
         kMaintained,       ///< as kRedefined; and damaged rows may be gone, if its engine has no transactions
         kDatabaseDropped,  ///< all tables of database `table.database`
         kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
+        kRights,           ///< what the account may see of `table`, or, if that has no name, of any
     };
 
     Kind kind = Kind::kAltered;
@@ -70,6 +71,8 @@ struct StreamedRows {
     TableName table;
     std::shared_ptr<const RowLayout> layout;  ///< the same object as long as the structure is the same
     RowBatch rows;
+    /// A column that FollowedTable::structure has, and these rows have not; empty: none. They are of another structure.
+    std::string lacking_column;
 };
 
 /// A change of which some value cannot be represented.
@@ -78,11 +81,19 @@ struct UnreadableChange {
     SourceError error;
 };
 
+/// A table of which something in the log could not be read. Of its changes some are missing; of the others' none are.
+struct UnreadTable {
+    TableName table;
+    SourceError error;  ///< names the table and the place
+};
+
 /// What one read() gives. Filled by the adapter, then only read.
 struct ChangeBatch {
     std::deque<StreamedRows> tables;
     std::vector<Change> changes;               ///< in the order of the log
     std::vector<UnreadableChange> unreadable;  ///< by change
+    /// Each table once. They go on being followed: the caller decides what becomes of them.
+    std::vector<UnreadTable> unread_tables;
     /// The changes that belong to complete transactions; those behind them begin (or go on with) one whose end comes in
     /// a later batch.
     std::size_t complete_changes = 0;
@@ -106,6 +117,7 @@ struct ChangeBatch {
         tables.clear();
         changes.clear();
         unreadable.clear();
+        unread_tables.clear();
         complete_changes = 0;
         taken_back = false;
         position.text.clear();

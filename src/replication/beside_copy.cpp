@@ -44,10 +44,10 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     std::optional<core::TableInfo> info = source_.find_table(table.name);
     table_ = table;
     try {
-        if (!info || !info->unsupported_reason.empty()) {
+        if (!info || !info->why_not_beside_log().empty()) {
             pg::Transaction transaction;
             catalog::leave_out(table.table_id, info ? "unsupported" : "excluded",
-                               info ? info->unsupported_reason : "is no longer at the source");
+                               info ? info->why_not_beside_log() : "is no longer at the source");
             transaction.commit();
             table_.reset();
             return;

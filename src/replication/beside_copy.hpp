@@ -42,6 +42,7 @@ class BesideCopy {
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
+    [[nodiscard]] const std::string& definition() const noexcept { return info_.definition; }
     [[nodiscard]] bool has_window() const noexcept { return has_window_; }
 
     /// Begins or resumes the copy of a table. An error of the table alone makes it fail. No transaction is open. The

@@ -44,10 +44,10 @@ void KeylessRefresh::begin(const catalog::KeylessTable& table) {
 
 void KeylessRefresh::open() {
     std::optional<core::TableInfo> info = source_.find_table(table_->name);
-    if (!info || !info->unsupported_reason.empty()) {
+    if (!info || !info->why_not_beside_log().empty()) {
         pg::Transaction transaction;
         catalog::leave_out(table_->table_id, info ? "unsupported" : "excluded",
-                           info ? info->unsupported_reason : "is no longer at the source");
+                           info ? info->why_not_beside_log() : "is no longer at the source");
         transaction.commit();
         return close();
     }

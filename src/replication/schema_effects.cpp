@@ -47,6 +47,8 @@ const char* kind_text(Kind kind) {
             return "perhaps changed";
         case Kind::kDatabaseDropped:
             return "database dropped";
+        case Kind::kRights:
+            return "rights changed";
     }
     return "altered";
 }
@@ -74,6 +76,8 @@ class SchemaEffects {
                 return appear(change.renamed_to, change);
             case Kind::kTruncated:
                 return truncate(change);
+            case Kind::kRights:
+                return see_rights(change);
             case Kind::kDatabaseDropped:
                 for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
                     if (are_same(table.name.database, change.table.database)) {
@@ -126,8 +130,9 @@ class SchemaEffects {
             catalog::ask_for_beside_copy(known->id, reason(change));
         }
         PlannedTable const planned = register_table(config_, *info);
+        register_parts(*info);
         if (planned.state == "pending") {
-            record(name, change);
+            record(name, change, info->unlogged_actions.empty() ? "" : planned.note);
         }
     }
 
@@ -143,6 +148,17 @@ class SchemaEffects {
         record(name, change);
         if (info != nullptr) {
             register_table(config_, *info);
+            register_parts(*info);
+        }
+    }
+
+    /// They can be followed, or not any more.
+    void register_parts(const core::TableInfo& whole) {
+        for (const core::TableName& part : whole.parts) {
+            const core::TableInfo* const info = now(part);
+            if (info != nullptr && find(part)) {
+                register_table(config_, *info);
+            }
         }
     }
 
@@ -157,8 +173,10 @@ class SchemaEffects {
         if (!is_replicated(*known) || may_lack_rows || known->definition != info->definition) {
             return alter(name, change);
         }
-        if (select_tables(config_, {*info}).at(0).note != known->note) {
+        std::string const note = select_tables(config_, {*info}).at(0).note;
+        if (note != known->note) {
             register_table(config_, *info);
+            record_event("table note changed", "table", name.qualified(), change, note);
         }
     }
 
@@ -184,6 +202,33 @@ class SchemaEffects {
         }
     }
 
+    /// Columns that may not be read any more go from the target, others come.
+    void see_rights(const SchemaChange& change) {
+        std::set<core::TableName> known;
+        auto const is_meant = [&](const core::TableName& name) {
+            return change.table.table.empty() || names_.comparable(name) == names_.comparable(change.table);
+        };
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            known.insert(table.name);
+            if (!is_replicated(table) || table.state == "failed" || !is_meant(table.name)) {
+                continue;
+            }
+            const core::TableInfo* const info = now(table.name);
+            if (info == nullptr) {
+                withhold(table, change);
+            } else if (info->definition != table.definition) {
+                catalog::ask_for_beside_copy(table.id, reason(change));
+                record(table.name, change);
+                register_table(config_, *info);
+            }
+        }
+        for (const auto& [name, info] : now_) {
+            if (info && is_meant(name) && !known.contains(name)) {
+                appear(name, change);
+            }
+        }
+    }
+
     /// A name without a database is one of the default database.
     [[nodiscard]] bool may_concern(const SchemaChange& change, const core::TableName& name) const {
         core::TableName const wanted = names_.comparable(name);
@@ -198,6 +243,17 @@ class SchemaEffects {
             return alter(change.table, change);
         }
         disappear(find(change.table), change);
+    }
+
+    /// It may also have been dropped by a statement that stands further on.
+    void withhold(const catalog::SourceTable& table, const SchemaChange& change) {
+        record(table.name, change);
+        target::drop_staging(table.id);
+        set_table_apart(table.id,
+                        pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                                     "the account may not read table " + table.name.qualified() + " of the source", "",
+                                     "GRANT SELECT on it at the source, then call replicator_resync(name, table); or "
+                                     "replicator_remove_table(name, table)."));
     }
 
     void disappear(const std::optional<catalog::SourceTable>& known, const SchemaChange& change) {
@@ -272,13 +328,15 @@ class SchemaEffects {
         return std::string(kind_text(change.kind)) + " at the source: it is being read again beside the stream";
     }
 
-    void record(const core::TableName& name, const SchemaChange& change) const {
-        record_event(std::string("table ") + kind_text(change.kind), "table", name.qualified(), change);
+    void record(const core::TableName& name, const SchemaChange& change, const std::string& note = "") const {
+        record_event(std::string("table ") + kind_text(change.kind), "table", name.qualified(), change, note);
     }
-    void record_event(const std::string& event, const char* what, const std::string& name,
-                      const SchemaChange& change) const {
+    void record_event(const std::string& event, const char* what, const std::string& name, const SchemaChange& change,
+                      const std::string& note = "") const {
         pg::QueryResult const arguments = pg::execute(
-            "SELECT pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3)", {what, name, change.statement});
+            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3, 'note', "
+            "nullif($4, '')))",
+            {what, name, change.statement, note});
         catalog::record_call(config_.name, config_.owner, event, arguments.text(0, 0));
     }
 
@@ -304,18 +362,29 @@ std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
 
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes) {
     TablesNow now;
-    bool const all = std::any_of(changes.begin(), changes.end(),
-                                 [](const SchemaChange& change) { return change.kind == Kind::kNotUnderstood; });
+    bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
+        return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
+    });
     if (all) {
         for (core::TableInfo& info : discover_or_nothing(source)) {
             core::TableName const name = info.name;
             now.emplace(name, std::move(info));
         }
     }
+    auto const look_up = [&](const core::TableName& name) {
+        std::optional<core::TableInfo> info = source.find_table(name);
+        std::vector<core::TableName> const parts = info ? info->parts : std::vector<core::TableName>();
+        now.emplace(name, std::move(info));
+        for (const core::TableName& part : parts) {
+            if (!now.contains(part)) {
+                now.emplace(part, source.find_table(part));
+            }
+        }
+    };
     for (const SchemaChange& change : changes) {
         for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
             if (!name->table.empty() && !now.contains(*name)) {
-                now.emplace(*name, source.find_table(*name));
+                look_up(*name);
             }
         }
     }

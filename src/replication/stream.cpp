@@ -58,7 +58,8 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       limits_(batch_limits(config.parsed_options)),
       beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
       keyless_(context, config, source),
-      locked_(config.target_lock_patience_ms()) {}
+      locked_(config.target_lock_patience_ms()),
+      read_again_(source) {}
 
 Stream::~Stream() = default;
 
@@ -292,6 +293,7 @@ void Stream::apply_batch() {
         auto const found = followed_.find(rows.table);
         table_of_batch_.push_back(found == followed_.end() ? nullptr : found->second.get());
     }
+    note_unread_tables();
     std::size_t const complete = batch_.position.text.empty() ? 0 : batch_.complete_changes;
     if (!batch_.position.text.empty() || !in_transaction()) {
         end_transactions(complete);
@@ -316,7 +318,9 @@ void Stream::take_back() {
     for (auto& [name, table] : followed_) {
         table->counts = {.table_id = table->in_catalog.table_id};
         table->error.reset();
+        table->unread.reset();
     }
+    any_unread_ = false;
     beside_.stop();  // its window lacks the keys that the transaction has touched
     tables_changed_ = false;
     reload_tables();
@@ -331,7 +335,7 @@ void Stream::end_transactions(std::size_t complete_changes) {
         times_.read_at = read_at_;
         transactions_ += batch_.transactions;
     }
-    bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || in_transaction();
+    bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || in_transaction() || any_unread_;
     if (!changes && !has_to_commit()) {
         return;
     }
@@ -347,6 +351,12 @@ void Stream::end_transactions(std::size_t complete_changes) {
     }
     apply_changes(0, complete_changes);
     if (!batch_.schema_changes.empty()) {
+        settle_unread_tables();  // what the statements say of them is newer
+        for (const core::SchemaChange& change : batch_.schema_changes) {
+            if (auto const found = followed_.find(change.table); found != followed_.end()) {
+                read_again_.forget(found->second->in_catalog.table_id);
+            }
+        }
         pg::TargetPatience const patience(locked_.patience_ms());
         apply_schema_changes(config_, source_, batch_.schema_changes, now);
         tables_changed_ = true;
@@ -368,6 +378,7 @@ void Stream::commit_transaction() {
         write_window();
     }
     // No target is waited for from here on.
+    settle_unread_tables();
     for (auto& [name, table] : followed_) {
         if (table->error) {
             set_table_apart(table->in_catalog.table_id, *table->error);

@@ -14,6 +14,7 @@
 //
 // A table that cannot be written fails alone: the stream forgets it, and resync copies it again. One whose target
 // others have locked for longer than we wait leaves the stream, too, and is copied beside it when the lock is gone.
+// One of which something in the log cannot be read is copied again (read_again.hpp).
 //
 // The stream of a source in mode once ends itself, in the transaction that makes the target one state of the source.
 
@@ -35,6 +36,7 @@
 #include "replication/chunk_copier.hpp"
 #include "replication/keyless_refresh.hpp"
 #include "replication/locked_targets.hpp"
+#include "replication/read_again.hpp"
 #include "target/row_encoder.hpp"
 #include "target/table_changes.hpp"
 
@@ -82,6 +84,10 @@ class Stream {
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
+    void note_unread_tables();
+    void note_unread(Table& table, const core::SourceError& error);
+    void settle_unread_tables();
+    void settle_unread(Table& table);
     void take_back();
     void end_transactions(std::size_t complete_changes);
     void begin_transaction();
@@ -106,6 +112,7 @@ class Stream {
     BesideCopy beside_;
     KeylessRefresh keyless_;
     LockedTargets locked_;
+    ReadAgain read_again_;
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
@@ -120,6 +127,7 @@ class Stream {
     catalog::StreamTimes times_;        ///< of the position
     bool position_is_new_ = false;      ///< not committed yet
     TimestampTz end_committed_at_ = 0;  ///< times_.end_seen_at, as it was committed
+    bool any_unread_ = false;           ///< tables of which something could not be read, and that are to be settled
     bool tables_changed_ = false;       ///< the catalog's tables are to be read again after the commit
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;

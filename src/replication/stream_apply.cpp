@@ -1,10 +1,14 @@
 // The changes of a batch on their way to the targets.
 
+#include <utility>
+
 #include "catalog/copy_queue.hpp"
+#include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
+#include "pg/spi.hpp"
 #include "pg/work_in_hand.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/stream.hpp"
@@ -23,7 +27,7 @@ void Stream::apply_changes(std::size_t from, std::size_t to) {
         bool const is_unreadable = unreadable != batch_.unreadable.end() && unreadable->change == i;
         const core::Change& change = batch_.changes[i];
         Table* const table = table_of_batch_[change.table];
-        if (table == nullptr || table->error) {
+        if (table == nullptr || table->error || table->unread) {
             continue;
         }
         bool const is_first = touched.insert(table).second;
@@ -119,6 +123,71 @@ void Stream::set_apart(Table& table, const pg::SqlError& error) {
         locked_.waited_in_vain();
     }
     table.error = error;
+}
+
+void Stream::note_unread_tables() {
+    for (const core::UnreadTable& unread : batch_.unread_tables) {
+        if (auto const found = followed_.find(unread.table); found != followed_.end()) {
+            note_unread(*found->second, unread.error);
+        }
+    }
+    for (std::size_t i = 0; i < batch_.tables.size(); ++i) {
+        Table* const table = table_of_batch_[i];
+        const std::string& column = batch_.tables[i].lacking_column;
+        // The structure of others may be of a later time than their events: the statement in between will be met.
+        if (!column.empty() && table != nullptr && table->in_catalog.state == "streaming") {
+            note_unread(*table, core::SourceError(core::SourceErrorKind::kTableChanged, 0,
+                                                  "the changes of table " + table->in_catalog.name.qualified() +
+                                                      " lack column \"" + column + "\"",
+                                                  false, "No statement in the log has said that it is gone.",
+                                                  "Copy the table anew: replicator_resync(name, table)."));
+        }
+    }
+}
+
+void Stream::note_unread(Table& table, const core::SourceError& error) {
+    if (!config_.is_continuous()) {  // a copy that needs no log is better than a table that lacks changes
+        throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false, error.detail(),
+                                error.hint());
+    }
+    if (!table.unread) {
+        table.unread = pg::to_sql_error(error);
+        table.remedy = read_again_.remedy_for(table.in_catalog, position_);
+        any_unread_ = true;
+    }
+}
+
+void Stream::settle_unread_tables() {
+    if (!std::exchange(any_unread_, false)) {
+        return;
+    }
+    for (auto& [name, table] : followed_) {
+        if (table->unread) {
+            settle_unread(*table);
+        }
+    }
+}
+
+void Stream::settle_unread(Table& table) {
+    pg::SqlError const error = *table.unread;
+    std::int32_t const table_id = table.in_catalog.table_id;
+    table.unread.reset();
+    table.error.reset();
+    if (table.remedy == ReadAgain::Remedy::kAwaited) {
+        return;
+    }
+    tables_changed_ = true;
+    if (table.remedy == ReadAgain::Remedy::kNone) {
+        read_again_.forget(table_id);
+        return set_table_apart(table_id, error);
+    }
+    catalog::ask_for_beside_copy(table_id, std::string(error.what()) + ": it is being read again beside the stream");
+    if (table.remedy == ReadAgain::Remedy::kFirst) {
+        pg::QueryResult const arguments =
+            pg::execute("SELECT pg_catalog.jsonb_build_object('table', $1, 'error', $2, 'hint', $3)",
+                        {table.in_catalog.name.qualified(), std::string(error.what()), error.fields().hint});
+        catalog::record_call(config_.name, config_.owner, "table read again", arguments.text(0, 0));
+    }
 }
 
 /// The window of the copy beside the stream; an error of that table makes it fail alone.

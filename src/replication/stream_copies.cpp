@@ -32,6 +32,9 @@ void Stream::work_on_beside_copy() {
         }
         pg::TargetPatience const patience(locked_.patience_ms(table->table_id));
         beside_.begin(*table);
+        if (beside_.is_active()) {
+            read_again_.has_begun(beside_.table_id(), beside_.definition());
+        }
         reload_tables();
         if (!beside_.is_active()) {
             return;

@@ -32,6 +32,10 @@ struct Stream::Table {
     catalog::ChangeCounts counts;  ///< of the transaction under way
     /// In the transaction under way, in whose end it is set apart: until then no row of the catalog is locked for it.
     std::optional<pg::SqlError> error;
+    /// Something of it in the log could not be read, in the transaction under way; and what is done about it in the
+    /// end.
+    std::optional<pg::SqlError> unread;
+    ReadAgain::Remedy remedy = ReadAgain::Remedy::kNone;
 };
 
 }  // namespace pgrepl::replication

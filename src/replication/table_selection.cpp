@@ -239,6 +239,10 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
             table.state = "unsupported";
             table.reason = info.unsupported_reason;
         }
+        if (table.state.empty() && config.is_continuous() && !info.not_in_log.empty()) {
+            table.state = "unsupported";
+            table.reason = info.not_in_log + ": replicate it with mode once or periodic";
+        }
         if (table.state.empty()) {
             table.state = "pending";
             table.target_schema = target_identifier(filled_in(

@@ -60,16 +60,22 @@ inline std::string show_layout(const core::StreamedRows& table) {
         keys.push_back(columns.at(column));
     }
     return quoted(table.table.qualified()) + ": {\"columns\": " + list(columns) + ", \"key\": " + list(keys) +
-           ", \"styles\": " + list(styles) + "}";
+           ", \"styles\": " + list(styles) + ", \"lacks\": " + quoted(table.lacking_column) + "}";
 }
 
 inline std::string show_schema_change(const core::SchemaChange& change) {
     static constexpr const char* kKinds[] = {"created",          "created if absent", "dropped",   "renamed",
                                              "truncated",        "altered",           "redefined", "maintained",
-                                             "database dropped", "not understood"};
+                                             "database dropped", "not understood",    "rights"};
     return "[" + quoted(kKinds[static_cast<int>(change.kind)]) + ", " + quoted(change.table.qualified()) + ", " +
            quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
            quoted(change.statement) + "]";
+}
+
+inline std::string show_unread(const core::UnreadTable& unread) {
+    return "{\"table\": " + quoted(unread.table.qualified()) +
+           ", \"error\": " + std::to_string(static_cast<int>(unread.error.kind())) +
+           ", \"text\": " + quoted(unread.error.text()) + ", \"hint\": " + quoted(unread.error.hint()) + "}";
 }
 
 /// What `item` gives for each of `items`, with commas between.
@@ -91,8 +97,8 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
            ", \"transactions\": " + std::to_string(batch.transactions) +
            ", \"commit_time\": " + std::to_string(batch.commit_time_us) + ", \"schema\": [" +
            joined(batch.schema_changes, show_schema_change) + "], \"unreadable\": [" +
-           joined(batch.unreadable, [](const auto& u) { return quoted(u.error.text()); }) +
-           "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
+           joined(batch.unreadable, [](const auto& u) { return quoted(u.error.text()); }) + "], \"unread\": [" +
+           joined(batch.unread_tables, show_unread) + "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
            ", \"bytes\": " + std::to_string(batch.bytes_read) + "}";
 }
 

@@ -56,7 +56,7 @@ def test_the_layout_is_the_snapshots(server, adapter, table):
     server.run(f"INSERT INTO {table} (a, b, c) VALUES (1, 'x', 'y')", "d")
     batch = stream.read_all()[0]
     columns = ["a", "b", "c"] if server.flavour == "MariaDB" and server.version() >= (11,) else ["a", "b", "c", "s"]
-    assert batch["layouts"][f"d.{table}"] == {"columns": columns, "key": ["c", "b"], "styles": ["0", "2", "0", "0"][:len(columns)]}
+    assert batch["layouts"][f"d.{table}"] == {"columns": columns, "key": ["c", "b"], "styles": ["0", "2", "0", "0"][:len(columns)], "lacks": ""}
     assert batch["changes"] == [["insert", f"d.{table}", adapter.rows("d", table)[0]]]
 
 

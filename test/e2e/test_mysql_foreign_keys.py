@@ -35,6 +35,15 @@ def cascades_are_missed(cluster, server, begin):
     caught_up(cluster)
     assert "ON DELETE CASCADE" in table_row(cluster, "later")["note"]
     assert set(rows(cluster, "child")) == {"11", "12", "13"}
+    server.run("USE shop; ALTER TABLE strict ADD CONSTRAINT acts FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE SET NULL; "
+               "ALTER TABLE orphan DROP FOREIGN KEY orphan_ibfk_1")
+    caught_up(cluster)
+    assert "ON DELETE SET NULL" in table_row(cluster, "strict")["note"] and table_row(cluster, "orphan")["note"] is None
+    assert table_row(cluster, "strict")["rows_copied"] == 0, "nothing is read again"
+    told = dict(cluster.query("SELECT arguments->>'table', arguments->>'note' FROM replicator_events WHERE action = 'table note changed'"))
+    assert "ON DELETE SET NULL" in told["shop.strict"] and told["shop.orphan"] is None
+    server.run("USE shop; ALTER TABLE orphan ADD FOREIGN KEY (parent) REFERENCES parent (id) ON DELETE SET NULL")
+    caught_up(cluster)
     for table in ("child", "orphan"):
         finished(cluster, cluster.query("SELECT replicator_repair('s', %s)", (table,))[0][0])
     assert set(rows(cluster, "child")) == {"12", "13"}

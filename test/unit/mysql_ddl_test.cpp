@@ -18,9 +18,9 @@ using Kind = LoggedStatement::Kind;
 
 /// "created d.t; renamed d.a to d.b", or the kind of what changes no table.
 std::string meaning(const std::string& sql, const SqlReading& reading = {}) {
-    static constexpr const char* kChanges[] = {"created",   "created if absent", "dropped",
-                                               "renamed",   "truncated",         "altered",
-                                               "redefined", "maintained",        "database dropped"};
+    static constexpr const char* kChanges[] = {
+        "created",   "created if absent", "dropped",          "renamed", "truncated", "altered",
+        "redefined", "maintained",        "database dropped", "?",       "rights"};
     static constexpr const char* kKinds[] = {"nothing",     "begin",    "commit", "rollback",  "savepoint",
                                              "rollback to", "xa start", "xa end", "xa commit", "xa rollback",
                                              "schema",      "rows",     "unknown"};
@@ -52,6 +52,16 @@ void check(std::initializer_list<Case> cases) {
     for (const Case& one : cases) {
         EXPECT_EQ(meaning(one.sql), one.meaning) << one.sql;
     }
+}
+
+TEST(MysqlDdl, rights_name_a_table_or_none) {
+    check({{"GRANT SELECT (a, `ON`), INSERT ON t TO u@h", "rights d.t"},
+           {"REVOKE SELECT ON TABLE `e`.`t` FROM u", "rights e.t"},
+           {"GRANT SELECT ON e.* TO u IDENTIFIED BY 'secret'", "rights "},
+           {"GRANT ALL ON *.* TO u", "rights "},
+           {"GRANT SELECT ON * TO u", "rights "},
+           {"REVOKE ALL PRIVILEGES, GRANT OPTION FROM u", "rights "},
+           {"GRANT EXECUTE ON PROCEDURE d.p TO u", "nothing"}});
 }
 
 TEST(MysqlDdl, tables_come_and_go) {
@@ -186,7 +196,7 @@ TEST(MysqlDdl, what_changes_no_table) {
            {"CREATE SPATIAL REFERENCE SYSTEM 4120 NAME 'x'", "nothing"},
            {"CREATE VIEW v AS SELECT * FROM t", "nothing"},
            {"DROP PROCEDURE IF EXISTS p", "nothing"},
-           {"GRANT SELECT ON d.t TO u", "nothing"},
+           {"GRANT SELECT ON d.t TO u", "rights d.t"},
            {"RENAME USER a TO b", "nothing"},
            {"FLUSH TABLES", "nothing"},
            {"/* a comment */", "nothing"},

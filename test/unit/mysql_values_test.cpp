@@ -183,31 +183,82 @@ TEST(MysqlRowDecoder, an_image_may_lack_only_what_is_not_read) {
     EXPECT_EQ(value_text(batch.row(1)[0]) + value_text(batch.row(1)[1]), "4NULL");
     event.present_after = without_last;
     EXPECT_THROW(decoder.open(event), core::SourceError);
-    columns[2].may_lack = true;
-    std::vector<std::uint8_t> const shorter = {0, 1, 2, 3, 0, 4, 5};
-    event.rows = shorter;
-    mysql::RowDecoder lenient({.database = "d", .table = "t", .columns = columns, .row_width = 2});
-    lenient.decode_all(event, batch);
-    EXPECT_EQ(value_text(batch.row(3)[0]) + value_text(batch.row(3)[1]), "4NULL");
 }
 
-TEST(MysqlRowDecoder, an_image_may_lack_what_a_later_structure_does_not_know) {
-    mysql::TableMap map;
+/// A table as an event shows it: with these columns, all of them CHAR of 36 bytes.
+mysql::EventTable event_table(std::initializer_list<const char*> names) {
+    static mysql::Charsets charsets;
     mysql::EventTable table;
-    for (const char* const name : {"id", "a", "was_generated", "was_key"}) {
-        map.columns.emplace_back().name = name;
+    for (const char* const name : names) {
         mysql::EventColumn& column = table.columns.emplace_back();
         column.name = name;
+        column.type = mysql::ColumnType::kString;
+        column.length = 36;
+        column.charset = charsets.find("latin1");
         column.output = table.row_width++;
     }
-    map.primary_key = {{.column = 0}, {.column = 3}};
-    mysql::TableStructure const structure =
-        mysql::TableStructure::parse("column plain 0 text id\ncolumn plain 0 text a\n");
-    mysql::complete_table(table, map, structure);
-    EXPECT_FALSE(table.columns[0].may_lack);
-    EXPECT_FALSE(table.columns[1].may_lack);
-    EXPECT_TRUE(table.columns[2].may_lack);
-    EXPECT_FALSE(table.columns[3].may_lack);
+    return table;
+}
+
+std::string names_of(const core::RowLayout& layout) {
+    std::string names;
+    for (const core::Column& column : layout.columns) {
+        names += (names.empty() ? "" : " ") + column.name;
+    }
+    return names;
+}
+
+TEST(MysqlTableStructure, columns_that_it_does_not_know_are_left_out) {
+    mysql::EventTable table = event_table({"id", "DB_ROW_HASH_1", "a", "g"});
+    mysql::StreamedLayout const streamed =
+        mysql::complete_table(table,
+                              mysql::TableStructure::parse(
+                                  "column plain 0 text id\ncolumn plain 0 text a\ncolumn virtual 0 text g\nkey id\n"),
+                              {});
+    EXPECT_EQ(names_of(streamed.layout), "id a");
+    EXPECT_EQ(table.columns[1].output, mysql::EventColumn::kNotRead);
+    EXPECT_EQ(table.columns[2].output, 1U);
+    EXPECT_EQ(table.row_width, 2U);
+    EXPECT_EQ(streamed.layout.key_columns, std::vector<std::uint32_t>{0});
+    EXPECT_EQ(streamed.lacking_column, "");
+}
+
+TEST(MysqlTableStructure, columns_that_it_has_and_the_event_has_not_are_named) {
+    mysql::EventTable table = event_table({"id"});
+    EXPECT_EQ(mysql::complete_table(
+                  table, mysql::TableStructure::parse("column plain 0 text id\ncolumn plain 0 text new\nkey id\n"), {})
+                  .lacking_column,
+              "new");
+    EXPECT_EQ(
+        mysql::complete_table(table, mysql::TableStructure::parse("column plain 0 text id\nkey id\nend row_end\n"), {})
+            .lacking_column,
+        "row_end");
+}
+
+TEST(MysqlTableStructure, rows_without_a_column_of_the_key_are_refused) {
+    mysql::EventTable table = event_table({"id", "old_key"});
+    try {
+        mysql::complete_table(
+            table, mysql::TableStructure::parse("column plain 0 text id\ncolumn plain 0 text k\nkey id\nkey k\n"), {});
+        FAIL() << "it was taken";
+    } catch (const core::SourceError& error) {
+        EXPECT_EQ(error.kind(), core::SourceErrorKind::kTableChanged);
+        EXPECT_NE(error.text().find("\"k\" of the key"), std::string::npos) << error.text();
+    }
+}
+
+TEST(MysqlTableStructure, a_type_that_the_event_cannot_hold_is_of_a_later_time) {
+    for (const char* const type : {"uuid", "inet6", "inet4"}) {
+        mysql::EventTable table = event_table({"u"});
+        mysql::TableStructure const structure =
+            mysql::TableStructure::parse(std::string("column ") + type + " 0 text u\n");
+        mysql::complete_table(table, structure, {});
+        EXPECT_EQ(table.columns[0].logical, mysql::LogicalType::kAsStored) << type;
+        table.columns[0].charset = nullptr;
+        table.columns[0].length = std::string(type) == "inet4" ? 4 : 16;
+        mysql::complete_table(table, structure, {});
+        EXPECT_EQ(table.columns[0].logical, structure.columns[0].logical) << type;
+    }
 }
 
 TEST(MysqlRowDecoder, a_set_has_at_most_64_labels) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -28,6 +29,20 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
 
+/// Of the account and its roles, by which statements about rights name it.
+std::vector<std::string> account_names(Connection& connection) {
+    constexpr std::string_view kDoing = "look for the roles of the account at";
+    std::string const account = connection.query_value("SELECT CURRENT_USER()", kDoing).value_or("");
+    std::vector<std::string> names = {account.substr(0, account.rfind('@'))};
+    if (connection.is_mariadb() || connection.version() >= 80019) {
+        for (const TextRow& row :
+             connection.query("SELECT ROLE_NAME FROM information_schema.APPLICABLE_ROLES", kDoing)) {
+            names.push_back(row[0].value_or(""));
+        }
+    }
+    return names;
+}
+
 class MysqlChangeStream final : public core::ChangeStream {
   public:
     MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
@@ -35,7 +50,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                       StreamPosition position, std::string doubt)
         : position_(std::move(position)),
           doubt_(std::move(doubt)),
-          statements_(names, databases),
+          statements_(names, databases, account_names(*connection)),
           connection_(std::move(connection), request.reader_id),
           tables_(connection_.is_mariadb(), names) {
         for (const core::FollowedTable& table : request.tables) {
@@ -147,7 +162,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         switch (event.header.type) {
             case EventType::kTableMap:
                 passed_maps_ = true;
-                return tables_.read_map(event);
+                return read_map(event);
             case EventType::kMysqlGtid:
             case EventType::kAnonymousGtid:
             case EventType::kGtidTagged:
@@ -276,7 +291,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                 complete_xa(statement);
                 break;
             case Kind::kRows:
-                refuse_if_followed(statement, query);
+                take_statement(statement, query);
                 break;
             case Kind::kSchema:
                 batch_.add_schema_changes(std::move(statement.changes));
@@ -313,20 +328,28 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    void refuse_if_followed(const LoggedStatement& statement, const QueryEvent& query) const {
-        bool const can_be_followed =
-            statement.tables.empty() ? tables_.follows_any()
-                                     : std::any_of(statement.tables.begin(), statement.tables.end(),
-                                                   [&](const core::TableName& name) { return tables_.follows(name); });
-        if (!can_be_followed) {
-            return;
+    /// Rows were changed, and the log does not say how.
+    void take_statement(const LoggedStatement& statement, const QueryEvent& query) {
+        if (statement.tables.empty() && tables_.follows_any()) {
+            throw rows_as_statement(query, "copy the source anew: replicator_resync(name)");
         }
-        throw SourceError(
-            SourceErrorKind::kUnsupported, 0,
-            "transaction " + position_.current() + " changed rows, but its log holds the statement only", false,
-            "The statement is: " + statements_.shown(query),
-            "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's configuration), "
-            "let sessions connect anew, and copy the source anew: replicator_resync(name).");
+        for (const core::TableName& name : statement.tables) {
+            if (const core::TableName* const followed = tables_.followed_name(name)) {
+                batch_.add_unread(unread_table(
+                    *followed, rows_as_statement(query, "copy the table anew: replicator_resync(name, table)")));
+            }
+        }
+    }
+
+    [[nodiscard]] SourceError rows_as_statement(const QueryEvent& query, const std::string& then) const {
+        return {SourceErrorKind::kUnsupported,
+                0,
+                "transaction " + position_.current() + " changed rows, but its log holds the statement only",
+                false,
+                "The statement is: " + statements_.shown(query),
+                "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's configuration), "
+                "let sessions connect anew, and " +
+                    then + "."};
     }
 
     // ---- XA ----
@@ -363,6 +386,12 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     // ---- rows ----
 
+    void read_map(const Event& event) {
+        if (std::optional<core::UnreadTable> unread = tables_.read_map(event)) {
+            batch_.add_unread(std::move(*unread));
+        }
+    }
+
     void read_rows(const Event& event) {
         constexpr std::size_t kIdBytes = 6;
         if (event.body.size() < kIdBytes) {
@@ -375,7 +404,14 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (!in_transaction_) {
             throw_corrupt(event.place, "rows stand outside of a transaction");
         }
-        batch_.add_rows(*table, parse_rows_event(event, storage_));
+        try {
+            batch_.add_rows(*table, parse_rows_event(event, storage_));
+        } catch (const SourceError& error) {
+            if (!concerns_one_table(error)) {
+                throw;
+            }
+            batch_.add_unread(unread_table(table->name, error));
+        }
     }
 
     StreamPosition position_;

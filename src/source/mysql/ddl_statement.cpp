@@ -26,8 +26,8 @@ class StatementReader {
     LoggedStatement read() {
         skip_settings();
         bool const is_comment = words_.word().kind == SqlWord::Kind::kEnd;
-        bool const understood =
-            is_comment || read_transaction() || read_xa() || read_rows() || read_definition() || read_harmless();
+        bool const understood = is_comment || read_transaction() || read_xa() || read_rows() || read_definition() ||
+                                read_rights() || read_harmless();
         if (!understood) {
             return {.kind = Kind::kUnknown, .name = "", .changes = {}, .tables = {}};
         }
@@ -346,6 +346,29 @@ class StatementReader {
         return true;
     }
 
+    // ---- rights ----
+
+    /// … ON table, database.table, database.*, *.* or *; a REVOKE ALL PRIVILEGES names nothing.
+    bool read_rights() {
+        if (!words_.accept_any({"GRANT", "REVOKE"})) {
+            return false;
+        }
+        while (!words_.at_end() && !words_.accept("ON")) {
+            skip_value();
+        }
+        if (words_.accept_any({"FUNCTION", "PROCEDURE", "PACKAGE"})) {
+            return true;
+        }
+        words_.accept("TABLE");
+        TableName table = words_.table(database_);
+        if (table.table.empty()) {
+            table = {};
+        }
+        statement_.changes.push_back(
+            {.kind = SchemaChange::Kind::kRights, .table = std::move(table), .renamed_to = {}, .statement = ""});
+        return set(Kind::kSchema);
+    }
+
     // ---- what changes no table ----
 
     /// Behind CREATE, ALTER or DROP: what is no table, and what stands before such a thing.
@@ -357,7 +380,7 @@ class StatementReader {
     }
 
     bool read_harmless() {
-        if (words_.accept_any({"GRANT", "REVOKE", "FLUSH", "INSTALL", "UNINSTALL", "RELEASE", "DEALLOCATE"})) {
+        if (words_.accept_any({"FLUSH", "INSTALL", "UNINSTALL", "RELEASE", "DEALLOCATE"})) {
             return true;
         }
         if (words_.accept_any({"ANALYZE", "CHECK"})) {

@@ -1,7 +1,7 @@
 #pragma once
 // What a statement in the log means for those who follow row changes: an end of a transaction, a change of tables, or
 // rows that were changed without row events. In doubt a table is said to be altered, which has it read again. What is
-// known to change no table is named one by one (GRANT, CREATE VIEW, FLUSH …); all else is not understood.
+// known to change no table is named one by one (CREATE VIEW, FLUSH …); all else is not understood.
 
 #include <string>
 #include <string_view>

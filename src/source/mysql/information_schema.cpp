@@ -87,7 +87,10 @@ class Reader {
         std::string const sql =
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, "
             "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS" +
-            filter() + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
+            filter() +
+            // Shown are those with any right, be it to insert. (Without accounts, nothing is said of rights.)
+            " AND (PRIVILEGES = '' OR FIND_IN_SET('select', PRIVILEGES))"
+            " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
         for (const TextRow& row : connection_.query(sql, kDoing)) {
             TableRow* const table = find(row);
             if (table == nullptr) {
@@ -221,8 +224,9 @@ class Reader {
 
     /// A MERGE table holds rows of MyISAM tables, of any database. Only its definition says of which.
     void read_merged() {
-        bool const any = std::any_of(tables_.begin(), tables_.end(),
-                                     [](const auto& table) { return table.second.engine == "MyISAM"; });
+        bool const any = std::any_of(tables_.begin(), tables_.end(), [](const auto& table) {
+            return table.second.engine == "MyISAM" || table.second.is_merge();
+        });
         if (!any) {
             return;
         }
@@ -230,7 +234,12 @@ class Reader {
                  "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE ENGINE = 'MRG_MYISAM'",
                  kDoing)) {
             core::TableName const name{text_of(row, 0), "", text_of(row, 1)};
-            for (const core::TableName& part : merged_tables(create_statement(connection_, name), name.database)) {
+            std::vector<core::TableName> const parts =
+                merged_tables(create_statement(connection_, name), name.database);
+            if (TableRow* const merge = find(row)) {
+                merge->parts = parts;
+            }
+            for (const core::TableName& part : parts) {
                 auto const found = tables_.find({part.database, part.table});
                 if (found != tables_.end()) {
                     found->second.merged_into = quote_identifier(name.database) + "." + quote_identifier(name.table);

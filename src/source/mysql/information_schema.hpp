@@ -50,8 +50,12 @@ struct TableRow {
     std::string comment;
     std::vector<ColumnRow> columns;
     std::vector<IndexRow> indexes;
+    std::vector<core::TableName> parts;     ///< of a MERGE table
     std::string merged_into;                ///< a MERGE table that has this one among its own, quoted; empty: none
     std::vector<std::string> json_columns;  ///< MariaDB: with a json_valid() check, quoted
+
+    /// Engine MERGE, which the servers do not spell alike.
+    [[nodiscard]] bool is_merge() const { return engine == "MRG_MYISAM" || engine == "MRG_MyISAM"; }
 };
 
 using TableKey = std::pair<std::string, std::string>;  ///< database, table

@@ -49,31 +49,56 @@ void StreamTables::forget(const core::TableName& name) {
     followed_.erase(found);
 }
 
-void StreamTables::read_map(const Event& event) {
+bool concerns_one_table(const core::SourceError& error) noexcept {
+    return error.kind() == core::SourceErrorKind::kCorrupt || error.kind() == core::SourceErrorKind::kUnsupported ||
+           error.kind() == core::SourceErrorKind::kTableChanged;
+}
+
+core::UnreadTable unread_table(const core::TableName& name, const core::SourceError& error) {
+    std::string text = "the changes of table " + name.qualified() + " cannot be read: " + error.text();
+    text += error.detail().empty() ? "" : " (" + error.detail() + ")";
+    return {name, core::SourceError(error.kind(), error.code(), std::move(text), error.retryable(), error.detail(),
+                                    error.hint().empty() ? "If the table has failed, copy it anew: "
+                                                           "replicator_resync(name, table)."
+                                                         : error.hint())};
+}
+
+std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
     MapHead const head = read_head(event);
+    mapped_.erase(head.table_id);
     auto const found = followed_.find(names_.comparable(head.name));
     if (found == followed_.end()) {
-        mapped_.erase(head.table_id);
-        return;
+        return std::nullopt;
     }
-    Followed& followed = found->second;
+    try {
+        map_table(found->second, event);
+    } catch (const core::SourceError& error) {
+        if (!concerns_one_table(error)) {
+            throw;
+        }
+        return unread_table(found->second.name, error);
+    }
+    mapped_[head.table_id] = found->second.current;
+    return std::nullopt;
+}
+
+void StreamTables::map_table(Followed& followed, const Event& event) {
     std::string_view const definition(reinterpret_cast<const char*>(event.body.data()) + kIdAndFlagBytes,
                                       event.body.size() - kIdAndFlagBytes);
-    if (!followed.current || followed.map != definition) {
-        TableMap const map = parse_table_map(event, from_mariadb_);
-        if (!map.has_names) {
-            throw core::SourceError(core::SourceErrorKind::kUnsupported, 0,
-                                    "the log lacks the names of the columns of table " + head.name.qualified(), false,
-                                    "binlog_row_metadata was not FULL when the change was logged.",
-                                    "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its "
-                                    "configuration, and copy the source anew: replicator_resync(name).");
-        }
-        EventTable table = event_table_of(map, event.place, charsets_);
-        StreamedLayout layout = complete_table(table, map, followed.structure);
-        followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
-        followed.map = definition;
+    if (followed.current && followed.map == definition) {
+        return;
     }
-    mapped_[head.table_id] = followed.current;
+    TableMap const map = parse_table_map(event, from_mariadb_);
+    if (!map.has_names) {
+        throw_unsupported(event.place,
+                          "it lacks the names of columns: binlog_row_metadata was not FULL when it was logged",
+                          "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its configuration, "
+                          "and copy the table anew: replicator_resync(name, table).");
+    }
+    EventTable table = event_table_of(map, event.place, charsets_);
+    StreamedLayout layout = complete_table(table, followed.structure, event.place);
+    followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
+    followed.map = definition;
 }
 
 void StreamTables::begin_transaction() {

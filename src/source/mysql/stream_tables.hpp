@@ -24,17 +24,25 @@ struct StreamedTable {
         : name(std::move(table)),
           layout(std::make_shared<const core::RowLayout>(std::move(streamed.layout))),
           end_column(streamed.end_column),
+          lacking_column(std::move(streamed.lacking_column)),
           decoder(std::move(event_table)) {}
 
     core::TableName name;
     std::shared_ptr<const core::RowLayout> layout;
     std::optional<std::uint32_t> end_column;  ///< as StreamedLayout
+    std::string lacking_column;               ///< as StreamedLayout
     RowDecoder decoder;
     bool is_followed = true;
     // Where its rows are in the batch with this number.
     std::uint64_t batch = 0;
     std::uint32_t index = 0;
 };
+
+/// What concerns events of one table alone: framing goes on behind them, and so do the others.
+bool concerns_one_table(const core::SourceError& error) noexcept;
+
+/// The error of one of its events, with its name and the event's place.
+core::UnreadTable unread_table(const core::TableName& name, const core::SourceError& error);
 
 class StreamTables {
   public:
@@ -47,13 +55,19 @@ class StreamTables {
     [[nodiscard]] bool follows(const core::TableName& name) const {
         return followed_.contains(names_.comparable(name));
     }
+    /// The name by which the table is followed; null if it is not.
+    [[nodiscard]] const core::TableName* followed_name(const core::TableName& name) const {
+        auto const found = followed_.find(names_.comparable(name));
+        return found == followed_.end() ? nullptr : &found->second.name;
+    }
     [[nodiscard]] bool follows_any() const noexcept { return !followed_.empty(); }
 
     /// No map that stands before this point is used behind it.
     void begin_transaction();
 
-    /// Of a TABLE_MAP. kUnsupported, naming binlog_row_metadata, if it lacks the columns' names.
-    void read_map(const Event& event);
+    /// Of a TABLE_MAP. What is wrong with it, if it is that of a table which is followed, and cannot be read: the rows
+    /// behind it are nobody's.
+    [[nodiscard]] std::optional<core::UnreadTable> read_map(const Event& event);
 
     /// The table of the last map with that number; null if nobody follows it.
     [[nodiscard]] StreamedTable* find(std::uint64_t table_id);
@@ -65,6 +79,8 @@ class StreamTables {
         std::string map;  ///< of which `current` was made
         std::shared_ptr<StreamedTable> current;
     };
+
+    void map_table(Followed& followed, const Event& event);
 
     bool from_mariadb_;
     NameRules names_;

@@ -20,6 +20,8 @@ constexpr std::string_view kDoing = "read the tables' descriptions at";
 constexpr std::string_view kSystemDatabases = "'mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo'";
 /// Engines whose tables a transaction sees in one state.
 constexpr std::array<std::string_view, 4> kSnapshotEngines{"InnoDB", "ROCKSDB", "TokuDB", "XPAND"};
+/// Engines whose rows are kept by somebody else, who changes them without a word in this server's log.
+constexpr std::array<std::string_view, 4> kForeignEngines{"FEDERATED", "CONNECT", "SPIDER", "S3"};
 
 std::string kind_name(const TableRow& table) {
     if (table.type == "BASE TABLE") {
@@ -91,6 +93,11 @@ class ShapeBuilder {
         if (table_.type == "SYSTEM VERSIONED") {
             add_note("current rows only, not their history");
         }
+        if (table_.engine == "BLACKHOLE") {
+            unsupported("storage engine BLACKHOLE keeps no rows");
+        }
+        shape_.info.not_in_log = why_not_in_log();
+        shape_.info.parts = table_.parts;
         bool const has_versions = std::any_of(kSnapshotEngines.begin(), kSnapshotEngines.end(),
                                               [&](std::string_view engine) { return engine == table_.engine; });
         shape_.info.is_transactional = has_versions;
@@ -98,6 +105,24 @@ class ShapeBuilder {
             add_note("storage engine " + table_.engine +
                      " keeps no versions of rows: changes made during a copy may be seen in part");
         }
+    }
+
+    [[nodiscard]] std::string why_not_in_log() const {
+        for (const ColumnRow& column : table_.columns) {
+            if (column.generation == "ROW START" && column.data_type == "bigint") {
+                return "it is versioned by transactions, and MariaDB logs changes of such tables as statements";
+            }
+        }
+        if (table_.is_merge()) {
+            return "storage engine MERGE shows rows of other tables, whose changes are logged under their names";
+        }
+        if (!table_.merged_into.empty()) {
+            return "MERGE table " + table_.merged_into + " changes its rows, and they are then logged under that name";
+        }
+        bool const foreign = std::any_of(kForeignEngines.begin(), kForeignEngines.end(),
+                                         [&](std::string_view engine) { return engine == table_.engine; });
+        return foreign ? "storage engine " + table_.engine + " keeps its rows elsewhere, where others may change them"
+                       : std::string();
     }
 
     void add_column(const ColumnRow& column) {
@@ -222,7 +247,7 @@ class ShapeBuilder {
 
     void do_without_key() {
         if (shape_.columns.empty() && !is_view()) {
-            return unsupported("it has no column that is stored");
+            return unsupported("it has no column that is stored and may be read");
         }
         shape_.is_ordered = false;
         shape_.info.definition += "\nno key";

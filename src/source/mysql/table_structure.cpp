@@ -75,13 +75,21 @@ bool is_old_time(ColumnType type) {
     return type == ColumnType::kTime || type == ColumnType::kDatetime || type == ColumnType::kTimestamp;
 }
 
-/// Of a column that the structure does not know.
-core::IdStyle style_of(const EventColumn& column) {
-    bool const is_bytes =
-        (column.charset != nullptr && column.charset->is_binary()) || column.type == ColumnType::kVector;
-    return is_bytes && column.type != ColumnType::kJson && column.type != ColumnType::kGeometry
-               ? core::IdStyle::kHexBytes
-               : core::IdStyle::kStringsOnly;
+bool is_text(const EventColumn& column) { return column.charset != nullptr && !column.charset->is_binary(); }
+
+/// The column may have had another type when the event was logged.
+bool can_hold(const EventColumn& column, LogicalType logical) {
+    switch (logical) {
+        case LogicalType::kAsStored:
+        case LogicalType::kJson:  // text that is no JSON is a string
+            return true;
+        case LogicalType::kUuid:
+        case LogicalType::kInet6:
+            return column.type == ColumnType::kString && column.length == 16 && !is_text(column);
+        case LogicalType::kInet4:
+            return column.type == ColumnType::kString && column.length == 4 && !is_text(column);
+    }
+    return false;
 }
 
 std::optional<std::uint32_t> column_of(const core::RowLayout& layout, std::string_view name) {
@@ -93,26 +101,27 @@ std::optional<std::uint32_t> column_of(const core::RowLayout& layout, std::strin
     return std::nullopt;
 }
 
-/// The structure's key, if all its columns are there; else the primary key that the map tells.
-void choose_key(core::RowLayout& layout, const TableMap& map, const TableStructure& structure) {
+void choose_key(core::RowLayout& layout, const TableStructure& structure, const EventPlace& place) {
     for (const std::string& name : structure.key) {
-        if (auto const column = column_of(layout, name)) {
-            layout.key_columns.push_back(*column);
+        std::optional<std::uint32_t> const column = column_of(layout, name);
+        if (!column) {
+            throw_table_changed(place, "its rows lack column \"" + name + "\" of the key");
         }
-    }
-    if (!structure.key.empty() && layout.key_columns.size() == structure.key.size()) {
-        return;
-    }
-    layout.key_columns.clear();
-    for (const MappedKeyPart& part : map.primary_key) {
-        if (auto const column = column_of(layout, map.columns.at(part.column).name)) {
-            layout.key_columns.push_back(*column);
-        }
+        layout.key_columns.push_back(*column);
     }
 }
 
-bool is_key_column(const core::RowLayout& layout, std::uint32_t column) {
-    return std::find(layout.key_columns.begin(), layout.key_columns.end(), column) != layout.key_columns.end();
+/// One that the rows should have; empty: none.
+std::string lacking_column(const core::RowLayout& layout, const TableStructure& structure) {
+    if (!structure.end_column.empty() && !column_of(layout, structure.end_column)) {
+        return structure.end_column;
+    }
+    for (const StructureColumn& column : structure.columns) {
+        if (!column.left_out && !column_of(layout, column.name)) {
+            return column.name;
+        }
+    }
+    return "";
 }
 
 }  // namespace
@@ -158,21 +167,20 @@ TableStructure TableStructure::parse(const std::string& text) {
     return structure;
 }
 
-StreamedLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure) {
+StreamedLayout complete_table(EventTable& table, const TableStructure& structure, const EventPlace& place) {
     StreamedLayout streamed;
     core::RowLayout& layout = streamed.layout;
     for (std::size_t i = 0; i < table.columns.size(); ++i) {
         EventColumn& column = table.columns[i];
         const StructureColumn* const known = structure.find(column.name);
         bool const is_end = !structure.end_column.empty() && column.name == structure.end_column;
-        bool const left_out = known != nullptr && known->left_out;
+        bool const left_out = known == nullptr || known->left_out;
         if (left_out && !is_end) {
             table.leave_out(i);
             continue;
         }
-        column.may_lack = known == nullptr;
         if (known != nullptr) {
-            column.logical = known->logical;
+            column.logical = can_hold(column, known->logical) ? known->logical : LogicalType::kAsStored;
             column.decimals = is_old_time(column.type) ? known->fraction : column.decimals;
         }
         if (is_end) {
@@ -180,12 +188,10 @@ StreamedLayout complete_table(EventTable& table, const TableMap& map, const Tabl
         }
         layout.columns.push_back({.name = column.name,
                                   .in_data = !left_out,
-                                  .id_style = known != nullptr ? known->id_style : style_of(column)});
+                                  .id_style = known != nullptr ? known->id_style : core::IdStyle::kStringsOnly});
     }
-    choose_key(layout, map, structure);
-    for (EventColumn& column : table.columns) {
-        column.may_lack = column.may_lack && !is_key_column(layout, column.output);
-    }
+    choose_key(layout, structure, place);
+    streamed.lacking_column = lacking_column(layout, structure);
     return streamed;
 }
 

@@ -43,12 +43,15 @@ struct StreamedLayout {
     core::RowLayout layout;
     /// Index of the structure's `end_column` in a row. If the snapshot does not select it, it is the last, not in data.
     std::optional<std::uint32_t> end_column;
+    /// One that the structure has and the event has not; empty: none.
+    std::string lacking_column;
 };
 
-/// Completes `table` by what the structure says of its columns, and leaves columns out. Returns the layout of its rows:
-/// that of the snapshot if the structure is the table's own; else what the map and the names in common tell. An image
-/// may lack columns that the structure does not know: it is then of a later time than the event, so that a statement
-/// between them will have the table read again, and a column may have been a generated one.
-StreamedLayout complete_table(EventTable& table, const TableMap& map, const TableStructure& structure);
+/// Completes `table`, an event's, by what the structure says of its columns, and leaves out those that it does not
+/// know: what the copy does not show (hidden, or not granted to the account) must not come with the stream either. Of a
+/// column that is new the structure is told when the statement that made it is met.
+/// The structure may be of a later time than the event: then the columns that both have are given, as far as the event
+/// holds what the structure says of them. kTableChanged if a column of the key is not among them.
+StreamedLayout complete_table(EventTable& table, const TableStructure& structure, const EventPlace& place);
 
 }  // namespace pgrepl::mysql

@@ -74,17 +74,33 @@ core::RowBatch& TransactionBatch::rows_of(StreamedTable& table) {
         table.batch = number_;
         table.index = static_cast<std::uint32_t>(batch_->tables.size());
         batch_->tables.emplace_back(table.name, table.layout);
+        batch_->tables.back().lacking_column = table.lacking_column;
     }
     return batch_->tables[table.index].rows;
 }
 
 void TransactionBatch::add_rows(StreamedTable& table, const RowsEvent& event) {
+    table.decoder.open(event);
     core::RowBatch& rows = rows_of(table);
     std::size_t const bytes_before = rows.size_bytes();
-    table.decoder.open(event);
+    // Also where a row cannot be read: those before it are in the batch.
+    auto const count = [&] {
+        bytes_ += rows.size_bytes() - bytes_before;
+        open_changes_ = batch_->changes.size() - batch_->complete_changes;
+    };
+    try {
+        add_all_rows(table, event.kind, rows);
+    } catch (const core::SourceError&) {
+        count();
+        throw;
+    }
+    count();
+}
+
+void TransactionBatch::add_all_rows(StreamedTable& table, ChangeKind kind, core::RowBatch& rows) {
     for (auto row = static_cast<std::uint32_t>(rows.row_count()); table.decoder.next(rows);
          row = static_cast<std::uint32_t>(rows.row_count())) {
-        std::optional<core::Change> change = core::Change{table.index, event.kind, row};
+        std::optional<core::Change> change = core::Change{table.index, kind, row};
         if (table.end_column) {
             change = current_change(*change, rows, *table.end_column);
         }
@@ -96,8 +112,14 @@ void TransactionBatch::add_rows(StreamedTable& table, const RowsEvent& event) {
         }
         batch_->changes.push_back(*change);
     }
-    bytes_ += rows.size_bytes() - bytes_before;
-    open_changes_ = batch_->changes.size() - batch_->complete_changes;
+}
+
+void TransactionBatch::add_unread(core::UnreadTable table) {
+    bool const known = std::any_of(batch_->unread_tables.begin(), batch_->unread_tables.end(),
+                                   [&](const core::UnreadTable& other) { return other.table == table.table; });
+    if (!known) {
+        batch_->unread_tables.push_back(std::move(table));
+    }
 }
 
 void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> changes) {

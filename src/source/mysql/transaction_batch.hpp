@@ -19,8 +19,10 @@ class TransactionBatch {
     void open(core::ChangeBatch& batch);
 
     void begin_transaction();
-    /// All rows of an event.
+    /// All rows of an event. After an error those before the row that cannot be read are in the batch.
     void add_rows(StreamedTable& table, const RowsEvent& event);
+    /// Whatever becomes of the transaction: the table is not known any more from here on.
+    void add_unread(core::UnreadTable table);
     void add_schema_changes(std::vector<core::SchemaChange> changes);
     /// `commit_time_us`: 0 if it is not known.
     void end_transaction(std::int64_t commit_time_us);
@@ -44,6 +46,7 @@ class TransactionBatch {
 
   private:
     core::RowBatch& rows_of(StreamedTable& table);
+    void add_all_rows(StreamedTable& table, core::ChangeKind kind, core::RowBatch& rows);
     bool truncate(std::size_t changes_of_transaction);
 
     core::ChangeBatch* batch_ = nullptr;

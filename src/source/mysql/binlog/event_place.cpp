@@ -16,6 +16,13 @@ void throw_corrupt(const EventPlace& place, std::string_view what) {
                             detail_of(place));
 }
 
+void throw_table_changed(const EventPlace& place, std::string_view what) {
+    throw core::SourceError(
+        core::SourceErrorKind::kTableChanged, 0,
+        "a binlog event (" + event_name(place.type) + ") is of another structure: " + std::string(what), false,
+        detail_of(place));
+}
+
 void throw_unsupported(const EventPlace& place, std::string_view what, std::string_view hint) {
     throw core::SourceError(core::SourceErrorKind::kUnsupported, 0,
                             "a binlog event (" + event_name(place.type) + ") cannot be read: " + std::string(what),

@@ -20,6 +20,9 @@ struct EventPlace {
 /// "a binlog event (WRITE_ROWS) is damaged: <what>"; kCorrupt.
 [[noreturn]] void throw_corrupt(const EventPlace& place, std::string_view what);
 
+/// "a binlog event (WRITE_ROWS) is of another structure: <what>"; kTableChanged.
+[[noreturn]] void throw_table_changed(const EventPlace& place, std::string_view what);
+
 /// "a binlog event (WRITE_ROWS) cannot be read: <what>"; kUnsupported.
 [[noreturn]] void throw_unsupported(const EventPlace& place, std::string_view what, std::string_view hint = {});
 

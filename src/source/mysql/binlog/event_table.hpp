@@ -38,7 +38,6 @@ struct EventColumn {
     std::vector<Label> labels;  ///< of ENUM and SET, in definition order
     /// Index of the value in a batch's row; kNotRead for a column that is not copied (generated).
     std::uint32_t output = kNotRead;
-    bool may_lack = false;  ///< NULL where an image lacks it; else that is an error
 };
 
 struct EventTable {

@@ -60,7 +60,7 @@ void RowDecoder::open(const RowsEvent& event) {
     present_after_ = require_columns(event_.present_after) ? nullptr : &event_.present_after;
 }
 
-/// False if columns are missing, none of which must be there: MariaDB 11 logs generated columns with few changes.
+/// False if columns are missing, none of which is read: MariaDB 11 logs generated columns with few changes.
 bool RowDecoder::require_columns(ByteSpan present) const {
     bool complete = true;
     for (std::size_t i = 0; i < table_.columns.size(); ++i) {
@@ -68,10 +68,10 @@ bool RowDecoder::require_columns(ByteSpan present) const {
             continue;
         }
         complete = false;
-        if (table_.columns[i].output != EventColumn::kNotRead && !table_.columns[i].may_lack) {
+        if (table_.columns[i].output != EventColumn::kNotRead) {
             throw_unsupported(event_.place, "its rows lack column \"" + table_.columns[i].name + "\"",
                               "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the "
-                              "source anew: replicator_resync(name).");
+                              "table anew: replicator_resync(name, table).");
         }
     }
     return complete;

@@ -43,7 +43,7 @@ Layout layout_of(const Event& event) {
             throw_unsupported(
                 event.place, "it holds parts of JSON values only",
                 "Set binlog_row_value_options = '' at the source, let sessions connect anew, and copy the "
-                "source anew: replicator_resync(name).");
+                "table anew: replicator_resync(name, table).");
         default:
             throw_unsupported(event.place, "it holds no rows");
     }
