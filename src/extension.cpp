@@ -3,6 +3,7 @@
 
 #include "pg/error.hpp"
 #include "pg/log_redaction.hpp"
+#include "pg/object_access.hpp"
 #include "pg/owner_code.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
@@ -27,6 +28,7 @@ void _PG_init() {
         pgrepl::pg::define_settings();
         pgrepl::pg::redact_log();
         pgrepl::pg::keep_replica_role_from_code_of_users();
+        pgrepl::pg::guard_objects();
         // Without preload the functions can say what is missing, and a restore can create the extension.
         if (process_shared_preload_libraries_in_progress) {
             pgrepl::pg::request_shared_memory();

@@ -104,12 +104,13 @@ COMMENT ON FUNCTION replicator.shown_error(text, text, boolean) IS 'Text of an e
 CREATE VIEW replicator.target AS
 SELECT t.id AS table_id,
        c.oid AS relation,
-       -- A table of another owner is not the one that these rows are for.
+       -- Another table, whoever has given it the name, is not the one that these rows are for.
        coalesce(pg_has_role(coalesce(o.role, 0::oid), 'USAGE')
-                OR c.relowner = o.role AND has_table_privilege(c.oid, 'SELECT')
+                OR c.oid = r.relid AND c.relowner = o.role AND has_table_privilege(c.oid, 'SELECT')
                    AND has_schema_privilege(c.relnamespace, 'USAGE') AND NOT row_security_active(c.oid), false) AS readable
 FROM replicator.source_table t
 JOIN replicator.source_owner o ON o.source_id = t.source_id
+LEFT JOIN replicator.target_relation r ON r.table_id = t.id
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema
 LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.target_name;
 COMMENT ON VIEW replicator.target IS 'What the other views need to know of target tables';

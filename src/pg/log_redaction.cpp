@@ -96,6 +96,21 @@ bool concerns_call(const ErrorData& data) noexcept {
            names_call(data.detail_log) || names_call(data.context) || names_call(data.internalquery);
 }
 
+/// What the server's own parser and input functions say quotes pieces of the statement. Errors of ours, and what is
+/// raised within our calls, have no place in a file (pg::detail::raise).
+bool quotes_statement(const ErrorData& data) noexcept {
+    int const category = ERRCODE_TO_CATEGORY(data.sqlerrcode);
+    return data.elevel >= ERROR && data.filename != nullptr &&
+           (category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION);
+}
+
+void leave_out_quoted(char* text) noexcept {
+    char* const quote = text == nullptr ? nullptr : std::strchr(text, '"');
+    if (quote != nullptr) {
+        leave_out_from(quote + 1);
+    }
+}
+
 void redact(ErrorData& data) noexcept {
     // Errors talk about a statement in their contexts only; what is logged of a statement has it as its message, its
     // parameters or its tree of numbers as its detail.
@@ -104,6 +119,13 @@ void redact(ErrorData& data) noexcept {
         leave_out_literals(data.context);
         leave_out_literals(data.internalquery);
         leave_out_literals(data.detail_log);  // what all have run that a deadlock concerns
+        if (quotes_statement(data)) {
+            leave_out_quoted(data.message);
+            leave_out_quoted(data.detail);
+            if (data.context != nullptr) {
+                leave_out_from(data.context);  // "JSON data, line 1: …"
+            }
+        }
         if (data.elevel < ERROR) {
             leave_out_literals(data.message);
             for (char* const text : {data.detail, data.detail_log}) {

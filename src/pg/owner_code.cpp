@@ -30,6 +30,10 @@ void begin_call() {
     if (depth == 0) {
         SessionReplicationRole = SESSION_REPLICATION_ROLE_ORIGIN;
         NotPassedOn::suspend();
+        if (only_known_statements) {
+            // What was not met (ReplicaInSession) may have made plans as a replica, without the rules of tables.
+            ResetPlanCache();
+        }
     }
     ++depth;
 }

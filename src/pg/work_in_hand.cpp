@@ -19,6 +19,7 @@ WorkNote current;
 int file_descriptor = -1;
 bool each_table = false;
 char file_path[MAXPGPATH];
+bool ended_by_error = false;
 
 std::string directory() { return std::string(DataDir) + "/pgsql_tmp_pg_replicator_work"; }
 
@@ -30,7 +31,7 @@ std::string prefix(std::int32_t source_id, NoteKeeper keeper) {
 }
 
 void remove_file(int /*code*/, Datum /*unused*/) {
-    if (file_descriptor >= 0) {
+    if (file_descriptor >= 0 && !ended_by_error) {
         (void)unlink(file_path);
     }
 }
@@ -43,9 +44,16 @@ void leave_at_once(int /*signal*/) {
 
 emit_log_hook_type next_log_hook = nullptr;
 
+/// Whether it says that the process ends because somebody asks it to. Code of users raises the same SQLSTATE elsewhere.
+bool is_asked_for(const ErrorData& data) noexcept {
+    return data.sqlerrcode == ERRCODE_ADMIN_SHUTDOWN && data.funcname != nullptr &&
+           std::strcmp(data.funcname, "ProcessInterrupts") == 0;
+}
+
 /// A full or broken disk for the server's log has whoever writes to it next end the server: mostly us, who write most.
 void on_log(ErrorData* data) {
     int const category = ERRCODE_TO_CATEGORY(data->sqlerrcode);
+    ended_by_error = ended_by_error || (data->elevel == FATAL && !is_asked_for(*data));
     if (data->elevel >= PANIC &&
         (category == ERRCODE_INSUFFICIENT_RESOURCES || category == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR))) {
         remove_file(0, 0);

@@ -22,7 +22,8 @@ pg::SqlError died(const std::string& at, const std::string& again) {
         ERRCODE_CRASH_SHUTDOWN,
         "the process died " + std::to_string(catalog::kMostDeaths) + " times in a row while it was " + at,
         "It is not tried again by itself.",
-        "The server log says how each ended, a few lines before \"terminating any other active server processes\". " +
+        "The server log says how each ended: by a FATAL, or a few lines before \"terminating any other active server "
+        "processes\". " +
             again};
 }
 

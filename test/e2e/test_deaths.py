@@ -109,6 +109,27 @@ def test_the_build_of_an_index_is_tried_three_times(cluster, database, source, d
     wait_until(lambda: [row[0] for row in cluster.query_when_up(index)] == ["ready"], 60, "the index")
 
 
+def test_a_trigger_whose_error_ends_the_worker_is_tried_three_times(cluster, database, source):
+    path = database("fatal.db", TWO)
+    source(path, "fatal")
+    cluster.wait_for_copy("fatal")
+    cluster.query("CREATE FUNCTION fatal.end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "PERFORM set_config('exit_on_error', 'on', false); RAISE 'the end' USING ERRCODE = '57P01'; END $$; "
+                  "CREATE TRIGGER \"end\" BEFORE UPDATE ON fatal.poison FOR EACH ROW EXECUTE FUNCTION fatal.end(); ALTER TABLE fatal.poison ENABLE ALWAYS TRIGGER \"end\"")
+    connection = sqlite3.connect(path)
+    connection.executescript("UPDATE good SET v = 10; UPDATE poison SET v = 10")
+    connection.close()
+    cluster.query("SELECT replicator_sync('fatal')")
+    wait_for_failure_of(cluster, "fatal", "poison")
+    cluster.wait_for_copy("fatal")
+    assert cluster.query("SELECT DISTINCT data->>'v' FROM fatal.good") == [("10",)]
+    # Another way to end what a worker is: its lock.
+    cluster.query("CREATE OR REPLACE FUNCTION fatal.end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_unlock_all(); RETURN NEW; END $$")
+    cluster.query("SELECT replicator_resync('fatal', 'poison')")
+    cluster.wait_for_copy("fatal")
+    assert "pg_advisory_unlock_all cannot be called" in table(cluster, "fatal", "poison")["reason"]
+
+
 def test_a_worker_that_is_ended_before_it_has_begun_is_followed_by_another(cluster, database, source):
     with cluster.waiting_at("worker_begins", lambda: source(database("begun.db", TWO), "begun")):
         pid = cluster.workers("source worker")[0]

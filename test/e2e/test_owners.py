@@ -3,6 +3,7 @@ import os
 import sqlite3
 import subprocess
 
+import psycopg2
 import pytest
 
 from private_cluster import BINDIR, unprivileged, wait_until
@@ -96,7 +97,16 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
     cluster.wait_for_copy("leaning")
     staging = wait_until(lambda: cluster.query("SELECT c.oid::regclass::text FROM pg_class c JOIN replicator.source_table t ON c.relname = 'staging_' || t.id "
                                                "WHERE t.target_schema = 'leaning'"), what="a staging table that is kept")[0][0]
-    cluster.query(f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}", user="first_owner")
+    # Nobody else finds it, or could keep it locked by no more than the analysis of a statement.
+    for statement in (f"PREPARE p AS SELECT * FROM {staging}", f"CREATE TEMP TABLE t (staged {staging})", f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}",
+                      "PREPARE p AS SELECT * FROM replicator.source"):
+        for role in ("first_owner", "second_owner"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied for schema replicator"):
+                cluster.query(statement, user=role)
+    cluster.query("GRANT pg_read_all_data TO second_owner")
+    assert cluster.query("SELECT count(*) > 0 FROM replicator.source", user="second_owner") == [(True,)]
+    cluster.query("REVOKE pg_read_all_data FROM second_owner")
+    cluster.query(f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}")
     cluster.query("CREATE SCHEMA leaning2")
     cluster.query(f"GRANT ALL ON SCHEMA leaning2 TO second_owner; CREATE TABLE leaning2.of_its_type (n integer, staged {staging})")
     cluster.query("SELECT replicator_drop('leaning', drop_tables => true)", user="first_owner")

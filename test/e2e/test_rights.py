@@ -149,6 +149,27 @@ def test_what_the_session_of_a_replay_had_used_before_writes_nothing_as_a_replic
     connection.commit()
     connection.close()
     assert (stored, cluster.query(moves)) == (False, []) and "call replicator_replay in a new session" in reason
+    # And with a plan that such a function has made for a statement which was refused then: it knew no rule of the other table.
+    cluster.query("CREATE TABLE others.ruled (account text); CREATE RULE aside AS ON INSERT TO others.ruled DO INSTEAD INSERT INTO others.moves VALUES (NEW.account); "
+                  "INSERT INTO others.accounts VALUES ('nobody'); GRANT INSERT ON others.ruled TO first_owner")
+    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT fetching; ALTER TABLE kept.t ADD CONSTRAINT none CHECK (data->>'a' <> '-2')", user="first_owner")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = -2 WHERE id IN (1, 3)")
+    file.close()
+    cluster.query("SELECT replicator_sync('kept')")
+    cluster.wait_for_copy("kept")
+    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT none; CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 IMMUTABLE LANGUAGE sql RETURN a - b; "
+                  "CREATE INDEX spans ON kept.t USING gist ((CASE WHEN id <> '3' THEN kept.span((data->>'a')::float8, NULL) END)); "
+                  "CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 VOLATILE LANGUAGE plpgsql AS "
+                  "$$ BEGIN INSERT INTO others.ruled VALUES ('nobody'); RETURN a - b; END $$; "
+                  "ALTER TABLE kept.t ADD CONSTRAINT third CHECK (id <> '3' OR kept.difference(1, 2) IS NOT NULL) NOT VALID", user="first_owner")
+    connection = cluster.connect(user="first_owner")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT kept.span(1, 2)")
+        cursor.execute("SELECT stored FROM replicator_replay('kept', 't', '1') UNION ALL SELECT stored FROM replicator_replay('kept', 't', '3')")
+        assert cursor.fetchall() == [(False,), (True,)]
+    connection.close()
+    assert cluster.query("SELECT (SELECT count(*) FROM others.ruled), (SELECT count(*) > 0 FROM others.moves)") == [(0, True)]
     cluster.query("SELECT replicator_drop('kept', drop_tables => true); DROP SCHEMA others CASCADE")
 
 

@@ -255,7 +255,8 @@ FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SE
          "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "execute\n\"q\"('geheim', 'geheim')",
          "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')", "SELECT replicator_init(\"%s\")",
          "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')", "SELECT replicator_init('x', refresh_interval => '%s')",
-         "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT 1 -- replicator_alter('%s')", "SELECT '%s'::int", "SELECT replicator_init('%s', exclude_tables => '%s')",
+         "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT replicator_init('mysql://u:it's geheim@h/d')",
+         "SELECT replicator_init('mysql://u@h/d', options => '{\"password\": \"geheim\"')", "SELECT replicator_init('mysql://u:' || 'geheim@h/d)", "SELECT replicator_init('mysql://u@h/d', refresh_interval => 'geheim')", "SELECT 1 -- replicator_alter('%s')", "SELECT '%s'::int", "SELECT replicator_init('%s', exclude_tables => '%s')",
          # Arguments in the wrong order.
          "SELECT replicator_pause('%s')", "CALL replicator_wait('%s')", "SELECT replicator_sync('%s', '{t}')", "SELECT replicator_sync('s', ARRAY['%s'])", "SELECT replicator_verify('%s')",
          "SELECT replicator_repair('s', '%s')", "SELECT replicator_replay('%s')", "SELECT replicator_add_table('s', '%s')", "SELECT replicator_resync('%s')", "SELECT replicator_alter('%s', 's')",
