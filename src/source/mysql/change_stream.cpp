@@ -73,12 +73,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         has_failed_ = false;
     }
 
-    void follow(const core::FollowedTable& table) override {
-        if (!tables_.follows(table.name)) {
-            harmless_xids_.clear();  // they may have changed this table
-        }
-        tables_.follow(table);
-    }
+    void follow(const core::FollowedTable& table) override { tables_.follow(table); }
     void forget(const core::TableName& table) override { tables_.forget(table); }
 
   private:
@@ -237,6 +232,9 @@ class MysqlChangeStream final : public core::ChangeStream {
         begin_transaction();
         position_.begin(gtid.gtid, std::move(place));
         is_statement_ = (gtid.flags & MariaGtidEvent::kStandalone) != 0;
+        if ((gtid.flags & MariaGtidEvent::kPreparedXa) != 0) {
+            tables_.note_changed();
+        }
     }
 
     void end_transaction(const Event& event) {
@@ -271,8 +269,11 @@ class MysqlChangeStream final : public core::ChangeStream {
         LoggedStatement statement = statements_.read(query);
         using Kind = LoggedStatement::Kind;
         switch (statement.kind) {
-            case Kind::kBegin:
             case Kind::kXaStart:
+                tables_.note_changed();
+                is_statement_ = false;
+                return;
+            case Kind::kBegin:
                 is_statement_ = false;
                 return;
             case Kind::kCommit:
@@ -370,16 +371,24 @@ class MysqlChangeStream final : public core::ChangeStream {
             if (batch_.has_changes()) {
                 throw_xa(xid);
             }
-            harmless_xids_.insert(xid);
+            position_.prepared().prepare(xid, tables_.changed());
         }
         end_transaction(event);
     }
 
-    /// What was prepared before our position may have changed anything.
+    /// What has changed tables that are followed has been refused when it was prepared, unless they were not followed
+    /// then. What was prepared before the first position of this stream may have changed anything.
     void complete_xa(const LoggedStatement& statement) {
-        bool const is_harmless = harmless_xids_.erase(statement.name) != 0;
-        if (!is_harmless && statement.kind == LoggedStatement::Kind::kXaCommit) {
-            throw_xa(statement.name);
+        auto const changed = position_.prepared().complete(statement.name);
+        std::vector<core::SchemaChange> read_again;
+        for (core::TableName& table : tables_.followed_of(changed)) {
+            read_again.push_back({.kind = core::SchemaChange::Kind::kAltered,
+                                  .table = std::move(table),
+                                  .renamed_to = {},
+                                  .statement = "XA COMMIT " + statement.name});
+        }
+        if (statement.kind == LoggedStatement::Kind::kXaCommit) {
+            batch_.add_schema_changes(std::move(read_again));
         }
         is_statement_ = true;
     }
@@ -423,7 +432,6 @@ class MysqlChangeStream final : public core::ChangeStream {
     PayloadReader payload_;
     bool payload_open_ = false;
     std::string storage_;
-    std::set<std::string> harmless_xids_;  ///< prepared, without changes of tables that are followed
     bool has_failed_ = false;
     bool quiet_ = false;  ///< the last that came was a heartbeat
     bool in_transaction_ = false;

@@ -136,7 +136,7 @@ bool locate_snapshot(Connection& connection, StateIdentity& identity) {
     return gtid.has_value();
 }
 
-bool shows(Connection& connection, const StateIdentity& position) {
+bool shows(Connection& connection, const StateIdentity& position, const LogReader& position_at) {
     if (connection.is_mariadb() && !position.binlog.empty() && server_identity(connection) == position.server) {
         connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
         SnapshotPlace const place = place_of_snapshot(connection);
@@ -145,10 +145,10 @@ bool shows(Connection& connection, const StateIdentity& position) {
             return *is_behind;
         }
     }
-    return holds_all_of(low_mark(connection), position);
+    return holds_all_of(low_mark(connection, position_at), position);
 }
 
-StateIdentity low_mark(Connection& connection) {
+StateIdentity low_mark(Connection& connection, const LogReader& position_at) {
     StateIdentity mark = identity_of(connection);
     if (!connection.is_mariadb()) {
         mark.gtid = without_space(value_or_empty(connection, "SELECT @@global.gtid_executed"));
@@ -159,13 +159,11 @@ StateIdentity low_mark(Connection& connection) {
     bool const is_told = locate_snapshot(connection, mark);
     connection.execute("COMMIT", kDoing);
     if (!is_told) {
-        throw SourceError(SourceErrorKind::kBusy, 0,
-                          "MySQL server " + connection.server() +
-                              " cannot tell which transactions its log holds up to " + mark.binlog,
-                          true,
-                          "It cannot read that file for it: there is an event of more than max_allowed_packet bytes.",
-                          "Run SET GLOBAL max_allowed_packet = 1073741824 at the source, or FLUSH BINARY LOGS, which "
-                          "begins another file.");
+        std::string const file = mark.binlog.substr(0, mark.binlog.rfind(':'));
+        mark.gtid = without_space(value_or_empty(
+            connection,
+            "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + std::to_string(kFirstOffset) + ")"));
+        mark.gtid = position_at(mark);
     }
     mark.binlog.clear();  // a place in the log of this server alone
     mark.seen = shown_state(logged, MariaGtidPosition::parse(*mark.gtid)).text();

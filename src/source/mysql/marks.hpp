@@ -7,6 +7,7 @@
 //   MariaDB  low: the position that START TRANSACTION WITH CONSISTENT SNAPSHOT finds for just this purpose. high:
 //            gtid_binlog_pos, to which a transaction is added before it becomes visible.
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -42,11 +43,14 @@ bool has_log(Connection& connection);
 /// alone is the identity then.
 bool locate_snapshot(Connection& connection, StateIdentity& identity);
 
-/// Whether a read that begins now sees every change up to `position`.
-bool shows(Connection& connection, const StateIdentity& position);
+/// Tells the GTIDs of a place where MariaDB does not: position_at() of log_walk.hpp.
+using LogReader = std::function<std::string(const StateIdentity& place)>;
 
-/// Both throw kUnsupported if the server has no log of changes with GTIDs; low_mark() kBusy if the GTID is not told.
-StateIdentity low_mark(Connection& connection);
+/// Whether a read that begins now sees every change up to `position`.
+bool shows(Connection& connection, const StateIdentity& position, const LogReader& position_at);
+
+/// Both throw kUnsupported if the server has no log of changes with GTIDs. `position_at` is needed for MariaDB.
+StateIdentity low_mark(Connection& connection, const LogReader& position_at = {});
 StateIdentity high_mark(Connection& connection);
 
 /// What the log holds now and has made visible: all of it comes before the end of a stream that is seen later.

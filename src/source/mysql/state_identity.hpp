@@ -7,6 +7,8 @@
 //   mysql|mariadb server=… moment=<random>                      a server without a usable log
 //   mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a stream, or a mark
 //   mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
+//   … prepared=<prepared_transactions.hpp>                      of a stream's, what is open there; says nothing of a
+//                                                               state
 //
 // "gtid=" without a value is the position before everything, of a log that holds nothing yet; without the word it is
 // not told which transactions the state has. "seen" holds what gtid_binlog_state would: what has been seen of each
@@ -30,6 +32,7 @@ struct StateIdentity {
     std::string binlog;               ///< MariaDB: file:offset
     LogPlace place;                   ///< not in marks
     std::string moment;               ///< not empty: no log proves which state it is
+    std::string prepared;             ///< of a stream's
 
     [[nodiscard]] std::string to_text() const;
     /// Throws kInternal for text that is no identity.

@@ -2,7 +2,8 @@
 
 namespace pgrepl::mysql {
 
-StreamPosition::StreamPosition(StateIdentity start) : identity_(std::move(start)) {
+StreamPosition::StreamPosition(StateIdentity start)
+    : identity_(std::move(start)), prepared_(PreparedTransactions::parse(identity_.prepared)) {
     std::string const gtid = identity_.gtid.value_or("");
     if (!identity_.is_mariadb) {
         mysql_ = MysqlGtidSet::parse(gtid);
@@ -58,6 +59,7 @@ std::string StreamPosition::text() const {
     StateIdentity identity = identity_;
     identity.gtid = identity_.is_mariadb ? maria_.text() : mysql_.text();
     identity.seen = seen_.text() == *identity.gtid ? "" : seen_.text();
+    identity.prepared = prepared_.text();
     return identity.to_text();
 }
 

@@ -8,6 +8,7 @@
 #include "source/mysql/binlog/gtid_events.hpp"
 #include "source/mysql/gtid_maria.hpp"
 #include "source/mysql/gtid_mysql.hpp"
+#include "source/mysql/prepared_transactions.hpp"
 #include "source/mysql/state_identity.hpp"
 
 namespace pgrepl::mysql {
@@ -38,6 +39,9 @@ class StreamPosition {
         seen_.forget(domain);
     }
 
+    /// What has been prepared and is open here.
+    [[nodiscard]] PreparedTransactions& prepared() noexcept { return prepared_; }
+
     /// Its GTID, for messages.
     [[nodiscard]] std::string current() const;
     [[nodiscard]] std::string text() const;
@@ -51,6 +55,7 @@ class StreamPosition {
     MariaGtidState seen_;
     MariaGtid maria_gtid_;
     LogPlace next_place_;
+    PreparedTransactions prepared_;
 };
 
 }  // namespace pgrepl::mysql

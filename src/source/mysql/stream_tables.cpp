@@ -49,6 +49,16 @@ void StreamTables::forget(const core::TableName& name) {
     followed_.erase(found);
 }
 
+std::vector<core::TableName> StreamTables::followed_of(const std::optional<std::set<core::TableName>>& changed) const {
+    std::vector<core::TableName> names;
+    for (auto const& [comparable, table] : followed_) {
+        if (!changed || changed->contains(comparable)) {
+            names.push_back(table.name);
+        }
+    }
+    return names;
+}
+
 bool concerns_one_table(const core::SourceError& error) noexcept {
     return error.kind() == core::SourceErrorKind::kCorrupt || error.kind() == core::SourceErrorKind::kUnsupported ||
            error.kind() == core::SourceErrorKind::kTableChanged;
@@ -66,7 +76,11 @@ core::UnreadTable unread_table(const core::TableName& name, const core::SourceEr
 std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
     MapHead const head = read_head(event);
     mapped_.erase(head.table_id);
-    auto const found = followed_.find(names_.comparable(head.name));
+    core::TableName const comparable = names_.comparable(head.name);
+    if (notes_changed_) {
+        changed_.insert(comparable);
+    }
+    auto const found = followed_.find(comparable);
     if (found == followed_.end()) {
         return std::nullopt;
     }
@@ -102,6 +116,8 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
 }
 
 void StreamTables::begin_transaction() {
+    notes_changed_ = false;
+    changed_.clear();
     if (mapped_.size() >= kMostMapped) {
         mapped_.clear();  // a map stands before the rows of each statement
     }

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "core/stream.hpp"
 #include "source/mysql/binlog/row_decoder.hpp"
@@ -61,6 +63,14 @@ class StreamTables {
         return found == followed_.end() ? nullptr : &found->second.name;
     }
     [[nodiscard]] bool follows_any() const noexcept { return !followed_.empty(); }
+    /// Of the tables that were `changed` (nothing: of all).
+    [[nodiscard]] std::vector<core::TableName> followed_of(
+        const std::optional<std::set<core::TableName>>& changed) const;
+
+    /// The tables, followed or not, that the open transaction has changed, by their names' comparable form.
+    [[nodiscard]] const std::set<core::TableName>& changed() const noexcept { return changed_; }
+    /// From here on in the open transaction: most of them need not be known by what they have changed.
+    void note_changed() noexcept { notes_changed_ = true; }
 
     /// No map that stands before this point is used behind it.
     void begin_transaction();
@@ -86,6 +96,8 @@ class StreamTables {
     NameRules names_;
     Charsets charsets_;
     std::map<core::TableName, Followed> followed_;  ///< by the names' comparable form
+    bool notes_changed_ = false;
+    std::set<core::TableName> changed_;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
 };
 
