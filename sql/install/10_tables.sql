@@ -184,6 +184,7 @@ CREATE TABLE replicator.source_table (
     refreshed_for    bigint NOT NULL DEFAULT 0,
     beside_bound     text,
     beside_seen      boolean NOT NULL DEFAULT false,
+    changed          boolean NOT NULL DEFAULT false,
     copy_route       text CHECK (copy_route IN ('direct', 'staging')),
     copy_complete    boolean NOT NULL DEFAULT false,
     copy_target_file oid,
@@ -207,6 +208,8 @@ CREATE TABLE replicator.source_table (
     UNIQUE (source_id, database, schema, name),
     UNIQUE (target_schema, target_name)
 ) WITH (fillfactor = 50);
+CREATE INDEX ON replicator.source_table (source_id) WHERE changed;
+CREATE INDEX ON replicator.source_table (source_id) WHERE keyless;
 COMMENT ON TABLE replicator.source_table IS 'Tables of the sources, and the target table that each one fills';
 COMMENT ON COLUMN replicator.source_table.id IS 'Number of the table within this database';
 COMMENT ON COLUMN replicator.source_table.source_id IS 'The source';
@@ -230,6 +233,7 @@ COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no s
 COMMENT ON COLUMN replicator.source_table.refreshed_for IS 'Without a key: which requests (sync_requested) its last refresh serves';
 COMMENT ON COLUMN replicator.source_table.beside_bound IS 'Of a copy beside the stream: rows up to here are in; in the adapter''s notation; null: no such copy is under way';
 COMMENT ON COLUMN replicator.source_table.beside_seen IS 'Of a copy beside the stream: the target had rows before, so the ids met are kept';
+COMMENT ON COLUMN replicator.source_table.changed IS 'A statement in the log has made, changed or dropped it since it was last looked at';
 COMMENT ON COLUMN replicator.source_table.copy_route IS 'direct: chunks go into the new table; staging: into a staging table that is merged';
 COMMENT ON COLUMN replicator.source_table.copy_complete IS 'The copy under way has finished this table';
 COMMENT ON COLUMN replicator.source_table.copy_target_file IS 'File of the target''s rows when the copy began; another one at its end means that it was truncated meanwhile';

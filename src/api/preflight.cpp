@@ -2,10 +2,13 @@
 
 #include "api/preflight.hpp"
 
+#include <algorithm>
+
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/result_rows.hpp"
+#include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -51,6 +54,27 @@ std::string describe_tables(const std::vector<replication::PlannedTable>& planne
     }
     return std::to_string(replicated) + " of " + std::to_string(planned.size()) + " tables are replicated." +
            (others.empty() ? "" : others + ".");
+}
+
+/// Connections that the workers of one source and a control call may have open at a time. A stream: the log, questions,
+/// a copy beside it, a table without a key. A copy: two, and one for each copy worker. A comparison: questions, and
+/// three states of the source.
+int connections_needed(const catalog::SourceConfig& config) {
+    constexpr int kStream = 4;
+    constexpr int kCopy = 2;
+    constexpr int kComparison = 4;
+    constexpr int kCall = 1;
+    int const copy = kCopy + config.copy_workers(pg::settings().copy_workers_per_source);
+    return std::max(config.is_continuous() ? kStream : 0, copy) + kComparison + kCall;
+}
+
+core::Check check_connections(const catalog::SourceConfig& config, int limit) {
+    int const needed = connections_needed(config);
+    return {"connections", limit >= needed, core::Check::Severity::kWarning,
+            "Up to " + std::to_string(needed) + " connections are open at a time; the account may have " +
+                std::to_string(limit) + ".",
+            "Raise the account's limit at the source (ALTER USER … WITH MAX_USER_CONNECTIONS " +
+                std::to_string(needed) + ", or max_user_connections), or lower the option copy_workers."};
 }
 
 /// Calls of an adapter, which may be interrupted.
@@ -177,6 +201,9 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
     ask_source([&] {
         for (const core::Check& check : source->check_prerequisites(config.mode == "continuous")) {
             preflight.add(check);
+        }
+        if (std::optional<int> const limit = source->connection_limit()) {
+            preflight.add(check_connections(config, *limit));
         }
     });
     bool const selected = preflight.step("tables", [&] {

@@ -15,6 +15,7 @@ constexpr const char* kNext = R"(
     FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = t.source_id
     LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND t.locked_since IS NULL
+      AND NOT t.changed AND t.id <> ALL ($3::integer[])
       AND (t.state IN ('pending', 'copying')
            OR t.state = 'idle' AND (t.refreshed_for < st.copy_sync_number
                                     OR $2 > 0 AND coalesce(t.copy_finished_at + $2 * interval '1 millisecond'
@@ -24,8 +25,13 @@ constexpr const char* kNext = R"(
 
 }  // namespace
 
-std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms) {
-    pg::QueryResult const row = pg::execute(kNext, {source_id, interval_ms});
+std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms,
+                                               const std::vector<std::int32_t>& but) {
+    std::vector<std::string> others;
+    for (std::int32_t const id : but) {
+        others.push_back(std::to_string(id));
+    }
+    pg::QueryResult const row = pg::execute(kNext, {source_id, interval_ms, others});
     if (row.empty()) {
         return std::nullopt;
     }

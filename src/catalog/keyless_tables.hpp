@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
@@ -24,8 +25,9 @@ struct KeylessTable {
 };
 
 /// The next one: new, asked for anew, not refreshed since the requests that were taken last, or refreshed
-/// `interval_ms` ago (0: never by time).
-std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms);
+/// `interval_ms` ago (0: never by time). None of those in `but`.
+std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms,
+                                               const std::vector<std::int32_t>& but);
 
 /// Whether some table has still to be refreshed for the requests that were taken.
 bool awaits_keyless_refresh(std::int32_t source_id);

@@ -29,11 +29,24 @@ constexpr const char* kStreamTables = R"(
                WHERE i.indrelid = coalesce(r.relid, pg_catalog.to_regclass(
                          pg_catalog.format('%I.%I', t.target_schema, t.target_name)))
                  AND i.indisunique AND i.indisvalid AND i.indimmediate),
-           t.keyless, t.state = 'pending' AND t.locked_since IS NOT NULL, coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
+           t.keyless, t.state = 'pending' AND t.locked_since IS NOT NULL, coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL,
+           t.changed
     FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE t.source_id = $1 AND NOT t.paused AND t.target_name IS NOT NULL
-      AND t.state NOT IN ('excluded', 'unsupported', 'failed')
-    ORDER BY t.id)";
+      AND t.state NOT IN ('excluded', 'unsupported', 'failed'))";
+
+constexpr const char* kHash = R"(
+    pg_catalog.hashtextextended(pg_catalog.concat_ws('|', t.id, state, paused, target_created, beside_bound IS NULL,
+        target_name, keyless, locked_since IS NULL, changed, structure, r.table_id, coalesce(r.relid, 0)), 0)
+    FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id WHERE t.source_id = $1)";
+
+std::vector<std::string> texts_of(const std::set<std::int32_t>& ids) {
+    std::vector<std::string> texts;
+    for (std::int32_t const id : ids) {
+        texts.push_back(std::to_string(id));
+    }
+    return texts;
+}
 
 }  // namespace
 
@@ -85,8 +98,11 @@ void save_position(std::int32_t source_id, const std::string& position, const St
         {source_id, position, times.committed_us, known(times.read_at), known(times.end_seen_at)});
 }
 
-std::vector<StreamTable> stream_tables(std::int32_t source_id) {
-    pg::QueryResult const rows = pg::execute(kStreamTables, {source_id});
+std::vector<StreamTable> stream_tables(std::int32_t source_id, const std::optional<std::set<std::int32_t>>& ids) {
+    pg::QueryResult const rows =
+        ids ? pg::execute(kStreamTables + std::string(" AND t.id = ANY ($2::integer[]) ORDER BY t.id"),
+                          {source_id, texts_of(*ids)})
+            : pg::execute(kStreamTables + std::string(" ORDER BY t.id"), {source_id});
     std::vector<StreamTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         StreamTable table;
@@ -104,20 +120,29 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id) {
         table.keyless = rows.boolean(i, 13);
         table.locked = rows.boolean(i, 14);
         table.relation = read_target_relation(rows, i, 15);
+        table.changed = rows.boolean(i, 17);
         tables.push_back(std::move(table));
     }
     return tables;
 }
 
 std::int64_t stream_tables_fingerprint(std::int32_t source_id) {
-    return pg::execute(
-               "SELECT coalesce(pg_catalog.bit_xor(pg_catalog.hashtextextended(pg_catalog.concat_ws('|', id, state, "
-               "paused, target_created, beside_bound IS NULL, target_name, keyless, locked_since IS NULL, structure, "
-               "r.table_id, "
-               "coalesce(r.relid, 0)), 0)), 0) FROM replicator.source_table t "
-               "LEFT JOIN replicator.target_relation r ON r.table_id = t.id WHERE t.source_id = $1",
-               {source_id})
+    return pg::execute("SELECT coalesce(pg_catalog.bit_xor(h), 0) FROM (SELECT " + std::string(kHash) + ") AS hash(h)",
+                       {source_id})
         .int64(0, 0);
+}
+
+std::map<std::int32_t, std::int64_t> stream_table_hashes(std::int32_t source_id,
+                                                         const std::optional<std::set<std::int32_t>>& ids) {
+    std::string const query = "SELECT t.id, " + std::string(kHash);
+    pg::QueryResult const rows =
+        ids ? pg::execute(query + " AND t.id = ANY ($2::integer[])", {source_id, texts_of(*ids)})
+            : pg::execute(query, {source_id});
+    std::map<std::int32_t, std::int64_t> hashes;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        hashes.emplace(static_cast<std::int32_t>(rows.int64(i, 0)), rows.int64(i, 1));
+    }
+    return hashes;
 }
 
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts) {
@@ -232,7 +257,7 @@ bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::
     pg::QueryResult const saved = pg::execute(
         "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
         "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp(), "
-        "deaths = 0 "
+        "deaths = 0, reason = NULL "
         "WHERE id = $1 AND beside_bound IS NOT NULL",
         {table_id, bound, rows, bytes, tagged_values});
     return saved.processed() > 0;

@@ -3,7 +3,9 @@
 // worker alone, in the transactions that write the rows.
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +52,7 @@ struct StreamTable {
     std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
     bool beside_seen = false;
     bool keyless = false;        ///< keyless_refresh.hpp
+    bool changed = false;        ///< catalog::changed_tables()
     bool locked = false;         ///< it waits aside until its target can be locked
     bool has_key_index = false;  ///< of a pending table: the target can be written by id
 
@@ -60,11 +63,15 @@ struct StreamTable {
                 (state == "pending" && target_created && has_key_index));
     }
 };
-std::vector<StreamTable> stream_tables(std::int32_t source_id);
+/// All of the source, or those of them that are in `ids`.
+std::vector<StreamTable> stream_tables(std::int32_t source_id, const std::optional<std::set<std::int32_t>>& ids = {});
 
 /// Another number as soon as anything that stream_tables() depends on is another, but for progress: asked for often,
 /// where there may be thousands of tables.
 std::int64_t stream_tables_fingerprint(std::int32_t source_id);
+/// By table what is in the fingerprint, which is the exclusive or of all.
+std::map<std::int32_t, std::int64_t> stream_table_hashes(std::int32_t source_id,
+                                                         const std::optional<std::set<std::int32_t>>& ids);
 
 /// All tables are to be compared with the source, as soon as the stream has caught up.
 void ask_for_comparison(std::int32_t source_id);

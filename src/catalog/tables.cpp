@@ -32,22 +32,19 @@ constexpr const char* kSave = R"(
         last_hint = CASE WHEN excluded.state = 'pending' THEN t.last_hint END,
         failed_since = CASE WHEN excluded.state = 'pending' THEN t.failed_since END,
         failed_with = CASE WHEN excluded.state = 'pending' THEN t.failed_with END,
-        note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless, definition = excluded.definition,
+        changed = false, note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless, definition = excluded.definition,
         rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected,
         structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.beside_bound IS NOT NULL
                          THEN t.structure ELSE excluded.structure END)";
 
-}  // namespace
+constexpr const char* kList = R"(
+    SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, paused,
+           key_columns, definition, rows_expected, bytes_expected, target_created AND consistency <> 'copying', keyless,
+           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL, t.changed
+    FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
+    WHERE source_id = $1 )";
 
-std::vector<SourceTable> list_tables(std::int32_t source_id) {
-    pg::QueryResult const rows = pg::execute(
-        "SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, "
-        "paused, key_columns, definition, rows_expected, bytes_expected, "
-        "target_created AND consistency <> 'copying', keyless, "
-        "coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL FROM replicator.source_table t "
-        "LEFT JOIN replicator.target_relation r ON r.table_id = t.id "
-        "WHERE source_id = $1 ORDER BY database, schema, name",
-        {source_id});
+std::vector<SourceTable> read_tables(const pg::QueryResult& rows) {
     std::vector<SourceTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         SourceTable table;
@@ -67,9 +64,46 @@ std::vector<SourceTable> list_tables(std::int32_t source_id) {
         table.complete = rows.boolean(i, 16);
         table.keyless = rows.boolean(i, 17);
         table.relation = read_target_relation(rows, i, 18);
+        table.changed = rows.boolean(i, 20);
         tables.push_back(std::move(table));
     }
     return tables;
+}
+
+}  // namespace
+
+std::vector<SourceTable> list_tables(std::int32_t source_id) {
+    return read_tables(pg::execute(kList + std::string("ORDER BY database, schema, name"), {source_id}));
+}
+
+std::optional<SourceTable> find_table(std::int32_t source_id, const core::TableName& name) {
+    std::vector<SourceTable> tables =
+        read_tables(pg::execute(kList + std::string("AND database = $2 AND schema = $3 AND name = $4"),
+                                {source_id, name.database, name.schema, name.table}));
+    return tables.empty() ? std::nullopt : std::optional(std::move(tables[0]));
+}
+
+std::vector<SourceTable> changed_tables(std::int32_t source_id) {
+    return read_tables(pg::execute(kList + std::string("AND changed ORDER BY id"), {source_id}));
+}
+
+void note_change(std::int32_t source_id, const core::TableName& name) {
+    pg::execute(
+        "INSERT INTO replicator.source_table (source_id, database, schema, name, state, changed) "
+        "VALUES ($1, $2, $3, $4, 'pending', true) "
+        "ON CONFLICT (source_id, database, schema, name) DO UPDATE SET changed = true",
+        {source_id, name.database, name.schema, name.table});
+}
+
+void end_change(std::int32_t table_id) {
+    pg::execute("UPDATE replicator.source_table SET changed = false WHERE id = $1", {table_id});
+}
+
+void note_locked_at_source(std::int32_t table_id) {
+    pg::execute(
+        "UPDATE replicator.source_table SET reason = 'others have locked it at the source: it is read as soon as they "
+        "are done' WHERE id = $1",
+        {table_id});
 }
 
 void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
@@ -102,8 +136,8 @@ void mark_gone(std::int32_t table_id) {
         tell_table_failure(table_id, gone.text(0, 0), gone.text(0, 1));
     }
     pg::execute(
-        "DELETE FROM replicator.source_table WHERE id = $1 AND state IN ('excluded', 'unsupported') "
-        "AND NOT target_created",
+        "DELETE FROM replicator.source_table WHERE id = $1 AND (state IN ('excluded', 'unsupported') OR target_name IS "
+        "NULL) AND NOT target_created",
         {table_id});
 }
 

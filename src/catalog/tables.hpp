@@ -25,6 +25,7 @@ struct SourceTable {
     TargetRelation relation;
     bool complete = false;  ///< the first copy is in: it can be read, and compared
     bool paused = false;
+    bool changed = false;  ///< by a statement in the log, and to be looked at
     std::vector<std::string> key_columns;
     bool keyless = false;  ///< refreshes alone bring it up to date
     std::string definition;
@@ -34,6 +35,17 @@ struct SourceTable {
 };
 
 std::vector<SourceTable> list_tables(std::int32_t source_id);
+std::optional<SourceTable> find_table(std::int32_t source_id, const core::TableName& name);
+
+/// Those that statements in the log have made, changed or dropped, and that are to be looked at. One that was not known
+/// is pending, and has no target yet.
+std::vector<SourceTable> changed_tables(std::int32_t source_id);
+void note_change(std::int32_t source_id, const core::TableName& name);
+/// It was looked at; save_discovered_table() says so, too.
+void end_change(std::int32_t table_id);
+
+/// The reason why it is not read.
+void note_locked_at_source(std::int32_t table_id);
 
 /// Writes a new table, or what discovery says of a known one: kind, key, note, sizes, definition, and its state
 /// where that changes between replicated, excluded and unsupported. Run-time fields stay; so does the structure of a

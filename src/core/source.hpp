@@ -50,9 +50,10 @@ struct SourceConfig {
     std::string beneath;
     std::string password;  ///< empty if there is none
     std::map<std::string, std::string> options;
-    int connect_timeout_ms = 10'000;  ///< also: how long a lock of others is waited for
-    int keepalive_idle_s = 60;        ///< of silence on a connection, before TCP asks whether the peer is there
-    int keepalive_interval_s = 10;    ///< between two such questions
+    int connect_timeout_ms =
+        10'000;                     ///< also: how long a lock of others is waited for, unless set_lock_patience() says
+    int keepalive_idle_s = 60;      ///< of silence on a connection, before TCP asks whether the peer is there
+    int keepalive_interval_s = 10;  ///< between two such questions
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;
@@ -182,8 +183,8 @@ struct SnapshotRequest {
     /// versions), whatever it costs. Asked for after a kStateLost.
     bool durable = false;
     /// The log will mend what was read at different times: no read need agree with another, and none may keep a lock or
-    /// a transaction open for longer than a chunk. The position is that of low_mark() when it was taken; it can always
-    /// be joined while the log reaches back to it.
+    /// a transaction open for longer than a chunk. The position is `join`, a low_mark() that was taken before; it can
+    /// always be joined while the log reaches back to it. Empty: the snapshot has none.
     bool beside_log = false;
 };
 
@@ -198,6 +199,9 @@ class Source {
     /// changes are to be followed, too.
     virtual std::vector<Check> check_prerequisites(bool continuous) = 0;
 
+    /// The most connections that the account may have at a time; nothing: as many as the source takes.
+    virtual std::optional<int> connection_limit() { return std::nullopt; }
+
     /// Every table, also those that cannot be copied (with the reason).
     virtual std::vector<TableInfo> discover() = 0;
 
@@ -209,13 +213,18 @@ class Source {
 
     virtual std::unique_ptr<Snapshot> open_snapshot(const SnapshotRequest& request) = 0;
 
+    /// How long a read waits for a table that others have locked, from now on (nullopt: as long as for a connection).
+    /// Then it throws kTableLocked. Of snapshots it concerns those that are opened later.
+    virtual void set_lock_patience(std::optional<int> /*patience_ms*/) {}
+
+    /// Whether a read that begins now sees every change up to `position`, which a stream or a copy has given. What a
+    /// source without a log has given it has shown.
+    virtual bool shows(const Position& /*position*/) { return true; }
+
     // ---- a source with a log; the others throw kUnsupported ----
 
     /// Every change in the log up to this position is seen by a read that begins later.
     virtual Position low_mark() { throw_no_log(); }
-
-    /// Whether a read that begins now sees every change up to `position`, which a stream has given.
-    virtual bool shows(const Position& position) { return has_reached(low_mark(), position); }
 
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() { throw_no_log(); }

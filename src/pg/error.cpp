@@ -74,6 +74,7 @@ int sqlstate_of(core::SourceErrorKind kind) {
         case Kind::kCorrupt:
             return ERRCODE_DATA_CORRUPTED;
         case Kind::kBusy:
+        case Kind::kTableLocked:
             return ERRCODE_LOCK_NOT_AVAILABLE;
         case Kind::kUnreachable:
             return ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION;
@@ -107,6 +108,7 @@ SqlError to_sql_error(const core::SourceError& error) {
     fields.message = error.text();
     fields.detail = error.detail();
     fields.hint = error.hint();
+    fields.locked_at_source = error.kind() == core::SourceErrorKind::kTableLocked;
     return SqlError(std::move(fields));
 }
 

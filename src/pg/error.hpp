@@ -40,7 +40,8 @@ class SqlError : public std::exception {
         std::string detail;
         std::string hint;
         RaisedBy raised_by = RaisedBy::kUs;
-        bool on_target = false;  ///< by a statement within a RoleScope of a restricted operation
+        bool on_target = false;         ///< by a statement within a RoleScope of a restricted operation
+        bool locked_at_source = false;  ///< core::SourceErrorKind::kTableLocked
         // The rest is filled only for errors that PostgreSQL raised.
         std::string context;
         std::string schema_name;

@@ -14,7 +14,6 @@
 #include "pg/work_in_hand.hpp"
 #include "replication/copy.hpp"
 #include "replication/error_policy.hpp"
-#include "replication/low_mark.hpp"
 #include "replication/own_target.hpp"
 #include "replication/source_access.hpp"
 #include "target/row_error.hpp"
@@ -24,9 +23,6 @@
 namespace pgrepl::replication {
 
 namespace {
-
-/// For a source that does not show yet what it has put into its log.
-constexpr int kLowMarkTimeoutMs = 200;
 
 bool has_rows(const std::string& table) { return !pg::execute("SELECT 1 FROM " + table + " LIMIT 1").empty(); }
 
@@ -41,9 +37,9 @@ bool seen_table_is_intact(const target::TargetName& seen) { return target::find_
 
 void BesideCopy::begin(const catalog::StreamTable& table) {
     stop();
-    std::optional<core::TableInfo> info = source_.find_table(table.name);
     table_ = table;
     try {
+        std::optional<core::TableInfo> info = source_.find_table(table.name);
         if (!info || !info->why_not_beside_log().empty()) {
             pg::Transaction transaction;
             catalog::leave_out(table.table_id, info ? "unsupported" : "excluded",
@@ -66,6 +62,10 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     } catch (...) {
         std::optional<pg::SqlError> const error = error_of_table_alone();
         if (!error) {
+            throw;
+        }
+        if (error->fields().locked_at_source) {
+            stop();
             throw;
         }
         fail(*error);
@@ -149,10 +149,7 @@ void BesideCopy::stop() noexcept {
     untouched_.clear();
 }
 
-void BesideCopy::read_window(const core::Position& applied) {
-    if (!wait_until_shown(source_, interrupts_, applied, kLowMarkTimeoutMs)) {
-        return;  // the next round tries again
-    }
+void BesideCopy::read_window() {
     pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
         std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
@@ -161,6 +158,10 @@ void BesideCopy::read_window(const core::Position& applied) {
     } catch (const core::SourceError& error) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         if (!table_error) {
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableLocked) {
+            stop();  // it goes on behind the last window that was written
             throw;
         }
         if (error.kind() == core::SourceErrorKind::kTableChanged) {

@@ -2,7 +2,7 @@
 // Way B of docs/dev/architecture.md: the copy of one table beside a running stream, by the stream's own worker and
 // between its batches, as DBLog and Debezium's incremental snapshots do it.
 //
-//   read_window   wait until the source shows what is applied here (low mark); read some rows; take the high mark
+//   read_window   when the source shows what is applied here (low mark): read some rows; take the high mark
 //   touch         the stream has changed rows of the table: its word is newer than the window's, or as new
 //   write         in the transaction in which the stream reaches the high mark: write what is left of the window
 //
@@ -34,26 +34,29 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `config`, by which `source` was opened, `source` and `interrupts` outlive it. A window holds the stream's
+    /// `config`, by which `source` was opened, and `source` outlive it. A window holds the stream's
     /// commits up for as long as it takes to write it: at most `window`.
     BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
-               core::Interrupts& interrupts, const core::BatchLimits& window)
-        : context_(context), config_(config), source_(source), interrupts_(interrupts), window_limits_(window) {}
+               const core::BatchLimits& window)
+        : context_(context), config_(config), source_(source), window_limits_(window) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
     [[nodiscard]] const std::string& definition() const noexcept { return info_.definition; }
     [[nodiscard]] bool has_window() const noexcept { return has_window_; }
 
+    // Before both the source must show what is applied. They throw kTableLocked, and are then no longer active, if
+    // others have locked the table at the source.
+
     /// Begins or resumes the copy of a table. An error of the table alone makes it fail. No transaction is open. The
     /// table is to be followed from now on, with the structure that the catalog then has. Throws ConfigurationChanged.
     void begin(const catalog::StreamTable& table);
 
+    /// Reads the next rows. No transaction is open.
+    void read_window();
+
     /// The table is no longer wanted, or begins anew.
     void stop() noexcept;
-
-    /// Reads the next rows, if the source shows what is applied up to `applied` already. No transaction is open.
-    void read_window(const core::Position& applied);
 
     /// The window can be written where `applied` is reached.
     [[nodiscard]] bool is_due(const core::Position& applied) const {
@@ -84,7 +87,6 @@ class BesideCopy {
     CopyContext context_;
     const catalog::SourceConfig& config_;
     core::Source& source_;
-    core::Interrupts& interrupts_;
     core::BatchLimits window_limits_;
     std::optional<catalog::StreamTable> table_;
     std::optional<pg::SidePhase> phase_;

@@ -127,7 +127,8 @@ void Copy::begin(bool durable, bool log_may_serve) {
 /// Opens what is to be read, and registers the tables that are there.
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
-    snapshot_ = source_.open_snapshot({{}, durable, beside_log_});
+    core::Position const mark = beside_log_ ? source_.low_mark() : core::Position{};
+    snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
     position_ = beside_log_ ? source_.anchored(snapshot_->position()) : snapshot_->position();
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     std::vector<core::TableInfo> discovered;

@@ -37,7 +37,8 @@ bool concerns_log(core::SourceErrorKind kind) {
 
 bool concerns_table(core::SourceErrorKind kind) {
     return kind == core::SourceErrorKind::kTableChanged || kind == core::SourceErrorKind::kUnsupported ||
-           kind == core::SourceErrorKind::kInvalidValue || kind == core::SourceErrorKind::kCorrupt;
+           kind == core::SourceErrorKind::kInvalidValue || kind == core::SourceErrorKind::kCorrupt ||
+           kind == core::SourceErrorKind::kTableLocked;
 }
 
 }  // namespace
@@ -83,13 +84,14 @@ std::optional<pg::SqlError> error_of_table_alone() {
 
 bool concerns_table_alone(const pg::SqlError& error) {
     if (!error.fields().on_target) {
-        return concerns_table(error.sqlstate());
+        return error.fields().locked_at_source || concerns_table(error.sqlstate());
     }
     return target::reach_of(error) != target::Reach::kEverything;
 }
 
 bool is_locked_out(const pg::SqlError& error) {
-    return error.fields().on_target && target::reach_of(error) == target::Reach::kLocked;
+    return error.fields().locked_at_source ||
+           (error.fields().on_target && target::reach_of(error) == target::Reach::kLocked);
 }
 
 void set_table_apart(std::int32_t table_id, const pg::SqlError& error) {

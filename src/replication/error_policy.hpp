@@ -28,7 +28,8 @@ std::optional<pg::SqlError> error_of_table_alone();
 /// is known to concern more (target/statement_error.hpp).
 bool concerns_table_alone(const pg::SqlError& error);
 
-/// Whether nothing is wrong with the table but that somebody else holds a lock on its target, or on a row of it.
+/// Whether nothing is wrong with the table but that somebody else holds a lock on its target, on a row of it, or on the
+/// table at the source.
 bool is_locked_out(const pg::SqlError& error);
 
 /// What comes of an error that concerns the table alone, in the transaction that is open: it waits aside until the lock

@@ -155,6 +155,17 @@ std::string index_name(const std::string& target_name, const IndexRule& rule) {
     return target_name.substr(0, cut) + "_" + target::sha256_hex(rule.method + rule.definition).substr(0, 8) + "_idx";
 }
 
+void want_indexes(const std::vector<IndexRule>& rules, const catalog::SourceTable& table) {
+    std::vector<catalog::WantedIndex> wanted;
+    for (const IndexRule& rule : rules) {
+        // What is not replicated any more waits for no index.
+        if (!table.target_name.empty() && table.state != "excluded" && names_table(rule, table.name)) {
+            wanted.push_back({index_name(table.target_name, rule), rule.method, rule.definition});
+        }
+    }
+    catalog::set_wanted_indexes(table.id, wanted);
+}
+
 /// What is there under an index's name.
 enum class Existing { kNothing, kValid, kInvalid };
 
@@ -231,15 +242,12 @@ void check_tables_of_rules(const std::string& rules, const std::vector<core::Tab
 void apply_index_rules(const catalog::SourceConfig& config) {
     std::vector<IndexRule> const rules = read_rules(config.rules);
     for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
-        std::vector<catalog::WantedIndex> wanted;
-        for (const IndexRule& rule : rules) {
-            // What is not replicated any more waits for no index.
-            if (!table.target_name.empty() && table.state != "excluded" && names_table(rule, table.name)) {
-                wanted.push_back({index_name(table.target_name, rule), rule.method, rule.definition});
-            }
-        }
-        catalog::set_wanted_indexes(table.id, wanted);
+        want_indexes(rules, table);
     }
+}
+
+void apply_index_rules(const catalog::SourceConfig& config, const catalog::SourceTable& table) {
+    want_indexes(read_rules(config.rules), table);
 }
 
 void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {

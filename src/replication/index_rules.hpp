@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "catalog/source_config.hpp"
+#include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "core/source.hpp"
 
@@ -25,6 +26,8 @@ void check_tables_of_rules(const std::string& rules, const std::vector<core::Tab
 
 /// Makes the catalog's list of wanted indexes what the rules say, for every table of the source.
 void apply_index_rules(const catalog::SourceConfig& config);
+/// For one of them.
+void apply_index_rules(const catalog::SourceConfig& config, const catalog::SourceTable& table);
 
 /// Builds one index, without keeping anybody from writing. An INVALID leftover of an earlier try is dropped first. In a
 /// worker, outside of a transaction.

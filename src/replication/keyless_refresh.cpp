@@ -38,6 +38,10 @@ void KeylessRefresh::begin(const catalog::KeylessTable& table) {
         if (!error) {
             throw;
         }
+        if (error->fields().locked_at_source) {
+            give_up();
+            throw;
+        }
         fail(*error);
     }
 }
@@ -107,6 +111,10 @@ void KeylessRefresh::step() {
     } catch (const core::SourceError& error) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         if (!table_error) {
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableLocked) {
+            give_up();
             throw;
         }
         if (error.kind() != core::SourceErrorKind::kTableChanged) {

@@ -31,9 +31,10 @@ class KeylessRefresh {
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
 
-    // No transaction is open in any of these. An error of the table alone makes it fail, and ends the refresh.
+    // No transaction is open in any of these. An error of the table alone makes it fail, and ends the refresh; so does
+    // kTableLocked, which is thrown: it is to be begun again.
 
-    /// Throws ConfigurationChanged.
+    /// The source must show what the stream has applied. Throws ConfigurationChanged.
     void begin(const catalog::KeylessTable& table);
 
     /// Goes on; with the last rows it merges, and is no longer active.

@@ -5,7 +5,8 @@
 
 namespace pgrepl::replication {
 
-/// Waits until whoever reads the source sees everything up to `position`. False after `timeout_ms`; interruptible.
+/// Waits until whoever reads the source sees everything up to `position`. False after `timeout_ms` (0: asks once);
+/// interruptible.
 bool wait_until_shown(core::Source& source, core::Interrupts& interrupts, const core::Position& position,
                       int timeout_ms);
 

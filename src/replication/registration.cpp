@@ -90,6 +90,9 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
         catalog::save_discovered_table(config.id, as_row(table));
     }
     for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
+        if (known.changed) {
+            continue;  // the stream has yet to look at it
+        }
         bool const found = std::any_of(planned.begin(), planned.end(),
                                        [&](const PlannedTable& table) { return table.info.name == known.name; });
         if (found) {
@@ -124,7 +127,7 @@ PlannedTable register_table(const catalog::SourceConfig& config, const core::Tab
         }
     }
     catalog::save_discovered_table(config.id, as_row(planned));
-    apply_index_rules(config);
+    apply_index_rules(config, catalog::find_table(config.id, discovered.name).value());
     return planned;
 }
 

@@ -53,12 +53,47 @@ const char* kind_text(Kind kind) {
     return "altered";
 }
 
+/// Returns what keeps it: others may depend on it, or it may be another owner's by now.
+[[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceConfig& config,
+                                                      const catalog::SourceTable& table) {
+    if (!table.target_created) {
+        return std::nullopt;
+    }
+    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
+        pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (auto const target = find_own_target(own_target(table, table.id, config.owner), true, table.name,
+                                                target::TargetUse::kDrop)) {
+            pg::execute("DROP TABLE " + target->sql());
+        }
+    });
+    if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
+        throw pg::SqlError(*error);
+    }
+    return error;
+}
+
+/// A table of which the name alone is known.
+core::TableInfo named(const core::TableName& name) {
+    core::TableInfo info;
+    info.name = name;
+    info.kind = "table";
+    return info;
+}
+
 class SchemaEffects {
   public:
     SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now)
         : config_(config), names_(source.name_rules()), now_(now) {}
 
     void apply(const SchemaChange& change) {
+        bool const needs_no_look = change.kind == Kind::kTruncated || change.kind == Kind::kNotUnderstood;
+        if (!needs_no_look && now_.unseen.contains(change.table)) {
+            defer(change.table, change);
+            if (change.kind == Kind::kRenamed) {
+                appear(change.renamed_to, change);
+            }
+            return;
+        }
         switch (change.kind) {
             case Kind::kCreated:
                 return appear(change.table, change);
@@ -92,10 +127,23 @@ class SchemaEffects {
 
     void finish() const { catalog::add_changes(config_.id, counts_); }
 
+    /// The entries of the tables that the change names, as they are.
+    void collect(const SchemaChange& change, std::set<std::int32_t>& ids) const {
+        for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
+            if (auto const known = name->table.empty() ? std::nullopt : find(*name)) {
+                ids.insert(known->id);
+            }
+        }
+    }
+
   private:
     [[nodiscard]] bool are_same(const std::string& a, const std::string& b) const { return names_.are_same(a, b); }
 
     [[nodiscard]] std::optional<catalog::SourceTable> find(const core::TableName& name) const {
+        std::optional<catalog::SourceTable> exact = catalog::find_table(config_.id, name);
+        if (exact || !names_.ignores_case()) {
+            return exact;
+        }
         core::TableName const wanted = names_.comparable(name);
         for (catalog::SourceTable& table : catalog::list_tables(config_.id)) {
             if (names_.comparable(table.name) == wanted) {
@@ -106,8 +154,8 @@ class SchemaEffects {
     }
 
     [[nodiscard]] const core::TableInfo* now(const core::TableName& name) const {
-        auto const found = now_.find(name);
-        return found == now_.end() || !found->second ? nullptr : &*found->second;
+        auto const found = now_.tables.find(name);
+        return found == now_.tables.end() || !found->second ? nullptr : &*found->second;
     }
 
     static bool is_replicated(const catalog::SourceTable& table) {
@@ -119,8 +167,23 @@ class SchemaEffects {
         return known && is_replicated(*known) && known->state != "failed";
     }
 
+    /// It is settled later. Until then it is taken for changed.
+    void defer(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        if (known && is_replicated(*known)) {
+            catalog::ask_for_beside_copy(known->id, reason(change));
+        } else if (select_tables(config_, {named(name)}).at(0).state == "excluded") {
+            return;
+        }
+        record(name, change);
+        catalog::note_change(config_.id, known ? known->name : name);
+    }
+
     /// A table has this name now. What its target holds, if it had one, is brought up to date.
     void appear(const core::TableName& name, const SchemaChange& change) {
+        if (now_.unseen.contains(name)) {
+            return defer(name, change);
+        }
         const core::TableInfo* const info = now(name);
         if (info == nullptr) {
             return;  // a later statement has taken the name away again
@@ -195,7 +258,7 @@ class SchemaEffects {
                 disappear(table, change);
             }
         }
-        for (const auto& [name, info] : now_) {
+        for (const auto& [name, info] : now_.tables) {
             if (info && !known.contains(name)) {
                 appear(name, change);
             }
@@ -222,7 +285,7 @@ class SchemaEffects {
                 register_table(config_, *info);
             }
         }
-        for (const auto& [name, info] : now_) {
+        for (const auto& [name, info] : now_.tables) {
             if (info && is_meant(name) && !known.contains(name)) {
                 appear(name, change);
             }
@@ -266,31 +329,13 @@ class SchemaEffects {
                                  ? "is no longer at the source"
                                  : std::string("was ") + kind_text(change.kind) + " at the source";
         if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
-            std::optional<pg::SqlError> const obstacle = drop_target(*known);
+            std::optional<pg::SqlError> const obstacle = drop_target(config_, *known);
             if (!obstacle) {
                 return catalog::forget_table(known->id);
             }
             reason += "; its target stays: " + std::string(obstacle->what());
         }
         catalog::leave_out(known->id, "excluded", reason);
-    }
-
-    /// Returns what keeps it: others may depend on it, or it may be another owner's by now.
-    [[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceTable& table) const {
-        if (!table.target_created) {
-            return std::nullopt;
-        }
-        std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
-            pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            if (auto const target = find_own_target(own_target(table, table.id, config_.owner), true, table.name,
-                                                    target::TargetUse::kDrop)) {
-                pg::execute("DROP TABLE " + target->sql());
-            }
-        });
-        if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
-            throw pg::SqlError(*error);
-        }
-        return error;
     }
 
     void truncate(const SchemaChange& change) {
@@ -360,44 +405,87 @@ std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
 
 }  // namespace
 
-TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes) {
+TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
     bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
         return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
     });
+    if (all && !is_shown) {
+        throw core::SourceError(
+            core::SourceErrorKind::kBusy, 0, "the source does not show a statement that is in its log", true,
+            "It may concern any table, so that all of them are to be looked at.", "It is tried again.");
+    }
     if (all) {
         for (core::TableInfo& info : discover_or_nothing(source)) {
             core::TableName const name = info.name;
-            now.emplace(name, std::move(info));
+            now.tables.emplace(name, std::move(info));
         }
     }
     auto const look_up = [&](const core::TableName& name) {
         std::optional<core::TableInfo> info = source.find_table(name);
         std::vector<core::TableName> const parts = info ? info->parts : std::vector<core::TableName>();
-        now.emplace(name, std::move(info));
+        now.tables.emplace(name, std::move(info));
         for (const core::TableName& part : parts) {
-            if (!now.contains(part)) {
-                now.emplace(part, source.find_table(part));
+            if (!now.tables.contains(part)) {
+                now.tables.emplace(part, source.find_table(part));
             }
         }
     };
     for (const SchemaChange& change : changes) {
         for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
-            if (!name->table.empty() && !now.contains(*name)) {
-                look_up(*name);
+            if (name->table.empty() || now.tables.contains(*name)) {
+                continue;
+            }
+            try {
+                is_shown ? look_up(*name) : void(now.unseen.insert(*name));
+            } catch (const core::SourceError& error) {
+                if (error.kind() != core::SourceErrorKind::kTableLocked) {
+                    throw;
+                }
+                now.unseen.insert(*name);
             }
         }
     }
     return now;
 }
 
-void apply_schema_changes(const catalog::SourceConfig& config, const core::Source& source,
-                          const std::vector<SchemaChange>& changes, const TablesNow& now) {
+std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::SourceConfig& config,
+                                                           const core::Source& source,
+                                                           const std::vector<SchemaChange>& changes,
+                                                           const TablesNow& now) {
     SchemaEffects effects(config, source, now);
+    std::set<std::int32_t> ids;
+    bool any = false;
     for (const SchemaChange& change : changes) {
+        any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood || change.kind == Kind::kRights;
+        effects.collect(change, ids);
         effects.apply(change);
+        effects.collect(change, ids);
     }
     effects.finish();
+    return any ? std::nullopt : std::optional(std::move(ids));
+}
+
+void settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+                          const std::optional<core::TableInfo>& now) {
+    if (now) {
+        register_table(config, *now);
+        return;
+    }
+    if (!table.target_created) {
+        return catalog::forget_table(table.id);  // it came and went
+    }
+    std::string reason = "is no longer at the source";
+    target::drop_staging(table.id);
+    if (config.parsed_options.drops_targets()) {
+        std::optional<pg::SqlError> const obstacle = drop_target(config, table);
+        if (!obstacle) {
+            return catalog::forget_table(table.id);
+        }
+        reason += "; its target stays: " + std::string(obstacle->what());
+    }
+    catalog::leave_out(table.id, "excluded", reason);
+    catalog::end_change(table.id);
 }
 
 }  // namespace pgrepl::replication

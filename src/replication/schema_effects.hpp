@@ -1,12 +1,19 @@
 #pragma once
 // What a statement in the source's log that changes tables does to us: docs/user/schema-changes.md lists the effects.
 // Only the catalog and the targets are changed here; the stream then follows what the catalog says.
+//
+// What a table is after the statement the source is asked. Others may have locked it there for hours, or the source may
+// not show the statement yet, and the stream waits for nobody: then the table is noted (catalog::note_change), read
+// again, and settled when the source tells what it is.
 
+#include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "catalog/source_config.hpp"
+#include "catalog/tables.hpp"
 #include "core/source.hpp"
 #include "core/stream.hpp"
 
@@ -14,11 +21,21 @@ namespace pgrepl::replication {
 
 /// The tables that the statements may have made or changed, as the source has them now; asked for before the
 /// transaction starts. All tables, if one of the statements is not understood.
-using TablesNow = std::map<core::TableName, std::optional<core::TableInfo>>;
-TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes);
+struct TablesNow {
+    std::map<core::TableName, std::optional<core::TableInfo>> tables;
+    std::set<core::TableName> unseen;  ///< of which the source does not tell it now
+};
+/// `is_shown`: the source shows the statements.
+TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
-/// In the transaction that reaches the statements.
-void apply_schema_changes(const catalog::SourceConfig& config, const core::Source& source,
-                          const std::vector<core::SchemaChange>& changes, const TablesNow& now);
+/// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.
+std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::SourceConfig& config,
+                                                           const core::Source& source,
+                                                           const std::vector<core::SchemaChange>& changes,
+                                                           const TablesNow& now);
+
+/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied.
+void settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+                          const std::optional<core::TableInfo>& now);
 
 }  // namespace pgrepl::replication

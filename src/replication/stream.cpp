@@ -3,6 +3,7 @@
 #include "replication/stream.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "catalog/deaths.hpp"
 #include "catalog/events.hpp"
@@ -34,8 +35,10 @@ constexpr int kMostTimeForAsking = 20;  ///< one part of so many
 /// A log that was reset is silent for those who read it.
 constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
-/// For the source to show what a statement in its log has done.
-constexpr int kShownTimeoutMs = 30'000;
+/// A server shows what is in its log a moment later; what takes longer is not waited for a second time.
+constexpr int kShownPatienceMs = 100;
+/// For tables that statements have changed: there may be hundreds when a worker begins.
+constexpr std::chrono::milliseconds kLookingTime{100};
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
 
@@ -56,7 +59,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       source_(source),
       interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config, source, interrupts, {.rows = limits_.changes, .bytes = limits_.bytes}),
+      beside_(context, config, source, {.rows = limits_.changes, .bytes = limits_.bytes}),
       keyless_(context, config, source),
       locked_(config.target_lock_patience_ms()),
       read_again_(source) {}
@@ -83,6 +86,7 @@ void Stream::open() {
             request.reader_id = static_cast<std::uint32_t>(start->reader_id);
         }
     }
+    source_.set_lock_patience(SourceLocks::kPatienceMs);
     mark_taken_at_ = GetCurrentTimestamp();
     mark_ = source_.high_mark();
     request.position = position_;
@@ -127,20 +131,88 @@ void Stream::settle_doubt(const std::string& doubt) {
 
 void Stream::step() {
     pg::WorkInHand const at_stream({pg::Work::kSource, 0, 0});
+    bool is_busy = false;
     if (!in_transaction()) {
         if (Clock::now() - looked_around_at_ >= kLookAroundEvery) {
             look_around();
         }
-        work_on_beside_copy();
-        work_on_keyless_refresh();
+        is_busy = look_at_changed_tables();
+        is_busy = work_on_beside_copy() || is_busy;
+        is_busy = work_on_keyless_refresh() || is_busy;
     }
-    bool const hurry = beside_.is_active() || keyless_.is_active() || (!streaming_ && mark_is_reached());
-    limits_.wait_ms = hurry ? kWaitForMarkMs : kWaitMs;
+    limits_.wait_ms = wait_ms(is_busy);
     stream_->read(batch_, limits_);
     read_at_ = GetCurrentTimestamp();
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
     bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
     apply_batch();
+}
+
+/// For the log. Not at all while there is something else to do, and not long while something is awaited that nobody
+/// tells us of.
+int Stream::wait_ms(bool is_busy) const {
+    if (is_busy) {
+        return 0;
+    }
+    bool const awaits = beside_.is_active() || keyless_.is_active() || next_keyless_ || !changed_.empty() ||
+                        (!streaming_ && mark_is_reached());
+    return awaits ? kWaitForMarkMs : kWaitMs;
+}
+
+/// Whether a read that begins now sees all that was applied.
+bool Stream::is_shown() {
+    bool const shown = wait_until_shown(source_, interrupts_, position_, shown_patience_ms_);
+    shown_patience_ms_ = shown ? kShownPatienceMs : 0;
+    return shown;
+}
+
+/// What is read of a table that others have locked is tried again later.
+void Stream::at_source(std::int32_t table_id, const std::function<void()>& read) {
+    try {
+        read();
+        source_locks_.went_on(table_id);
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kTableLocked) {
+            throw;
+        }
+        if (source_locks_.found_locked(table_id)) {
+            pg::Transaction transaction;
+            catalog::note_locked_at_source(table_id);
+            transaction.commit();
+        }
+    }
+}
+
+/// At those that statements in the log have changed, as they are now: the next changes are read with what is found.
+/// True if there was one.
+bool Stream::look_at_changed_tables() {
+    std::vector<catalog::SourceTable> due;
+    for (const catalog::SourceTable& table : changed_) {
+        if (source_locks_.may_be_tried(table.id)) {
+            due.push_back(table);
+        }
+    }
+    if (due.empty() || !is_shown()) {
+        return false;
+    }
+    auto const until = Clock::now() + kLookingTime;
+    std::set<std::int32_t> seen;
+    for (const catalog::SourceTable& table : due) {
+        at_source(table.id, [&] {
+            std::optional<core::TableInfo> const now = source_.find_table(table.name);
+            pg::TargetPatience const patience(locked_.patience_ms(table.id));
+            pg::Transaction transaction;
+            catalog::take_turn(context_.source_id, context_.generation);
+            settle_changed_table(config_, table, now);
+            transaction.commit();
+        });
+        seen.insert(table.id);
+        if (Clock::now() > until) {
+            break;
+        }
+    }
+    reload_tables(seen);
+    return true;
 }
 
 /// What others have asked for meanwhile.
@@ -198,50 +270,73 @@ void Stream::require_history(bool at_end) {
 bool Stream::tables_are_others() {
     pg::Transaction transaction;
     std::int64_t const fingerprint = catalog::stream_tables_fingerprint(context_.source_id);
-    next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms());
+    next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms(), source_locks_.waiting());
     transaction.commit();
     return fingerprint != fingerprint_;
 }
 
-void Stream::reload_tables() {
-    std::vector<catalog::StreamTable> const before = std::move(known_);
+/// Takes up what the catalog says of all tables, or of those in `ids`.
+void Stream::reload_tables(const std::optional<std::set<std::int32_t>>& ids) {
+    auto const is_meant = [&](std::int32_t id) { return !ids || ids->contains(id); };
+    std::vector<catalog::StreamTable> now;
     {
         pg::Transaction transaction;
-        fingerprint_ = catalog::stream_tables_fingerprint(context_.source_id);
-        known_ = catalog::stream_tables(context_.source_id);
-        next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms());
+        for (auto const& [id, hash] : std::exchange(hashes_, {})) {
+            is_meant(id) ? void(fingerprint_ ^= hash) : void(hashes_.emplace(id, hash));
+        }
+        for (auto const& [id, hash] : catalog::stream_table_hashes(context_.source_id, ids)) {
+            hashes_.emplace(id, hash);
+            fingerprint_ ^= hash;
+        }
+        now = catalog::stream_tables(context_.source_id, ids);
+        changed_ = catalog::changed_tables(context_.source_id);
+        next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms(), source_locks_.waiting());
         transaction.commit();
     }
-    note_locked_tables(before);
-    bool const still_refreshed = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
-        return table.table_id == keyless_.table_id() && table.keyless && table.state != "pending";
-    });
-    if (keyless_.is_active() && !still_refreshed) {
+    auto const others = std::stable_partition(
+        known_.begin(), known_.end(), [&](const catalog::StreamTable& table) { return is_meant(table.table_id); });
+    std::vector<catalog::StreamTable> const before(std::make_move_iterator(known_.begin()),
+                                                   std::make_move_iterator(others));
+    known_.erase(known_.begin(), others);
+    known_.insert(known_.end(), now.begin(), now.end());
+    std::sort(known_.begin(), known_.end(), [](const auto& a, const auto& b) { return a.table_id < b.table_id; });
+    note_locked_tables(before, now);
+    follow_only(before, now);
+
+    auto const is_now = [&](std::int32_t id, auto&& condition) {
+        return !is_meant(id) || std::any_of(now.begin(), now.end(), [&](const catalog::StreamTable& table) {
+            return table.table_id == id && condition(table);
+        });
+    };
+    if (keyless_.is_active() && !is_now(keyless_.table_id(), [](const catalog::StreamTable& table) {
+            return table.keyless && table.state != "pending";
+        })) {
         keyless_.give_up();  // paused, dropped, asked for anew, or it has a key now
     }
+    if (beside_.is_active() &&
+        !is_now(beside_.table_id(), [](const catalog::StreamTable& table) { return table.beside_bound.has_value(); })) {
+        beside_.stop();  // paused, dropped, or asked for anew
+    }
+}
+
+/// Of the tables that were `before` and are `now`.
+void Stream::follow_only(const std::vector<catalog::StreamTable>& before,
+                         const std::vector<catalog::StreamTable>& now) {
     std::set<core::TableName> wanted;
-    for (const catalog::StreamTable& table : known_) {
+    for (const catalog::StreamTable& table : now) {
         if (table.is_followed()) {
             wanted.insert(table.name);
+        }
+    }
+    for (const catalog::StreamTable& table : before) {
+        if (!wanted.contains(table.name) && followed_.erase(table.name) != 0) {
+            stream_->forget(table.name);
+        }
+    }
+    for (const catalog::StreamTable& table : now) {
+        if (table.is_followed()) {
             follow(table);
         }
-    }
-    for (auto entry = followed_.begin(); entry != followed_.end();) {
-        if (wanted.contains(entry->first)) {
-            ++entry;
-            continue;
-        }
-        stream_->forget(entry->first);
-        entry = followed_.erase(entry);
-    }
-    if (!beside_.is_active()) {
-        return;
-    }
-    bool const still_copying = std::any_of(known_.begin(), known_.end(), [&](const catalog::StreamTable& table) {
-        return table.table_id == beside_.table_id() && table.beside_bound;
-    });
-    if (!still_copying) {
-        beside_.stop();  // paused, dropped, or asked for anew
     }
 }
 
@@ -304,9 +399,9 @@ void Stream::apply_batch() {
         }
         apply_changes(complete, batch_.changes.size());
     }
-    if (!in_transaction() && tables_changed_) {
-        tables_changed_ = false;
-        reload_tables();
+    if (!in_transaction() && (all_touched_ || !touched_.empty())) {
+        std::set<std::int32_t> touched = std::exchange(touched_, {});
+        reload_tables(std::exchange(all_touched_, false) ? std::nullopt : std::optional(std::move(touched)));
     }
     report();
 }
@@ -322,7 +417,8 @@ void Stream::take_back() {
     }
     any_unread_ = false;
     beside_.stop();  // its window lacks the keys that the transaction has touched
-    tables_changed_ = false;
+    touched_.clear();
+    all_touched_ = false;
     reload_tables();
 }
 
@@ -339,13 +435,12 @@ void Stream::end_transactions(std::size_t complete_changes) {
     if (!changes && !has_to_commit()) {
         return;
     }
-    // The source is asked before the transaction starts: it may take its time to answer.
-    if (!batch_.schema_changes.empty() && !wait_until_shown(source_, interrupts_, position_, kShownTimeoutMs)) {
-        throw core::SourceError(core::SourceErrorKind::kBusy, 0,
-                                "source \"" + config_.name + "\" does not show a statement that is in its log", true,
-                                "It is at " + position_.text + ".", "It is tried again.");
+    // The source is asked before the transaction starts. What it does not tell now is looked at later.
+    TablesNow now;
+    if (!batch_.schema_changes.empty()) {
+        shown_patience_ms_ = kShownPatienceMs;
+        now = look_up_changed_tables(source_, batch_.schema_changes, is_shown());
     }
-    TablesNow const now = look_up_changed_tables(source_, batch_.schema_changes);
     if (!in_transaction()) {
         begin_transaction();
     }
@@ -358,8 +453,10 @@ void Stream::end_transactions(std::size_t complete_changes) {
             }
         }
         pg::TargetPatience const patience(locked_.patience_ms());
-        apply_schema_changes(config_, source_, batch_.schema_changes, now);
-        tables_changed_ = true;
+        std::optional<std::set<std::int32_t>> touched =
+            apply_schema_changes(config_, source_, batch_.schema_changes, now);
+        all_touched_ = all_touched_ || !touched;
+        touched_.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
     }
     commit_transaction();
 }
@@ -383,7 +480,7 @@ void Stream::commit_transaction() {
         if (table->error) {
             set_table_apart(table->in_catalog.table_id, *table->error);
             table->error.reset();
-            tables_changed_ = true;
+            touched_.insert(table->in_catalog.table_id);
         }
     }
     note_what_is_reached();
@@ -424,10 +521,10 @@ void Stream::note_what_is_reached() {
         catalog::set_state(context_.source_id, context_.generation, "streaming");
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
-        tables_changed_ |= catalog::begin_comparison(context_.source_id);
+        all_touched_ = catalog::begin_comparison(context_.source_id) || all_touched_;
     }
     // A statement in this very transaction may have asked for copies that known_ does not have yet.
-    if (!tables_changed_ && !awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {
+    if (touched_.empty() && !all_touched_ && !awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
         if (!config_.is_continuous()) {

@@ -16,10 +16,15 @@
 // others have locked for longer than we wait leaves the stream, too, and is copied beside it when the lock is gone.
 // One of which something in the log cannot be read is copied again (read_again.hpp).
 //
+// What is read of the source beside the log (tables that a statement has changed, windows, tables without a key) is
+// read when the source shows what was applied, and delays the stream by a moment at most: neither a commit that the
+// source does not show yet nor a table that others have locked there is waited for, but tried again.
+//
 // The stream of a source in mode once ends itself, in the transaction that makes the target one state of the source.
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -29,6 +34,7 @@
 
 #include "catalog/source_config.hpp"
 #include "catalog/stream_state.hpp"
+#include "catalog/tables.hpp"
 #include "core/source.hpp"
 #include "core/stream.hpp"
 #include "pg/transaction.hpp"
@@ -37,6 +43,7 @@
 #include "replication/keyless_refresh.hpp"
 #include "replication/locked_targets.hpp"
 #include "replication/read_again.hpp"
+#include "replication/source_locks.hpp"
 #include "target/row_encoder.hpp"
 #include "target/table_changes.hpp"
 
@@ -70,17 +77,23 @@ class Stream {
     void settle_doubt(const std::string& doubt);
     void look_around();
     [[nodiscard]] bool tables_are_others();
-    void reload_tables();
+    void reload_tables(const std::optional<std::set<std::int32_t>>& ids = {});
+    [[nodiscard]] bool look_at_changed_tables();
+    [[nodiscard]] bool is_shown();
+    void at_source(std::int32_t table_id, const std::function<void()>& read);
+    [[nodiscard]] int wait_ms(bool is_busy) const;
+    void follow_only(const std::vector<catalog::StreamTable>& before, const std::vector<catalog::StreamTable>& now);
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
     void look_for_the_end();
     void require_history(bool at_end);
-    void work_on_beside_copy();
-    void work_on_keyless_refresh();
+    [[nodiscard]] bool work_on_beside_copy();
+    [[nodiscard]] bool work_on_keyless_refresh();
     [[nodiscard]] int keyless_interval_ms() const noexcept;
     [[nodiscard]] bool copies_are_in() const;
     [[nodiscard]] bool awaits_copies() const;
-    void note_locked_tables(const std::vector<catalog::StreamTable>& before);
+    void note_locked_tables(const std::vector<catalog::StreamTable>& before,
+                            const std::vector<catalog::StreamTable>& now);
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
@@ -113,10 +126,13 @@ class Stream {
     KeylessRefresh keyless_;
     LockedTargets locked_;
     ReadAgain read_again_;
+    SourceLocks source_locks_;
+    std::vector<catalog::SourceTable> changed_;          ///< by statements in the log, and to be looked at
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;
-    std::vector<catalog::StreamTable> known_;  ///< as the catalog has them
-    std::int64_t fingerprint_ = 0;             ///< of known_
+    std::vector<catalog::StreamTable> known_;      ///< as the catalog has them
+    std::int64_t fingerprint_ = 0;                 ///< of all tables, of which known_ are those that take part
+    std::map<std::int32_t, std::int64_t> hashes_;  ///< by table, of which it is made
     std::map<core::TableName, std::unique_ptr<Table>> followed_;
     std::vector<Table*> table_of_batch_;  ///< by index into batch_.tables; null: not followed
     std::set<Table*> written_;            ///< in the transaction under way
@@ -128,7 +144,9 @@ class Stream {
     bool position_is_new_ = false;      ///< not committed yet
     TimestampTz end_committed_at_ = 0;  ///< times_.end_seen_at, as it was committed
     bool any_unread_ = false;           ///< tables of which something could not be read, and that are to be settled
-    bool tables_changed_ = false;       ///< the catalog's tables are to be read again after the commit
+    std::set<std::int32_t> touched_;    ///< tables whose entries are to be read again after the commit
+    bool all_touched_ = false;          ///< perhaps
+    int shown_patience_ms_ = 0;         ///< how long the source may take to show what was applied
     Clock::time_point committed_at_;
     Clock::time_point looked_around_at_;
     Clock::time_point end_asked_at_;

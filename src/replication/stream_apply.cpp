@@ -176,7 +176,7 @@ void Stream::settle_unread(Table& table) {
     if (table.remedy == ReadAgain::Remedy::kAwaited) {
         return;
     }
-    tables_changed_ = true;
+    touched_.insert(table_id);
     if (table.remedy == ReadAgain::Remedy::kNone) {
         read_again_.forget(table_id);
         return set_table_apart(table_id, error);
@@ -208,7 +208,9 @@ void Stream::write_window() {
         set_table_apart(table_id, *error);
         beside_.stop();
     }
-    tables_changed_ = tables_changed_ || complete || error;
+    if (complete || error) {
+        touched_.insert(table_id);
+    }
     if (complete) {
         catalog::look_for_index_work_at_commit(context_.source_id, table_id);
     }

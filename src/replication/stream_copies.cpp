@@ -1,6 +1,7 @@
 // What is copied beside the stream, between its batches: tables in windows, and those without a key as a whole.
 
 #include <algorithm>
+#include <utility>
 
 #include "replication/stream.hpp"
 #include "replication/stream_table.hpp"
@@ -10,7 +11,7 @@ namespace pgrepl::replication {
 const catalog::StreamTable* Stream::next_to_copy() const {
     const catalog::StreamTable* next = nullptr;
     for (const catalog::StreamTable& table : known_) {
-        if (table.keyless || table.locked) {
+        if (table.keyless || table.locked || table.changed || !source_locks_.may_be_tried(table.table_id)) {
             continue;
         }
         if (table.beside_bound) {
@@ -23,48 +24,61 @@ const catalog::StreamTable* Stream::next_to_copy() const {
     return next;
 }
 
-/// Has a window read, or written if nothing is to be waited for.
-void Stream::work_on_beside_copy() {
+/// Has a window read, or written if nothing is to be waited for. True if there may be more to do at once.
+bool Stream::work_on_beside_copy() {
     if (!beside_.is_active()) {
-        const catalog::StreamTable* const table = next_to_copy();
-        if (table == nullptr) {
-            return;
+        const catalog::StreamTable* const next = next_to_copy();
+        if (next == nullptr || !is_shown()) {
+            return false;
         }
-        pg::TargetPatience const patience(locked_.patience_ms(table->table_id));
-        beside_.begin(*table);
+        std::int32_t const id = next->table_id;
+        pg::TargetPatience const patience(locked_.patience_ms(id));
+        at_source(id, [&] { beside_.begin(*next); });
         if (beside_.is_active()) {
             read_again_.has_begun(beside_.table_id(), beside_.definition());
         }
-        reload_tables();
+        reload_tables(std::set{id});
         if (!beside_.is_active()) {
-            return;
+            return true;
         }
     }
     if (!beside_.has_window()) {
-        beside_.read_window(position_);
+        if (!is_shown()) {
+            return false;
+        }
+        at_source(beside_.table_id(), [&] { beside_.read_window(); });
+        if (!beside_.is_active()) {
+            return true;
+        }
     }
-    if (beside_.is_due(position_)) {
-        begin_transaction();
-        commit_transaction();
+    if (!beside_.is_due(position_)) {
+        return false;
     }
+    begin_transaction();
+    commit_transaction();
+    return true;
 }
 
-/// Reads and stages some rows of a table without a key, and merges it when all are in.
-void Stream::work_on_keyless_refresh() {
+/// Reads and stages some rows of a table without a key, and merges it when all are in. True if there may be more to do
+/// at once.
+bool Stream::work_on_keyless_refresh() {
+    if (!keyless_.is_active() && (!next_keyless_ || !is_shown())) {
+        return false;
+    }
+    std::int32_t const id = keyless_.is_active() ? keyless_.table_id() : next_keyless_->table_id;
     locked_.begin_batch();
-    pg::TargetPatience const patience(
-        locked_.patience_ms(keyless_.is_active() || !next_keyless_ ? keyless_.table_id() : next_keyless_->table_id));
-    if (!keyless_.is_active() && next_keyless_) {
-        keyless_.begin(*next_keyless_);
-        next_keyless_.reset();
-    } else if (keyless_.is_active()) {
-        keyless_.step();
-    } else {
-        return;
-    }
+    pg::TargetPatience const patience(locked_.patience_ms(id));
+    at_source(id, [&] {
+        if (keyless_.is_active()) {
+            keyless_.step();
+        } else {
+            keyless_.begin(*std::exchange(next_keyless_, std::nullopt));
+        }
+    });
     if (!keyless_.is_active()) {
-        reload_tables();
+        reload_tables(std::set{id});
     }
+    return true;
 }
 
 /// By time only where the stream stays.
@@ -75,22 +89,23 @@ int Stream::keyless_interval_ms() const noexcept {
 /// Nothing is left to be copied of what was asked for.
 bool Stream::copies_are_in() const { return !awaits_copies() && !keyless_.is_active() && !next_keyless_; }
 
-/// Tables that wait aside among them.
+/// Tables that wait aside among them, and those that are to be looked at.
 bool Stream::awaits_copies() const {
-    return std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
+    return !changed_.empty() || std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
         return table.locked || (!table.keyless && (table.beside_bound || table.state == "pending"));
     });
 }
 
 /// What has been left aside, and what is up to date again.
-void Stream::note_locked_tables(const std::vector<catalog::StreamTable>& before) {
+void Stream::note_locked_tables(const std::vector<catalog::StreamTable>& before,
+                                const std::vector<catalog::StreamTable>& now) {
     std::set<std::int32_t> locked_before;
     for (const catalog::StreamTable& table : before) {
         if (table.locked) {
             locked_before.insert(table.table_id);
         }
     }
-    for (const catalog::StreamTable& table : known_) {
+    for (const catalog::StreamTable& table : now) {
         if (table.locked && !locked_before.contains(table.table_id)) {
             locked_.left_aside(table.table_id);
         } else if (table.state == "streaming" || table.state == "idle") {

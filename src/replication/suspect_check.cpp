@@ -11,6 +11,7 @@
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "replication/own_target.hpp"
+#include "replication/source_locks.hpp"
 #include "target/row_error.hpp"
 #include "target/row_repair.hpp"
 #include "target/target_lookup.hpp"
@@ -69,6 +70,26 @@ class Reading {
     core::TableInfo info_;
 };
 
+/// While it lives, no lock at the source is waited for: a repair keeps the stream from writing meanwhile.
+class BriefPatience {
+  public:
+    explicit BriefPatience(core::Source& source) : source_(source) {
+        source_.set_lock_patience(SourceLocks::kPatienceMs);
+    }
+    BriefPatience(const BriefPatience&) = delete;
+    BriefPatience& operator=(const BriefPatience&) = delete;
+    ~BriefPatience() {
+        try {
+            source_.set_lock_patience(std::nullopt);
+        } catch (const core::SourceError&) {
+            // The connection is gone; another is made with the patience that was set.
+        }
+    }
+
+  private:
+    core::Source& source_;
+};
+
 class SuspectCheck {
   public:
     SuspectCheck(const VerificationContext& context, core::Source& source, const catalog::JobTable& table,
@@ -76,8 +97,16 @@ class SuspectCheck {
         : context_(context), source_(source), table_(table), findings_(findings) {}
 
     void check(const std::vector<SuspectBlock>& blocks) {
+        // Here is the time to wait: later the stream may wait for us.
+        std::string held;
+        {
+            pg::Transaction transaction;
+            held = held_by_target(context_);
+            transaction.commit();
+        }
+        bool const shown = is_shown(source_, held, kReachPatienceMs);
         Reading first(source_, table_.name);
-        bool const reached = target_has_reached(context_, source_, table_.table_id, first.position());
+        bool const reached = shown && target_has_reached(context_, source_, table_.table_id, first.position());
         for (const SuspectBlock& block : blocks) {
             if (reached) {
                 check_block(first, block);
@@ -102,6 +131,7 @@ class SuspectCheck {
         for (std::size_t row = 0; row < rows_.size(); ++row) {
             before.emplace(rows_.id_text(row), target::hash_of(rows_.data_bytes(row)));
         }
+        BriefPatience const patience(source_);
         pg::Transaction transaction;
         context_.require_wanted();
         if (context_.job.repair) {
@@ -109,6 +139,10 @@ class SuspectCheck {
         }
         leave_out_quarantined();
         FoundById const found = look_up();
+        if (!found.empty() && !is_shown(source_, held_by_target(context_), SourceLocks::kPatienceMs)) {
+            findings_.unconfirmed += static_cast<std::int64_t>(found.size());
+            return transaction.commit();
+        }
         Reading(source_, table_.name).read(block, rows_);
         rows_.remove_rows([&](std::size_t row) {
             std::string_view const id = rows_.id_text(row);

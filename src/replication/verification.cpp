@@ -13,6 +13,7 @@
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
+#include "replication/low_mark.hpp"
 #include "replication/own_target.hpp"
 #include "replication/suspect_check.hpp"
 #include "target/bisection.hpp"
@@ -35,8 +36,6 @@ constexpr std::size_t kMostSuspects = 10'000;
 /// table for each would cost more than the comparison.
 constexpr std::size_t kMostHeldIds = 100'000;
 
-/// How long the target may take to reach a position while its source worker is at work.
-constexpr std::chrono::seconds kReachPatience{60};
 constexpr long kReachPollMs = 100;
 
 constexpr std::int64_t kGroup = 1'000;
@@ -237,6 +236,12 @@ class TableVerification {
             findings_.unconfirmed += suspects;
             return;
         }
+        std::string held;
+        in_transaction([&] { held = held_by_target(context_); });
+        if (!is_shown(source_, held, kReachPatienceMs)) {
+            findings_.unconfirmed += suspects;
+            return;
+        }
         core::Position const second_mark = second_pass();
         bool const still_reached = target_has_reached(context_, source_, table_.table_id, second_mark);
         in_transaction([&] {
@@ -368,7 +373,7 @@ class TableVerification {
 
 bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
                         const core::Position& mark) {
-    auto const deadline = std::chrono::steady_clock::now() + kReachPatience;
+    auto const deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kReachPatienceMs);
     while (true) {
         bool up_to_date = false;
         bool moving = false;
@@ -390,6 +395,15 @@ bool target_has_reached(const VerificationContext& context, const core::Source& 
         }
         pg::wait_for_latch(kReachPollMs, pg::WaitFor::kTarget);
     }
+}
+
+std::string held_by_target(const VerificationContext& context) {
+    return context.follows_log ? catalog::target_position(context.job.source_id) : std::string();
+}
+
+bool is_shown(core::Source& source, const std::string& held, int patience_ms) {
+    pg::BackendInterrupts interrupts;
+    return held.empty() || wait_until_shown(source, interrupts, {held}, patience_ms);
 }
 
 catalog::Findings verify_table(const VerificationContext& context, core::Source& source,

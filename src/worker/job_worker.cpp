@@ -116,11 +116,12 @@ class JobWorker {
     }
 
     void compare(const catalog::Job& job, core::Source& source, const catalog::JobTable& table) {
-        replication::VerificationContext context{job, config_.owner, false, config_.max_quarantined(), [&] {
-                                                     if (!catalog::is_job_wanted(job.id)) {
-                                                         throw NotWanted{};
-                                                     }
-                                                 }};
+        replication::VerificationContext context{
+            job, config_.owner, false, config_.is_continuous(), config_.max_quarantined(), [&] {
+                if (!catalog::is_job_wanted(job.id)) {
+                    throw NotWanted{};
+                }
+            }};
         pg::WorkInHand const at_table({pg::Work::kJobTable, table.table_id, job.id});
         try {
             pg::failure_point("compare_table", table.name.table);

@@ -177,8 +177,7 @@ class StreamCommands {
     std::string copy(std::istringstream& words) {
         core::TableName name;
         words >> name.database >> name.table;
-        auto const snapshot = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
-        auto const joined = source_.open_snapshot({.join = snapshot->position(), .durable = false, .beside_log = true});
+        auto const joined = source_.open_snapshot({.join = source_.low_mark(), .durable = false, .beside_log = true});
         core::TableInfo const table = source_.find_table(name).value();
         std::string rows;
         core::RowBatch batch(table.layout.columns.size());

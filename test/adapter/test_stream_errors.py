@@ -65,18 +65,25 @@ def test_xa_is_refused_where_it_touches_our_tables(server, adapter, table):
     expect(stream.error(), "unsupported", "distributed transaction X'72',X'',1", "ONE PHASE")
     late = adapter.stream(table)
     server.run("XA COMMIT 'r'", "d")
-    expect(late.error(), "unsupported", "distributed transaction", "X")
+    assert late.schema() == [("altered", f"d.{table}", "")]  # what was prepared before all that is known: all is read again
 
 
-def test_what_was_prepared_before_its_table_was_followed_is_refused(server, adapter, table):
-    server.run(f"CREATE TABLE late_{table} LIKE {table}", "d")
+def test_what_was_prepared_elsewhere_is_known_after_a_reconnect(server, adapter, table):
+    server.run(f"CREATE DATABASE IF NOT EXISTS `other db`; CREATE TABLE IF NOT EXISTS `other db`.`x/y%` (a int); CREATE TABLE late_{table} LIKE {table}", "d")
     stream = adapter.stream(table)
-    server.run(f"XA START 'l'; INSERT INTO late_{table} VALUES (1, 'x'); XA END 'l'; XA PREPARE 'l'", "d")
+    for xid, statement in (("one", "INSERT INTO `other db`.`x/y%` VALUES (1)"), ("two", "INSERT INTO `other db`.`x/y%` VALUES (2)"),
+                           ("three", f"INSERT INTO late_{table} VALUES (1, 'x')")):
+        server.run(f"XA START '{xid}'; {statement}; XA END '{xid}'; XA PREPARE '{xid}'", "d")
     assert stream.changes() == []
-    assert stream.ask(f"table d late_{table}") == "followed"
-    assert stream.ask(f"table d {table}") == "followed"
-    server.run("XA COMMIT 'l'", "d")
-    expect(stream.error(), "unsupported", "distributed transaction X'6c',X'',1")
+    stream.close()
+    again = adapter.stream(table, f"late_{table}", position=stream.position)
+    server.run(f"XA COMMIT 'one'; XA ROLLBACK 'two'; INSERT INTO {table} VALUES (7, 'x')", "d")
+    batches = again.read_all()
+    assert sum((batch["changes"] for batch in batches), []) == inserts(table, 7)
+    assert [change for batch in batches for change in batch["schema"]] == []
+    server.run("XA COMMIT 'three'", "d")  # of a table that is followed by now
+    assert again.schema() == [("altered", f"d.late_{table}", "")]
+    assert "prepared" not in again.position
 
 
 def unread(stream, table, *words):
@@ -188,3 +195,41 @@ def test_a_server_as_it_is_installed_is_told_what_it_needs(bare):
 def test_a_server_that_is_set_up_passes_every_check(adapter):
     failed = [check for check in adapter.call("check") if not check["ok"] and check["severity"] == 0]
     assert failed == []
+
+
+@pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["mariadb", "mysql"])
+def leaky(request):
+    """Logs neither what it replicates nor a database."""
+    try:
+        instance = request.param({"log-slave-updates" if request.param is MariaDbServer else "log-replica-updates": "OFF", "binlog-ignore-db": "aside"})
+    except UnavailableServer as reason:
+        pytest.skip(str(reason))
+    instance.run("CREATE DATABASE d; CREATE DATABASE aside; CREATE TABLE d.t (a int PRIMARY KEY)")
+    yield instance
+    instance.destroy()
+
+
+def gaps(server, database="d"):
+    checks = {check["name"]: check for check in Adapter(server).call("check", url=server.url(database))}
+    return {name: (check["ok"], check["severity"], check["detail"] + check["hint"]) for name, check in checks.items()
+            if name in ("log_slave_updates", "log_replica_updates", "binlog_filters")}
+
+
+def test_what_a_server_leaves_out_of_its_log_is_said(leaky):
+    is_mariadb = leaky.flavour == "MariaDB"
+    replica = "log_slave_updates" if is_mariadb else "log_replica_updates"
+    if is_mariadb:
+        assert gaps(leaky)[replica][:2] == (True, 0), "a server that is no replica"
+        leaky.run("SET GLOBAL gtid_slave_pos = '0-99-5'")
+    found = gaps(leaky)
+    assert found[replica][:2] == (False, 0) and "Follow the primary" in found[replica][2]
+    assert found["binlog_filters"][:2] == (False, 2), "an account that may not see them"
+    refused = Adapter(leaky).stream("t")
+    assert refused.opened["error"] == KIND["unsupported"] and replica in refused.opened["detail"]
+    leaky.run("GRANT " + ("BINLOG MONITOR, REPLICA MONITOR" if is_mariadb else "REPLICATION CLIENT") + " ON *.* TO replicator@'127.0.0.1', replicator@localhost")
+    found = gaps(leaky)
+    assert found["binlog_filters"][:2] == (False, 1) and "aside" in found["binlog_filters"][2]
+    found = gaps(leaky, "aside")
+    assert found["binlog_filters"][:2] == (False, 0) and "`aside`" in found["binlog_filters"][2]
+    if is_mariadb:
+        assert found[replica][0], "it was a replica, and is none any more"

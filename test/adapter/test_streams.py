@@ -403,3 +403,20 @@ def test_an_interrupt_ends_the_wait_for_changes(server, adapter, table, paramete
     finally:
         os.kill(server.pid(), signal.SIGCONT)
     assert process.returncode == 3 and '"error": 17' in out
+
+
+def test_a_table_that_is_being_made_is_locked_and_not_without_columns(server, adapter, table, is_mariadb):
+    """MariaDB answers questions about such a table, without rows, and warns."""
+    if not is_mariadb:
+        pytest.skip("MySQL shows a table when it is complete")
+    stream = adapter.stream(table)
+    made = threading.Thread(target=lambda: server._client(f"CREATE TABLE made_{table} (id INT PRIMARY KEY) AS SELECT 1 AS id, SLEEP(240)", "d", check=False))
+    made.start()
+    running = f"SELECT id FROM information_schema.processlist WHERE info LIKE 'CREATE TABLE made_{table}%' AND state = 'User sleep'"
+    wait_until(lambda: server.query(running), 45, "the statement")
+    try:
+        answer = stream.ask(f"table d made_{table}")
+        assert (answer["error"], answer["retryable"]) == (20, True), answer
+    finally:
+        server.run(f"KILL {server.value(running)}")
+        made.join()

@@ -2,6 +2,7 @@
 // its own.
 
 #include <chrono>
+#include <cstdlib>
 #include <optional>
 #include <random>
 #include <utility>
@@ -13,6 +14,7 @@
 #include "source/mysql/foreign_keys.hpp"
 #include "source/mysql/log_gaps.hpp"
 #include "source/mysql/log_history.hpp"
+#include "source/mysql/log_walk.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/prerequisites.hpp"
 #include "source/mysql/snapshot.hpp"
@@ -26,6 +28,8 @@ namespace {
 constexpr int kMostPatienceForMarkMs = 30'000;
 /// What is in the log is given as soon as its end is reached.
 constexpr std::chrono::seconds kMostTimeInLog{4};
+
+constexpr std::chrono::seconds kLookForGapsEvery{30};
 
 class MysqlSource final : public core::Source {
   public:
@@ -49,7 +53,7 @@ class MysqlSource final : public core::Source {
     core::SourceInfo describe() override { return info_; }
 
     std::vector<core::Check> check_prerequisites(bool continuous) override {
-        return ask([&](Connection& server) { return check_server(server, continuous); });
+        return ask([&](Connection& server) { return check_server(server, continuous, options_.databases); });
     }
 
     std::vector<core::TableInfo> discover() override {
@@ -67,21 +71,33 @@ class MysqlSource final : public core::Source {
         return take_snapshot(take_connection(), scope_, keys_, request);
     }
 
+    void set_lock_patience(std::optional<int> patience_ms) override {
+        lock_patience_ms_ = patience_ms;
+        if (idle_) {
+            ask([&](Connection& server) { server.set_lock_patience(patience_ms); });
+        }
+    }
+
     core::Position low_mark() override {
-        return {ask([](Connection& server) {
+        return {ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
-            return mysql::low_mark(server).to_text();
+            return mysql::low_mark(server, log_reader()).to_text();
         })};
     }
 
     bool shows(const core::Position& position) override {
         return ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
-            return mysql::shows(server, StateIdentity::parse(position.text));
+            StateIdentity const identity = StateIdentity::parse(position.text);
+            // A moment was read, not logged.
+            return !identity.moment.empty() || mysql::shows(server, identity, log_reader());
         });
     }
 
     core::Position high_mark() override {
+        if (looked_for_gaps_at_ && std::chrono::steady_clock::now() - *looked_for_gaps_at_ > kLookForGapsEvery) {
+            look_for_gaps();
+        }
         return {ask([](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
             return mysql::high_mark(server).to_text();
@@ -104,7 +120,7 @@ class MysqlSource final : public core::Source {
     }
 
     bool logs_all_changes() override {
-        return ask([](Connection& server) { return mysql::logs_all_changes(server); });
+        return ask([&](Connection& server) { return mysql::logs_all_changes(server, options_.databases); });
     }
 
     std::optional<core::TableInfo> find_table(const core::TableName& name) override {
@@ -115,6 +131,7 @@ class MysqlSource final : public core::Source {
     }
 
     std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
+        look_for_gaps();
         resets_ = ask([](Connection& server) { return count_resets(server); });
         awaited_.reset();
         return open_change_stream([this] { return connect(); }, *scope_.names, scope_.databases, request);
@@ -128,6 +145,15 @@ class MysqlSource final : public core::Source {
         } catch (const core::SourceError&) {
             return false;  // a text that cannot be understood proves nothing
         }
+    }
+
+    std::optional<int> connection_limit() override {
+        return ask([](Connection& server) -> std::optional<int> {
+            std::optional<std::string> const most =
+                server.query_value("SELECT @@session.max_user_connections", "look at the settings of");
+            int const limit = most ? std::atoi(most->c_str()) : 0;
+            return limit > 0 ? std::optional(limit) : std::nullopt;
+        });
     }
 
   private:
@@ -144,14 +170,29 @@ class MysqlSource final : public core::Source {
         return Clock::now() - awaited_since_ > kMostTimeInLog;
     }
 
-    /// For a look into the log while no stream of ours is open.
+    /// While a stream is open: a server may become a replica that does not log what it replicates.
+    void look_for_gaps() {
+        ask([&](Connection& server) { require_log_without_gaps(server, options_.databases); });
+        looked_for_gaps_at_ = Clock::now();
+    }
+
+    /// Reads the log for what the server does not tell.
+    [[nodiscard]] LogReader log_reader() {
+        return [this](const StateIdentity& place) { return position_at(connect(), place, random_reader_id()); };
+    }
+
+    /// For a look into the log, beside a stream of ours, which a second reader with its id would end.
     static std::uint32_t random_reader_id() {
         constexpr std::uint32_t kBeyondThoseOfServers = 1U << 31;
         return std::random_device()() | kBeyondThoseOfServers;
     }
 
     std::unique_ptr<Connection> connect() {
-        return std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
+        auto connection = std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
+        if (lock_patience_ms_) {
+            connection->set_lock_patience(lock_patience_ms_);
+        }
+        return connection;
     }
 
     /// For a snapshot: the one that is idle, if the server has not closed it in the meantime.
@@ -204,6 +245,8 @@ class MysqlSource final : public core::Source {
     std::string password_;
     KeyRules keys_;
     int connect_timeout_ms_;
+    std::optional<int> lock_patience_ms_;
+    std::optional<std::chrono::steady_clock::time_point> looked_for_gaps_at_;
     core::Interrupts& interrupts_;
     core::SourceInfo info_;
     Charsets charsets_;

@@ -3,6 +3,8 @@
 
 #include "source/mysql/chunk_reader.hpp"
 
+#include <mysqld_error.h>
+
 #include <algorithm>
 #include <optional>
 #include <utility>
@@ -107,6 +109,7 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
                     true, "", "It is read anew.");
             }
             began_ = true;
+            await_lock(connection);
             statement_.emplace(connection, shape_, select_rows(shape_, place_, slice_rows_), doing_);
             rows_in_slice_ = 0;
             bytes_in_slice_ = 0;
@@ -130,6 +133,24 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
         // A value in the driver's buffer stays there until the next read: the slice's end waits till then.
         if (rows_in_slice_ == slice_rows_ && !borrowed) {
             end_slice();
+        }
+    }
+
+    /// MySQL waits for a lock for a second at least; but a query that is to end sooner it ends, also while it waits.
+    void await_lock(Connection& connection) {
+        if (connection.is_mariadb() || connection.lock_patience_ms() >= 1000) {
+            return;
+        }
+        try {
+            connection.execute("SELECT /*+ MAX_EXECUTION_TIME(" + std::to_string(connection.lock_patience_ms()) +
+                                   ") */ 1 FROM " + quote_identifier(shape_.info.name.database) + "." +
+                                   quote_identifier(shape_.info.name.table) + " LIMIT 0",
+                               doing_);
+        } catch (const core::SourceError& error) {
+            if (error.code() != kExecutionTimeout) {
+                throw;
+            }
+            connection.fail(ER_LOCK_WAIT_TIMEOUT, "others have locked it", doing_);
         }
     }
 

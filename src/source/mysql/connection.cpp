@@ -6,6 +6,7 @@
 #include <errmsg.h>
 #include <fcntl.h>
 #include <ma_pvio.h>
+#include <mysqld_error.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -191,11 +192,8 @@ void Connection::check_tls(TlsMode mode) {
 
 void Connection::set_session() {
     constexpr std::string_view kDoing = "set up a session at";
-    // Metadata locks of others are waited for as long as a connection is, not a day as servers do.
-    std::string const lock_wait =
-        "SET SESSION lock_wait_timeout = " + std::to_string(std::max(connect_timeout_ms_ / 1000, 1));
     execute(is_mariadb() ? kMariaDbSession : kSession, kDoing);
-    execute(lock_wait, kDoing);
+    set_lock_patience(std::nullopt);
     if (!is_mariadb() && version_ >= 80000) {
         execute(kMySql8Session, kDoing);
     }
@@ -221,6 +219,25 @@ void Connection::check_charsets() {
                               std::string(kWanted) + ", and are " + found + ".",
                           "Let what stands between this server and that one (a proxy) pass the SET statements of a "
                           "session on, or connect to the server itself.");
+    }
+}
+
+/// Metadata locks of others are waited for, which a server does for a day.
+void Connection::set_lock_patience(std::optional<int> patience_ms) {
+    lock_patience_ms_ = patience_ms.value_or(connect_timeout_ms_);
+    int const least = is_mariadb() ? 0 : 1;
+    execute("SET SESSION lock_wait_timeout = " + std::to_string(std::max(lock_patience_ms_ / 1000, least)),
+            "set up a session at");
+}
+
+void Connection::throw_if_locked_out(std::string_view doing) {
+    if (mysql_warning_count(handle_.get()) == 0) {
+        return;
+    }
+    for (const TextRow& row : query("SHOW WARNINGS", doing)) {
+        if (row[1] == std::to_string(ER_LOCK_WAIT_TIMEOUT)) {
+            fail(ER_LOCK_WAIT_TIMEOUT, row[2].value_or(""), doing);
+        }
     }
 }
 

@@ -59,6 +59,15 @@ class Connection {
     /// together with the end of a large packet, until more comes.
     [[nodiscard]] bool has_input(int timeout_ms);
 
+    /// How long a statement may wait for the locks of others: as long as for a connection unless given. MySQL counts in
+    /// seconds, so that less than one is one there; `lock_patience_ms()` is what was asked for.
+    void set_lock_patience(std::optional<int> patience_ms);
+    [[nodiscard]] int lock_patience_ms() const noexcept { return lock_patience_ms_; }
+
+    /// Throws kTableLocked if the last query could not look into a table because of a lock: a question to
+    /// information_schema then leaves out rows, and only warns.
+    void throw_if_locked_out(std::string_view doing);
+
     /// The driver's handle, for statements. Calls that may wait are made within a Turn.
     [[nodiscard]] MYSQL* handle() const noexcept { return handle_.get(); }
 
@@ -114,6 +123,7 @@ class Connection {
     core::Interrupts& interrupts_;
     int connect_timeout_ms_;
     int answer_timeout_ms_;
+    int lock_patience_ms_ = 0;
     bool interrupted_ = false;
     bool timed_out_ = false;
     std::chrono::steady_clock::time_point wait_began_;

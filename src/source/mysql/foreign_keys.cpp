@@ -72,10 +72,11 @@ void find_unlogged_actions(Connection& connection, std::vector<core::TableInfo>&
         return;
     }
     std::set<std::pair<std::string, std::string>> with_foreign_keys;
-    for (const TextRow& row :
-         connection.query("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE" +
-                              condition_for(tables) + " AND REFERENCED_TABLE_NAME IS NOT NULL",
-                          kDoing)) {
+    TextRows const rows = connection.query("SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.KEY_COLUMN_USAGE" +
+                                               condition_for(tables) + " AND REFERENCED_TABLE_NAME IS NOT NULL",
+                                           kDoing);
+    connection.throw_if_locked_out(kDoing);
+    for (const TextRow& row : rows) {
         with_foreign_keys.emplace(row[0].value_or(""), row[1].value_or(""));
     }
     for (core::TableInfo& table : tables) {

@@ -64,12 +64,18 @@ class Reader {
         return found == tables_.end() ? nullptr : &found->second;
     }
 
+    TextRows ask(const std::string& sql) {
+        TextRows rows = connection_.query(sql, kDoing);
+        connection_.throw_if_locked_out(kDoing);
+        return rows;
+    }
+
     void read_tables() {
         std::string const sql =
             "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, "
             "CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES" +
             filter() + " AND TABLE_TYPE <> 'TEMPORARY'";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
+        for (const TextRow& row : ask(sql)) {
             TableRow& table = tables_[{text_of(row, 0), text_of(row, 1)}];
             table.type = text_of(row, 2);
             table.engine = text_of(row, 3);
@@ -91,7 +97,7 @@ class Reader {
             // Shown are those with any right, be it to insert. (Without accounts, nothing is said of rights.)
             " AND (PRIVILEGES = '' OR FIND_IN_SET('select', PRIVILEGES))"
             " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
+        for (const TextRow& row : ask(sql)) {
             TableRow* const table = find(row);
             if (table == nullptr) {
                 continue;
@@ -131,7 +137,7 @@ class Reader {
             "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, COLLATION, SUB_PART, NULLABLE, INDEX_TYPE, " +
             expression + ", NON_UNIQUE FROM information_schema.STATISTICS" + filter() + " AND " + usable +
             " = 'YES' ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
+        for (const TextRow& row : ask(sql)) {
             TableRow* const table = find(row);
             if (table == nullptr) {
                 continue;
@@ -156,7 +162,7 @@ class Reader {
         std::string const sql =
             "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS" +
             filter("CONSTRAINT_SCHEMA") + " AND CHECK_CLAUSE LIKE 'json_valid(%'";
-        for (const TextRow& row : connection_.query(sql, kDoing)) {
+        for (const TextRow& row : ask(sql)) {
             TableRow* const table = find(row);
             std::string const clause = text_of(row, 2);
             if (table != nullptr && clause.starts_with(kBegin) && clause.ends_with(')')) {

@@ -161,8 +161,7 @@ StateIdentity low_mark(Connection& connection, const LogReader& position_at) {
     if (!is_told) {
         std::string const file = mark.binlog.substr(0, mark.binlog.rfind(':'));
         mark.gtid = without_space(value_or_empty(
-            connection,
-            "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + std::to_string(kFirstOffset) + ")"));
+            connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + std::to_string(kFirstOffset) + ")"));
         mark.gtid = position_at(mark);
     }
     mark.binlog.clear();  // a place in the log of this server alone

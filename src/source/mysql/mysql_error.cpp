@@ -27,7 +27,6 @@ struct Meaning {
 constexpr unsigned kTableDefinitionChanged = 1412;
 constexpr unsigned kStatementTimeout = 1969;        // MariaDB: max_statement_time
 constexpr unsigned kTableCorrupt = 1877;            // MySQL: InnoDB found a damaged page
-constexpr unsigned kExecutionTimeout = 3024;        // MySQL: max_execution_time
 constexpr unsigned kIdleTransactionTimeout = 4031;  // MySQL: disconnected by the server because of inactivity
 
 constexpr const char* kGrantHint =
@@ -94,8 +93,8 @@ constexpr Meaning kMeanings[] = {
     {ER_TABLESPACE_DISCARDED, Kind::kCorrupt, false, kRepairHint},
     {kTableCorrupt, Kind::kCorrupt, false, kRepairHint},
     {ER_GET_ERRNO, Kind::kCorrupt, false, kRepairHint},
-    {ER_LOCK_WAIT_TIMEOUT, Kind::kBusy, true, kLockHint},
-    {ER_LOCK_DEADLOCK, Kind::kBusy, true, ""},
+    {ER_LOCK_WAIT_TIMEOUT, Kind::kTableLocked, true, kLockHint},
+    {ER_LOCK_DEADLOCK, Kind::kTableLocked, true, kLockHint},
     {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},
     {ER_SERVER_SHUTDOWN, Kind::kUnreachable, true, ""},
     {ER_NORMAL_SHUTDOWN, Kind::kUnreachable, true, ""},

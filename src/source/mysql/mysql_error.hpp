@@ -21,6 +21,8 @@ inline constexpr const char* kBrokenViewHint =
     "or "
     "our account (SQL SECURITY INVOKER) must be allowed to read it.";
 
+inline constexpr unsigned kExecutionTimeout = 3024;  // MySQL: max_execution_time
+
 core::SourceError translate_error(const FailedCall& call);
 
 core::SourceError interrupted_error();

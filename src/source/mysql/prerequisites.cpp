@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "source/mysql/log_gaps.hpp"
+
 namespace pgrepl::mysql {
 namespace {
 
@@ -51,12 +53,15 @@ Check check_isolation(Connection& connection) {
 
 }  // namespace
 
-std::vector<Check> check_server(Connection& connection, bool continuous) {
+std::vector<Check> check_server(Connection& connection, bool continuous, const std::vector<std::string>& databases) {
     if (!continuous) {
         return {check_encryption(connection), check_log(connection), check_isolation(connection)};
     }
     std::vector<Check> checks = {check_encryption(connection)};
     for (Check& check : check_log_settings(connection)) {
+        checks.push_back(std::move(check));
+    }
+    for (Check& check : check_log_gaps(connection, databases)) {
         checks.push_back(std::move(check));
     }
     return checks;

@@ -113,12 +113,7 @@ class MysqlSnapshot final : public core::Snapshot {
           session_(std::move(connection), reads) {}
 
     /// Of reads that the log mends: any reader can join them.
-    void begin_beside_log(const core::Position& join) {
-        position_ = join;
-        if (join.text.empty()) {
-            position_.text = low_mark(session_.take(nullptr)).to_text();
-        }
-    }
+    void begin_beside_log(const core::Position& join) { position_ = join; }
 
     /// Throws kStateLost if another state than `join` can be had only.
     void begin(const core::Position& join) {

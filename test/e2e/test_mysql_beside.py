@@ -1,0 +1,166 @@
+"""What is read of a source beside its stream: it delays the stream by no lock, and shows what was applied."""
+import threading
+import time
+
+import pytest
+
+from mysql_servers import MariaDbServer, UnavailableServer
+from private_cluster import wait_until
+from test_mysql_stream import caught_up, rows, table_row
+from test_verify import finished
+
+
+@pytest.fixture
+def db(server):
+    server.run("""DROP DATABASE IF EXISTS beside; CREATE DATABASE beside; USE beside;
+        CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 1); CREATE TABLE o (id INT PRIMARY KEY);
+        CREATE TABLE nokey (v INT); INSERT INTO nokey VALUES (1)""")
+    yield server
+    server.run("DROP DATABASE IF EXISTS beside")
+
+
+@pytest.fixture
+def follow(cluster, mysql_source):
+    def begin(**arguments):
+        mysql_source("beside", "s", mode="continuous", **arguments)
+        cluster.wait_for_state("s", "streaming")
+        caught_up(cluster)
+    return begin
+
+
+class Session:
+    """Runs statements in a session of its own, the last of which holds what they have locked until end() or for 240 s."""
+    def __init__(self, server, sql, locked):
+        self.server = server
+        self.thread = threading.Thread(target=lambda: server._client(sql, "beside", check=False))
+        self.thread.start()
+        wait_until(locked, 45, "the lock")
+
+    def end(self):
+        for (number,) in self.server.query("SELECT id FROM information_schema.processlist WHERE db = 'beside' AND user = 'root' "
+                                           "AND id <> connection_id() AND command <> 'Sleep'"):
+            self.server._client(f"KILL {number}", check=False)
+        self.thread.join()
+
+
+def sleeps(server):
+    return lambda: server.value("SELECT count(*) FROM information_schema.processlist WHERE db = 'beside' AND state = 'User sleep'") == "1"
+
+
+def arrive_without_delay(cluster, db, numbers):
+    """Rows of another table, one after the other: none takes as long as a lock is waited for. Returns the states seen."""
+    states = set()
+    for number in numbers:
+        db.run(f"INSERT INTO o VALUES ({number})", "beside")
+        began = time.monotonic()
+        wait_until(lambda: str(number) in rows(cluster, "o"), 45, "the row to arrive")
+        states.add(cluster.status("s")["state"])
+        assert time.monotonic() - began < 8
+    return states
+
+
+def test_a_table_that_others_have_locked_at_the_source_delays_no_other(cluster, db, follow):
+    follow()
+    session = Session(db, "ALTER TABLE t ADD COLUMN w INT DEFAULT 5; LOCK TABLES t WRITE, nokey WRITE; SELECT SLEEP(240)", sleeps(db))
+    try:
+        wait_until(lambda: (table_row(cluster, "t")["reason"] or "").startswith("others have locked it"), 45, "the lock to be met")
+        cluster.query("SELECT replicator_sync('s')")  # has the table without a key read
+        wait_until(lambda: (table_row(cluster, "nokey")["reason"] or "").startswith("others have locked it"), 45, "the lock to be met")
+        assert arrive_without_delay(cluster, db, range(1, 9)) & {"backing_off", "failed", "catching_up"} == set()
+    finally:
+        session.end()
+    caught_up(cluster)
+    assert rows(cluster, "t") == {"1": '{"v": 1, "w": 5, "id": 1}', "2": '{"v": 1, "w": 5, "id": 2}'}
+    assert not table_row(cluster, "t")["reason"] and not table_row(cluster, "nokey")["reason"]
+
+
+def test_a_table_that_is_being_made_anew_under_its_name_is_met_when_it_is_there(cluster, db, follow):
+    """Until then MariaDB says of it that it has no columns, and warns."""
+    follow()
+    session = Session(db, "DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY) AS SELECT 7 AS id, 1 AS v, SLEEP(240) AS w", sleeps(db))
+    try:
+        wait_until(lambda: table_row(cluster, "t")["state"] in ("excluded", "pending"), 45, "the DROP to be met")
+        assert arrive_without_delay(cluster, db, range(1, 5)) & {"backing_off", "failed", "catching_up"} == set()
+        assert table_row(cluster, "t")["state"] in ("excluded", "pending")
+    finally:
+        session.end()
+    db.run("DROP TABLE IF EXISTS t; CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (8, 1)", "beside")
+    caught_up(cluster)
+    assert rows(cluster, "t") == {"8": '{"v": 1, "id": 8}'} and table_row(cluster, "t")["state"] == "streaming"
+
+
+def test_many_small_tables_are_read_one_after_the_other_without_a_pause(cluster, db, follow):
+    follow()
+    db.run("".join(f"CREATE TABLE small{i} (id INT PRIMARY KEY); INSERT INTO small{i} VALUES (1); CREATE TABLE bag{i} (v INT);"
+                   f"INSERT INTO bag{i} VALUES (1);" for i in range(30)), "beside")
+    caught_up(cluster)
+    began = time.monotonic()
+    cluster.query("SELECT replicator_resync('s', \"table\") FROM replicator_tables WHERE source = 's' AND \"table\" ~ '^(small|bag)'")
+    caught_up(cluster)
+    assert time.monotonic() - began < 60 * 0.5  # a pause of half a second between any two is what it was
+    assert cluster.query("SELECT count(*) FROM replicator_tables WHERE source = 's' AND state IN ('streaming', 'idle')")[0][0] == 63
+
+
+@pytest.fixture(scope="module")
+def late_server():
+    """A MariaDB server that has commits in its log, and sends them, before its queries show them: it waits for a replica."""
+    try:
+        instance = MariaDbServer({"rpl-semi-sync-master-wait-point": "AFTER_SYNC"})
+    except UnavailableServer as error:
+        pytest.skip(str(error))
+    instance.run("SET GLOBAL rpl_semi_sync_master_timeout = 240000; CREATE DATABASE late; USE late; "
+                 "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 1); CREATE TABLE nokey (v INT)")
+    yield instance
+    instance.destroy()
+
+
+@pytest.fixture
+def held_back(cluster, late_server):
+    """Runs a statement that is in the log, and not shown until show()."""
+    cluster.query("SELECT replicator_init(%s, name => 'late', target_schema => 'late')", (late_server.url("late"),))
+    cluster.wait_for_state("late", "streaming")
+    caught_up(cluster, "late")
+    threads = []
+
+    def run(sql):
+        late_server.run("SET GLOBAL rpl_semi_sync_master_enabled = ON")
+        threads.append(threading.Thread(target=lambda: late_server.run(sql, "late")))
+        threads[-1].start()
+
+    def show():
+        late_server.run("SET GLOBAL rpl_semi_sync_master_enabled = OFF")
+        while threads:
+            threads.pop().join()
+    yield run, show
+    show()
+    cluster.query("SELECT replicator_drop('late', drop_tables => true)")
+
+
+def test_a_repair_does_not_write_what_the_source_shows_no_longer_than_its_log(cluster, late_server, held_back):
+    run, show = held_back
+    run("INSERT INTO t VALUES (3, 1), (1, 1) ON DUPLICATE KEY UPDATE v = 2")
+    wait_until(lambda: rows(cluster, "t", "late")["1"] == '{"v": 2, "id": 1}', 45, "the change to arrive")
+    assert late_server.query("SELECT v FROM late.t WHERE id = 1") == [["1"]], "it is shown already"
+    job = cluster.query("SELECT replicator_repair('late', 't')")[0][0]
+    # It meets both rows, and waits for the source.
+    wait_until(lambda: cluster.query("SELECT count(*) FROM replicator_progress WHERE phase = 'confirming'")[0][0] == 1, 45, "the job to wait")
+    assert cluster.query("SELECT state, changed, extra FROM replicator_jobs WHERE job = %s", (job,))[0][0] == "running"
+    assert rows(cluster, "t", "late") == {"1": '{"v": 2, "id": 1}', "2": '{"v": 1, "id": 2}', "3": '{"v": 1, "id": 3}'}
+    show()
+    found = finished(cluster, job)["t"]
+    assert (found["changed"], found["missing"], found["extra"], found["repaired"]) == (0, 0, 0, 0)
+    assert rows(cluster, "t", "late") == {"1": '{"v": 2, "id": 1}', "2": '{"v": 1, "id": 2}', "3": '{"v": 1, "id": 3}'}
+
+
+def test_a_table_without_a_key_is_read_when_the_source_shows_what_was_applied(cluster, late_server, held_back):
+    run, show = held_back
+    run("INSERT INTO nokey VALUES (1)")
+    wait_until(lambda: late_server.value("SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync%'") == "1",
+               45, "the commit to be held back")
+    waiting = threading.Thread(target=lambda: caught_up(cluster, "late"))
+    waiting.start()
+    wait_until(lambda: cluster.query("SELECT sync_requested > sync_done FROM replicator.source_state st JOIN replicator.source s "
+                                     "ON s.id = st.source_id WHERE s.name = 'late'")[0][0], 45, "the request")
+    show()
+    waiting.join()
+    assert [data for data in rows(cluster, "nokey", "late").values()] == ['{"v": 1}']
