@@ -228,8 +228,8 @@ def test_what_is_applied_is_shown_by_its_place(server, adapter, is_mariadb):
     assert stream.ask(f"shows {stream.position}") == "1"
     beyond = stream.ask("high")
     if is_mariadb:
-        place = re.search(r" binlog=(.*):(\d+)$", stream.position)
-        beyond = stream.position[:place.start(2)] + str(int(place[2]) + 1)
+        place = re.search(r" binlog=(\S*):(\d+)", stream.position)
+        beyond = stream.position[:place.start(2)] + str(int(place[2]) + 1) + stream.position[place.end(2):]
         nowhere = re.sub(" server=[^ ]*", " server=another", beyond)
         assert stream.ask(f"shows {nowhere}") == "1", "by GTID, since that place is in another server's log"
     else:
