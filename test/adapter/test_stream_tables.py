@@ -228,7 +228,7 @@ def test_what_is_applied_is_shown_by_its_place(server, adapter, is_mariadb):
     assert stream.ask(f"shows {stream.position}") == "1"
     beyond = stream.ask("high")
     if is_mariadb:
-        place = re.search(r" binlog=(\S*):(\d+)", stream.position)
+        place = re.search(r" binlog=([^ ]*):(\d+)", stream.position)
         beyond = stream.position[:place.start(2)] + str(int(place[2]) + 1) + stream.position[place.end(2):]
         nowhere = re.sub(" server=[^ ]*", " server=another", beyond)
         assert stream.ask(f"shows {nowhere}") == "1", "by GTID, since that place is in another server's log"
@@ -244,7 +244,8 @@ def test_a_log_file_with_an_event_that_the_server_cannot_read_again(server, adap
     server.run("DROP TABLE IF EXISTS wide_event; CREATE TABLE wide_event (id int PRIMARY KEY, v longtext)", "d")
     stream = adapter.stream("wide_event")
     limit = server.value("SELECT @@GLOBAL.max_allowed_packet")
-    server.run("FLUSH BINARY LOGS; SET GLOBAL max_allowed_packet = 67108864")
+    server.begin_log_file()  # with all that the server writes there by itself
+    server.run("SET GLOBAL max_allowed_packet = 67108864")
     try:
         server.run(f"INSERT INTO wide_event VALUES (1, REPEAT('x', {int(limit) + 1000}))", "d")
     finally:
@@ -252,7 +253,8 @@ def test_a_log_file_with_an_event_that_the_server_cannot_read_again(server, adap
     assert len(stream.changes()) == 1
     assert stream.ask(f"shows {stream.position}") == "1"
     low = stream.ask("low")
-    assert low == re.sub(" binlog=.*", "", stream.position), "it is exact"
+    gtid = re.compile(" gtid=([^ ]*)")
+    assert gtid.search(low)[1] == gtid.search(stream.position)[1], "it is exact"
     holder = adapter.hold("d", "wide_event")
     assert holder.reached(stream.position, holder.position), "of a snapshot the place is told, too"
     server.run("INSERT INTO wide_event VALUES (2, 'x')", "d")
