@@ -302,7 +302,17 @@ def test_numbers_out_of_order_are_gone_on_from(server, adapter, table, only_mari
     assert stream.changes() == inserts(table, 4)
 
 
-def test_a_domain_that_a_replica_has_applied_and_not_logged_is_held(server, adapter, table, only_mariadb):
+@pytest.fixture
+def logging_what_it_applies(server):
+    """Of a replica that does not, the log is refused."""
+    server.settings["log-slave-updates"] = "ON"
+    server.restart()
+    yield
+    del server.settings["log-slave-updates"]
+    server.restart()
+
+
+def test_a_domain_that_a_replica_has_applied_and_not_logged_is_held(server, adapter, table, only_mariadb, logging_what_it_applies):
     stream = adapter.stream(table)
     insert(server, table, 1)
     read = left_at(stream)
