@@ -56,6 +56,7 @@ def test_a_database_that_the_url_no_longer_names_leaves(cluster, db, follow):
         assert set(rows(cluster, "old")) == {"1"}
         cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop"),))
         assert table_row(cluster, "old")["state"] == "excluded"
+        caught_up(cluster)  # the stream has seen it
         db.run("INSERT INTO archive.old VALUES (2); DELETE FROM line", "shop")
         caught_up(cluster)
         assert rows(cluster, "line") == {} and set(rows(cluster, "old")) == {"1"} and table_row(cluster, "old")["state"] == "excluded"
@@ -96,13 +97,17 @@ def test_names_that_the_server_writes_in_another_charset(cluster, db, follow):
 
 def test_statements_that_change_nothing_change_nothing(cluster, db, follow):
     follow()
-    db.run("CREATE TABLE IF NOT EXISTS customer (id INT PRIMARY KEY); ALTER TABLE customer ADD INDEX (rate), ENGINE = InnoDB; OPTIMIZE TABLE line; "
-           "CREATE INDEX i ON line (v); CREATE TABLE IF NOT EXISTS fresh (id INT PRIMARY KEY); INSERT INTO fresh VALUES (1)", "shop")
+    for statement in ("CREATE TABLE IF NOT EXISTS customer (id INT PRIMARY KEY)", "ALTER TABLE customer ADD INDEX (rate), ENGINE = InnoDB",
+                      "OPTIMIZE TABLE line", "CREATE INDEX i ON line (v)",
+                      "CREATE TABLE IF NOT EXISTS fresh (id INT PRIMARY KEY); INSERT INTO fresh VALUES (1)"):
+        db.run(statement, "shop")
+        caught_up(cluster)  # a table that the next statement locks is read again, as it cannot be looked at
     with contextlib.suppress(AssertionError):  # a duplicate: the statement is rolled back, which MariaDB logs
         two_phases = "SET binlog_alter_two_phase = 1; " if db.flavour == "MariaDB" and db.version() >= (10, 8) else ""
         db.run("INSERT INTO line VALUES (5, 'x', 1); " + two_phases + "ALTER TABLE line ADD UNIQUE (v), ALGORITHM=COPY", "shop")
     caught_up(cluster)
-    assert len(events(cluster, "table %")) == 1 and set(rows(cluster, "fresh")) == {"1"} and equal(cluster)
+    assert [statement for statement in events(cluster, "table %") if statement] == ["CREATE TABLE IF NOT EXISTS fresh (id INT PRIMARY KEY)"]
+    assert set(rows(cluster, "fresh")) == {"1"} and equal(cluster)
 
 
 def test_what_is_known_of_a_table_follows_statements(cluster, db, follow):
