@@ -28,10 +28,15 @@ class TestInterrupts final : public core::Interrupts {
   public:
     bool pending() noexcept override { return raised_.load(); }
     bool wait(int, WaitFor, int timeout_ms) noexcept override {
+        if (on_wait) {
+            on_wait();
+        }
         std::this_thread::sleep_for(std::chrono::milliseconds(timeout_ms));
         return false;
     }
     void raise() { raised_ = true; }
+
+    std::function<void()> on_wait;  ///< what others do meanwhile
 
   private:
     std::atomic<bool> raised_ = false;

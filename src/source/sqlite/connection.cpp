@@ -15,6 +15,9 @@ namespace {
 
 constexpr int kProgressInstructions = 50'000;  // well below 10 ms of work between two questions
 constexpr int kLongestBusyWaitMs = 20;
+/// SQLite takes a journal that its writer removes at this very moment for one that was left behind, and leaves it to a
+/// recovery, which only a writer may do, to find out (hasHotJournal in its pager.c). One that stays was left behind.
+constexpr int kLooksAtJournal = 20;
 
 /// In the place of a function that we do not use, and that a schema must not.
 void refuse_call(sqlite3_context* context, int /*count*/, sqlite3_value** /*arguments*/) {
@@ -150,6 +153,19 @@ std::int64_t Connection::file_bytes() const {
 }
 
 void Connection::begin_read() {
+    for (int looks = 1;; ++looks) {
+        try {
+            return try_to_begin_read();
+        } catch (const core::SourceError& error) {
+            if (error.code() != SQLITE_READONLY_ROLLBACK || looks == kLooksAtJournal || interrupts_.pending()) {
+                throw;
+            }
+        }
+        interrupts_.wait(-1, core::Interrupts::WaitFor::kTime, looks);
+    }
+}
+
+void Connection::try_to_begin_read() {
     constexpr std::string_view kDoing = "begin to read";
     if (!begin_) {
         begin_ = prepare("BEGIN", kDoing);

@@ -71,6 +71,7 @@ class Connection {
 
     void lock_down();
     void trust_own_functions();
+    void try_to_begin_read();
     static int on_busy(void* self, int attempts) noexcept;
     static int on_progress(void* self) noexcept;
 
