@@ -26,16 +26,14 @@ bool is_of_our_catalog(Oid schema) {
            getExtensionOfObject(NamespaceRelationId, schema) == get_extension_oid("pg_replicator", true);
 }
 
-bool may_find_names(Oid schema) {
-    if (detail::on_target || superuser()) {
-        return true;
-    }
+bool may_read_catalog(Oid schema) {
     Oid const sources = get_relname_relid("source", schema);
     return OidIsValid(sources) && pg_class_aclcheck(sources, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 void search(Oid schema, ObjectAccessNamespaceSearch& search) {
-    if (!search.result || !is_of_our_catalog(schema) || may_find_names(schema)) {
+    // The cheap questions first; a superuser is not to wait where pg_extension is locked, either.
+    if (!search.result || detail::on_target || superuser() || !is_of_our_catalog(schema) || may_read_catalog(schema)) {
         return;
     }
     if (search.ereport_on_violation) {
