@@ -2,8 +2,12 @@
 
 #include "catalog/events.hpp"
 
+#include <optional>
+
+#include "pg/error.hpp"
 #include "pg/server_log.hpp"
 #include "pg/spi.hpp"
+#include "pg/transaction.hpp"
 
 namespace pgrepl::catalog {
 
@@ -36,8 +40,22 @@ Told read_told(const pg::QueryResult& row) {
     return told;
 }
 
+/// Whether events can be written without a wait.
+bool can_record() {
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([] { pg::execute("LOCK TABLE replicator.event IN ROW EXCLUSIVE MODE NOWAIT"); });
+    if (error && error->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE) {
+        throw pg::SqlError(*error);
+    }
+    return !error;
+}
+
+/// No work waits for somebody who has locked the events: what is told is in the server log, too.
 void record(const Told& told, const std::string& action, const std::string& sqlstate = {},
             const std::string& message = {}) {
+    if (!can_record()) {
+        return;
+    }
     pg::execute(
         "INSERT INTO replicator.event (source, role, action, arguments, outcome, sqlstate, message) "
         "SELECT s.name, o.name, $2, $3::jsonb, CASE WHEN $4 = '' THEN 'ok' ELSE 'error' END, nullif($4, ''), "
