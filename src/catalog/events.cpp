@@ -84,6 +84,14 @@ void record_call(const std::string& source, Oid role, const std::string& action,
         {source, pg::Param::oid(role), action, arguments_json});
 }
 
+void record_work(const std::string& source, Oid owner, const std::string& action, const std::string& arguments_json) {
+    if (can_record()) {
+        record_call(source, owner, action, arguments_json);
+    } else {
+        pg::write_log(pg::LogLevel::kLog, "source \"" + source + "\": " + action, arguments_json, {});
+    }
+}
+
 void record_failed_call(const pg::FailedCall& call) {
     pg::execute(
         "INSERT INTO replicator.event (at, source, role, action, arguments, outcome, sqlstate, message) "

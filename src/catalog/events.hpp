@@ -13,6 +13,10 @@ namespace pgrepl::catalog {
 /// A control call that succeeded; in its own transaction.
 void record_call(const std::string& source, Oid role, const std::string& action, const std::string& arguments_json);
 
+/// What a worker did or met, in its own transaction. Where somebody has locked the events it is in the server log
+/// instead: no work waits for them.
+void record_work(const std::string& source, Oid owner, const std::string& action, const std::string& arguments_json);
+
 /// A control call that failed, written by the next probe.
 void record_failed_call(const pg::FailedCall& call);
 

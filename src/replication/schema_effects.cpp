@@ -382,7 +382,7 @@ class SchemaEffects {
             "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3, 'note', "
             "nullif($4, '')))",
             {what, name, change.statement, note});
-        catalog::record_call(config_.name, config_.owner, event, arguments.text(0, 0));
+        catalog::record_work(config_.name, config_.owner, event, arguments.text(0, 0));
     }
 
     const catalog::SourceConfig& config_;

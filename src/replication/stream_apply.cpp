@@ -186,7 +186,7 @@ void Stream::settle_unread(Table& table) {
         pg::QueryResult const arguments =
             pg::execute("SELECT pg_catalog.jsonb_build_object('table', $1, 'error', $2, 'hint', $3)",
                         {table.in_catalog.name.qualified(), std::string(error.what()), error.fields().hint});
-        catalog::record_call(config_.name, config_.owner, "table read again", arguments.text(0, 0));
+        catalog::record_work(config_.name, config_.owner, "table read again", arguments.text(0, 0));
     }
 }
 

@@ -372,7 +372,7 @@ class SourceWorker {
         catalog::take_turn(source_id_, context_.generation);
         catalog::lock_state(source_id_, context_.generation);
         catalog::forget_position(source_id_);
-        catalog::record_call(config_.name, config_.owner, event, "{}");
+        catalog::record_work(config_.name, config_.owner, event, "{}");
         transaction.commit();
     }
 
