@@ -23,10 +23,15 @@ def run(command, **options):
     return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, **options)
 
 
+SLOWEST = 20
+durations = []  # seconds and names of all tests that a JUnit file told of
+
+
 def junit_counts(path):
     """Passed, failed, skipped of a JUnit file; prints the reason of each skip."""
     passed = failed = skipped = 0
     for case in ElementTree.parse(path).getroot().iter("testcase"):
+        durations.append((float(case.get("time") or 0), f"{case.get('classname')}.{case.get('name')}"))
         skip = case.find("skipped")
         if skip is not None or case.get("status") == "notrun":
             skipped += 1
@@ -219,6 +224,9 @@ def main():
             lines.append(f"{name}: {counts[0]} passed, {counts[1]} failed, {counts[2]} skipped")
             print(lines[-1], flush=True)
         print(f"{time.monotonic() - began:.0f} s", flush=True)
+    print(f"=== the {SLOWEST} slowest tests")
+    for seconds, name in sorted(durations, reverse=True)[:SLOWEST]:
+        print(f"{seconds:6.1f} s  {name}")
     print("=== summary")
     print("\n".join(lines))
     for name in empty:
