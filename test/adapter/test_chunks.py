@@ -3,7 +3,6 @@ import random
 
 import pytest
 
-from test_values import number  # noqa: F401
 
 WORDS = ["a", "A", "á", "ä", "b", "B", "ß", "ss", "z", "Z", "_", "ab", "Ab", "aB", " a", "日", "Ω", "ω", "0", "9", "'", "\\", "%"]
 

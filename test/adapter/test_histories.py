@@ -7,8 +7,7 @@ import subprocess
 import pytest
 
 from private_cluster import wait_until
-from test_stream_errors import expect
-from test_streams import inserts
+from expected import expect, inserts
 
 numbers = itertools.count()
 

@@ -3,7 +3,7 @@ import pytest
 
 from conftest import Adapter
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
-from test_streams import n
+from expected import n
 
 
 @pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["mariadb", "mysql"])

@@ -3,8 +3,8 @@ import itertools
 import subprocess
 
 import pytest
+from expected import KIND, n
 
-from test_streams import KIND, n
 
 numbers = itertools.count()
 

@@ -6,7 +6,7 @@ import pytest
 from private_cluster import wait_until
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from conftest import Adapter
-from test_streams import KIND, inserts
+from expected import KIND, expect, inserts
 
 numbers = itertools.count()
 
@@ -16,13 +16,6 @@ def table(server):
     name = f"e{next(numbers)}"
     server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
     return name
-
-
-def expect(error, kind, *words):
-    assert error["error"] == KIND[kind], error
-    text = " ".join(error[part] for part in ("text", "detail", "hint"))
-    for word in words:
-        assert word in text, error
 
 
 def test_a_purged_log_is_a_lost_position(server, adapter, table):

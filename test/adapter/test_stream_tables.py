@@ -3,8 +3,8 @@ import itertools
 import re
 
 import pytest
+from expected import inserts, n
 
-from test_streams import KIND, inserts, n
 
 numbers = itertools.count()
 

@@ -10,12 +10,7 @@ import time
 import pytest
 
 from private_cluster import wait_until
-
-KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7, "thrown out": 19}
-
-
-def n(number):
-    return {"n": str(number)}
+from expected import KIND, inserts, n
 
 
 numbers = itertools.count()
@@ -27,10 +22,6 @@ def table(server):
     name = f"stream{next(numbers)}"
     server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
     return name
-
-
-def inserts(table, *keys):
-    return [["insert", f"d.{table}", [n(key), "x"]] for key in keys]
 
 
 def test_inserts_updates_and_deletes_come_in_order(server, adapter, table):

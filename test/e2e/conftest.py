@@ -148,3 +148,51 @@ def mysql_source(cluster, server):
         if cluster.status(name):
             cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
         cluster.query_when_up(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')  # what a test that failed has left
+
+
+@pytest.fixture
+def db(server):
+    """A database of the test's own; gone at the end."""
+    server.run("""DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop;
+        CREATE TABLE customer (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(40), rate DECIMAL(8,2), notes JSON);
+        INSERT INTO customer VALUES (1, 'Åsa', 1.50, '{"a": [1, 2.5]}'), (2, '漢字', NULL, NULL), (3, '', 0, '[]');
+        CREATE TABLE line (a INT, b VARCHAR(10) COLLATE utf8mb4_bin, v INT, PRIMARY KEY (a, b));
+        INSERT INTO line VALUES (1, 'x', 1), (1, 'X', 2), (2, '', 3)""")
+    yield server
+    server.run("DROP DATABASE IF EXISTS shop")
+
+
+@pytest.fixture
+def follow(cluster, mysql_source):
+    """Registers the database shop for good, and waits until it streams."""
+    def begin(name="s", database="shop", **arguments):
+        mysql_source(database, name, mode="continuous", **arguments)
+        cluster.wait_for_state(name, "streaming")
+        return name
+    return begin
+
+
+@pytest.fixture
+def source_s(cluster):
+    yield
+    if cluster.status("s"):
+        cluster.query_when_up("SELECT replicator_drop('s', drop_tables => true)")
+
+
+@pytest.fixture
+def copied(cluster, database, source, many_rows):
+    """A source of 20,000 rows that has been copied."""
+    def make(name, **arguments):
+        path = database(name + ".db", many_rows(20_000), **arguments)
+        source(path, name)
+        cluster.wait_for_copy(name)
+        return path
+    return make
+
+
+@pytest.fixture
+def keyless(db):
+    db.run("""USE shop; CREATE TABLE log (v INT, w VARCHAR(10));
+        INSERT INTO log VALUES (1, 'a'), (1, 'a'), (1, 'a'), (NULL, NULL), (NULL, NULL), (2, ''), (2, NULL);
+        CREATE TABLE nothing (v INT)""")
+    return db

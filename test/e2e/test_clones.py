@@ -5,7 +5,7 @@ import pytest
 
 from mysql_servers import MariaDbServer
 from private_cluster import PrivateCluster, wait_until
-from test_mysql_stream import caught_up, db, follow, rows  # noqa: F401 (fixtures)
+from observing import caught_up, rows
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Changes of the configuration, and faults, while a copy is under way. Each of these was lost or left something behind once."""
 import pathlib
 import shutil
-import sqlite3
 import threading
 
 import psycopg2

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from private_cluster import wait_until
-from test_verify import finished
+from observing import finished
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from test_verify import copied, finished, flip_one_bit, job_rows  # noqa: F401
+from observing import finished, flip_one_bit, job_rows
 
 
 @contextlib.contextmanager

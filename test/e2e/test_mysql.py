@@ -10,7 +10,7 @@ import pytest
 
 from mysql_servers import PASSWORD
 from private_cluster import wait_until
-from test_verify import finished
+from observing import finished
 
 CHINOOK = pathlib.Path(__file__).resolve().parents[2].parent / "shared/data/chinook"
 

@@ -6,8 +6,7 @@ import pytest
 
 from mysql_servers import MariaDbServer, UnavailableServer
 from private_cluster import wait_until
-from test_mysql_stream import caught_up, rows, table_row
-from test_verify import finished
+from observing import caught_up, finished, rows, table_row
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 import threading
 
 from private_cluster import wait_until
-from test_mysql_stream import caught_up, db, equal, follow, rows  # noqa: F401
+from observing import caught_up, equal, rows
 
 
 def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, follow):

@@ -15,7 +15,7 @@ import mysql_compare
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from mysql_writer import Writer, WritingThread, create_database
 from private_cluster import PrivateCluster, wait_until
-from test_verify import finished
+from observing import finished
 
 SEED = os.environ.get("PGREPL_CONVERGENCE_SEED") or str(random.SystemRandom().randrange(10 ** 9))
 SECONDS = float(os.environ.get("PGREPL_CONVERGENCE_SECONDS", 25))

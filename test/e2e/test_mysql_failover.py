@@ -5,8 +5,7 @@ import pytest
 
 from mysql_servers import MariaDbServer
 from private_cluster import wait_until
-from test_mysql_failures import copied_anew, failure, forget_history, registered, source_s  # noqa: F401 (fixture)
-from test_mysql_stream import caught_up, equal, table_row
+from observing import caught_up, copied_anew, equal, failure, forget_history, registered, table_row
 
 
 class FollowedByAnother:

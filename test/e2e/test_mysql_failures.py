@@ -8,27 +8,7 @@ import time
 import pytest
 
 from private_cluster import wait_until
-from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
-
-
-def failure(cluster, *words, state="failed", name="s", timeout=240):
-    """The status once it is in the state; error, detail and hint hold the words."""
-    status = cluster.wait_for_state(name, state, timeout)
-    text = " ".join(filter(None, (status["last_error"], status["detail"], status["hint"])))
-    for word in words:
-        assert word in text, text
-    return status
-
-
-def copied_anew(cluster, name="s"):
-    """What the hints say."""
-    cluster.query("SELECT replicator_resync(%s)", (name,))
-    caught_up(cluster, name)
-    assert cluster.status(name)["state"] == "streaming"
-
-
-def forget_history(server):
-    server.run("RESET MASTER" if server.flavour == "MariaDB" else "RESET BINARY LOGS AND GTIDS")
+from observing import caught_up, copied_anew, equal, failure, forget_history, registered, rows, table_row
 
 
 def test_a_server_with_another_history_is_refused(cluster, db, follow, request):
@@ -169,19 +149,6 @@ def test_a_whole_source_is_copied_anew_while_it_streams(cluster, db, follow):
     copied_anew(cluster)
     assert equal(cluster) and table_row(cluster, "line")["state"] == "streaming"
     assert cluster.query("SELECT xmin FROM s.customer WHERE id = '3'") == untouched
-
-
-def registered(cluster, url, name="s", **arguments):
-    extra = "".join(f", {key} => %({key})s" for key in arguments)
-    cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})", {"url": url, "name": name, **arguments})
-    cluster.wait_for_state(name, "streaming")
-
-
-@pytest.fixture
-def source_s(cluster):
-    yield
-    if cluster.status("s"):
-        cluster.query_when_up("SELECT replicator_drop('s', drop_tables => true)")
 
 
 def test_another_reader_with_our_server_id_is_named(cluster, db, follow):

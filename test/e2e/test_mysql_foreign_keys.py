@@ -1,6 +1,5 @@
 """What foreign keys change by themselves: which servers log it, and where it is warned of if they do not."""
-from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401
-from test_verify import finished
+from observing import caught_up, equal, finished, rows, table_row
 
 CHILDREN = """USE shop; CREATE TABLE parent (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;
     CREATE TABLE child (id INT PRIMARY KEY, parent INT, memo TEXT COMMENT 'ON DELETE CASCADE',

@@ -3,14 +3,13 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from test_verify import finished
-from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401
+from observing import caught_up, equal, finished, rows, table_row
 
 RULE = '{"keys": {"visit": ["shop", "day"], "shop.word": ["w"]}}'
 
 
 @pytest.fixture
-def unkeyed(db):  # noqa: F811
+def unkeyed(db):
     """Tables whose rows are unique, though the server does not know."""
     db.run("""USE shop; CREATE TABLE visit (shop INT NOT NULL, day DATE NOT NULL, n INT, KEY (shop, day));
         INSERT INTO visit VALUES (1, '2024-01-01', 10), (1, '2024-01-02', 20), (2, '2024-01-01', NULL);
@@ -56,7 +55,7 @@ def test_many_rows_are_read_by_the_rules_key(cluster, unkeyed, mysql_source):
     assert equal(cluster)
 
 
-def test_changes_of_such_tables_are_followed(cluster, unkeyed, follow):  # noqa: F811
+def test_changes_of_such_tables_are_followed(cluster, unkeyed, follow):
     follow(rules=RULE)
     unkeyed.run("""USE shop; UPDATE visit SET n = 21 WHERE n = 20; UPDATE visit SET shop = 3 WHERE shop = 2;
         DELETE FROM word WHERE n = 2; INSERT INTO word VALUES ('B', 7)""")
@@ -69,7 +68,7 @@ def test_changes_of_such_tables_are_followed(cluster, unkeyed, follow):  # noqa:
     assert equal(cluster)
 
 
-def test_another_rule_has_the_table_copied_again_beside_the_stream(cluster, unkeyed, follow):  # noqa: F811
+def test_another_rule_has_the_table_copied_again_beside_the_stream(cluster, unkeyed, follow):
     follow(rules=RULE)
     cluster.query("SELECT replicator_alter('s', rules => '{\"keys\": {\"visit\": [\"day\", \"shop\"]}}')")
     caught_up(cluster)
@@ -110,14 +109,6 @@ def test_a_rule_that_is_not_true_makes_the_table_fail(cluster, unkeyed, mysql_so
     unkeyed.run("DELETE FROM shop.visit WHERE n = 11")
     caught_up(cluster)
     assert len(rows(cluster, "visit")) == 3
-
-
-@pytest.fixture
-def keyless(db):  # noqa: F811
-    db.run("""USE shop; CREATE TABLE log (v INT, w VARCHAR(10));
-        INSERT INTO log VALUES (1, 'a'), (1, 'a'), (1, 'a'), (NULL, NULL), (NULL, NULL), (2, ''), (2, NULL);
-        CREATE TABLE nothing (v INT)""")
-    return db
 
 
 def ordinals(cluster, name="s"):
@@ -205,7 +196,7 @@ def test_a_table_without_a_key_cannot_be_compared_and_says_so(cluster, keyless, 
 
 # ---- mode continuous: beside the stream ----
 
-def test_beside_a_stream_it_is_refreshed_when_asked_for(cluster, keyless, follow):  # noqa: F811
+def test_beside_a_stream_it_is_refreshed_when_asked_for(cluster, keyless, follow):
     follow()
     first = {("1", "a"): 3, (None, None): 2, ("2", ""): 1, ("2", None): 1}
     assert ordinals(cluster) == first
@@ -232,7 +223,7 @@ def test_beside_a_stream_it_is_refreshed_when_asked_for(cluster, keyless, follow
     assert not cluster.status("s")["last_error"]
 
 
-def test_beside_a_stream_it_is_refreshed_by_time(cluster, keyless, follow):  # noqa: F811
+def test_beside_a_stream_it_is_refreshed_by_time(cluster, keyless, follow):
     follow(options='{"keyless_refresh_interval": "1s"}')
     keyless.run("INSERT INTO shop.log VALUES (9, 'y')")
     wait_until(lambda: ordinals(cluster).get(("9", "y")) == 1, 240, "the row")
@@ -249,7 +240,7 @@ def test_beside_a_stream_it_is_refreshed_by_time(cluster, keyless, follow):  # n
     assert ordinals(cluster)[("9", "y")] == 2
 
 
-def test_statements_on_tables_without_a_key(cluster, keyless, follow):  # noqa: F811
+def test_statements_on_tables_without_a_key(cluster, keyless, follow):
     follow()
 
     def after(sql):
@@ -274,7 +265,7 @@ def test_statements_on_tables_without_a_key(cluster, keyless, follow):  # noqa: 
     assert table_row(cluster, "late")["state"] == table_row(cluster, "nothing")["state"] == "excluded"
 
 
-def test_a_rule_comes_and_goes(cluster, keyless, follow):  # noqa: F811
+def test_a_rule_comes_and_goes(cluster, keyless, follow):
     keyless.run("USE shop; CREATE TABLE pair (a INT NOT NULL, b INT); INSERT INTO pair VALUES (1, 1), (2, 2)")
     follow()
     assert all(id.endswith("#1") for id in rows(cluster, "pair"))
@@ -290,7 +281,7 @@ def test_a_rule_comes_and_goes(cluster, keyless, follow):  # noqa: F811
     assert table_row(cluster, "pair")["state"] == "idle"
 
 
-def test_a_refresh_beside_the_stream_begins_again_after_a_crash(cluster, keyless, follow):  # noqa: F811
+def test_a_refresh_beside_the_stream_begins_again_after_a_crash(cluster, keyless, follow):
     for _ in range(13):
         keyless.run("INSERT INTO log SELECT * FROM log", "shop")
     follow()
@@ -305,7 +296,7 @@ def test_a_refresh_beside_the_stream_begins_again_after_a_crash(cluster, keyless
     assert sum(ordinals(cluster).values()) == count - 1000
 
 
-def test_long_ids_are_copied_beside_the_stream(cluster, db, follow):  # noqa: F811
+def test_long_ids_are_copied_beside_the_stream(cluster, db, follow):
     follow()
     db.run("""USE shop; CREATE TABLE wide (k VARCHAR(600) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY);
         INSERT INTO wide VALUES (REPEAT('漢', 500)), ('b')""")

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from private_cluster import wait_until
-from test_mysql_stream import caught_up, db, follow  # noqa: F401 (fixtures)
+from observing import caught_up
 
 BYTES_A_SECOND = 300_000
 
@@ -48,7 +48,7 @@ class SlowLink:
 
 
 @pytest.fixture
-def slow_source(cluster, db, server):  # noqa: F811
+def slow_source(cluster, db, server):
     link = SlowLink(server.port)
     db.run("CREATE TABLE shop.big (id INT PRIMARY KEY, filler TEXT)")
     url = server.url("shop").replace(f":{server.port}/", f":{link.port}/")
@@ -60,7 +60,7 @@ def slow_source(cluster, db, server):  # noqa: F811
     link.close()
 
 
-def fill(db, first):  # noqa: F811
+def fill(db, first):
     """2 MB in 2,000 transactions, of a session whose clock runs ahead."""
     db.run("SET timestamp = UNIX_TIMESTAMP() + 3;" + "".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 1000));" for i in range(2000)), "shop")
 
@@ -81,7 +81,7 @@ def false_zeros(cluster, last):
     return seen
 
 
-def test_a_slow_network_is_no_end_of_the_log(cluster, db, slow_source):  # noqa: F811
+def test_a_slow_network_is_no_end_of_the_log(cluster, db, slow_source):
     slow_source.slow = True
     fill(db, 0)
     began = time.monotonic()
@@ -90,7 +90,7 @@ def test_a_slow_network_is_no_end_of_the_log(cluster, db, slow_source):  # noqa:
     assert [at - began for at in zeros if at - began > 2.5] == []
 
 
-def test_a_stream_that_begins_behind_is_not_at_the_end(cluster, db, slow_source):  # noqa: F811
+def test_a_stream_that_begins_behind_is_not_at_the_end(cluster, db, slow_source):
     caught_up(cluster, "slow")
     cluster.query("SELECT replicator_pause('slow')")
     wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
@@ -106,7 +106,7 @@ def lag_is(cluster, condition):
     return cluster.query(f"SELECT lag {condition} FROM replicator_status WHERE name = 's'")[0][0]
 
 
-def test_a_clock_that_runs_ahead_hides_nothing(cluster, db, follow):  # noqa: F811
+def test_a_clock_that_runs_ahead_hides_nothing(cluster, db, follow):
     follow()
     db.run("SET timestamp = UNIX_TIMESTAMP() + 86400; INSERT INTO customer VALUES (4, 'tomorrow', 0, NULL)", "shop")
     caught_up(cluster)
@@ -119,7 +119,7 @@ def test_a_clock_that_runs_ahead_hides_nothing(cluster, db, follow):  # noqa: F8
     wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, "the lag to be gone")
 
 
-def test_a_clock_that_is_late_is_not_the_streams_lag(cluster, db, follow):  # noqa: F811
+def test_a_clock_that_is_late_is_not_the_streams_lag(cluster, db, follow):
     """The log is never quiet meanwhile."""
     follow()
     done = threading.Event()
@@ -139,7 +139,7 @@ def test_a_clock_that_is_late_is_not_the_streams_lag(cluster, db, follow):  # no
         writer.join()
 
 
-def test_what_was_known_of_the_lag_outlives_the_worker_and_the_server(cluster, db, follow):  # noqa: F811
+def test_what_was_known_of_the_lag_outlives_the_worker_and_the_server(cluster, db, follow):
     follow()
     caught_up(cluster)
     wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, "the end of the log to be seen")

@@ -11,7 +11,7 @@ import pytest
 import mysql_compare
 from mysql_servers import PASSWORD
 from private_cluster import wait_until
-from test_mysql_stream import db, rows, table_row  # noqa: F401 (fixtures)
+from observing import log_not_followed, rows, table_row
 
 ACCOUNTS = 400
 
@@ -96,15 +96,6 @@ def wait_for_no_connection(server):
 
 
 @contextlib.contextmanager
-def log_not_followed(cluster):
-    """Nothing within comes from a stream: a failure point that each stream passes is not reached."""
-    cluster.fail_at("before_stream_commit:error")
-    yield
-    assert os.path.exists(cluster.failure_file())
-    os.unlink(cluster.failure_file())
-
-
-@contextlib.contextmanager
 def held_up(cluster, server):
     """The copy of source s is under way: all tables are in but one, which somebody at the source has locked."""
     server.run("CREATE TABLE hold (v INT); INSERT INTO hold VALUES (1)", "shop")
@@ -170,7 +161,7 @@ def test_it_goes_on_after_an_error_and_after_a_pause_in_the_middle(cluster, serv
         assert held_transactions(cluster) > at_pause
 
 
-def test_what_happens_to_tables_meanwhile_is_in_the_copy(cluster, db, mysql_source):  # noqa: F811
+def test_what_happens_to_tables_meanwhile_is_in_the_copy(cluster, db, mysql_source):
     with held_up(cluster, db) as begin:
         begin(mysql_source)
         cluster.query("SELECT replicator_pause_table('s', 'line')")
@@ -188,7 +179,7 @@ def test_what_happens_to_tables_meanwhile_is_in_the_copy(cluster, db, mysql_sour
     assert_equal(cluster, db)
 
 
-def test_a_pause_while_rows_are_read(cluster, db, mysql_source):  # noqa: F811
+def test_a_pause_while_rows_are_read(cluster, db, mysql_source):
     with held_up(cluster, db) as begin:
         begin(mysql_source)
         cluster.query("SELECT replicator_pause('s')")
@@ -200,7 +191,7 @@ def test_a_pause_while_rows_are_read(cluster, db, mysql_source):  # noqa: F811
     assert int(cluster.query("SELECT sum(changes_applied) FROM replicator_status WHERE name = 's'")[0][0]) >= 2
 
 
-def test_a_log_that_was_reset_meanwhile_leads_to_one_consistent_read(cluster, db, mysql_source):  # noqa: F811
+def test_a_log_that_was_reset_meanwhile_leads_to_one_consistent_read(cluster, db, mysql_source):
     def given_up():
         return cluster.query("SELECT count(*) FROM replicator_events WHERE source = 's' AND action LIKE 'log not followed%'")[0][0]
     before = given_up()
@@ -218,7 +209,7 @@ def test_a_log_that_was_reset_meanwhile_leads_to_one_consistent_read(cluster, db
     assert not cluster.status("s")["last_error"]
 
 
-def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(cluster, db, mysql_source):  # noqa: F811
+def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(cluster, db, mysql_source):
     before = dict(db.settings)
     with held_up(cluster, db) as begin:
         begin(mysql_source)
@@ -243,7 +234,7 @@ def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(clus
         db.restart()
 
 
-def test_select_is_enough(cluster, db):  # noqa: F811
+def test_select_is_enough(cluster, db):
     db.create_user("reader", PASSWORD, "SELECT ON *.*")
     with log_not_followed(cluster):
         cluster.query("SELECT replicator_init(%s, name => 'reading', target_schema => 'reading', mode => 'once')", (db.url("shop", user="reader"),))
@@ -253,7 +244,7 @@ def test_select_is_enough(cluster, db):  # noqa: F811
     cluster.query("SELECT replicator_drop('reading', drop_tables => true)")
 
 
-def test_changes_that_are_not_logged_are_no_way_to_one_state(cluster, db, mysql_source):  # noqa: F811
+def test_changes_that_are_not_logged_are_no_way_to_one_state(cluster, db, mysql_source):
     """What a foreign key does by itself MariaDB does not log."""
     db.run("CREATE TABLE child (id INT PRIMARY KEY, customer BIGINT UNSIGNED, "
            "FOREIGN KEY (customer) REFERENCES customer (id) ON DELETE CASCADE); INSERT INTO child VALUES (1, 1), (2, 2)", "shop")
@@ -264,7 +255,7 @@ def test_changes_that_are_not_logged_are_no_way_to_one_state(cluster, db, mysql_
     assert_equal(cluster, db)
 
 
-def test_another_mode_in_the_middle(cluster, db, mysql_source):  # noqa: F811
+def test_another_mode_in_the_middle(cluster, db, mysql_source):
     for mode, state in (("continuous", "streaming"), ("periodic", "idle")):
         with held_up(cluster, db) as begin:
             begin(mysql_source)

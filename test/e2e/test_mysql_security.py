@@ -9,9 +9,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from test_mysql_failures import failure, registered, source_s  # noqa: F401 (fixture)
-from test_mysql_stream import caught_up, db, equal, rows  # noqa: F401 (fixture)
-import contextlib
+from observing import caught_up, equal, failure, registered, rows
 
 
 def certificates(directory, name):

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from mysql_servers import MariaDbServer
-from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
+from observing import caught_up, equal, rows, table_row
 
 
 def run_bytes(server, sql, charset):

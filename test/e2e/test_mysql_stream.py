@@ -6,49 +6,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from test_verify import finished
-
-
-@pytest.fixture
-def db(server):
-    """A database of the test's own; gone at the end."""
-    server.run("""DROP DATABASE IF EXISTS shop; CREATE DATABASE shop CHARACTER SET utf8mb4; USE shop;
-        CREATE TABLE customer (id BIGINT UNSIGNED PRIMARY KEY, name VARCHAR(40), rate DECIMAL(8,2), notes JSON);
-        INSERT INTO customer VALUES (1, 'Åsa', 1.50, '{"a": [1, 2.5]}'), (2, '漢字', NULL, NULL), (3, '', 0, '[]');
-        CREATE TABLE line (a INT, b VARCHAR(10) COLLATE utf8mb4_bin, v INT, PRIMARY KEY (a, b));
-        INSERT INTO line VALUES (1, 'x', 1), (1, 'X', 2), (2, '', 3)""")
-    yield server
-    server.run("DROP DATABASE IF EXISTS shop")
-
-
-@pytest.fixture
-def follow(cluster, mysql_source):
-    """Registers the database shop for good, and waits until it streams."""
-    def begin(name="s", database="shop", **arguments):
-        mysql_source(database, name, mode="continuous", **arguments)
-        cluster.wait_for_state(name, "streaming")
-        return name
-    return begin
-
-
-def caught_up(cluster, name="s"):
-    cluster.query("CALL replicator_wait(%s, '240 s')", (name,))
-
-
-def rows(cluster, table, name="s"):
-    return dict(cluster.query(f'SELECT id, data::text FROM {name}."{table}"'))
-
-
-def table_row(cluster, table, name="s"):
-    found = cluster.query('SELECT to_jsonb(t) FROM replicator_tables t WHERE source = %s AND "table" = %s', (name, table))
-    return found[0][0] if found else None
-
-
-def equal(cluster, name="s"):
-    """By replicator_verify: nothing differs."""
-    tables = finished(cluster, cluster.query("SELECT replicator_verify(%s)", (name,))[0][0])
-    return all((row["state"], row["changed"], row["missing"], row["extra"], row["unconfirmed"]) == ("done", 0, 0, 0, 0)
-               for row in tables.values())
+from observing import caught_up, equal, rows, table_row
 
 
 def test_changes_arrive(cluster, db, follow):

@@ -5,8 +5,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from test_mysql_keys import keyless  # noqa: F401 (fixture)
-from test_mysql_stream import caught_up, db, equal, follow, rows, table_row  # noqa: F401 (fixtures)
+from observing import caught_up, equal, rows, table_row
 
 
 def set_aside(cluster):
@@ -84,7 +83,7 @@ def test_rows_that_were_set_aside_go_with_a_truncate(cluster, db, follow):
     assert set_aside(cluster) == {"2"} and rows(cluster, "customer") == {}
 
 
-def test_the_target_of_a_table_without_a_key_may_be_changed(cluster, keyless, follow):  # noqa: F811
+def test_the_target_of_a_table_without_a_key_may_be_changed(cluster, keyless, follow):
     follow()
     cluster.query("ALTER TABLE s.log RENAME COLUMN data TO document")
     keyless.run("INSERT INTO log VALUES (5, 'e'); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
@@ -96,7 +95,7 @@ def test_the_target_of_a_table_without_a_key_may_be_changed(cluster, keyless, fo
     assert cluster.query("SELECT count(*) FROM s.log") == [(8,)]
 
 
-def test_indexes_are_built_as_soon_as_a_table_is_read_in_full(cluster, keyless, follow):  # noqa: F811
+def test_indexes_are_built_as_soon_as_a_table_is_read_in_full(cluster, keyless, follow):
     """No worker ends then, and nobody calls a function: each copy that is complete has to ask for them itself."""
     def ready(*tables):
         # Long enough for a build, and far less than what the launcher looks again for by itself.

@@ -4,13 +4,11 @@ import pytest
 
 from mysql_servers import PASSWORD
 from private_cluster import wait_until
-from test_verify import finished
-from test_mysql_once import log_not_followed
-from test_mysql_stream import caught_up, db, follow, rows, table_row  # noqa: F401 (fixtures)
+from observing import caught_up, finished, log_not_followed, rows, table_row
 
 
 @pytest.fixture
-def views(db):  # noqa: F811
+def views(db):
     db.run("""USE shop; CREATE VIEW orders AS SELECT c.name, l.a, l.b, l.v * 2 AS twice FROM line l JOIN customer c ON c.id = l.a;
         CREATE VIEW counts AS SELECT a, COUNT(*) AS n, SUM(v) AS total FROM line GROUP BY a;
         CREATE VIEW other AS SELECT 1 AS one""")
@@ -71,7 +69,7 @@ def test_a_view_is_added_and_removed(cluster, views, mysql_source):
     assert len(rows(cluster, "counts")) == 2 and rows(cluster, "late") == {}
 
 
-def test_a_log_has_no_views(cluster, views, mysql_source, follow):  # noqa: F811
+def test_a_log_has_no_views(cluster, views, mysql_source, follow):
     with pytest.raises(psycopg2.Error) as error:
         mysql_source("shop", "s", mode="continuous", include_tables=["*", "orders"])
     assert error.value.pgcode == "0A000" and "shop.orders" in str(error.value) and "periodic" in error.value.diag.message_hint

@@ -1,27 +1,17 @@
 """Who owns a source and its targets: owners that go, that change, and what stands in a target's place."""
 import os
-import sqlite3
 import subprocess
 
 import psycopg2
 import pytest
 
 from private_cluster import BINDIR, unprivileged, wait_until
+from observing import refresh
 
 
 def owners_of(cluster, name):
     return cluster.query("SELECT o.name, (SELECT tableowner FROM pg_tables WHERE schemaname = s.name AND tablename = 't') "
                          "FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id WHERE s.name = %s", (name,))[0]
-
-
-def refresh(cluster, path, name, value):
-    file = sqlite3.connect(path, timeout=240)
-    file.execute("UPDATE t SET a = ? WHERE id = 5", (value,))
-    file.commit()
-    file.close()
-    cluster.query("SELECT replicator_sync(%s)", (name,))
-    cluster.wait_for_copy(name)
-    assert cluster.query(f"SELECT data->>'a' FROM {name}.t WHERE id = '5'") == [(str(value),)]
 
 
 def test_a_source_whose_owner_was_dropped_fails_until_it_gets_another(cluster, database, source, many_rows, owners):

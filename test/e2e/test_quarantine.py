@@ -3,8 +3,8 @@ import sqlite3
 
 import psycopg2
 import pytest
+from observing import finished
 
-from test_verify import finished
 
 
 def change(path, *statements):

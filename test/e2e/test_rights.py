@@ -7,7 +7,7 @@ import threading
 import psycopg2
 
 from private_cluster import wait_until
-from test_owners import refresh
+from observing import refresh
 
 
 def test_a_trigger_of_the_owner_cannot_lead_us_to_other_operators(cluster, database, many_rows):

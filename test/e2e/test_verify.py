@@ -7,49 +7,11 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-
-
-def job_rows(cluster, job):
-    return cluster.query_when_up(
-        'SELECT "table", state, rows_compared, changed, missing, extra, unconfirmed, quarantined, repaired, last_error, hint '
-        'FROM replicator_jobs WHERE job = %s ORDER BY 1', (job,))
-
-
-def finished(cluster, job, timeout=240):
-    """The rows of a job that has ended, as dictionaries by table."""
-    names = ("state", "compared", "changed", "missing", "extra", "unconfirmed", "quarantined", "repaired", "error", "hint")
-    wait_until(lambda: all(row[1] not in ("pending", "running") for row in job_rows(cluster, job)), timeout,
-               lambda: f"the job to end: {job_rows(cluster, job)}")
-    return {row[0]: dict(zip(names, row[1:])) for row in job_rows(cluster, job)}
-
-
-def verify(cluster, name, tables=None):
-    return finished(cluster, cluster.query("SELECT replicator_verify(%s, %s)", (name, tables))[0][0])
-
-
-def repair(cluster, name, table):
-    return finished(cluster, cluster.query("SELECT replicator_repair(%s, %s)", (name, table))[0][0])[table]
+from observing import finished, flip_one_bit, repair, verify
 
 
 def differing(row):
     return row["changed"] + row["missing"] + row["extra"]
-
-
-def flip_one_bit(cluster, schema, key):
-    """Changes one bit of the stored jsonb: the lowest of the first digit of the number in c."""
-    cluster.query(f"UPDATE {schema}.t SET data = jsonb_set(data, '{{a}}', to_jsonb((data->>'a')::int # 1)) WHERE id = %s",
-                  (key,))
-
-
-@pytest.fixture
-def copied(cluster, database, source, many_rows):
-    """A source of 20,000 rows that has been copied."""
-    def make(name, **arguments):
-        path = database(name + ".db", many_rows(20_000), **arguments)
-        source(path, name)
-        cluster.wait_for_copy(name)
-        return path
-    return make
 
 
 @pytest.mark.parametrize("wal", [False, True])

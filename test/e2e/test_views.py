@@ -2,7 +2,7 @@
 import pytest
 
 from private_cluster import wait_until
-from test_copy import ACCOUNTS, TOTAL, BusyWriter
+from bank import ACCOUNTS, BusyWriter, TOTAL
 
 SHOP = """CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO customer VALUES (1, 'Åsa'), (2, 'Eva'), (3, 'Eva');
     CREATE VIEW names AS SELECT name, count(*) AS n, x'00ff' AS raw FROM customer GROUP BY name;
