@@ -19,7 +19,7 @@ namespace {
 std::int64_t fork_bytes(const std::string& first_segment) {
     std::int64_t bytes = 0;
     std::string segment = first_segment;
-    struct stat found {};
+    struct stat found = {};
     for (int number = 1; stat(segment.c_str(), &found) == 0; ++number) {
         bytes += found.st_size;
         segment = first_segment + "." + std::to_string(number);

@@ -11,9 +11,12 @@ namespace pgrepl::catalog {
 
 namespace {
 
+template <typename Value>
+using Field = Value SourceOptions::*;
+
 struct OptionKind {
     const char* name;
-    std::optional<int> SourceOptions::*field;
+    Field<std::optional<int>> field;
     int unit_flags;
     int min;
     int max;
@@ -22,7 +25,7 @@ struct OptionKind {
 /// Options that are one of a few words; the first is that of a source for which none is given.
 struct ChoiceKind {
     const char* name;
-    std::string SourceOptions::*field;
+    Field<std::string> field;
     std::vector<std::string> choices;
 
     [[nodiscard]] std::string listed() const {

@@ -1,6 +1,7 @@
 #pragma once
 // The one place for differences between PostgreSQL versions.
 
+#include <cstddef>
 #include <type_traits>
 
 #include "pg/postgres.hpp"
@@ -52,6 +53,20 @@ void define_index(Define* define, Oid table, IndexStmt* statement, bool check_ri
         define(table, statement, none, none, none, -1, kOff, check_rights, kCheckNotInUse, kOff, kOff);
     } else {
         define(table, statement, none, none, none, kOff, check_rights, kCheckNotInUse, kOff, kOff);
+    }
+}
+
+/// index_beginscan for one key. It takes a place for counters of EXPLAIN from 18 on, flags from 19 on.
+template <typename Begin>
+IndexScanDesc begin_key_scan(Begin* begin, Relation table, Relation index, Snapshot snapshot) {
+    constexpr int kKeys = 1;
+    constexpr int kOrderings = 0;
+    if constexpr (std::is_invocable_v<Begin*, Relation, Relation, Snapshot, std::nullptr_t, int, int, uint32>) {
+        return begin(table, index, snapshot, nullptr, kKeys, kOrderings, 0);
+    } else if constexpr (std::is_invocable_v<Begin*, Relation, Relation, Snapshot, std::nullptr_t, int, int>) {
+        return begin(table, index, snapshot, nullptr, kKeys, kOrderings);
+    } else {
+        return begin(table, index, snapshot, kKeys, kOrderings);
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "target/target_lookup.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "target/row_arrays.hpp"
@@ -81,7 +82,7 @@ void TargetLookup::compare(const EncodedRows& rows, std::vector<Found>& found) {
 void TargetLookup::compare_by_index(const EncodedRows& rows, std::vector<Found>& found) {
     pg::CallPg([&] {
         Snapshot const snapshot = RegisterSnapshot(GetLatestSnapshot());
-        IndexScanDesc const scan = index_beginscan(index_->table, index_->index, snapshot, 1, 0);
+        IndexScanDesc const scan = pg::begin_key_scan(index_beginscan, index_->table, index_->index, snapshot);
         for (std::size_t i = 0; i < rows.size(); ++i) {
             ScanKeyData key;
             ScanKeyEntryInitializeWithInfo(&key, 0, 1, BTEqualStrategyNumber, InvalidOid,

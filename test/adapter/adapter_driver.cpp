@@ -48,8 +48,8 @@ namespace {
 using namespace pgrepl;
 using core::Value;
 using core::ValueKind;
+using test::json_quoted;
 using test::list;
-using test::quoted;
 using test::show;
 
 class DriverInterrupts final : public core::Interrupts {
@@ -87,10 +87,10 @@ void print_table(const core::TableInfo& table) {
     std::printf(
         "{\"database\": %s, \"table\": %s, \"kind\": %s, \"reason\": %s, \"note\": %s, \"columns\": %s, "
         "\"types\": %s, \"key\": %s, \"rows\": %lld, \"definition\": %s}\n",
-        quoted(table.name.database).c_str(), quoted(table.name.table).c_str(), quoted(table.kind).c_str(),
-        quoted(table.unsupported_reason).c_str(), quoted(table.note).c_str(), list(columns).c_str(),
-        list(table.column_types).c_str(), list(table.key_names).c_str(),
-        static_cast<long long>(table.estimated_rows.value_or(-1)), quoted(table.definition).c_str());
+        json_quoted(table.name.database).c_str(), json_quoted(table.name.table).c_str(),
+        json_quoted(table.kind).c_str(), json_quoted(table.unsupported_reason).c_str(), json_quoted(table.note).c_str(),
+        list(columns).c_str(), list(table.column_types).c_str(), list(table.key_names).c_str(),
+        static_cast<long long>(table.estimated_rows.value_or(-1)), json_quoted(table.definition).c_str());
 }
 
 core::TableInfo find(core::Snapshot& snapshot, const std::string& database, const std::string& name) {
@@ -286,8 +286,8 @@ int run(int argc, char** argv) {
     } else if (command == "check") {
         for (const core::Check& check : source->check_prerequisites(true)) {
             std::printf("{\"name\": %s, \"ok\": %s, \"severity\": %d, \"detail\": %s, \"hint\": %s}\n",
-                        quoted(check.name).c_str(), check.ok ? "true" : "false", static_cast<int>(check.severity),
-                        quoted(check.detail).c_str(), quoted(check.hint).c_str());
+                        json_quoted(check.name).c_str(), check.ok ? "true" : "false", static_cast<int>(check.severity),
+                        json_quoted(check.detail).c_str(), json_quoted(check.hint).c_str());
         }
     } else if (command == "hold") {
         hold(*source, argument(4), argument(5), open);
@@ -325,7 +325,8 @@ int main(int argc, char** argv) {
     } catch (const core::SourceError& error) {
         std::printf("{\"error\": %d, \"code\": %d, \"retryable\": %s, \"text\": %s, \"detail\": %s, \"hint\": %s}\n",
                     static_cast<int>(error.kind()), error.code(), error.retryable() ? "true" : "false",
-                    quoted(error.text()).c_str(), quoted(error.detail()).c_str(), quoted(error.hint()).c_str());
+                    json_quoted(error.text()).c_str(), json_quoted(error.detail()).c_str(),
+                    json_quoted(error.hint()).c_str());
         return 3;
     } catch (const std::exception& error) {
         std::fprintf(stderr, "%s\n", error.what());

@@ -14,7 +14,7 @@ namespace pgrepl::test {
 using core::Value;
 using core::ValueKind;
 
-inline std::string quoted(std::string_view text) {
+inline std::string json_quoted(std::string_view text) {
     std::string out = "\"";
     for (char const c : text) {
         if (c == '"' || c == '\\') {
@@ -81,9 +81,10 @@ inline std::string show(const Value& value) {
             std::snprintf(text, sizeof text, "{\"f\": \"%.9g\"}", static_cast<double>(value.payload.float32));
             return text;
         case ValueKind::kDecimal:
-            return "{\"n\": " + quoted(value.view()) + "}";
+            return "{\"n\": " + json_quoted(value.view()) + "}";
         case ValueKind::kText:
-            return core::is_utf8(value.view()) ? quoted(value.view()) : "{\"invalid\": \"" + hex(value.view()) + "\"}";
+            return core::is_utf8(value.view()) ? json_quoted(value.view())
+                                               : "{\"invalid\": \"" + hex(value.view()) + "\"}";
         case ValueKind::kBytes:
             return "{\"x\": \"" + hex(value.view()) + "\"}";
         case ValueKind::kDocument: {
@@ -99,7 +100,7 @@ inline std::string show(const Value& value) {
 inline std::string list(const std::vector<std::string>& words) {
     std::string out;
     for (const std::string& word : words) {
-        out += (out.empty() ? "" : ", ") + quoted(word);
+        out += (out.empty() ? "" : ", ") + json_quoted(word);
     }
     return "[" + out + "]";
 }

@@ -40,8 +40,8 @@ inline std::string show_row(const core::RowBatch& rows, std::size_t row) {
 inline std::string show_change(const core::ChangeBatch& batch, const core::Change& change) {
     static constexpr const char* kKinds[] = {"insert", "update", "delete"};
     const core::StreamedRows& table = batch.tables[change.table];
-    std::string text = "[" + quoted(kKinds[static_cast<int>(change.kind)]) + ", " + quoted(table.table.qualified()) +
-                       ", " + show_row(table.rows, change.row);
+    std::string text = "[" + json_quoted(kKinds[static_cast<int>(change.kind)]) + ", " +
+                       json_quoted(table.table.qualified()) + ", " + show_row(table.rows, change.row);
     if (change.kind == core::ChangeKind::kUpdate) {
         text += ", " + show_row(table.rows, change.row + 1);
     }
@@ -59,23 +59,23 @@ inline std::string show_layout(const core::StreamedRows& table) {
     for (std::uint32_t const column : table.layout->key_columns) {
         keys.push_back(columns.at(column));
     }
-    return quoted(table.table.qualified()) + ": {\"columns\": " + list(columns) + ", \"key\": " + list(keys) +
-           ", \"styles\": " + list(styles) + ", \"lacks\": " + quoted(table.lacking_column) + "}";
+    return json_quoted(table.table.qualified()) + ": {\"columns\": " + list(columns) + ", \"key\": " + list(keys) +
+           ", \"styles\": " + list(styles) + ", \"lacks\": " + json_quoted(table.lacking_column) + "}";
 }
 
 inline std::string show_schema_change(const core::SchemaChange& change) {
     static constexpr const char* kKinds[] = {"created",          "created if absent", "dropped",   "renamed",
                                              "truncated",        "altered",           "redefined", "maintained",
                                              "database dropped", "not understood",    "rights"};
-    return "[" + quoted(kKinds[static_cast<int>(change.kind)]) + ", " + quoted(change.table.qualified()) + ", " +
-           quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
-           quoted(change.statement) + "]";
+    return "[" + json_quoted(kKinds[static_cast<int>(change.kind)]) + ", " + json_quoted(change.table.qualified()) +
+           ", " + json_quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
+           json_quoted(change.statement) + "]";
 }
 
 inline std::string show_unread(const core::UnreadTable& unread) {
-    return "{\"table\": " + quoted(unread.table.qualified()) +
+    return "{\"table\": " + json_quoted(unread.table.qualified()) +
            ", \"error\": " + std::to_string(static_cast<int>(unread.error.kind())) +
-           ", \"text\": " + quoted(unread.error.text()) + ", \"hint\": " + quoted(unread.error.hint()) + "}";
+           ", \"text\": " + json_quoted(unread.error.text()) + ", \"hint\": " + json_quoted(unread.error.hint()) + "}";
 }
 
 /// What `item` gives for each of `items`, with commas between.
@@ -93,11 +93,11 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
            "], \"layouts\": {" + joined(batch.tables, show_layout) +
            "}, \"complete\": " + std::to_string(batch.complete_changes) +
            ", \"taken_back\": " + (batch.taken_back ? "true" : "false") +
-           ", \"position\": " + quoted(batch.position.text) +
+           ", \"position\": " + json_quoted(batch.position.text) +
            ", \"transactions\": " + std::to_string(batch.transactions) +
            ", \"commit_time\": " + std::to_string(batch.commit_time_us) + ", \"schema\": [" +
            joined(batch.schema_changes, show_schema_change) + "], \"unreadable\": [" +
-           joined(batch.unreadable, [](const auto& u) { return quoted(u.error.text()); }) + "], \"unread\": [" +
+           joined(batch.unreadable, [](const auto& u) { return json_quoted(u.error.text()); }) + "], \"unread\": [" +
            joined(batch.unread_tables, show_unread) + "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
            ", \"bytes\": " + std::to_string(batch.bytes_read) + "}";
 }
@@ -186,7 +186,7 @@ class StreamCommands {
                 rows += (rows.empty() ? "" : ", ") + show_row(batch, i);
             }
         }
-        return "{\"position\": " + quoted(joined->position().text) + ", \"rows\": [" + rows + "]}";
+        return "{\"position\": " + json_quoted(joined->position().text) + ", \"rows\": [" + rows + "]}";
     }
 
     std::string read(std::istringstream& words) {
@@ -218,8 +218,8 @@ inline void run_stream(core::Source& source, std::uint32_t reader_id, std::istre
         } catch (const core::SourceError& error) {
             out << "{\"error\": " << static_cast<int>(error.kind())
                 << ", \"retryable\": " << (error.retryable() ? "true" : "false")
-                << ", \"text\": " << quoted(error.text()) << ", \"detail\": " << quoted(error.detail())
-                << ", \"hint\": " << quoted(error.hint()) << "}" << std::endl;
+                << ", \"text\": " << json_quoted(error.text()) << ", \"detail\": " << json_quoted(error.detail())
+                << ", \"hint\": " << json_quoted(error.hint()) << "}" << std::endl;
         }
     }
 }

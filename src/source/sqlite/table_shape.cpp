@@ -113,8 +113,8 @@ std::string listable(const std::string& name) {
         return name;
     }
     std::string result = name;
-    std::replace_if(
-        result.begin(), result.end(), [](char letter) { return (letter & 0x80) != 0; }, '?');
+    auto const beyond_ascii = [](char letter) { return (letter & 0x80) != 0; };
+    std::replace_if(result.begin(), result.end(), beyond_ascii, '?');
     return result;
 }
 
