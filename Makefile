@@ -31,8 +31,8 @@ MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp s
 # Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
 UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,binlog/*.cpp alter_table.cpp charset.cpp collations.cpp \
                     connect_options.cpp ddl_statement.cpp gtid_maria.cpp gtid_mysql.cpp json_text.cpp key_bound.cpp \
-                    log_place.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp single_byte_charsets.cpp sql_words.cpp \
-                    state_identity.cpp table_structure.cpp))
+                    log_place.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp server_certificate.cpp \
+                    single_byte_charsets.cpp sql_words.cpp state_identity.cpp table_structure.cpp))
 UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
 PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
 
@@ -57,6 +57,7 @@ ifneq ($(MYSQL_CONFIG),)
 MYSQL_FLAGS  := $(patsubst -I%,-isystem %,$(shell $(MYSQL_CONFIG) --include))
 MYSQL_LIBS   := $(shell $(MYSQL_CONFIG) --libs)
 endif
+TLS_LIBS      = -lssl -lcrypto
 DECODER_LIBS  = -lzstd -lz -ldeflate
 LINK_LIBRARY  = $(CXX) -shared -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 
@@ -77,11 +78,11 @@ $(BUILD)/pg_replicator_test.so: $(PG_TEST_OBJECTS) src/module.map
 $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) -lsqlite3
 $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
-	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) $(DECODER_LIBS)
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) $(TLS_LIBS) $(DECODER_LIBS)
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
-	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 $(DECODER_LIBS)
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 $(DECODER_LIBS) $(TLS_LIBS)
 # Without the driver: nothing here talks to a server.
-DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp, \
+DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp %/server_certificate.cpp, \
                     $(patsubst $(BUILD)/adapter/%.o,%.cpp,$(UNIT_MYSQL)))
 $(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES)
 	@mkdir -p $(@D)

@@ -54,7 +54,7 @@ packages=(
     g++ make                                                         # build
     "postgresql-$major" "postgresql-server-dev-$major" libsqlite3-dev
     libmariadb-dev libmariadb-dev-compat libzstd-dev zlib1g-dev      # build: the MySQL and MariaDB adapter
-    libdeflate-dev
+    libssl-dev libdeflate-dev
     mariadb-server-core mariadb-client-core                          # tests: a MariaDB server; it is not started
     libgtest-dev "postgresql-$major-pgtap" sqlite3                   # tests
     python3 python3-psycopg2 python3-pymysql python3-cryptography python3-pytest util-linux procps binutils

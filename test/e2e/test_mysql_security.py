@@ -2,6 +2,7 @@
 import contextlib
 import re
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -66,6 +67,7 @@ def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source
         if parameters != f"sslfingerprint={pin}":
             cluster.query("SELECT replicator_drop('s', drop_tables => true)")
     refused(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/other/ca.pem"), "HINT", "sslrootcert")
+    refused(db.url("shop", parameters="sslmode=verify-full"), "HINT", "sslrootcert")
     refused(db.url("shop", parameters=authority).replace("@127.0.0.1:", "@127.0.0.2:"), "HINT")
     refused(db.url("shop", parameters=f"sslfingerprint={other}"), "HINT", "sslfingerprint")
     # The certificate changes under a stream that is pinned to it: its next connection is refused, and says so.
@@ -123,6 +125,14 @@ class HostileServer:
         self.asked, self.received = 0, b""
         threading.Thread(target=self.serve, daemon=True).start()
 
+    def greet(self, connection, more_abilities=0):
+        """Protocol 10; CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH and LOCAL_FILES among what it can do."""
+        connection.settimeout(60)
+        abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000 | more_abilities
+        connection.sendall(self.packet(0, b"\x0a8.0.36\0" + (1).to_bytes(4, "little") + b"a" * 8 + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
+                                       b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"b" * 12 + b"\0mysql_native_password\0"))
+        return self.read(connection)
+
     @staticmethod
     def packet(number, body):
         return len(body).to_bytes(3, "little") + bytes([number]) + body
@@ -136,12 +146,7 @@ class HostileServer:
         while True:
             connection, _ = self.listener.accept()
             with connection, contextlib.suppress(OSError):
-                connection.settimeout(60)
-                # Protocol 10; CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH and LOCAL_FILES among what it can do.
-                abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000
-                connection.sendall(self.packet(0, b"\x0a8.0.36\0" + (1).to_bytes(4, "little") + b"a" * 8 + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
-                                               b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"b" * 12 + b"\0mysql_native_password\0"))
-                self.read(connection)
+                self.greet(connection)
                 connection.sendall(self.packet(2, b"\0\0\0\x02\0\0\0"))
                 while self.read(connection):
                     self.asked += 1
@@ -162,3 +167,34 @@ def test_a_server_that_asks_for_files_gets_none(cluster, files):
         cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'hostile', mode => 'once')", (f"mysql://u:p@127.0.0.1:{hostile.port}/d?sslmode=disable",))
     assert hostile.asked >= 1 and b"nobody" not in hostile.received, (hostile.asked, hostile.received)
     assert "nobody is to see" not in cluster.log_text()
+
+
+class Impostor(HostileServer):
+    """Offers TLS with a certificate, and keeps what a client says once it has seen that."""
+    def __init__(self, directory):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(directory / "server.pem", directory / "server.key")
+        self.ended = 0
+        super().__init__("")
+
+    def serve(self):
+        while True:
+            connection, _ = self.listener.accept()
+            with connection, contextlib.suppress(OSError):
+                self.greet(connection, more_abilities=0x00000800)
+                with self.context.wrap_socket(connection, server_side=True) as encrypted:
+                    self.received += encrypted.recv(4096)
+            self.ended += 1
+
+
+def test_a_server_with_a_wrong_certificate_gets_no_login(cluster, files):
+    (files / "impostor").mkdir()
+    certificates(files / "impostor", "elsewhere.example")
+    for parameters, gets_login in (("sslmode=require", True), (f"sslmode=verify-full&sslrootcert={files}/impostor/ca.pem", False),
+                                   ("sslmode=verify-full", False), ("sslfingerprint=" + 40 * "0", False)):
+        impostor = Impostor(files / "impostor")
+        with pytest.raises(psycopg2.Error) as error:
+            cluster.query("SELECT replicator_init(%s, name => 'impostor', mode => 'once')", (f"mysql://somebody:p@127.0.0.1:{impostor.port}/d?{parameters}",))
+        wait_until(lambda: impostor.ended, what="the end of the connection")
+        assert (b"somebody" in impostor.received) == gets_login, (parameters, impostor.received)
+        assert gets_login or "TLS/SSL error" in str(error.value), str(error.value)

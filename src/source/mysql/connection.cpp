@@ -14,8 +14,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <exception>
 
 #include "source/mysql/mysql_error.hpp"
+#include "source/mysql/tls_session.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -29,6 +31,7 @@ constexpr int kAnswerTimeoutMs = 15 * 60 * 1000;
 constexpr int kLongestWaitMs = 1000;
 constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
+constexpr std::string_view kConnecting = "connect to";
 
 /// No plugin that shows the password itself to the server without protection (mysql_clear_password, dialog).
 constexpr const char* kAllowedPlugins =
@@ -108,8 +111,8 @@ Connection::Connection(const ConnectOptions& options, const std::string& passwor
 }
 
 void Connection::connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password) {
-    constexpr std::string_view kDoing = "connect to";
     server_ = host.text();
+    connecting_ = {.host = host.host, .options = &options, .fault = ""};
     handle_.reset(mysql_init(nullptr));
     if (!handle_) {
         throw SourceError(SourceErrorKind::kResource, 0, "out of memory", true);
@@ -118,7 +121,8 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
     Turn const turn(*this);
     if (mysql_real_connect(handle_.get(), host.host.c_str(), options.user.c_str(), password.c_str(), nullptr, host.port,
                            nullptr, 0) == nullptr) {
-        fail(kDoing);
+        throw_if_not_meant();
+        fail(kConnecting);
     }
     check_not_redirected(host);
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
@@ -126,6 +130,7 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
     keep_alive(socket, options);
     check_tls(options.tls);
+    check_certificate();
     const char* const version = mysql_get_server_info(handle_.get());
     version_text_ = version == nullptr ? "" : version;
     flavour_ = version_text_.find("MariaDB") != std::string::npos ? Flavour::kMariaDb : Flavour::kMySql;
@@ -160,7 +165,43 @@ void Connection::set_options(const ConnectOptions& options) {
     if (!options.fingerprint.empty()) {
         mysql_optionsv(handle, MARIADB_OPT_TLS_PEER_FP, options.fingerprint.c_str());
     }
+#if MARIADB_PACKAGE_VERSION_ID >= 30402
+    mysql_optionsv(handle, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, &Connection::on_certificate);
+#endif
     refuse_local_files(handle);
+}
+
+#if MARIADB_PACKAGE_VERSION_ID >= 30402
+/// Called by the driver, in place of its own check, before it logs in: so a server that is not the one that is meant
+/// gets no password. Older drivers check all that is asked for by themselves.
+int Connection::on_certificate(void* /*tls*/, unsigned /*checks*/) {
+    if (serving == nullptr) {
+        return 1;
+    }
+    MYSQL* const handle = serving->handle_.get();
+    try {
+        Connecting& connecting = serving->connecting_;
+        connecting.fault = certificate_fault(handle, *connecting.options, connecting.host);
+        if (connecting.fault.empty()) {
+            return 0;
+        }
+    } catch (const std::exception&) {  // that there is no memory: nothing may be thrown through the driver
+    }
+    handle->net.tls_verify_status |= MARIADB_TLS_VERIFY_ERROR;  // else a proof by password may do instead
+    return 1;
+}
+#endif
+
+/// Once more, and for drivers without a callback: whatever has been checked, or been left out, while connecting.
+void Connection::check_certificate() {
+    connecting_.fault = certificate_fault(handle_.get(), *connecting_.options, connecting_.host);
+    throw_if_not_meant();
+}
+
+void Connection::throw_if_not_meant() {
+    if (!connecting_.fault.empty()) {
+        fail(CR_SSL_CONNECTION_ERROR, "TLS/SSL error: " + connecting_.fault, kConnecting);
+    }
 }
 
 /// From 3.4 on the driver follows a server that sends it to another one (redirect_url), and has no option against it;

@@ -112,11 +112,21 @@ class Connection {
     void set_options(const ConnectOptions& options);
     void check_not_redirected(const HostAndPort& host);
     void check_tls(TlsMode mode);
+    void check_certificate();
+    void throw_if_not_meant();
     void set_session();
     void check_charsets();
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);
+    static int on_certificate(void* tls, unsigned checks);
+
+    /// Whom we connect to, for the time of connect(), and what is wrong with the certificate of who answers.
+    struct Connecting {
+        std::string host;
+        const ConnectOptions* options = nullptr;
+        std::string fault;
+    };
 
     static thread_local Connection* serving;
 
@@ -133,6 +143,7 @@ class Connection {
     std::string cipher_;
     Flavour flavour_ = Flavour::kMySql;
     unsigned long version_ = 0;
+    Connecting connecting_;
     Handle handle_;
 };
 
