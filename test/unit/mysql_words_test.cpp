@@ -45,8 +45,17 @@ TEST(MysqlOptions, what_would_weaken_tls_unseen_is_refused) {
     }
 }
 
+/// "u:" and "v:" stand for UUIDs, also behind a comma.
+StateIdentity identity(std::string text) {
+    for (const char letter : {'u', 'v'}) {
+        for (std::size_t at = 0; (at = text.find(std::string(1, letter) + ":", at)) != std::string::npos; at += 37) {
+            text.replace(at, 1, "00000000-0000-0000-0000-00000000000" + std::string(letter == 'u' ? "1" : "2"));
+        }
+    }
+    return StateIdentity::parse(text);
+}
 bool reached(const std::string& held, const std::string& mark) {
-    return mysql::holds_all_of(StateIdentity::parse(held), StateIdentity::parse(mark));
+    return mysql::holds_all_of(identity(held), identity(mark));
 }
 bool same(const std::string& a, const std::string& b) {
     return mysql::is_same_state(StateIdentity::parse(a), StateIdentity::parse(b));

@@ -5,14 +5,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "core/source_error.hpp"
 #include "source/mysql/gtid_maria.hpp"
+#include "source/mysql/gtid_mysql.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -34,49 +33,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
         return std::nullopt;
     }
     return number;
-}
-
-using Interval = std::pair<std::uint64_t, std::uint64_t>;  // both inclusive
-/// By uuid, or uuid:tag.
-using GtidSet = std::map<std::string, std::vector<Interval>>;
-
-/// uuid:1-5:7,uuid:tag:1-3 — in order and without overlaps, as servers print it.
-std::optional<GtidSet> parse_gtid_set(std::string_view text) {
-    GtidSet set;
-    bool valid = true;
-    for_each_part(text, ',', [&](std::string_view member) {
-        std::string uuid;
-        std::string name;
-        for_each_part(member, ':', [&](std::string_view part) {
-            if (uuid.empty()) {
-                uuid = name = part;
-                return;
-            }
-            std::size_t const dash = part.find('-');
-            auto const first = parse_number(part.substr(0, dash));
-            auto const last = dash == std::string_view::npos ? first : parse_number(part.substr(dash + 1));
-            if (first && last) {
-                set[name].emplace_back(*first, *last);
-            } else if (!part.empty() && (part[0] < '0' || part[0] > '9')) {
-                name = uuid + ":" + std::string(part);
-            } else {
-                valid = false;
-            }
-        });
-    });
-    return valid ? std::optional(std::move(set)) : std::nullopt;
-}
-
-bool includes(const GtidSet& whole, const GtidSet& part) {
-    return std::all_of(part.begin(), part.end(), [&](const auto& member) {
-        auto const found = whole.find(member.first);
-        return found != whole.end() &&
-               std::all_of(member.second.begin(), member.second.end(), [&](const Interval& interval) {
-                   return std::any_of(found->second.begin(), found->second.end(), [&](const Interval& other) {
-                       return other.first <= interval.first && interval.second <= other.second;
-                   });
-               });
-    });
 }
 
 }  // namespace
@@ -196,9 +152,7 @@ bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
         return false;
     }
     if (!held.is_mariadb) {
-        auto const held_set = parse_gtid_set(*held.gtid);
-        auto const mark_set = parse_gtid_set(*mark.gtid);
-        return held_set && mark_set && includes(*held_set, *mark_set);
+        return MysqlGtidSet::parse(*held.gtid).contains(MysqlGtidSet::parse(*mark.gtid));
     }
     MariaGtidState state = MariaGtidState::parse(held.seen);
     for (const MariaGtid& last : MariaGtidPosition::parse(*held.gtid).all()) {
