@@ -3,7 +3,8 @@
 //
 //   adapter_driver LIBRARY URL tables                          a line of JSON for each table
 //   adapter_driver LIBRARY URL rows DATABASE TABLE             a line of JSON for each row
-//   adapter_driver LIBRARY URL chunks DATABASE TABLE WANTED SEED   the same, by chunks that are split and resumed
+//   adapter_driver LIBRARY URL chunks DATABASE TABLE WANTED SEED [COLUMN…]   the same, by chunks that are split and
+//                                                              resumed; the columns are the table's key by rule
 //   adapter_driver LIBRARY URL time DATABASE TABLE             reads everything, prints the rows and seconds
 //   adapter_driver LIBRARY URL interrupt DATABASE TABLE MS     opens a snapshot, prints a line, waits for a line of
 //                                                              input; then reads everything, interrupted after MS
@@ -254,6 +255,9 @@ int run(int argc, char** argv) {
     core::ParsedUrl const parsed = core::parse_source_url(argv[2]);
     config.url = parsed.url;
     config.password = parsed.password;
+    for (int at = 8; command == "chunks" && at < argc; ++at) {
+        config.keys[argument(5)].push_back(argument(at));
+    }
     auto const open = [&] { return factory()->open(config, interrupts); };
     auto const source = open();
     if (command == "tables") {

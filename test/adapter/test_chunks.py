@@ -124,6 +124,42 @@ def test_partitions(server, adapter):
     assert numbers(adapter.call("chunks", "d", "parts", 4, 1), key) == expected
 
 
+LONG_KEYS = {
+    "text": "b TEXT CHARACTER SET latin1 NOT NULL", "blob": "b LONGBLOB NOT NULL", "accents": "b VARCHAR(4000) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL",
+    "padded": "b VARCHAR(4000) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL"}
+
+
+@pytest.mark.parametrize("key", ["rule", "index"])
+@pytest.mark.parametrize("name", LONG_KEYS)
+def test_keys_that_differ_only_at_their_end(server, adapter, name, key, is_mariadb):
+    """A server sorts by the first max_sort_length bytes of a value."""
+    if key == "index" and not is_mariadb:
+        pytest.skip("MySQL has no index of such values")
+    unique = ", UNIQUE (b)" if key == "index" else ""
+    server.run(f"DROP TABLE IF EXISTS alike; CREATE TABLE alike ({LONG_KEYS[name]}, n int NOT NULL{unique}); INSERT INTO alike VALUES " +
+               ", ".join(f"(CONCAT(REPEAT('x', 1500), SHA2({i}, 256)), {i})" for i in range(200)) + "; ANALYZE TABLE alike", "d")
+    rows = adapter.call("chunks", "d", "alike", 4, 1, *(["b"] if key == "rule" else []))
+    assert sorted(int(n["n"]) for _, n in rows) == list(range(200))
+
+
+@pytest.mark.parametrize("declared", ["k0 ENUM('a','b') NOT NULL, k1 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1)",
+                                      "k0 VARCHAR(200) CHARACTER SET latin1 NOT NULL, k1 DECIMAL(65) NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1) USING HASH) ENGINE = MEMORY",
+                                      "k0 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, k1 INT NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1)"])
+def test_a_server_that_sorts_by_few_bytes(server, adapter, declared):
+    few = 64 if server.flavour == "MariaDB" else 4
+    first, second = ("'b'", "CONCAT(REPEAT('x', 120), SHA2(%d, 256))") if "ENUM" in declared else ("CONCAT(REPEAT('x', 120), SHA2(%d, 256))", "%d")
+    server.run(f"DROP TABLE IF EXISTS few; CREATE TABLE few ({declared}{'' if 'ENGINE' in declared else ')'}; INSERT INTO few VALUES " +
+               ", ".join(f"({first % i if '%' in first else first}, {second % i}, {i})" for i in range(1200)) + "; ANALYZE TABLE few", "d")
+    before = server.query("SELECT @@GLOBAL.max_sort_length, @@GLOBAL.optimizer_switch")[0]
+    try:
+        server.run(f"SET GLOBAL max_sort_length = {few}")
+        if server.flavour == "MySQL":
+            server.run("SET GLOBAL optimizer_switch = 'prefer_ordering_index=off'")
+        assert sorted(int(row[2]["n"]) for row in adapter.call("chunks", "d", "few", 4, 1)) == list(range(1200))
+    finally:
+        server.run(f"SET GLOBAL max_sort_length = {before[0]}, GLOBAL optimizer_switch = '{before[1]}'")
+
+
 def test_a_large_table_is_divided_evenly(server, adapter):
     import subprocess
     server.run("DROP TABLE IF EXISTS wide; CREATE TABLE wide (a varchar(20) primary key, n int); SET SESSION "

@@ -45,12 +45,13 @@ constexpr const char* kSession = R"(
     SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         transaction_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600,
-        wait_timeout = 86400, sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0)";
+        wait_timeout = 86400, sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0,
+        max_sort_length = 1024)";
 constexpr const char* kMariaDbSession = R"(
     SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         tx_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600, wait_timeout = 86400,
-        sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0, max_statement_time = 0,
+        sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0, max_sort_length = 1024, max_statement_time = 0,
         idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
         system_versioning_asof = DEFAULT)";
 constexpr const char* kMySql8Session = R"(

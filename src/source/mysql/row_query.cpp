@@ -10,7 +10,7 @@ namespace {
 
 std::string column_of(const TableShape& shape, const KeyPart& part) {
     std::string const name = quote_identifier(shape.columns[part.column].name);
-    return part.by_bytes ? "CAST(" + name + " AS BINARY)" : name;
+    return part.by_hash ? "UNHEX(SHA2(" + name + ", 256))" : name;
 }
 
 enum class Side : std::uint8_t { kBehind, kUpTo };
@@ -74,6 +74,8 @@ std::string select_rows(const TableShape& shape, const KeyRange& range, std::uin
     for (const KeyPart& part : shape.key) {
         if (part.needs_number) {
             sql += ", CAST(" + column_of(shape, part) + " AS UNSIGNED)";
+        } else if (part.by_hash) {
+            sql += ", " + column_of(shape, part);
         }
     }
     sql += from_range(shape, range) + order_by(shape);

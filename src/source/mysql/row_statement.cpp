@@ -109,9 +109,15 @@ RowStatement::~RowStatement() {
 
 void RowStatement::check_types() const {
     bool same = statement_->field_count >= shape_.columns.size();
-    for (std::size_t i = 0; same && i < statement_->field_count; ++i) {
-        enum_field_types const type = statement_->fields[i].type;
-        same = i < shape_.columns.size() ? agrees(shape_.columns[i].kind, type) : is_integer_type(type);
+    for (std::size_t i = 0; same && i < shape_.columns.size(); ++i) {
+        same = agrees(shape_.columns[i].kind, statement_->fields[i].type);
+    }
+    std::size_t beside = shape_.columns.size();
+    for (const KeyPart& part : shape_.key) {
+        if (same && (part.needs_number || part.by_hash)) {
+            enum_field_types const type = statement_->fields[beside++].type;
+            same = part.by_hash ? agrees(ColumnKind::kBytes, type) : is_integer_type(type);
+        }
     }
     if (!same) {
         throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
@@ -248,14 +254,19 @@ bool RowStatement::decode_value(std::size_t index, const unsigned char* at, core
 
 std::vector<std::string> RowStatement::key_of_row(const std::vector<KeyPart>& key) const {
     std::vector<std::string> bound;
-    std::size_t number_column = shape_.columns.size();
+    std::size_t beside = shape_.columns.size();
     char text[kMostTimeText];
     for (const KeyPart& part : key) {
         const ColumnShape& column = shape_.columns[part.column];
         if (part.needs_number) {
-            std::uint64_t const number = load_unsigned(value_at(number_column), statement_->fields[number_column].type);
+            std::uint64_t const number = load_unsigned(value_at(beside), statement_->fields[beside].type);
             bound.push_back(number_bound(std::to_string(number)));
-            ++number_column;
+            ++beside;
+            continue;
+        }
+        if (part.by_hash) {
+            bound.push_back(bytes_bound(encoded_string(value_at(beside))));
+            ++beside;
             continue;
         }
         const unsigned char* const at = value_at(part.column);

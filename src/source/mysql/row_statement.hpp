@@ -16,9 +16,9 @@ struct StatementDeleter {
     void operator()(MYSQL_STMT* statement) const noexcept { mysql_stmt_close(statement); }
 };
 
-/// One execution of one SELECT: the columns of the shape in its order, and behind them the numbers of those key parts
-/// that need one. Nothing is buffered on our side; until the last row is read, or the statement destroyed (which reads
-/// what is left of it), the connection is busy.
+/// One execution of one SELECT: the columns of the shape in its order, and behind them the numbers and hashes of
+/// those key parts that need one. Nothing is buffered on our side; until the last row is read, or the statement
+/// destroyed (which reads what is left of it), the connection is busy.
 class RowStatement {
   public:
     /// Prepares and executes. `doing`: for errors; must outlive the statement.

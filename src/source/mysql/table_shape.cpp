@@ -243,6 +243,20 @@ class ShapeBuilder {
         }
         // A comparison with an ENUM's number is no range of an index.
         shape_.is_ordered = shape_.is_ordered && !shape_.key[0].needs_number;
+        sort_by_hashes();
+    }
+
+    void sort_by_hashes() {
+        if (shape_.is_ordered) {
+            return;
+        }
+        for (KeyPart& part : shape_.key) {
+            if (part.form == BoundForm::kText || part.form == BoundForm::kBytes) {
+                part.form = BoundForm::kBytes;
+                part.by_hash = true;
+                shape_.info.definition += ", " + quote_identifier(shape_.columns[part.column].name) + " by its hash";
+            }
+        }
     }
 
     void do_without_key() {
@@ -254,8 +268,7 @@ class ShapeBuilder {
         add_note("it has no key: it is compared as a whole with each refresh");
     }
 
-    /// The columns that the rule names. Nothing at the source keeps them unique, so reading must go on behind a key
-    /// without losing one that only the collation finds equal: by bytes.
+    /// The columns that the rule names. Nothing at the source keeps them unique.
     void follow_rule() {
         for (const std::string& name : *rule_) {
             std::string const column = "column " + quote_identifier(name) + ", named by the rule keys, ";
@@ -279,11 +292,6 @@ class ShapeBuilder {
         shape_.info.definition += "\nkey by rule";
         for (const std::string& name : *rule_) {
             add_key_part({.column = name, .descending = false, .usable = true, .nullable = false});
-            KeyPart& part = shape_.key.back();
-            if (part.form == BoundForm::kText) {
-                part.form = BoundForm::kBytes;
-                part.by_bytes = true;
-            }
         }
         const IndexRow* const index = index_of_rule();
         shape_.is_ordered = index != nullptr;
@@ -291,13 +299,15 @@ class ShapeBuilder {
             shape_.index = index->name;
             shape_.info.definition += " in " + quote_identifier(index->name);
         }
+        sort_by_hashes();
         add_note("its key is that of the rule keys, which nothing at the source keeps unique");
     }
 
-    /// An index that begins with the rule's columns, and sorts as their bounds are compared.
+    /// An index that begins with the rule's columns, and tells all keys apart: not one of text, which sorts by a
+    /// collation that may find different keys equal.
     [[nodiscard]] const IndexRow* index_of_rule() const {
         bool const can_be_ordered = std::none_of(shape_.key.begin(), shape_.key.end(), [](const KeyPart& part) {
-            return part.by_bytes || part.needs_number;
+            return part.form == BoundForm::kText || part.needs_number;
         });
         for (const IndexRow& index : table_.indexes) {
             if (can_be_ordered && index.ordered && index.parts.size() >= rule_->size() &&

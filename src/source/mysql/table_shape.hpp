@@ -64,8 +64,10 @@ struct KeyPart {
     bool is_integer = false;    ///< its values can be reckoned with
     bool needs_number = false;  ///< ENUM and SET: the number is selected beside the label
     std::string charset;        ///< kText
-    /// Compared by its bytes, whatever its collation says: values that the collation finds equal are several keys.
-    bool by_bytes = false;
+    /// Sorted and compared by a hash of its bytes, which is selected beside the value: a server that has no index to go
+    /// by sorts by the first max_sort_length bytes of a value only, and reading that goes on behind one would pass over
+    /// all that share these. Nor can a collation then find keys equal that nothing keeps unique by it.
+    bool by_hash = false;
 };
 
 /// Columns that make up the key of a table that has none of its own, by `database.table` or `table`.
