@@ -227,7 +227,8 @@ class StatementReader {
             return true;
         }
         words_.accept("EXTERNAL");
-        if (words_.accept("TABLE")) {
+        // A sequence has its name among the tables: it takes the place of one.
+        if (words_.accept("TABLE") || (replaces && words_.accept("SEQUENCE"))) {
             SchemaChange::Kind const kind =
                 words_.accept_if_not_exists() ? SchemaChange::Kind::kCreatedIfAbsent : SchemaChange::Kind::kCreated;
             TableName const table = words_.table(database_);
