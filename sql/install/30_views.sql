@@ -194,9 +194,9 @@ LEFT JOIN LATERAL (
                  min(k.copy_started_at) AS copy_started_at,
                  min(format('table %s: %s', k.name, replicator.shown_error(k.reason, k.last_sqlstate, g.readable)))
                      FILTER (WHERE k.state = 'failed') AS failed_table
-          FROM (SELECT i.id, i.name, CASE WHEN i.paused THEN 'paused' ELSE i.state END AS state, i.reason, i.last_sqlstate,
+          FROM (SELECT i.id, i.name, CASE WHEN i.paused THEN 'paused' ELSE i.state::text END AS state, i.reason, i.last_sqlstate,
                        i.rows_copied, i.rows_expected, i.copy_started_at,
-                       NOT i.paused AND i.state NOT IN ('excluded', 'unsupported', 'schema_only') AS wanted,
+                       NOT i.paused AND i.state NOT IN ('excluded', 'unsupported') AS wanted,
                        i.state IN ('idle', 'catching_up', 'streaming') AS complete,
                        NOT i.paused AND i.locked_since IS NOT NULL AND i.state IN ('pending', 'copying') AS waits
                 FROM replicator.source_table i WHERE i.source_id = s.id) k
@@ -233,7 +233,7 @@ SELECT s.name AS source,
        t.schema,
        t.name AS "table",
        t.kind,
-       CASE WHEN t.paused THEN 'paused' ELSE t.state END AS state,
+       CASE WHEN t.paused THEN 'paused' ELSE t.state::text END AS state,
        replicator.shown_error(t.reason, t.last_sqlstate, g.readable) AS reason,
        CASE WHEN t.target_name IS NOT NULL THEN format('%I.%I', t.target_schema, t.target_name) END AS target,
        t.key_columns,
@@ -278,7 +278,7 @@ COMMENT ON COLUMN @extschema@.replicator_tables.database IS 'Database at the sou
 COMMENT ON COLUMN @extschema@.replicator_tables.schema IS 'Schema at the source; empty where the source has none';
 COMMENT ON COLUMN @extschema@.replicator_tables."table" IS 'Name at the source';
 COMMENT ON COLUMN @extschema@.replicator_tables.kind IS 'table, view, virtual table, shadow table, …';
-COMMENT ON COLUMN @extschema@.replicator_tables.state IS 'pending, copying, catching_up, streaming; idle, paused, excluded, schema_only, unsupported, failed';
+COMMENT ON COLUMN @extschema@.replicator_tables.state IS 'pending, copying, catching_up, streaming; idle, paused, excluded, unsupported, failed';
 COMMENT ON COLUMN @extschema@.replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
 COMMENT ON COLUMN @extschema@.replicator_tables.target IS 'Target table';
 COMMENT ON COLUMN @extschema@.replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';

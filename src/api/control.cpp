@@ -7,6 +7,7 @@
 #include "catalog/copy_queue.hpp"
 #include "catalog/deaths.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/table_life.hpp"
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "core/version.hpp"

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "catalog/table_life.hpp"
 #include "catalog/tables.hpp"
 #include "pg/compat.hpp"
 #include "pg/spi.hpp"
@@ -77,8 +78,8 @@ void hand_over(const catalog::SourceConfig& before, const catalog::SourceConfig&
             replication::check_schema(table.target_schema, after);
         }
         hand_over_table({table.target_schema, table.target_name}, table.relation.relid, before, after, caller);
-        if (table.state == "failed") {
-            catalog::set_table_state(table.id, "pending", "");
+        if (table.state == catalog::TableState::kFailed) {
+            catalog::ask_for_copy_by_call(table.id);
         }
     }
     catalog::set_owner(after);

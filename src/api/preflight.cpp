@@ -46,9 +46,9 @@ std::string describe_tables(const std::vector<replication::PlannedTable>& planne
     std::size_t replicated = 0;
     std::string others;
     for (const replication::PlannedTable& table : planned) {
-        if (table.state == "pending") {
+        if (table.state == catalog::TableState::kPending) {
             ++replicated;
-        } else if (table.state == "unsupported") {
+        } else if (table.state == catalog::TableState::kUnsupported) {
             others += (others.empty() ? " Not replicated: " : "; ") + table.info.name.table + " (" + table.reason + ")";
         }
     }

@@ -27,11 +27,12 @@ catalog::SourceTable require_table(const catalog::SourceConfig& config, const st
 
 catalog::SourceTable require_replicated(const catalog::SourceConfig& config, const std::string& name) {
     catalog::SourceTable table = require_table(config, name);
-    if (table.state == "excluded" || table.state == "unsupported") {
-        throw pg::SqlError(
-            ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" is " + table.state + ", not replicated",
-            table.reason + ".",
-            table.state == "excluded" ? "Call replicator_add_table first." : "Nothing can be done about it here.");
+    if (!catalog::is_replicated(table.state)) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                           "table \"" + name + "\" is " + std::string(name_of(table.state)) + ", not replicated",
+                           table.reason + ".",
+                           table.state == catalog::TableState::kExcluded ? "Call replicator_add_table first."
+                                                                         : "Nothing can be done about it here.");
     }
     return table;
 }

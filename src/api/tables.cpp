@@ -11,6 +11,7 @@
 #include "api/table_arguments.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
 #include "replication/index_rules.hpp"
 
 namespace pgrepl::api {
@@ -64,7 +65,7 @@ Datum resync(FunctionCallInfo fcinfo) {
         take_state(config.id);
         std::int32_t const table_id = require_replicated(config, name).id;
         catalog::have_target_recognised(table_id);
-        catalog::set_table_state(table_id, "pending", "");
+        catalog::ask_for_copy_by_call(table_id);
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
     });
@@ -86,7 +87,7 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         catalog::have_target_recognised(table.id);
                         std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
                         if (state && state->follows_log()) {
-                            catalog::set_table_state(table.id, "pending", "");  // it has missed changes
+                            catalog::ask_for_copy_by_call(table.id);  // it has missed changes
                         }
                         catalog::request_sync(config.id);
                     });
@@ -123,9 +124,9 @@ Datum add_table(FunctionCallInfo fcinfo) {
             save_filters(config);
             table = require_table(config, name);
         }
-        if (table.state == "excluded" || table.state == "unsupported") {
+        if (!catalog::is_replicated(table.state)) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "table \"" + name + "\" cannot be added",
-                               "It is " + table.state + ": " + table.reason + ".",
+                               "It is " + std::string(name_of(table.state)) + ": " + table.reason + ".",
                                "Change the filters with replicator_alter, or see replicator_discover.");
         }
     });
@@ -142,7 +143,7 @@ Datum remove_table(FunctionCallInfo fcinfo) {
         }
         change_list(*config.exclude_tables, name, true);
         catalog::update_source(config);
-        catalog::set_table_state(table.id, "excluded", "named by exclude_tables");
+        catalog::exclude_by_call(table.id, "named by exclude_tables");
         replication::apply_index_rules(config);
         interrupt_side_workers(config);
     });

@@ -17,7 +17,8 @@ void require_complete(const catalog::SourceTable& table) {
     if (!table.complete) {
         throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                            "table \"" + table.name.qualified() + "\" has not been copied yet",
-                           "Its state is " + table.state + (table.reason.empty() ? "." : ": " + table.reason + "."),
+                           "Its state is " + std::string(name_of(table.state)) +
+                               (table.reason.empty() ? "." : ": " + table.reason + "."),
                            "Wait for its first copy: CALL replicator_wait(name).");
     }
 }
@@ -36,7 +37,7 @@ std::vector<std::int32_t> tables_to_compare(const catalog::SourceConfig& config,
         }
     } else {
         for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
-            if (table.complete && table.state != "excluded" && table.state != "unsupported") {
+            if (table.complete && catalog::is_replicated(table.state)) {
                 ids.push_back(table.id);
             }
         }

@@ -1,8 +1,8 @@
-// Statements on replicator.chunk, the copy columns of replicator.source_table, and replicator.quarantine.
+// Statements on replicator.chunk, and on what copies count in replicator.source_table.
 
 #include "catalog/copy_queue.hpp"
 
-#include "catalog/events.hpp"
+#include "catalog/table_state.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -10,10 +10,12 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kCopyTable = R"(
-    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state,
-           coalesce(t.copy_route = 'staging', false), t.copy_complete, t.rows_copied,
+    SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.copy_way,
+           t.rows_copied,
            (SELECT count(*) FROM replicator.chunk c WHERE c.table_id = t.id AND c.state <> 'done'),
            coalesce(t.copy_target_file, 0), t.consistency <> 'copying', t.locked_since IS NOT NULL, )";
+
+constexpr const char* kInCopy = "t.copy_way IN ('direct', 'staging', 'staged')";
 
 // One snapshot shows the generation and the chunks: whoever is of an older generation sees none of a newer copy's
 // chunks. The choice is materialized: a subquery could be run again for each row of the join, and lease more than one.
@@ -22,7 +24,8 @@ constexpr const char* kLease = R"(
         SELECT q.table_id, q.number
         FROM replicator.chunk q
         JOIN replicator.source_table t ON t.id = q.table_id
-        WHERE q.source_id = $1 AND q.state = 'pending' AND t.state = 'copying' AND NOT t.paused AND t.locked_since IS NULL
+        WHERE q.source_id = $1 AND q.state = 'pending' AND t.copy_way IN ('direct', 'staging') AND NOT t.paused
+          AND t.locked_since IS NULL
           AND EXISTS (SELECT FROM replicator.source_state s WHERE s.source_id = $1 AND s.generation = $2)
         ORDER BY q.source_id, q.table_rows DESC, q.table_id, q.number
         LIMIT 1
@@ -57,15 +60,15 @@ std::vector<CopyTable> read_tables(std::int32_t source_id, const char* condition
         table.target_schema = rows.text(i, 4);
         table.target_name = rows.text(i, 5);
         table.target_created = rows.boolean(i, 6);
-        table.state = rows.text(i, 7);
-        table.staging = rows.boolean(i, 8);
-        table.complete = rows.boolean(i, 9);
-        table.rows_copied = rows.int64(i, 10);
-        table.pending_chunks = rows.int64(i, 11);
-        table.target_file = rows.oid(i, 12);
-        table.filled = rows.boolean(i, 13);
-        table.locked = rows.boolean(i, 14);
-        table.relation = read_target_relation(rows, i, 15);
+        std::optional<CopyWay> const way = copy_way(rows.cell(i, 7));
+        table.staging = way == CopyWay::kStaging || way == CopyWay::kStaged;
+        table.complete = way == CopyWay::kStaged;
+        table.rows_copied = rows.int64(i, 8);
+        table.pending_chunks = rows.int64(i, 9);
+        table.target_file = rows.oid(i, 10);
+        table.filled = rows.boolean(i, 11);
+        table.locked = rows.boolean(i, 12);
+        table.relation = read_target_relation(rows, i, 13);
         tables.push_back(std::move(table));
     }
     return tables;
@@ -77,21 +80,6 @@ std::vector<std::int32_t> read_ids(const pg::QueryResult& rows) {
         ids.push_back(static_cast<std::int32_t>(rows.int64(i, 0)));
     }
     return ids;
-}
-
-const char* consistency_text(std::optional<core::Consistency> consistency) {
-    if (!consistency) {
-        return "copying";
-    }
-    switch (*consistency) {
-        case core::Consistency::kTransaction:
-            return "transaction";
-        case core::Consistency::kDocument:
-            return "document";
-        case core::Consistency::kState:
-            return "state";
-    }
-    return "state";
 }
 
 [[noreturn]] void throw_lease_lost() {
@@ -108,35 +96,24 @@ std::vector<CopyTable> tables_to_copy(std::int32_t source_id) {
                        "AND t.target_name IS NOT NULL AND NOT (t.state = 'failed' AND t.deaths >= 3)");
 }
 
-std::vector<CopyTable> tables_in_copy(std::int32_t source_id) {
-    return read_tables(source_id, "t.copy_route IS NOT NULL");
-}
+std::vector<CopyTable> tables_in_copy(std::int32_t source_id) { return read_tables(source_id, kInCopy); }
 
 std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t table_id) {
-    std::vector<CopyTable> tables = read_tables(source_id, "t.copy_route IS NOT NULL", table_id);
+    std::vector<CopyTable> tables = read_tables(source_id, kInCopy, table_id);
     return tables.empty() ? std::nullopt : std::optional(std::move(tables[0]));
 }
 
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id) {
     return read_ids(
         pg::execute("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
-                    "WHERE t.source_id = $1 AND t.copy_route IS DISTINCT FROM 'staging' "
+                    "WHERE t.source_id = $1 AND coalesce(t.copy_way NOT IN ('staging', 'staged'), true) "
                     "AND NOT (s.mode = 'periodic' AND NOT t.paused AND t.state IN ('pending', 'copying', 'idle'))",
                     {source_id}));
 }
 
 std::vector<std::int32_t> all_tables() { return read_ids(pg::execute("SELECT id FROM replicator.source_table")); }
 
-void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
-                      const std::vector<core::ChunkRange>& chunks) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'copying', reason = NULL, copy_route = $2, copy_complete = false, "
-        "rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), "
-        "copy_finished_at = NULL, consistency = CASE WHEN $2 = 'direct' THEN 'copying' ELSE consistency END, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, locked_since = NULL, copy_target_file = $3 "
-        "WHERE id = $1",
-        {table_id, staging ? "staging" : "direct", pg::Param::oid(target_file)});
-    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
+void queue_chunks(std::int32_t table_id, const std::vector<core::ChunkRange>& chunks) {
     std::int32_t number = 0;
     for (const core::ChunkRange& range : chunks) {
         pg::execute(
@@ -145,70 +122,6 @@ void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
             "FROM replicator.source_table WHERE id = $1",
             {table_id, number++, range.lower, range.upper});
     }
-}
-
-void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {
-    pg::QueryResult const completed = pg::execute(
-        "UPDATE replicator.source_table SET copy_complete = true, deaths = 0, "
-        "state = CASE WHEN copy_route = 'direct' THEN 'idle' ELSE state END, "
-        "consistency = CASE WHEN copy_route = 'direct' THEN $2 ELSE consistency END, "
-        "copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp() WHERE id = $1 "
-        "RETURNING state = 'idle' AND failed_since IS NOT NULL",
-        {table_id, consistency_text(consistency)});
-    if (!completed.empty() && completed.boolean(0, 0)) {
-        tell_table_recovery(table_id);
-    }
-}
-
-void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
-                  std::int64_t updated, std::int64_t deleted) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'idle', deaths = 0, consistency = $2, rows_inserted = "
-        "rows_inserted + $3, "
-        "rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5, copy_finished_at = clock_timestamp(), "
-        "last_applied_at = CASE WHEN $3 + $4 + $5 > 0 THEN clock_timestamp() ELSE last_applied_at END WHERE id = $1",
-        {table_id, consistency_text(consistency), inserted, updated, deleted});
-    tell_table_recovery(table_id);
-}
-
-void fail_table(std::int32_t table_id, const pg::SqlError& error) {
-    const pg::SqlError::Fields& fields = error.fields();
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'failed', copy_route = NULL, copy_complete = false, beside_bound = "
-        "NULL, locked_since = NULL, "
-        "reason = $2, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, '') WHERE id = $1",
-        {table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
-    tell_table_failure(table_id, pg::sqlstate_text(fields.sqlstate), fields.message);
-    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
-}
-
-void withdraw_tables(std::int32_t source_id) {
-    pg::QueryResult const withdrawn = pg::execute(
-        "UPDATE replicator.source_table SET copy_route = NULL, copy_complete = false WHERE source_id = $1 "
-        "AND copy_route IS NOT NULL AND (paused OR state NOT IN ('copying', 'idle')) RETURNING id",
-        {source_id});
-    for (std::size_t i = 0; i < withdrawn.rows(); ++i) {
-        pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {withdrawn.int64(i, 0)});
-    }
-}
-
-void forget_copy(std::int32_t source_id) {
-    pg::execute(
-        "DELETE FROM replicator.chunk c USING replicator.source_table t "
-        "WHERE t.id = c.table_id AND t.source_id = $1",
-        {source_id});
-    pg::execute(
-        "UPDATE replicator.source_table SET copy_route = NULL, copy_complete = false "
-        "WHERE source_id = $1 AND copy_route IS NOT NULL",
-        {source_id});
-}
-
-void forget_copies_under_way(std::int32_t source_id) {
-    forget_copy(source_id);
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, beside_seen = false "
-        "WHERE source_id = $1 AND beside_bound IS NOT NULL",
-        {source_id});
 }
 
 std::optional<Chunk> lease_chunk(std::int32_t source_id, std::int64_t generation) {
@@ -287,7 +200,8 @@ void release_chunk(const Chunk& chunk, std::int64_t generation) {
 bool has_unfinished_chunks(std::int32_t source_id) {
     return !pg::execute(
                 "SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id "
-                "WHERE t.source_id = $1 AND c.state <> 'done' AND t.state = 'copying' AND NOT t.paused LIMIT 1",
+                "WHERE t.source_id = $1 AND c.state <> 'done' AND t.copy_way IN ('direct', 'staging') AND NOT t.paused "
+                "LIMIT 1",
                 {source_id})
                 .empty();
 }

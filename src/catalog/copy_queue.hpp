@@ -21,12 +21,11 @@ struct CopyTable {
     std::string target_name;
     bool target_created = false;
     TargetRelation relation;
-    bool filled = false;  ///< a copy of it has been completed: readers rely on its rows
-    bool locked = false;  ///< nothing is done with it until its target can be locked
-    std::string state;
-    bool staging = false;          ///< its route; else direct
+    bool filled = false;           ///< a copy of it has been completed: readers rely on its rows
+    bool locked = false;           ///< nothing is done with it until its target can be locked
+    bool staging = false;          ///< its way; else direct
     Oid target_file = InvalidOid;  ///< where its rows were when the copy began
-    bool complete = false;         ///< nothing is left to copy; on the direct route the primary key is there, too
+    bool complete = false;         ///< it is staged, and nothing is left to copy
     std::int64_t rows_copied = 0;
     std::int64_t pending_chunks = 0;  ///< not done, leased or not
 };
@@ -34,10 +33,10 @@ struct CopyTable {
 /// Tables that this source replicates now: not excluded, unsupported, failed for good, gone or paused.
 std::vector<CopyTable> tables_to_copy(std::int32_t source_id);
 
-/// Tables with a route in the copy under way.
+/// Tables that take part in the copy under way, and are not in yet.
 std::vector<CopyTable> tables_in_copy(std::int32_t source_id);
 
-/// One table that has a route in the copy under way.
+/// One of them.
 std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t table_id);
 
 /// Ids of the source's tables that are not staged in the copy under way, nor keep their staging tables: those of a
@@ -47,29 +46,8 @@ std::vector<std::int32_t> unstaged_tables(std::int32_t source_id);
 /// Ids of all tables of all sources.
 std::vector<std::int32_t> all_tables();
 
-/// The table begins its copy by `staging` or the direct route, in these chunks. `target_file` is the file that the
-/// target's rows are in now.
-void begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
-                      const std::vector<core::ChunkRange>& chunks);
-
-/// Its last chunk is in, and on the direct route its primary key: readers find all of it. Without a consistency its
-/// rows are of different times.
-void complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency);
-
-/// What a merge did to it.
-void record_merge(std::int32_t table_id, std::optional<core::Consistency> consistency, std::int64_t inserted,
-                  std::int64_t updated, std::int64_t deleted);
-
-/// The table failed; the others go on. Its chunks are forgotten.
-void fail_table(std::int32_t table_id, const pg::SqlError& error);
-
-/// Takes tables that were paused or excluded meanwhile out of the copy.
-void withdraw_tables(std::int32_t source_id);
-
-/// The copy is over or given up: no chunk and no route is left.
-void forget_copy(std::int32_t source_id);
-/// The same, and of copies beside the stream: they begin anew.
-void forget_copies_under_way(std::int32_t source_id);
+/// The chunks of a table that begins its copy, which has none yet.
+void queue_chunks(std::int32_t table_id, const std::vector<core::ChunkRange>& chunks);
 
 struct Chunk {
     std::int32_t table_id = 0;

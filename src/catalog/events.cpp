@@ -196,9 +196,9 @@ void tell_table_recovery(std::int32_t table_id) {
     pg::write_log(pg::LogLevel::kLog, told.subject() + " is up to date again after " + told.seconds + " s");
 }
 
-void tell_left_out(std::int32_t table_id, const std::string& state, const std::string& reason) {
+void tell_left_out(std::int32_t table_id, TableState state, const std::string& reason) {
     Told const told = look_up_table(table_id);
-    bool const unsupported = state == "unsupported";
+    bool const unsupported = state == TableState::kUnsupported;
     record(told, "table left out", unsupported ? "0A000" : "", reason);
     pg::write_log(unsupported ? pg::LogLevel::kWarning : pg::LogLevel::kLog,
                   told.subject() + " is not replicated any more: " + reason, "Its target stays as it is.");

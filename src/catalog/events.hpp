@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "catalog/table_state.hpp"
 #include "pg/shared_state.hpp"
 
 namespace pgrepl::catalog {
@@ -42,7 +43,7 @@ void tell_table_failure(std::int32_t table_id, const std::string& sqlstate, cons
 /// It is up to date again, if it had failed.
 void tell_table_recovery(std::int32_t table_id);
 /// The source's table is not replicated any more: it is gone, or has become what cannot be replicated.
-void tell_left_out(std::int32_t table_id, const std::string& state, const std::string& reason);
+void tell_left_out(std::int32_t table_id, TableState state, const std::string& reason);
 
 /// The copy that the catalog has ends, as yet under way: the first one, or one that was asked for. Refreshes by time go
 /// without saying.

@@ -17,7 +17,7 @@ constexpr const char* kNext = R"(
     WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND t.locked_since IS NULL
       AND NOT t.changed AND t.id <> ALL ($3::integer[])
       AND (t.state IN ('pending', 'copying')
-           OR t.state = 'idle' AND (t.refreshed_for < st.copy_sync_number
+           OR t.state = 'idle' AND (t.served_request < st.copy_sync_number
                                     OR $2 > 0 AND coalesce(t.copy_finished_at + $2 * interval '1 millisecond'
                                                            <= clock_timestamp(), true)))
     ORDER BY t.copy_finished_at NULLS FIRST, t.id
@@ -51,19 +51,9 @@ bool awaits_keyless_refresh(std::int32_t source_id) {
     return !pg::execute(
                 "SELECT 1 FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = "
                 "t.source_id WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND "
-                "(t.state IN ('pending', 'copying') OR t.state = 'idle' AND t.refreshed_for < st.copy_sync_number)",
+                "(t.state IN ('pending', 'copying') OR t.state = 'idle' AND t.served_request < st.copy_sync_number)",
                 {source_id})
                 .empty();
-}
-
-bool begin_keyless_refresh(std::int32_t table_id) {
-    pg::QueryResult const begun = pg::execute(
-        "UPDATE replicator.source_table SET state = 'copying', reason = NULL, target_created = true, rows_copied = 0, "
-        "bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, locked_since = NULL "
-        "WHERE id = $1 AND keyless AND NOT paused AND state IN ('pending', 'copying', 'idle')",
-        {table_id});
-    return begun.processed() > 0;
 }
 
 void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_t bytes, std::int64_t tagged_values) {
@@ -75,13 +65,9 @@ void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_
 
 bool is_keyless_refresh_wanted(std::int32_t table_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.source_table WHERE id = $1 AND keyless AND NOT paused AND state = 'copying'",
+                "SELECT 1 FROM replicator.source_table WHERE id = $1 AND keyless AND NOT paused AND copy_way = 'whole'",
                 {table_id})
                 .empty();
-}
-
-void mark_refreshed(std::int32_t table_id, std::int64_t request) {
-    pg::execute("UPDATE replicator.source_table SET refreshed_for = $2 WHERE id = $1", {table_id, request});
 }
 
 }  // namespace pgrepl::catalog

@@ -32,16 +32,10 @@ std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int inter
 /// Whether some table has still to be refreshed for the requests that were taken.
 bool awaits_keyless_refresh(std::int32_t source_id);
 
-/// Its refresh has begun. False if it is not wanted any more.
-bool begin_keyless_refresh(std::int32_t table_id);
-
 /// Rows were staged.
 void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_t bytes, std::int64_t tagged_values);
 
 /// It may still be merged: it was neither paused, nor asked for anew.
 bool is_keyless_refresh_wanted(std::int32_t table_id);
-
-/// Its refresh, which serves the requests up to `request`, was merged.
-void mark_refreshed(std::int32_t table_id, std::int64_t request);
 
 }  // namespace pgrepl::catalog

@@ -6,31 +6,11 @@
 
 namespace pgrepl::catalog {
 
-namespace {
-
-constexpr const char* kHint =
-    "replicator_tables.blocked_by names the processes that hold the lock. The table goes on by itself when it is gone.";
-
-constexpr const char* kLeaveAside = R"(
-    UPDATE replicator.source_table
-    SET locked_since = coalesce(locked_since, clock_timestamp()), state = 'pending', copy_route = NULL,
-        copy_complete = false, beside_bound = NULL,
-        consistency = CASE WHEN keyless OR consistency = 'copying' THEN consistency ELSE 'locked' END,
-        reason = 'its target is locked: it waits aside', last_error = $2, last_sqlstate = $3, last_hint = $4
-    WHERE id = $1)";
-
-}  // namespace
-
 void note_locked(std::int32_t table_id, const pg::SqlError& error) {
     pg::execute(
         "UPDATE replicator.source_table SET locked_since = coalesce(locked_since, clock_timestamp()), "
         "last_error = $2, last_sqlstate = $3, last_hint = $4 WHERE id = $1 AND locked_since IS NULL",
-        {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kHint});
-}
-
-void leave_aside(std::int32_t table_id, const pg::SqlError& error) {
-    pg::execute(kLeaveAside, {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kHint});
-    pg::execute("DELETE FROM replicator.chunk WHERE table_id = $1", {table_id});
+        {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kLockedHint});
 }
 
 void end_locked(std::int32_t table_id) {

@@ -2,7 +2,7 @@
 // Tables whose target somebody else has locked for longer than we wait: the others go on without them.
 //
 //   of a copy      its chunks and its primary key are left until the lock is gone (note_locked)
-//   of a stream    it leaves the stream, and is copied beside it when the lock is gone (leave_aside)
+//   of a stream    it leaves the stream, and is copied beside it when the lock is gone (leave_aside, table_life.hpp)
 //   of a refresh   it keeps what it has, and takes part in the next refresh (leave_aside)
 
 #include <cstdint>
@@ -13,10 +13,10 @@
 
 namespace pgrepl::catalog {
 
-void note_locked(std::int32_t table_id, const pg::SqlError& error);
+inline constexpr const char* kLockedHint =
+    "replicator_tables.blocked_by names the processes that hold the lock. The table goes on by itself when it is gone.";
 
-/// Its rows are no longer those of the transactions that the other tables show: its consistency says so.
-void leave_aside(std::int32_t table_id, const pg::SqlError& error);
+void note_locked(std::int32_t table_id, const pg::SqlError& error);
 
 /// The lock is gone.
 void end_locked(std::int32_t table_id);

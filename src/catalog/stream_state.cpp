@@ -2,7 +2,7 @@
 
 #include "catalog/stream_state.hpp"
 
-#include "catalog/events.hpp"
+#include "catalog/table_life.hpp"
 #include "pg/spi.hpp"
 #include "pg/stream_report.hpp"
 
@@ -23,7 +23,7 @@ constexpr const char* kAddChanges = R"(
 // The index is looked for where it may be lacking only: this is asked for several times a second.
 constexpr const char* kStreamTables = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name, t.target_created, t.state, t.definition,
-           t.structure, t.beside_bound, t.beside_seen,
+           t.structure, t.copy_bound, t.copy_way,
            t.state = 'pending' AND EXISTS (
                SELECT FROM pg_catalog.pg_index i
                WHERE i.indrelid = coalesce(r.relid, pg_catalog.to_regclass(
@@ -36,7 +36,7 @@ constexpr const char* kStreamTables = R"(
       AND t.state NOT IN ('excluded', 'unsupported', 'failed'))";
 
 constexpr const char* kHash = R"(
-    pg_catalog.hashtextextended(pg_catalog.concat_ws('|', t.id, state, paused, target_created, beside_bound IS NULL,
+    pg_catalog.hashtextextended(pg_catalog.concat_ws('|', t.id, state, paused, target_created, copy_way,
         target_name, keyless, locked_since IS NULL, changed, structure, r.table_id, coalesce(r.relid, 0)), 0)
     FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id WHERE t.source_id = $1)";
 
@@ -63,10 +63,7 @@ std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
 
 void forget_position(std::int32_t source_id) {
     pg::execute("DELETE FROM replicator.position WHERE source_id = $1", {source_id});
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, consistency = 'copying' "
-        "WHERE source_id = $1 AND state IN ('streaming', 'catching_up', 'copying', 'idle')",
-        {source_id});
+    ask_for_all_copies(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
         "copy_beside_log = false, compare_due = false WHERE source_id = $1",
@@ -74,11 +71,7 @@ void forget_position(std::int32_t source_id) {
 }
 
 void begin_anew(std::int32_t source_id) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', reason = NULL, beside_bound = NULL, deaths = 0, "
-        "last_error = NULL, last_sqlstate = NULL, last_hint = NULL, failed_with = NULL "
-        "WHERE source_id = $1 AND state = 'failed'",
-        {source_id});
+    retry_failed_tables(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "
         "WHERE source_id = $1",
@@ -111,11 +104,11 @@ std::vector<StreamTable> stream_tables(std::int32_t source_id, const std::option
         table.target_schema = rows.text(i, 4);
         table.target_name = rows.text(i, 5);
         table.target_created = rows.boolean(i, 6);
-        table.state = rows.text(i, 7);
+        table.state = table_state(rows.text(i, 7));
         table.definition = rows.text(i, 8);
         table.structure = rows.text(i, 9);
-        table.beside_bound = rows.cell(i, 10);
-        table.beside_seen = rows.boolean(i, 11);
+        table.copy_bound = rows.cell(i, 10);
+        table.copy_way = copy_way(rows.cell(i, 11));
         table.has_key_index = rows.boolean(i, 12);
         table.keyless = rows.boolean(i, 13);
         table.locked = rows.boolean(i, 14);
@@ -170,27 +163,6 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
     pg::count_changes_at_commit(total);
 }
 
-void begin_catching_up(std::int32_t source_id) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'catching_up', consistency = 'copying' WHERE source_id = $1 "
-        "AND state = 'idle' AND NOT keyless",
-        {source_id});
-}
-
-void tables_caught_up(std::int32_t source_id) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'streaming', consistency = 'transaction' WHERE source_id = $1 "
-        "AND state = 'catching_up'",
-        {source_id});
-}
-
-void leave_stream(std::int32_t source_id) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL WHERE source_id = $1 "
-        "AND (state IN ('catching_up', 'streaming') OR beside_bound IS NOT NULL)",
-        {source_id});
-}
-
 void ask_for_comparison(std::int32_t source_id) {
     pg::execute("UPDATE replicator.source_state SET compare_due = true WHERE source_id = $1", {source_id});
 }
@@ -201,21 +173,12 @@ bool begin_comparison(std::int32_t source_id) {
     if (due.processed() == 0) {
         return false;
     }
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, consistency = 'copying', "
-        "reason = 'is compared with the server that has taken over' WHERE source_id = $1 AND target_name IS NOT NULL "
-        "AND state IN ('idle', 'catching_up', 'streaming', 'copying')",
-        {source_id});
+    ask_for_comparisons(source_id);
     return true;
 }
 
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {
-    // A table that is paused has missed changes.
-    pg::execute(
-        "UPDATE replicator.source_table SET state = CASE WHEN paused THEN 'pending' ELSE 'idle' END, "
-        "consistency = CASE WHEN state = 'streaming' THEN 'state' ELSE 'copying' END, beside_bound = NULL "
-        "WHERE source_id = $1 AND (state IN ('catching_up', 'streaming') OR beside_bound IS NOT NULL)",
-        {source_id});
+    end_streaming(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_beside_log = false, "
         "state_read_at = $3 WHERE source_id = $1 AND generation = $2",
@@ -241,61 +204,6 @@ std::vector<std::int32_t> tables_with_quarantine(std::int32_t source_id) {
 
 void release_keys(std::int32_t table_id, const std::vector<std::string>& keys) {
     pg::execute("DELETE FROM replicator.quarantine WHERE table_id = $1 AND key = ANY ($2)", {table_id, keys});
-}
-
-void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'copying', consistency = 'copying', reason = NULL, "
-        "target_created = true, beside_bound = '', beside_seen = $2, definition = $3, structure = $4, rows_copied = 0, "
-        "bytes_copied = 0, copy_started_at = clock_timestamp(), copy_finished_at = NULL, last_error = NULL, "
-        "last_sqlstate = NULL, last_hint = NULL, locked_since = NULL WHERE id = $1",
-        {table_id, seen, definition, structure});
-}
-
-bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows, std::int64_t bytes,
-                          std::int64_t tagged_values) {
-    pg::QueryResult const saved = pg::execute(
-        "UPDATE replicator.source_table SET beside_bound = $2, rows_copied = rows_copied + $3, "
-        "bytes_copied = bytes_copied + $4, tagged_values = tagged_values + $5, last_applied_at = clock_timestamp(), "
-        "deaths = 0, reason = NULL "
-        "WHERE id = $1 AND beside_bound IS NOT NULL",
-        {table_id, bound, rows, bytes, tagged_values});
-    return saved.processed() > 0;
-}
-
-void end_beside_copy(std::int32_t table_id, const std::string& state) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = $2, beside_bound = NULL, beside_seen = false, "
-        "consistency = CASE WHEN $2 = 'streaming' THEN 'transaction' ELSE 'copying' END, "
-        "copy_finished_at = clock_timestamp() WHERE id = $1",
-        {table_id, state});
-    tell_table_copied(table_id);
-    tell_table_recovery(table_id);
-}
-
-void ask_for_beside_copy(std::int32_t table_id, const std::string& reason) {
-    pg::execute(
-        "UPDATE replicator.source_table SET state = 'pending', beside_bound = NULL, reason = $2, last_error = NULL, "
-        "last_sqlstate = NULL, last_hint = NULL WHERE id = $1",
-        {table_id, reason});
-}
-
-void leave_out(std::int32_t table_id, const std::string& state, const std::string& reason) {
-    bool const is_news = pg::execute(
-                             "UPDATE replicator.source_table SET state = $2, beside_bound = NULL, locked_since = NULL, "
-                             "last_error = NULL, "
-                             "last_sqlstate = NULL, last_hint = NULL, failed_since = NULL, failed_with = NULL "
-                             "WHERE id = $1 AND state <> $2",
-                             {table_id, state})
-                             .processed() > 0;
-    pg::execute("UPDATE replicator.source_table SET reason = $2 WHERE id = $1", {table_id, reason});
-    if (is_news) {
-        tell_left_out(table_id, state, reason);
-    }
-}
-
-void forget_table(std::int32_t table_id) {
-    pg::execute("DELETE FROM replicator.source_table WHERE id = $1", {table_id});
 }
 
 }  // namespace pgrepl::catalog

@@ -1,6 +1,6 @@
 #pragma once
-// What a source's stream keeps: its position, its tables, and how far the copies beside it are. Written by the source
-// worker alone, in the transactions that write the rows.
+// What a source's stream keeps: its position, and what it has to know of its tables. Written by the source worker
+// alone, in the transactions that write the rows; the steps of the tables themselves are in table_life.hpp.
 
 #include <cstdint>
 #include <map>
@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/table_state.hpp"
 #include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
@@ -46,21 +47,21 @@ struct StreamTable {
     std::string target_name;
     bool target_created = false;
     TargetRelation relation;
-    std::string state;
+    TableState state = TableState::kPending;
     std::string definition;
     std::string structure;
-    std::optional<std::string> beside_bound;  ///< a copy beside the stream is under way, and is this far
-    bool beside_seen = false;
-    bool keyless = false;        ///< keyless_refresh.hpp
-    bool changed = false;        ///< catalog::changed_tables()
-    bool locked = false;         ///< it waits aside until its target can be locked
-    bool has_key_index = false;  ///< of a pending table: the target can be written by id
+    std::optional<CopyWay> copy_way;
+    std::optional<std::string> copy_bound;  ///< a copy beside the stream is under way, and is this far
+    bool keyless = false;                   ///< keyless_refresh.hpp
+    bool changed = false;                   ///< catalog::changed_tables()
+    bool locked = false;                    ///< it waits aside until its target can be locked
+    bool has_key_index = false;             ///< of a pending table: the target can be written by id
 
     /// Its target can take changes. That of a table which was withdrawn from its first copy cannot yet.
     [[nodiscard]] bool is_followed() const noexcept {
         return !keyless && !locked &&
-               (state == "streaming" || state == "catching_up" || beside_bound.has_value() ||
-                (state == "pending" && target_created && has_key_index));
+               (state == TableState::kStreaming || state == TableState::kCatchingUp || copy_bound.has_value() ||
+                (state == TableState::kPending && target_created && has_key_index));
     }
 };
 /// All of the source, or those of them that are in `ids`.
@@ -92,15 +93,6 @@ struct ChangeCounts {
 };
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts);
 
-/// The copy is in, and the stream goes on from there: its tables hold rows of different times until it has caught up.
-void begin_catching_up(std::int32_t source_id);
-
-/// The target has been where the source was: tables that were catching up are streaming.
-void tables_caught_up(std::int32_t source_id);
-
-/// A copy of all tables begins: none of them is a stream's any more.
-void leave_stream(std::int32_t source_id);
-
 /// The log was followed until the target was one state of the source, which it had at `read_at` or later: it is left.
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at);
 
@@ -112,24 +104,5 @@ std::vector<std::int32_t> tables_with_quarantine(std::int32_t source_id);
 
 /// Entries of these keys are superseded.
 void release_keys(std::int32_t table_id, const std::vector<std::string>& keys);
-
-// ---- copies beside the stream ----
-
-void begin_beside_copy(std::int32_t table_id, bool seen, const std::string& definition, const std::string& structure);
-/// False, and nothing is saved, if the copy was asked for anew meanwhile.
-[[nodiscard]] bool save_beside_progress(std::int32_t table_id, const std::string& bound, std::int64_t rows,
-                                        std::int64_t bytes, std::int64_t tagged_values);
-void end_beside_copy(std::int32_t table_id, const std::string& state);
-
-// ---- effects of statements in the log ----
-
-/// The table is to be copied beside the stream; one that is under way starts over.
-void ask_for_beside_copy(std::int32_t table_id, const std::string& reason);
-
-/// The stream no longer gives it: its rows stay as they are.
-void leave_out(std::int32_t table_id, const std::string& state, const std::string& reason);
-
-/// The table and its entry are to be forgotten; its target has been dropped.
-void forget_table(std::int32_t table_id);
 
 }  // namespace pgrepl::catalog

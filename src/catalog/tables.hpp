@@ -1,11 +1,13 @@
 #pragma once
-// The tables of sources: replicator.source_table, but for the progress of copies (copy_queue.hpp).
+// The tables of sources: replicator.source_table, but for the steps of their life (table_life.hpp) and the progress of
+// copies (copy_queue.hpp).
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "catalog/table_state.hpp"
 #include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
@@ -16,7 +18,7 @@ struct SourceTable {
     std::int32_t id = 0;
     core::TableName name;
     std::string kind;
-    std::string state;
+    TableState state = TableState::kPending;
     std::string reason;
     std::string note;
     std::string target_schema;  ///< empty: no target
@@ -40,26 +42,13 @@ std::optional<SourceTable> find_table(std::int32_t source_id, const core::TableN
 /// Those that statements in the log have made, changed or dropped, and that are to be looked at. One that was not known
 /// is pending, and has no target yet.
 std::vector<SourceTable> changed_tables(std::int32_t source_id);
-void note_change(std::int32_t source_id, const core::TableName& name);
-/// It was looked at; save_discovered_table() says so, too.
+/// It was looked at; save_discovered_table() says so, too. note_change() notes one.
 void end_change(std::int32_t table_id);
 
 /// The reason why it is not read.
 void note_locked_at_source(std::int32_t table_id);
 
-/// Writes a new table, or what discovery says of a known one: kind, key, note, sizes, definition, and its state
-/// where that changes between replicated, excluded and unsupported. Run-time fields stay; so does the structure of a
-/// table that is being streamed, which follows the stream's position. A table that is being streamed and has another
-/// key now is to be copied again.
-void save_discovered_table(std::int32_t source_id, const SourceTable& table);
-
-/// The table is no longer at the source; its target stays.
-void mark_gone(std::int32_t table_id);
-
 void set_table_paused(std::int32_t table_id, bool paused);
-
-/// Sets state and reason; pending asks for a copy.
-void set_table_state(std::int32_t table_id, const std::string& state, const std::string& reason);
 
 /// `source: database.table` of the table that has this target; empty if none.
 std::string source_table_of_target(const std::string& schema, const std::string& name);

@@ -2,6 +2,8 @@
 
 #include "catalog/target_relations.hpp"
 
+#include "catalog/table_life.hpp"
+
 namespace pgrepl::catalog {
 
 namespace {
@@ -22,7 +24,7 @@ void note_target(std::int32_t table_id, Oid relid) {
 
 void note_new_target(std::int32_t table_id, Oid relid) {
     note_target(table_id, relid);
-    pg::execute("UPDATE replicator.source_table SET consistency = 'copying' WHERE id = $1", {table_id});
+    note_empty_target(table_id);
 }
 
 void have_target_recognised(std::int32_t table_id) {

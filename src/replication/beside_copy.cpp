@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "catalog/copy_queue.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -42,7 +42,8 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         std::optional<core::TableInfo> info = source_.find_table(table.name);
         if (!info || !info->why_not_beside_log().empty()) {
             pg::Transaction transaction;
-            catalog::leave_out(table.table_id, info ? "unsupported" : "excluded",
+            catalog::leave_out(table.table_id,
+                               info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
                                info ? info->why_not_beside_log() : "is no longer at the source");
             transaction.commit();
             table_.reset();
@@ -55,9 +56,11 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         catalog::take_turn(context_.source_id, context_.generation);
         // What a source that was opened under other rules calls the key would be taken for the right one.
         (void)require_same_source(config_, catalog::find_source(context_.source_id));
-        if (!prepare_target()) {
-            bound_ = *table.beside_bound;
+        std::optional<std::string> bound = prepare_target();
+        if (!bound) {
+            return stop();  // a person has taken it out meanwhile
         }
+        bound_ = std::move(*bound);
         transaction.commit();
     } catch (...) {
         std::optional<pg::SqlError> const error = error_of_table_alone();
@@ -98,10 +101,10 @@ target::OpenTarget BesideCopy::open() const {
     return open_own_target(own_target(*table_, table_->table_id, context_.owner), target::TargetUse::kWrite);
 }
 
-/// True if the copy begins at the first row; false if it goes on.
-bool BesideCopy::prepare_target() {
+/// Where the copy begins, or goes on. Nothing if the table is not wanted any more.
+std::optional<std::string> BesideCopy::prepare_target() {
     target::TargetName const seen = target::seen_name(table_->table_id);
-    if (table_->beside_seen) {
+    if (table_->copy_way == catalog::CopyWay::kBesideSeen) {
         seen_ = std::make_unique<target::SeenIds>(seen);
     }
     bool existing = false;
@@ -111,10 +114,10 @@ bool BesideCopy::prepare_target() {
         existing = make_or_find_target();
         filled = has_rows(open().rows_sql());
     }
-    bool const resumable = existing && table_->beside_bound && table_->definition == info_.definition &&
+    bool const resumable = existing && table_->copy_bound && table_->definition == info_.definition &&
                            (!seen_ || seen_table_is_intact(seen));
     if (resumable) {
-        return false;
+        return table_->copy_bound;
     }
     seen_.reset();
     if (filled) {
@@ -122,9 +125,8 @@ bool BesideCopy::prepare_target() {
         mark_seen_table(seen);
         seen_ = std::make_unique<target::SeenIds>(seen);
     }
-    catalog::begin_beside_copy(table_->table_id, filled, info_.definition, info_.structure);
-    bound_.clear();
-    return true;
+    bool const begun = catalog::begin_beside_copy(table_->table_id, filled, info_.definition, info_.structure);
+    return begun ? std::optional(std::string()) : std::nullopt;
 }
 
 void BesideCopy::fail(const pg::SqlError& error) {
@@ -167,7 +169,7 @@ void BesideCopy::read_window() {
         if (error.kind() == core::SourceErrorKind::kTableChanged) {
             // The statement that changed it is in the log, and will be met. Until then: from the first row.
             pg::Transaction transaction;
-            catalog::ask_for_beside_copy(table_->table_id, "its structure changed while it was being copied");
+            catalog::ask_for_copy(table_->table_id, "its structure changed while it was being copied");
             transaction.commit();
             stop();
             return;
@@ -219,7 +221,7 @@ void BesideCopy::touch(const target::TableChanges& changes) {
     }
 }
 
-bool BesideCopy::write(const std::string& state) {
+bool BesideCopy::write(bool streaming) {
     auto const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
@@ -234,7 +236,7 @@ bool BesideCopy::write(const std::string& state) {
     untouched_.clear();
     has_window_ = false;
     if (last_window_) {
-        end(state);
+        end(streaming);
         return true;
     }
     return false;
@@ -278,7 +280,7 @@ void BesideCopy::write_rows() {
     }
 }
 
-void BesideCopy::end(const std::string& state) {
+void BesideCopy::end(bool streaming) {
     std::int32_t const id = table_->table_id;
     if (seen_) {
         std::int64_t deleted = 0;
@@ -290,7 +292,7 @@ void BesideCopy::end(const std::string& state) {
         target::drop_side_table(target::seen_name(id));
     }
     catalog::forget_stale_quarantine(id);
-    catalog::end_beside_copy(id, state);
+    catalog::end_beside_copy(id, streaming);
     stop();
 }
 

@@ -66,9 +66,9 @@ class BesideCopy {
     /// The stream changes these rows of the table, in the transaction that is open.
     void touch(const target::TableChanges& changes);
 
-    /// Writes the window, and with the last one ends the copy: the table is then in `state`. In the transaction that is
-    /// open, in its turn as the writer. True if the copy is complete, or was asked for anew.
-    bool write(const std::string& state);
+    /// Writes the window, and with the last one ends the copy; `streaming`: else the stream is still catching up. In
+    /// the transaction that is open, in its turn as the writer. True if the copy is complete.
+    bool write(bool streaming);
 
   private:
     struct SetAside {
@@ -76,11 +76,11 @@ class BesideCopy {
         pg::SqlError error;
     };
 
-    bool prepare_target();
+    std::optional<std::string> prepare_target();
     void fail(const pg::SqlError& error);
     void fill_window(core::ChunkReader& reader);
     void write_rows();
-    void end(const std::string& state);
+    void end(bool streaming);
     bool make_or_find_target();
     [[nodiscard]] target::OpenTarget open() const;
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -178,9 +178,9 @@ void Copy::prepare_tables(TimestampTz read_at) {
     pg::Transaction transaction;
     catalog::take_turn(context_.source_id, context_.generation);
     for (std::size_t i = 0; i < tables.size(); ++i) {
-        if (routes[i]) {
-            catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
-                                      chunks[i]);
+        if (routes[i]) {  // false of one that a person has taken out meanwhile
+            (void)catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
+                                            chunks[i]);
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,

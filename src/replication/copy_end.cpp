@@ -1,10 +1,9 @@
 // The end of a copy: tables whose chunks are all in are completed, what was staged is merged.
 
 #include "catalog/deaths.hpp"
-#include "catalog/keyless_tables.hpp"
 #include "catalog/locked_tables.hpp"
 #include "catalog/quarantine.hpp"
-#include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
@@ -105,7 +104,9 @@ void Copy::complete_table(const catalog::CopyTable& table) {
             target::analyze_staging(table.table_id);
             target::number_identical_rows(table.table_id);
         }
-        catalog::complete_table_copy(table.table_id, consistency_of(table));
+        if (!catalog::complete_table_copy(table.table_id, consistency_of(table))) {
+            return;  // a person has taken it out meanwhile: as it was
+        }
         if (!table.staging) {
             catalog::forget_stale_quarantine(table.table_id);
         }
@@ -143,6 +144,7 @@ void Copy::finish() {
     {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
+        std::int64_t const request = require_state(context_.source_id).copy_sync_number;
         std::int64_t changes = 0;
         bool again = false;
         for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
@@ -151,7 +153,7 @@ void Copy::finish() {
             }
             pg::begin_phase("merging", context_.source_id, table.table_id, 0, "merging " + table.name.qualified());
             again = again || target::file_of(table.relation.relid) != table.target_file;
-            changes += merge(table);
+            changes += merge(table, request);
             target::release_staging(table.table_id, config_.mode == "periodic");
             pg::failure_point("merge_table");
         }
@@ -180,7 +182,7 @@ void Copy::finish() {
 }
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
-std::int64_t Copy::merge(const catalog::CopyTable& table) {
+std::int64_t Copy::merge(const catalog::CopyTable& table, std::int64_t request) {
     pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
     pg::failure_point("merge_rows", table.name.table);
     catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
@@ -199,11 +201,12 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
         set_table_apart(table.table_id, *error);
         return 0;
     }
-    catalog::record_merge(table.table_id, consistency_of(table), counts.inserted, counts.updated, counts.deleted);
+    catalog::record_merge(table.table_id, {.consistency = consistency_of(table),
+                                           .inserted = counts.inserted,
+                                           .updated = counts.updated,
+                                           .deleted = counts.deleted,
+                                           .request = request});
     catalog::forget_stale_quarantine(table.table_id);
-    if (!has_key(table)) {
-        catalog::mark_refreshed(table.table_id, require_state(context_.source_id).copy_sync_number);
-    }
     return counts.total();
 }
 

@@ -5,10 +5,10 @@
 #include <functional>
 #include <string>
 
-#include "catalog/copy_queue.hpp"
 #include "catalog/deaths.hpp"
 #include "catalog/jobs.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/table_life.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/transaction.hpp"
 #include "pg/work_in_hand.hpp"

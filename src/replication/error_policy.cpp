@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <random>
 
-#include "catalog/copy_queue.hpp"
-#include "catalog/locked_tables.hpp"
+#include "catalog/table_life.hpp"
 #include "target/statement_error.hpp"
 
 namespace pgrepl::replication {

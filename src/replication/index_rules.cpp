@@ -159,7 +159,8 @@ void want_indexes(const std::vector<IndexRule>& rules, const catalog::SourceTabl
     std::vector<catalog::WantedIndex> wanted;
     for (const IndexRule& rule : rules) {
         // What is not replicated any more waits for no index.
-        if (!table.target_name.empty() && table.state != "excluded" && names_table(rule, table.name)) {
+        if (!table.target_name.empty() && table.state != catalog::TableState::kExcluded &&
+            names_table(rule, table.name)) {
             wanted.push_back({index_name(table.target_name, rule), rule.method, rule.definition});
         }
     }

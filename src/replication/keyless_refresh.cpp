@@ -2,11 +2,11 @@
 
 #include "replication/keyless_refresh.hpp"
 
-#include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/transaction.hpp"
@@ -50,7 +50,7 @@ void KeylessRefresh::open() {
     std::optional<core::TableInfo> info = source_.find_table(table_->name);
     if (!info || !info->why_not_beside_log().empty()) {
         pg::Transaction transaction;
-        catalog::leave_out(table_->table_id, info ? "unsupported" : "excluded",
+        catalog::leave_out(table_->table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
                            info ? info->why_not_beside_log() : "is no longer at the source");
         transaction.commit();
         return close();
@@ -121,7 +121,7 @@ void KeylessRefresh::step() {
             return fail(*table_error);
         }
         pg::Transaction transaction;
-        catalog::ask_for_beside_copy(table_->table_id, "its structure changed while it was being read");
+        catalog::ask_for_copy(table_->table_id, "its structure changed while it was being read");
         transaction.commit();
         give_up();
     } catch (const pg::SqlError&) {
@@ -193,13 +193,12 @@ void KeylessRefresh::merge() {
         if (error) {
             throw pg::SqlError(*error);
         }
-        catalog::record_merge(id, core::Consistency::kState, 0, 0, 0);
-        if (table_->is_new) {
+        if (catalog::record_merge(id, {.consistency = core::Consistency::kState, .request = table_->request}) &&
+            table_->is_new) {
             catalog::tell_table_copied(id);
         }
         catalog::add_changes(context_.source_id, {{id, counts.inserted, counts.updated, counts.deleted, 0}});
         catalog::forget_stale_quarantine(id);
-        catalog::mark_refreshed(id, table_->request);
         catalog::look_for_index_work_at_commit(context_.source_id, id);
     }
     target::release_staging(id, config_.is_continuous() && config_.keyless_refresh_interval_ms() > 0);

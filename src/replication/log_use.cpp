@@ -16,7 +16,7 @@ bool is_log_usable(core::Source& source) {
 bool log_mends(core::Source& source, const std::vector<PlannedTable>& tables) {
     return source.logs_all_changes() && std::none_of(tables.begin(), tables.end(), [](const PlannedTable& table) {
                // A view has no changes of its own in the log.
-               return table.state == "pending" &&
+               return table.state == catalog::TableState::kPending &&
                       (table.info.is_view() || !table.info.not_in_log.empty() || !table.info.unlogged_actions.empty());
            });
 }

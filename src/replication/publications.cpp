@@ -28,7 +28,7 @@ core::Check check_publications(const std::vector<PlannedTable>& planned) {
     std::vector<std::string> schemas;
     std::vector<std::string> names;
     for (const PlannedTable& table : planned) {
-        if (table.state == "pending") {
+        if (table.state == catalog::TableState::kPending) {
             schemas.push_back(table.target_schema);
             names.push_back(table.target_name);
         }

@@ -3,7 +3,7 @@
 namespace pgrepl::replication {
 
 ReadAgain::Remedy ReadAgain::remedy_for(const catalog::StreamTable& table, const core::Position& applied) {
-    if (table.state == "pending") {
+    if (table.state == catalog::TableState::kPending) {
         return Remedy::kAwaited;
     }
     auto const [reading, is_first] = tables_.try_emplace(table.table_id);

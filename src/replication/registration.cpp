@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <set>
 
-#include "catalog/stream_state.hpp"
-#include "catalog/tables.hpp"
+#include "catalog/table_life.hpp"
 #include "pg/spi.hpp"
 #include "replication/index_rules.hpp"
 
@@ -98,14 +97,15 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
         if (found) {
             continue;
         }
-        if (known.state == "streaming" || known.state == "catching_up") {
+        if (known.state == catalog::TableState::kStreaming || known.state == catalog::TableState::kCatchingUp) {
             // The stream will come to the statement that dropped it, and knows what to do; but what happens to a
             // database that the URL does not name any more, it is not told.
             bool const has_database = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
                 return table.info.name.database == known.name.database;
             });
             if (!has_database) {
-                catalog::leave_out(known.id, "excluded", "its database has no tables, or is no part of the source");
+                catalog::leave_out(known.id, catalog::TableState::kExcluded,
+                                   "its database has no tables, or is no part of the source");
             }
         } else {
             catalog::mark_gone(known.id);
@@ -117,10 +117,10 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
 
 PlannedTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered) {
     PlannedTable planned = select_tables(config, {discovered}).at(0);
-    if (planned.state == "pending") {
+    if (planned.state == catalog::TableState::kPending) {
         std::string const other = catalog::source_table_of_target(planned.target_schema, planned.target_name);
         if (!other.empty() && other != config.name + ": " + planned.info.name.qualified()) {
-            planned.state = "unsupported";
+            planned.state = catalog::TableState::kUnsupported;
             planned.reason = "its target is that of " + other;
             planned.target_schema.clear();
             planned.target_name.clear();
@@ -135,7 +135,7 @@ void check_targets(const catalog::SourceConfig& config, const std::vector<Planne
     std::vector<catalog::SourceTable> const known = catalog::list_tables(config.id);
     std::set<std::string> schemas;
     for (const PlannedTable& table : planned) {
-        if (table.state != "pending") {
+        if (table.state != catalog::TableState::kPending) {
             continue;
         }
         if (schemas.insert(table.target_schema).second) {

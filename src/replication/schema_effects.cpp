@@ -6,11 +6,10 @@
 #include <set>
 #include <utility>
 
-#include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
 #include "catalog/stream_state.hpp"
-#include "catalog/tables.hpp"
+#include "catalog/table_life.hpp"
 #include "core/mention.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -158,21 +157,19 @@ class SchemaEffects {
         return found == now_.tables.end() || !found->second ? nullptr : &*found->second;
     }
 
-    static bool is_replicated(const catalog::SourceTable& table) {
-        return table.state != "excluded" && table.state != "unsupported";
-    }
+    static bool is_replicated(const catalog::SourceTable& table) { return catalog::is_replicated(table.state); }
     /// Then it is at the source, too, at this place of the log.
     [[nodiscard]] bool is_followed(const core::TableName& name) const {
         std::optional<catalog::SourceTable> const known = find(name);
-        return known && is_replicated(*known) && known->state != "failed";
+        return known && is_replicated(*known) && known->state != catalog::TableState::kFailed;
     }
 
     /// It is settled later. Until then it is taken for changed.
     void defer(const core::TableName& name, const SchemaChange& change) {
         std::optional<catalog::SourceTable> const known = find(name);
         if (known && is_replicated(*known)) {
-            catalog::ask_for_beside_copy(known->id, reason(change));
-        } else if (select_tables(config_, {named(name)}).at(0).state == "excluded") {
+            catalog::ask_for_copy(known->id, reason(change));
+        } else if (select_tables(config_, {named(name)}).at(0).state == catalog::TableState::kExcluded) {
             return;
         }
         record(name, change);
@@ -190,11 +187,11 @@ class SchemaEffects {
         }
         std::optional<catalog::SourceTable> const known = find(name);
         if (known && is_replicated(*known)) {
-            catalog::ask_for_beside_copy(known->id, reason(change));
+            catalog::ask_for_copy(known->id, reason(change));
         }
         PlannedTable const planned = register_table(config_, *info);
         register_parts(*info);
-        if (planned.state == "pending") {
+        if (planned.state == catalog::TableState::kPending) {
             record(name, change, info->unlogged_actions.empty() ? "" : planned.note);
         }
     }
@@ -204,10 +201,11 @@ class SchemaEffects {
         const core::TableInfo* const info = now(name);
         if (!known || !is_replicated(*known)) {
             // One that was dropped may be back; what the filters leave out stays out.
-            bool const is_wanted = info != nullptr && select_tables(config_, {*info}).at(0).state != "excluded";
+            bool const is_wanted =
+                info != nullptr && select_tables(config_, {*info}).at(0).state != catalog::TableState::kExcluded;
             return !known || is_wanted ? appear(name, change) : void();
         }
-        catalog::ask_for_beside_copy(known->id, reason(change));
+        catalog::ask_for_copy(known->id, reason(change));
         record(name, change);
         if (info != nullptr) {
             register_table(config_, *info);
@@ -273,14 +271,14 @@ class SchemaEffects {
         };
         for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
             known.insert(table.name);
-            if (!is_replicated(table) || table.state == "failed" || !is_meant(table.name)) {
+            if (!is_replicated(table) || table.state == catalog::TableState::kFailed || !is_meant(table.name)) {
                 continue;
             }
             const core::TableInfo* const info = now(table.name);
             if (info == nullptr) {
                 withhold(table, change);
             } else if (info->definition != table.definition) {
-                catalog::ask_for_beside_copy(table.id, reason(change));
+                catalog::ask_for_copy(table.id, reason(change));
                 record(table.name, change);
                 register_table(config_, *info);
             }
@@ -335,7 +333,7 @@ class SchemaEffects {
             }
             reason += "; its target stays: " + std::string(obstacle->what());
         }
-        catalog::leave_out(known->id, "excluded", reason);
+        catalog::leave_out(known->id, catalog::TableState::kExcluded, reason);
     }
 
     void truncate(const SchemaChange& change) {
@@ -344,10 +342,11 @@ class SchemaEffects {
             return;
         }
         record(change.table, change);
-        if (known->state == "copying" || known->state == "failed" || known->keyless) {
-            catalog::ask_for_beside_copy(known->id, reason(change));
+        if (known->state == catalog::TableState::kCopying || known->state == catalog::TableState::kFailed ||
+            known->keyless) {
+            catalog::ask_for_copy(known->id, reason(change));
         }
-        if (!known->target_created || known->state == "failed" || known->keyless) {
+        if (!known->target_created || known->state == catalog::TableState::kFailed || known->keyless) {
             return;
         }
         // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
@@ -484,7 +483,7 @@ void settle_changed_table(const catalog::SourceConfig& config, const catalog::So
         }
         reason += "; its target stays: " + std::string(obstacle->what());
     }
-    catalog::leave_out(table.id, "excluded", reason);
+    catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
     catalog::end_change(table.id);
 }
 

@@ -8,6 +8,7 @@
 #include "catalog/deaths.hpp"
 #include "catalog/events.hpp"
 #include "catalog/source_state.hpp"
+#include "catalog/table_life.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
@@ -309,12 +310,12 @@ void Stream::reload_tables(const std::optional<std::set<std::int32_t>>& ids) {
         });
     };
     if (keyless_.is_active() && !is_now(keyless_.table_id(), [](const catalog::StreamTable& table) {
-            return table.keyless && table.state != "pending";
+            return table.copy_way == catalog::CopyWay::kWhole;
         })) {
         keyless_.give_up();  // paused, dropped, asked for anew, or it has a key now
     }
     if (beside_.is_active() &&
-        !is_now(beside_.table_id(), [](const catalog::StreamTable& table) { return table.beside_bound.has_value(); })) {
+        !is_now(beside_.table_id(), [](const catalog::StreamTable& table) { return table.copy_bound.has_value(); })) {
         beside_.stop();  // paused, dropped, or asked for anew
     }
 }

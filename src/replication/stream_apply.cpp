@@ -2,9 +2,9 @@
 
 #include <utility>
 
-#include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/quarantine.hpp"
+#include "catalog/table_life.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
@@ -135,7 +135,7 @@ void Stream::note_unread_tables() {
         Table* const table = table_of_batch_[i];
         const std::string& column = batch_.tables[i].lacking_column;
         // The structure of others may be of a later time than their events: the statement in between will be met.
-        if (!column.empty() && table != nullptr && table->in_catalog.state == "streaming") {
+        if (!column.empty() && table != nullptr && table->in_catalog.state == catalog::TableState::kStreaming) {
             note_unread(*table, core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                                   "the changes of table " + table->in_catalog.name.qualified() +
                                                       " lack column \"" + column + "\"",
@@ -181,7 +181,7 @@ void Stream::settle_unread(Table& table) {
         read_again_.forget(table_id);
         return set_table_apart(table_id, error);
     }
-    catalog::ask_for_beside_copy(table_id, std::string(error.what()) + ": it is being read again beside the stream");
+    catalog::ask_for_copy(table_id, std::string(error.what()) + ": it is being read again beside the stream");
     if (table.remedy == ReadAgain::Remedy::kFirst) {
         pg::QueryResult const arguments =
             pg::execute("SELECT pg_catalog.jsonb_build_object('table', $1, 'error', $2, 'hint', $3)",
@@ -196,8 +196,7 @@ void Stream::write_window() {
     pg::WorkInHand const at_table({pg::Work::kTable, table_id, 0});
     bool complete = false;
     pg::TargetPatience const patience(locked_.patience_ms(table_id));
-    std::optional<pg::SqlError> const error =
-        pg::run_in_subtransaction([&] { complete = beside_.write(streaming_ ? "streaming" : "catching_up"); });
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { complete = beside_.write(streaming_); });
     if (error && !concerns_table_alone(*error)) {
         throw pg::SqlError(*error);
     }

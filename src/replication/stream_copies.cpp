@@ -14,10 +14,10 @@ const catalog::StreamTable* Stream::next_to_copy() const {
         if (table.keyless || table.locked || table.changed || !source_locks_.may_be_tried(table.table_id)) {
             continue;
         }
-        if (table.beside_bound) {
+        if (table.copy_bound) {
             return &table;  // one at a time, and first what was begun
         }
-        if (table.state == "pending" && next == nullptr) {
+        if (table.state == catalog::TableState::kPending && next == nullptr) {
             next = &table;
         }
     }
@@ -92,7 +92,7 @@ bool Stream::copies_are_in() const { return !awaits_copies() && !keyless_.is_act
 /// Tables that wait aside among them, and those that are to be looked at.
 bool Stream::awaits_copies() const {
     return !changed_.empty() || std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
-        return table.locked || (!table.keyless && (table.beside_bound || table.state == "pending"));
+        return table.locked || (!table.keyless && (table.copy_bound || table.state == catalog::TableState::kPending));
     });
 }
 
@@ -108,7 +108,7 @@ void Stream::note_locked_tables(const std::vector<catalog::StreamTable>& before,
     for (const catalog::StreamTable& table : now) {
         if (table.locked && !locked_before.contains(table.table_id)) {
             locked_.left_aside(table.table_id);
-        } else if (table.state == "streaming" || table.state == "idle") {
+        } else if (table.state == catalog::TableState::kStreaming || table.state == catalog::TableState::kIdle) {
             locked_.is_up_to_date(table.table_id);
         }
     }

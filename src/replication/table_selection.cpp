@@ -135,10 +135,10 @@ bool is_named(const Patterns& patterns, const core::TableInfo& table) {
 /// A view is copied where somebody asks for it by its name: to compute it may cost the source a lot.
 void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
     if (config.is_continuous()) {
-        table.state = "unsupported";
+        table.state = catalog::TableState::kUnsupported;
         table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
     } else if (!is_named(config.include_tables, table.info)) {
-        table.state = "excluded";
+        table.state = catalog::TableState::kExcluded;
         table.reason = "a view is copied if include_tables names it without * and ?";
     }
 }
@@ -162,7 +162,7 @@ std::string filled_in(std::string text, const std::string& mark, const std::stri
 void check_targets_differ(const std::vector<PlannedTable>& planned) {
     std::map<std::pair<std::string, std::string>, const PlannedTable*> targets;
     for (const PlannedTable& table : planned) {
-        if (table.state != "pending") {
+        if (table.state != catalog::TableState::kPending) {
             continue;
         }
         auto const [other, fresh] = targets.emplace(std::pair(table.target_schema, table.target_name), &table);
@@ -231,20 +231,19 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
         table.note = note_of(config, info);
         table.reason = exclusion_reason(config, info);
         if (!table.reason.empty()) {
-            table.state = "excluded";
+            table.state = catalog::TableState::kExcluded;
         } else if (info.is_view()) {
             plan_view(config, table);
         }
-        if (table.state.empty() && !info.unsupported_reason.empty()) {
-            table.state = "unsupported";
+        if (table.state == catalog::TableState::kPending && !info.unsupported_reason.empty()) {
+            table.state = catalog::TableState::kUnsupported;
             table.reason = info.unsupported_reason;
         }
-        if (table.state.empty() && config.is_continuous() && !info.not_in_log.empty()) {
-            table.state = "unsupported";
+        if (table.state == catalog::TableState::kPending && config.is_continuous() && !info.not_in_log.empty()) {
+            table.state = catalog::TableState::kUnsupported;
             table.reason = info.not_in_log + ": replicate it with mode once or periodic";
         }
-        if (table.state.empty()) {
-            table.state = "pending";
+        if (table.state == catalog::TableState::kPending) {
             table.target_schema = target_identifier(filled_in(
                 filled_in(config.target_schema, "{database}", info.name.database), "{schema}", info.name.schema));
             table.target_name = target_identifier(info.name.table);
@@ -261,7 +260,8 @@ core::Check check_foreign_keys(const std::vector<PlannedTable>& planned) {
     std::size_t concerned = 0;
     std::string names;
     for (const PlannedTable& table : planned) {
-        if (table.state == "pending" && !table.info.unlogged_actions.empty() && ++concerned <= kNamed) {
+        if (table.state == catalog::TableState::kPending && !table.info.unlogged_actions.empty() &&
+            ++concerned <= kNamed) {
             names +=
                 (names.empty() ? "" : ", ") + table.info.name.qualified() + " (" + table.info.unlogged_actions + ")";
         }
@@ -305,7 +305,7 @@ void check_key_rules(const catalog::SourceConfig& config, const std::vector<Plan
                 continue;
             }
             found = true;
-            if (table.state == "unsupported") {
+            if (table.state == catalog::TableState::kUnsupported) {
                 throw pg::SqlError(ERRCODE_INVALID_COLUMN_REFERENCE,
                                    R"(rule "keys" does not go with table ")" + table.info.name.qualified() + "\"",
                                    "It is not supported: " + table.reason + ".",
@@ -327,8 +327,9 @@ void check_selection(const catalog::SourceConfig& config, const std::vector<core
     check_matches("include_tables", config.include_tables, discovered, false);
     bool any = false;
     for (const PlannedTable& table : planned) {
-        any = any || table.state == "pending";
-        if (table.state == "unsupported" && table.info.is_view() && is_named(config.include_tables, table.info)) {
+        any = any || table.state == catalog::TableState::kPending;
+        if (table.state == catalog::TableState::kUnsupported && table.info.is_view() &&
+            is_named(config.include_tables, table.info)) {
             throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
                                "view \"" + table.info.name.qualified() + "\" cannot be replicated", table.reason + ".",
                                config.is_continuous()

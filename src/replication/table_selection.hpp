@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "catalog/source_config.hpp"
+#include "catalog/table_state.hpp"
 #include "core/source.hpp"
 
 namespace pgrepl::replication {
@@ -12,10 +13,10 @@ namespace pgrepl::replication {
 /// What is to become of one table of the source.
 struct PlannedTable {
     core::TableInfo info;
-    std::string state;          ///< pending, excluded or unsupported
-    std::string reason;         ///< why it is not pending
-    std::string note;           ///< what a user should know about it
-    std::string target_schema;  ///< empty unless pending
+    catalog::TableState state = catalog::TableState::kPending;  ///< or excluded, or unsupported
+    std::string reason;                                         ///< why it is not pending
+    std::string note;                                           ///< what a user should know about it
+    std::string target_schema;                                  ///< empty unless pending
     std::string target_name;
 };
 

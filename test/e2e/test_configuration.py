@@ -41,11 +41,21 @@ def test_a_table_removed_during_a_refresh_leaves_no_staging_table(cluster, two_t
     source(path, "removed")
     cluster.wait_for_copy("removed")
     with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('removed')")):
-        assert cluster.query("SELECT count(*) FROM replicator.source_table WHERE copy_route = 'staging'") == [(2,)]
+        assert cluster.query("SELECT count(*) FROM replicator.source_table WHERE copy_way IN ('staging', 'staged')") == [(2,)]
         cluster.query("SELECT replicator_remove_table('removed', 'u')")
     cluster.wait_for_copy("removed")
     assert cluster.query("SELECT relname FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]'") == []
     assert cluster.query("SELECT state FROM replicator_tables WHERE source = 'removed' AND \"table\" = 'u'") == [("excluded",)]
+
+
+def test_a_table_removed_as_its_copy_begins_stays_out(cluster, two_tables, source):
+    """The worker has decided what to copy, and has not begun: the person's word is the later one."""
+    path = two_tables("early.db", 5)
+    with cluster.waiting_at("targets_made", lambda: source(path, "early")):
+        cluster.query("SELECT replicator_remove_table('early', 'u')")
+    cluster.wait_for_copy("early")
+    assert cluster.query("SELECT \"table\", state FROM replicator_tables WHERE source = 'early' ORDER BY 1") == [
+        ("t", "idle"), ("u", "excluded")]
 
 
 @pytest.fixture

@@ -63,13 +63,13 @@ def test_rows_that_come_behind_a_copy_beside_the_stream_stay(cluster, db, follow
     cluster.query("""SELECT replicator_pause('s');
         CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN new; END$$;
         CREATE TRIGGER hold BEFORE UPDATE ON replicator.source_table FOR EACH ROW
-            WHEN (old.name = 'big' AND old.beside_bound <> '' AND new.beside_bound <> old.beside_bound) EXECUTE FUNCTION public.hold();
+            WHEN (old.name = 'big' AND old.copy_bound <> '' AND new.copy_bound <> old.copy_bound) EXECUTE FUNCTION public.hold();
         ALTER TABLE replicator.source_table ENABLE ALWAYS TRIGGER hold""")
     try:
         holder.cursor().execute("SELECT pg_advisory_lock(4711)")
         cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big'); SELECT replicator_resume('s')")
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"), what="the copy to wait")
-        assert cluster.query("SELECT state, beside_bound <> '' FROM replicator.source_table WHERE name = 'big'") == [("copying", True)]
+        assert cluster.query("SELECT state, copy_bound <> '' FROM replicator.source_table WHERE name = 'big'") == [("copying", True)]
         db.run("INSERT INTO big VALUES (0); DELETE FROM big WHERE id = 1001; UPDATE big SET id = -5 WHERE id = 16000", "shop")
     finally:
         holder.close()

@@ -58,6 +58,13 @@ WHERE e.extname = 'pg_replicator' AND c.relkind = 'r';
 SELECT col_is_pk('replicator', 'source', 'id', 'a source has a number');
 SELECT throws_ok($$INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('x', 'sqlite', '', 'tap_nobody', 'now and then', 's')$$,
                  '23514', NULL, 'the catalog refuses an unknown mode');
+INSERT INTO replicator.source (id, name, kind, url, owner, mode, target_schema) VALUES (1, 's', 'sqlite', '', 'tap_nobody', 'once', 's');
+SELECT throws_ok(format('INSERT INTO replicator.source_table (source_id, database, name, state, copy_way, copy_bound) VALUES (1, %L, %L, %L, %L, %L)',
+                        'd', 't', state, way, bound), '23514', NULL, format('the catalog refuses a table that is %s %s %s', state, way, bound))
+FROM (VALUES ('copying', NULL, NULL), ('pending', 'direct', NULL), ('excluded', 'beside', '1'), ('copying', 'beside', NULL),
+             ('copying', 'staging', '1')) AS wrong(state, way, bound);
+SELECT throws_ok($$SELECT FROM replicator.source_table WHERE state = 'idling'$$, '22P02', NULL, 'a state that does not exist is not compared with');
+DELETE FROM replicator.source;
 
 -- Whatever the extension is made of, with what belongs to that: rules, defaults, constraints, indexes, row types.
 CREATE VIEW parts AS

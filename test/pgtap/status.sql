@@ -31,12 +31,13 @@ INSERT INTO replicator.position (source_id, position, source_time, end_seen_at) 
 -- The table as it is when its copy has come so far.
 CREATE FUNCTION set_table(table_name text, new_state text, copied bigint, expected bigint, began interval DEFAULT '1 day')
 RETURNS void LANGUAGE sql AS $$
-    INSERT INTO replicator.source_table (source_id, database, name, target_schema, target_name, state, rows_copied, rows_expected,
+    INSERT INTO replicator.source_table (source_id, database, name, target_schema, target_name, state, copy_way, rows_copied, rows_expected,
                                          copy_started_at, copy_finished_at)
-    VALUES (1, 'd', table_name, 'tap', table_name, new_state, copied, expected, clock_timestamp() - began,
+    VALUES (1, 'd', table_name, 'tap', table_name, new_state::replicator.table_state,
+            CASE WHEN new_state = 'copying' THEN 'direct'::replicator.copy_way END, copied, expected, clock_timestamp() - began,
             CASE WHEN new_state <> 'copying' THEN now() END)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE
-    SET state = excluded.state, rows_copied = excluded.rows_copied, rows_expected = excluded.rows_expected,
+    SET state = excluded.state, copy_way = excluded.copy_way, rows_copied = excluded.rows_copied, rows_expected = excluded.rows_expected,
         copy_started_at = excluded.copy_started_at, copy_finished_at = excluded.copy_finished_at, paused = false
 $$;
 CREATE VIEW status AS SELECT state, tables_to_copy, percent FROM replicator_status WHERE name = 's';
