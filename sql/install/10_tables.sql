@@ -159,6 +159,24 @@ COMMENT ON COLUMN replicator.position.source_time IS 'When the last transaction 
 COMMENT ON COLUMN replicator.position.read_at IS 'When that transaction had been read from the log, by our clock';
 COMMENT ON COLUMN replicator.position.end_seen_at IS 'When the end of the log was last seen with all before it applied, as known at the commit, by our clock';
 
+CREATE VIEW replicator.source_work AS
+SELECT s.id AS source_id,
+       log.is_followed AS follows_log,
+       log.is_followed AND st.copy_position IS NULL
+           AND EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id) AS streams,
+       log.is_followed OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
+           OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false) AS has_work,
+       st.state_read_at + s.refresh_interval AS refresh_at
+FROM replicator.source s
+JOIN replicator.source_state st ON st.source_id = s.id
+CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false) AS is_followed) log;
+COMMENT ON VIEW replicator.source_work IS 'What there is to do for a source, whether it is paused or not: its worker and the probe ask here';
+COMMENT ON COLUMN replicator.source_work.source_id IS 'The source';
+COMMENT ON COLUMN replicator.source_work.follows_log IS 'Its log is followed: for good, or until the copy that was read beside it is consistent';
+COMMENT ON COLUMN replicator.source_work.streams IS 'The stream is to go on; else the source is to be copied';
+COMMENT ON COLUMN replicator.source_work.has_work IS 'There is something to do now';
+COMMENT ON COLUMN replicator.source_work.refresh_at IS 'When the next refresh is due; null: not by time';
+
 -- src/catalog/table_life.hpp draws how one follows from another.
 CREATE TYPE replicator.table_state AS ENUM (
     'pending', 'copying', 'catching_up', 'streaming', 'idle', 'excluded', 'unsupported', 'failed');

@@ -86,7 +86,7 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         catalog::set_table_paused(table.id, false);
                         catalog::have_target_recognised(table.id);
                         std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
-                        if (state && state->follows_log()) {
+                        if (state && state->follows_log) {
                             catalog::ask_for_copy_by_call(table.id);  // it has missed changes
                         }
                         catalog::request_sync(config.id);

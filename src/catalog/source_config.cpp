@@ -199,9 +199,10 @@ bool has_state(std::int32_t id) {
 
 void clear_failure(std::int32_t id) {
     pg::execute(
-        "UPDATE replicator.source_state SET state = CASE WHEN state IN ('failed', 'backing_off') "
-        "THEN CASE WHEN sync_done < sync_requested OR copy_position IS NOT NULL THEN 'starting' ELSE 'idle' END "
-        "ELSE state END, state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
+        "UPDATE replicator.source_state SET state = CASE WHEN state NOT IN ('failed', 'backing_off') THEN state "
+        "WHEN (SELECT w.has_work FROM replicator.source_work w WHERE w.source_id = $1) THEN 'starting' ELSE 'idle' "
+        "END, "
+        "state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
         "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, "
         "evictions = 0, evicted_at = NULL, deaths = 0, failing_with = NULL WHERE source_id = $1",
         {id});

@@ -15,26 +15,22 @@ namespace {
 constexpr const char* kLoad = R"(
     SELECT st.state, st.generation, coalesce(st.copy_position, ''), st.copy_durable, st.copy_sync_number,
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
-           s.mode = 'periodic' AND coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false),
-           coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
-           s.mode = 'continuous', EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id), st.copy_beside_log,
-           st.reader_id
+           w.has_work, coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
+           w.follows_log, w.streams, st.copy_beside_log, st.reader_id
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
+    JOIN replicator.source_work w ON w.source_id = s.id
     WHERE s.id = $1)";
 
 constexpr const char* kSourceWork = R"(
     SELECT s.id, s.name,
-           w.wanted AND (st.next_retry_at IS NULL OR st.next_retry_at <= clock_timestamp()),
+           w.has_work AND (st.next_retry_at IS NULL OR st.next_retry_at <= clock_timestamp()),
            coalesce((extract(epoch FROM CASE
-               WHEN w.wanted THEN st.next_retry_at
-               ELSE st.state_read_at + s.refresh_interval
+               WHEN w.has_work THEN st.next_retry_at
+               ELSE w.refresh_at
            END - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0)
     FROM replicator.source s
     JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $1
-    CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false)
-                            OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
-                            OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false)
-                            AS wanted) w
+    JOIN replicator.source_work w ON w.source_id = s.id
     WHERE NOT s.paused AND st.state <> 'failed'
     ORDER BY s.id)";
 
@@ -66,10 +62,10 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     state.sync_done = row.int64(0, 6);
     state.retry_count = static_cast<std::int32_t>(row.int64(0, 7));
     state.paused = row.boolean(0, 8);
-    state.refresh_due = row.boolean(0, 9);
+    state.has_work = row.boolean(0, 9);
     state.copy_started_at = row.int64(0, 10);
-    state.continuous = row.boolean(0, 11);
-    state.has_position = row.boolean(0, 12);
+    state.follows_log = row.boolean(0, 11);
+    state.streams = row.boolean(0, 12);
     if (!row.is_null(0, 13)) {
         state.beside_log = row.boolean(0, 13);
     }

@@ -21,9 +21,10 @@ struct SourceState {
     std::int64_t sync_done = 0;
     std::int32_t retry_count = 0;
     bool paused = false;
-    bool refresh_due = false;  ///< a periodic source's interval has passed
-    bool continuous = false;
-    bool has_position = false;  ///< a copy is in
+    // replicator.source_work:
+    bool has_work = false;     ///< there is something to do now
+    bool follows_log = false;  ///< for good, or until the copy that was read beside it is consistent
+    bool streams = false;      ///< the stream is to go on; else the source is to be copied
     /// Of a source that is not continuous: its copy is read beside the log, which is then followed until the target is
     /// one state of the source. Nothing: to be decided when its first copy begins.
     std::optional<bool> beside_log;
@@ -31,13 +32,6 @@ struct SourceState {
     std::int64_t reader_id = 0;
 
     [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
-    /// For good, or until the copy that was read beside it is consistent.
-    [[nodiscard]] bool follows_log() const noexcept { return continuous || beside_log.value_or(false); }
-    [[nodiscard]] bool has_work() const noexcept {
-        return follows_log() || copy_under_way() || sync_done < sync_requested || refresh_due;
-    }
-    /// The stream is to go on; else the source is to be copied.
-    [[nodiscard]] bool streams() const noexcept { return follows_log() && has_position && !copy_under_way(); }
 };
 
 /// The state of a source, or nothing if the source or its run-time state is gone, or is another database's: this one is

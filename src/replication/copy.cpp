@@ -57,7 +57,7 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
         transaction.commit();
     }
     copy->durable_ = state->copy_durable;
-    copy->beside_log_ = state->follows_log();
+    copy->beside_log_ = state->follows_log;
     if (state->copy_under_way()) {
         bool const usable = !copy->beside_log_ || config.is_continuous() || is_log_usable(source);
         if (usable && copy->resume({state->copy_position})) {

@@ -44,7 +44,7 @@ class CopyWorker {
             replication::scratch_directory(arguments_.source_id, replication::ScratchUse::kCopies));
         try {
             std::unique_ptr<core::Snapshot> const snapshot =
-                source->open_snapshot({{state_.copy_position}, state_.copy_durable, state_.follows_log()});
+                source->open_snapshot({{state_.copy_position}, state_.copy_durable, state_.follows_log});
             copy_chunks(*snapshot);
         } catch (const core::SourceError& error) {
             if (error.kind() != core::SourceErrorKind::kStateLost) {

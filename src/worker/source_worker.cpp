@@ -115,7 +115,7 @@ class SourceWorker {
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
-        if (!state || !config || state->paused || !state->has_work()) {
+        if (!state || !config || state->paused || !state->has_work) {
             return false;
         }
         config_ = std::move(*config);
@@ -167,11 +167,11 @@ class SourceWorker {
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
         transaction.commit();
-        if (!state || !config || state->paused || state->generation != context_.generation || !state->has_work()) {
+        if (!state || !config || state->paused || state->generation != context_.generation || !state->has_work) {
             return false;
         }
         durable_wanted_ = state->copy_durable;
-        streams_ = state->streams();
+        streams_ = state->streams;
         bool const same = catalog::copies_alike(config_, *config) && config_.mode == config->mode &&
                           config_.options == config->options;
         config_ = std::move(*config);
