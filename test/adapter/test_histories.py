@@ -145,6 +145,27 @@ def test_a_purge_of_what_was_read_changes_nothing(server, adapter, table, reset)
         expect(adapter.stream(table, position=position).error(), "diverged")
 
 
+def test_a_log_whose_file_is_gone_must_go_on_from_there(server, adapter, table, reset):
+    """The file of the position may have been purged, of this log or of another one."""
+    reset()
+    insert(server, table, 1, 2, 3)
+    positions = [stream_at_low(adapter, table), left_at(adapter.stream(table))]
+    stream = adapter.stream(table)
+    insert(server, table, 4)
+    positions.append(left_at(stream))
+    server.run("RESET MASTER TO 100" if server.flavour == "MariaDB" else "RESET BINARY LOGS AND GTIDS TO 100")
+    insert(server, table, *range(5, 20))
+    for position in positions:
+        expect(adapter.stream(table, position=position).error(), "diverged", "log", "replicator_resync")
+    reset()
+    insert(server, table, 20)
+    server.begin_log_file()
+    purge(server)
+    insert(server, table, *range(21, 30))
+    for position in positions:
+        expect(adapter.stream(table, position=position).error(), "diverged", "log", "replicator_resync")
+
+
 def test_a_server_that_was_restored_is_another(server, adapter, table, reset):
     reset()
     insert(server, table, 1)

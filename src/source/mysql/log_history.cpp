@@ -4,6 +4,7 @@
 
 #include <mysqld_error.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -76,6 +77,19 @@ LogPlace first_place(ReplicationConnection& log) {
     return {};
 }
 
+/// What all files before one hold, by the first events of this one. Nothing if they do not say it.
+std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
+    while (std::optional<Event> const event = log.next_event()) {
+        if (event->header.type == EventType::kPreviousGtids) {
+            return parse_previous_gtids(*event);
+        }
+        if (is_gtid(event->header.type)) {
+            break;
+        }
+    }
+    return std::nullopt;
+}
+
 class History {
   public:
     History(const Connect& connect, StreamPosition& position, std::uint32_t reader_id)
@@ -144,15 +158,22 @@ class History {
         std::string const where = "The log of MySQL server " + address_ + " is not the one in which " + last +
                                   " stood at " + place.file + ":" + std::to_string(place.offset) + ".";
         if (found == Found::kNoFile) {
-            ReplicationConnection log = take_log();
-            log.begin(position_, Until::kEnd);
-            LogPlace const next = first_place(log);
+            std::optional<MysqlGtidSet> held;
+            LogPlace next;
+            {
+                ReplicationConnection log = take_log();
+                log.begin(position_, Until::kEnd);
+                next = first_place(log);
+                held = is_mariadb_ ? std::nullopt : held_before(log);
+            }
             LogFileName const next_name = split_file_name(next.file);
             LogFileName const read_name = split_file_name(place.file);
             if (next_name.base != read_name.base) {
                 return where + " It has another name, " + next.file + ": whether it goes on from there cannot be told.";
             }
-            if (next_name.number > read_name.number) {
+            bool const goes_on =
+                is_mariadb_ ? begins_with_all_domains() : held && held->contains(position_.mysql_set());
+            if (next_name.number > read_name.number && goes_on) {
                 return "";  // the file was purged
             }
         }
@@ -160,6 +181,24 @@ class History {
             return where + " Whether it is that of another server which goes on from there cannot be told.";
         }
         throw_diverged(address_, where);
+    }
+
+    /// Whether what has been read is what stood before the first file that is there. Of the domains that were deleted
+    /// meanwhile nothing is said there.
+    bool begins_with_all_domains() {
+        MariaGtidPosition first;
+        std::string file = current_log_file(server());
+        while (auto const before = position_before(server(), file)) {
+            first = MariaGtidPosition::parse(*before);
+            file = file_before(file);
+        }
+        std::vector<MariaGtid> const read = position_.maria_position().all();
+        bool const is_any = std::any_of(read.begin(), read.end(),
+                                        [&](const MariaGtid& last) { return first.last_of(last.domain) == last; });
+        return is_any == !read.empty() && std::all_of(read.begin(), read.end(), [&](const MariaGtid& last) {
+                   MariaGtid const there = first.last_of(last.domain);
+                   return there == last || there.sequence == 0;
+               });
     }
 
     Found look_at(const LogPlace& place) {

@@ -116,6 +116,15 @@ std::string current_log_file(Connection& connection) {
     return std::move(place.file);
 }
 
+std::optional<std::string> position_before(Connection& connection, const std::string& file) {
+    if (file.empty()) {
+        return std::nullopt;
+    }
+    std::optional<std::string> const gtid = connection.query_value(
+        "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + std::to_string(kFirstOffset) + ")", kDoing);
+    return gtid ? std::optional(without_space(*gtid)) : std::nullopt;
+}
+
 bool has_log(Connection& connection) {
     return value_or_empty(connection, "SELECT @@global.log_bin") == "1" &&
            (connection.is_mariadb() || value_or_empty(connection, "SELECT @@global.gtid_mode") == "ON");
@@ -160,8 +169,7 @@ StateIdentity low_mark(Connection& connection, const LogReader& position_at) {
     connection.execute("COMMIT", kDoing);
     if (!is_told) {
         std::string const file = mark.binlog.substr(0, mark.binlog.rfind(':'));
-        mark.gtid = without_space(value_or_empty(
-            connection, "SELECT BINLOG_GTID_POS(" + quote_text(file) + ", " + std::to_string(kFirstOffset) + ")"));
+        mark.gtid = position_before(connection, file).value_or("");
         mark.gtid = position_at(mark);
     }
     mark.binlog.clear();  // a place in the log of this server alone

@@ -8,6 +8,7 @@
 //            gtid_binlog_pos, to which a transaction is added before it becomes visible.
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -31,6 +32,8 @@ LoggedState logged_state(Connection& connection);
 
 /// The file that a MariaDB server writes its log to, or has just left; empty without a log.
 std::string current_log_file(Connection& connection);
+/// MariaDB: the last transactions of all files before this one; nothing if there is no such file.
+std::optional<std::string> position_before(Connection& connection, const std::string& file);
 
 /// Of the first row; empty for NULL or without a row.
 std::string value_or_empty(Connection& connection, std::string_view sql);
