@@ -257,6 +257,12 @@ def test_another_server_is_asked_for_what_was_not_read(server, adapter, table, i
         return answer
     assert doubt(read) == "" and doubt(read.split(" log=")[0]) == "", "it has nothing else"
     assert unread in doubt(without) and "before" in doubt(without)
+    if is_mariadb:  # written to a server that was read, and that did not pass it on
+        extra = read.replace(" seen=", " seen=0-88-1,")
+        assert extra != read and "0-88-1" in doubt(extra) and "does not have" in doubt(extra)
+        stream = adapter.stream(table, position=of_another_server(extra)).is_open()
+        assert "0-88-1" not in stream.ask("start")
+        stream.close()
     insert(server, table, 4)
     assert doubt(read) == "", "that stands behind"
     assert "cannot be told" in doubt(read.split(" log=")[0])

@@ -87,6 +87,8 @@ class MariaGtidState {
         std::erase_if(servers_, [&](auto const& entry) { return entry.first.first == domain; });
     }
 
+    void forget(const MariaGtid& last) { servers_.erase({last.domain, last.server}); }
+
     /// Each server's last transaction in each domain.
     [[nodiscard]] std::vector<MariaGtid> all() const;
 

@@ -311,8 +311,28 @@ class History {
         return "";
     }
 
+    /// What was read of servers whose transactions this one has none of, or fewer. It may have them from a backup,
+    /// before its log; or it was never given them, and the target holds more than it does.
+    std::string forget_lacking(const LoggedState& logged) {
+        std::string lacking;
+        for (const MariaGtid& last : position_.maria_state().all()) {
+            if (!logged.state.contains(last) && logged.applied.last_of(last.domain) != last) {
+                lacking += (lacking.empty() ? "" : ", ") + last.text();
+                position_.forget(last);
+            }
+        }
+        return lacking.empty()
+                   ? ""
+                   : "MySQL server " + address_ + " does not have " + lacking +
+                         " in its log, which was read from the server before it; whether it has that from a "
+                         "backup cannot be told.";
+    }
+
     std::string compare_mariadb(LogPlace& place) {
         LoggedState const logged = logged_state(server());
+        if (std::string lacking = forget_lacking(logged); !lacking.empty()) {
+            return lacking;
+        }
         if (!position_.maria_state().lacks(logged.state)) {
             return "";
         }

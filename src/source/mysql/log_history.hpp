@@ -4,7 +4,8 @@
 //
 // Is it the same log? Transactions have names, but a log that was reset uses them again, and so does a server that was
 // restored from an image. The position keeps where the last transaction that was read stands (log_place.hpp): the same
-// server must still have it there, or have purged that file, which a log that was reset cannot have reached yet.
+// server must still have it there, or have purged that file: then its log begins with just what was read. A log that
+// was reset may have reached the file's number, or have begun behind it, but has something else before it.
 //
 // Does it hold all that has been read? MySQL: every GTID. MariaDB: as its own replicas are answered: the last GTID of
 // each domain stands in its log, by the server that wrote it, whatever numbers others have used since; or it is the
@@ -14,7 +15,8 @@
 // If another server answers, after a failover: has it transactions of before the switch that were not read? MySQL sends
 // such a one late, after newer ones that had been read from the other server; MariaDB never sends it. They stand in its
 // log before the last one that was read: MySQL, asked for that one too, sends first what it has before it; of MariaDB
-// the file with that transaction is read, whose first event lists what all files before it hold.
+// the file with that transaction is read, whose first event lists what all files before it hold. And has it all that
+// was read? MySQL: by the question before this one. MariaDB: also what is not the last of its domain.
 
 #include <cstdint>
 #include <functional>

@@ -39,6 +39,9 @@ class StreamPosition {
         seen_.forget(domain);
     }
 
+    /// A server's transactions that the one which is read from here on does not have (MariaDB).
+    void forget(const MariaGtid& last) { seen_.forget(last); }
+
     /// What has been prepared and is open here.
     [[nodiscard]] PreparedTransactions& prepared() noexcept { return prepared_; }
 
