@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -67,6 +69,31 @@ class Program {
 
   private:
     sqlite3* db_ = nullptr;
+};
+
+/// A process that runs `work` until it is told to stop.
+class Process {
+  public:
+    explicit Process(const std::function<void()>& work) : pid_(::fork()) {
+        if (pid_ == 0) {
+            try {
+                for (;;) {
+                    work();
+                }
+            } catch (...) {
+                ::_exit(1);
+            }
+        }
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+    ~Process() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+
+  private:
+    pid_t pid_;
 };
 
 /// A row's values, readable in assertions: 1, 1.5, 'text', x'00ff', null.

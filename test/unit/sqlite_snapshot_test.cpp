@@ -1,9 +1,6 @@
 // One state of a SQLite file, whatever its programs do meanwhile. The programs are processes of their own.
 
-#include <sys/wait.h>
-
 #include <algorithm>
-#include <csignal>
 #include <fstream>
 #include <random>
 
@@ -13,31 +10,6 @@ namespace pgrepl::test {
 namespace {
 
 constexpr std::int64_t kMoney = 1'000'000;
-
-/// A process that runs `work` until it is told to stop.
-class Process {
-  public:
-    explicit Process(const std::function<void()>& work) : pid_(::fork()) {
-        if (pid_ == 0) {
-            try {
-                for (;;) {
-                    work();
-                }
-            } catch (...) {
-                ::_exit(1);
-            }
-        }
-    }
-    Process(const Process&) = delete;
-    Process& operator=(const Process&) = delete;
-    ~Process() {
-        ::kill(pid_, SIGKILL);
-        ::waitpid(pid_, nullptr, 0);
-    }
-
-  private:
-    pid_t pid_;
-};
 
 class SqliteSnapshot : public SqliteBank {
   protected:

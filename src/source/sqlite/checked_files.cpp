@@ -3,6 +3,8 @@
 #include "source/sqlite/checked_files.hpp"
 
 #include <sqlite3.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdlib>
@@ -11,24 +13,32 @@
 #include <mutex>
 
 #include "core/source_error.hpp"
+#include "source/sqlite/mapped_index.hpp"
 
 namespace pgrepl::sqlite {
 namespace {
 
 constexpr std::string_view kPrefix = "/dev/null/pg_replicator/";
 constexpr std::string_view kFile = "/db";
+constexpr std::string_view kIndexSuffix = "-shm";
 
 // As SQLite's own table of system calls has them.
 using OpenCall = int (*)(const char*, int, int);
 using AccessCall = int (*)(const char*, int);
 using StatCall = int (*)(const char*, struct stat*);
 using UnlinkCall = int (*)(const char*);
+using CloseCall = int (*)(int);
+using MapCall = void* (*)(void*, std::size_t, int, int, int, off_t);
+using UnmapCall = int (*)(void*, std::size_t);
 
 struct SystemCalls {
     OpenCall open = nullptr;
     AccessCall access = nullptr;
     StatCall stat = nullptr;
     UnlinkCall unlink = nullptr;
+    CloseCall close = nullptr;
+    MapCall map = nullptr;
+    UnmapCall unmap = nullptr;
 };
 
 /// The system calls that were there before ours.
@@ -105,6 +115,20 @@ int checked_unlink(const char* path) {
     return fail(file.files == nullptr ? ENOENT : file.files->directory().remove_file(file.suffix));
 }
 
+int checked_close(int file) {
+    forget_index_file(file);
+    return before().close(file);
+}
+
+void* checked_map(void* address, std::size_t bytes, int protection, int flags, int file, off_t offset) {
+    return is_index_file(file) ? map_index(bytes, protection, flags, file, offset)
+                               : before().map(address, bytes, protection, flags, file, offset);
+}
+
+int checked_unmap(void* address, std::size_t bytes) {
+    return unmap_index(address) ? 0 : before().unmap(address, bytes);
+}
+
 /// Our names are complete; the unix VFS would look for links on the way to them.
 int keep_name(sqlite3_vfs*, const char* name, int bytes, char* out) {
     sqlite3_snprintf(bytes, out, "%s", name);
@@ -127,7 +151,10 @@ bool install() {
     if (!replace<OpenCall>(*unix_vfs, "open", calls.open, checked_open) ||
         !replace<AccessCall>(*unix_vfs, "access", calls.access, checked_access) ||
         !replace<StatCall>(*unix_vfs, "stat", calls.stat, checked_stat) ||
-        !replace<UnlinkCall>(*unix_vfs, "unlink", calls.unlink, checked_unlink)) {
+        !replace<UnlinkCall>(*unix_vfs, "unlink", calls.unlink, checked_unlink) ||
+        !replace<CloseCall>(*unix_vfs, "close", calls.close, checked_close) ||
+        !replace<MapCall>(*unix_vfs, "mmap", calls.map, checked_map) ||
+        !replace<UnmapCall>(*unix_vfs, "munmap", calls.unmap, checked_unmap)) {
         return false;
     }
     static sqlite3_vfs ours = *unix_vfs;
@@ -168,7 +195,12 @@ int CheckedFiles::open_file(const char* suffix, int flags, mode_t mode) const no
     if (database && !exists_) {
         return fail(ENOENT);
     }
-    return directory_.open_file(suffix, flags, mode, database ? &database_ : nullptr);
+    int const file = directory_.open_file(suffix, flags, mode, database ? &database_ : nullptr);
+    if (file >= 0 && suffix == kIndexSuffix && !note_index_file(file, database_)) {
+        ::close(file);
+        return fail(ENOMEM);
+    }
+    return file;
 }
 
 }  // namespace pgrepl::sqlite

@@ -5,14 +5,15 @@
 //
 // One might think that a VFS of our own is enough. But the -shm file is opened by the methods of the database file,
 // beneath any VFS, and the file's own name is needed there: so open, access, stat and unlink of the unix VFS are
-// replaced (xSetSystemCall). That holds for the whole process, in which others may use the same library: for
-// every name that is not one of ours the calls are the ones that were there before. Should somebody set them back,
-// our names exist nowhere and nothing is opened.
+// replaced (xSetSystemCall), and what maps the -shm file (mapped_index.hpp). That holds for the whole process, in which
+// others may use the same library: for every name that is not one of ours the calls are the ones that were there
+// before. Should somebody set them back, our names exist nowhere and nothing is opened.
 
 #include <sys/stat.h>
 
 #include <string>
 
+#include "source/sqlite/mapped_index.hpp"
 #include "source/sqlite/place.hpp"
 
 namespace pgrepl::sqlite {
@@ -29,6 +30,9 @@ class CheckedFiles {
     /// What to call the database when it is opened through the VFS `kVfsName`; with nothing in it that a URI would
     /// have to escape.
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
+    /// Whether what was read since the last question may be nonsense, because the index of the log has lost pages.
+    [[nodiscard]] bool index_is_lost() const noexcept { return sqlite::index_is_lost(database_); }
 
     // What SQLite calls; `suffix` is that of the file.
     int open_file(const char* suffix, int flags, mode_t mode) const noexcept;

@@ -53,7 +53,7 @@ void Connection::lock_down() {
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
     // A quoted name that is no column must be an error, not a string that is copied into every row.
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
-    // Not mapped: a mapped file that is truncated by others raises SIGBUS.
+    // Not mapped: a mapped file that is truncated by others raises SIGBUS. (The -shm file must be: mapped_index.hpp.)
     execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2", "open");
 }
 
@@ -101,6 +101,7 @@ Statement Connection::prepare(std::string_view sql, std::string_view doing) cons
 
 bool Connection::step(const Statement& statement, std::string_view doing) const {
     int const result = sqlite3_step(statement.get());
+    throw_if_index_lost();
     if (result == SQLITE_ROW) {
         return true;
     }
@@ -225,7 +226,16 @@ void Connection::throw_if_interrupted() const {
     }
 }
 
+void Connection::throw_index_lost() const {
+    throw core::SourceError(core::SourceErrorKind::kBusy, SQLITE_IOERR_SHMMAP,
+                            "\"" + path() + "-shm\" was cut off while it was read", true,
+                            "It is the shared index of the database's write-ahead log. SQLite never shortens it while "
+                            "a program uses it.",
+                            "Find out what writes to it: nothing but SQLite may.");
+}
+
 void Connection::fail(int result, std::string_view doing) const {
+    throw_if_index_lost();
     // The message is SQLite's own until the next call: taken before anything else is done with the handle.
     std::string message = handle_ ? sqlite3_errmsg(handle_.get()) : sqlite3_errstr(result);
     bool const waiting =

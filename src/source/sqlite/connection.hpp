@@ -63,12 +63,19 @@ class Connection {
 
     [[noreturn]] void fail(int result, std::string_view doing) const;
     void throw_if_interrupted() const;
+    /// To be called after whatever has read in a transaction, before what it has read is used.
+    void throw_if_index_lost() const {
+        if (files_.index_is_lost()) {
+            throw_index_lost();
+        }
+    }
 
   private:
     struct HandleDeleter {
         void operator()(sqlite3* handle) const noexcept { sqlite3_close_v2(handle); }
     };
 
+    [[noreturn]] void throw_index_lost() const;
     void lock_down();
     void trust_own_functions();
     void try_to_begin_read();

@@ -111,6 +111,7 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
         connection->end_read();
         connection->begin_read();
         std::optional<WalMark> const after = read_wal_mark(connection->file());
+        connection->throw_if_index_lost();
         if (before && before == after) {
             identity.wal = *after;
             break;
@@ -124,6 +125,7 @@ std::unique_ptr<FileState> open_held(std::unique_ptr<Connection> connection, con
     }
     identity.whole_in_file =
         identity.wal.frames == 0 || read_backfilled_frames(connection->file()) >= identity.wal.frames;
+    connection->throw_if_index_lost();
     identity.file = identity.whole_in_file ? settled_mark(access, look) : mark_again(access.place, look);
     identity.file_settled = settled(identity.file);
     return std::make_unique<HeldState>(std::move(connection), std::move(identity));

@@ -188,6 +188,7 @@ void copy_pages(const Connection& source, const std::string& path, std::int64_t 
         source.throw_if_interrupted();
     }
     backup.reset();
+    source.throw_if_index_lost();
     if (result != SQLITE_DONE) {
         throw_backup_error(source, handle, result);
     }

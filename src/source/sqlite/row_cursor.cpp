@@ -73,6 +73,7 @@ bool RowCursor::step() {
     bool row = false;
     for (std::size_t i = 0; i < statements_.size(); ++i) {
         int const result = sqlite3_step(statements_[i].get());
+        connection_.throw_if_index_lost();
         if (result != SQLITE_ROW && result != SQLITE_DONE) {
             connection_.fail(result, doing_);
         }
