@@ -86,6 +86,24 @@ def test_charsets_that_the_server_imposes_do_not_count(server, adapter):
         server.run("SET GLOBAL init_connect = ''")
 
 
+def test_settings_of_the_server_change_nothing_that_is_read(server, adapter, is_mariadb):
+    """Those that a session takes over from it: how many rows a query gives, how many warnings are kept, how names are written."""
+    columns = ", ".join(f"c{i} json" for i in range(12))
+    server.run(f"DROP TABLE IF EXISTS settings; CREATE TABLE settings ({columns}); "
+               "INSERT INTO settings (c0) VALUES " + ", ".join(f"('[{i}]')" for i in range(20)), "d")
+    names = ["sql_select_limit", "max_error_count", "max_sort_length", "sql_quote_show_create"]
+    before = server.query("SELECT " + ", ".join(f"@@GLOBAL.{name}" for name in names))[0]
+    wanted = adapter.tables("d"), adapter.rows("d", "settings")
+    assert len(wanted[1]) == 20 and "a" in wanted[1][0][0]
+    try:
+        for name, value in zip(names, (3, 0, 64, 0)):
+            server.run(f"SET GLOBAL {name} = {value}")
+        assert (adapter.tables("d"), adapter.rows("d", "settings")) == wanted
+        assert [check["name"] for check in adapter.call("check") if not check["ok"] and check["severity"] == 0] == []
+    finally:
+        server.run("SET " + ", ".join(f"GLOBAL {name} = {value}" for name, value in zip(names, before)))
+
+
 @contextlib.contextmanager
 def between(server, change):
     """The port of a proxy that changes what clients send, without changing its length."""

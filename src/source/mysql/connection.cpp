@@ -37,21 +37,23 @@ constexpr std::string_view kConnecting = "connect to";
 constexpr const char* kAllowedPlugins =
     "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
 
-/// Everything that the server's configuration or init_connect may have changed and that we depend on. What the
-/// handshake said of charsets is not counted on: a server may pass over it (character_set_client_handshake), or a
-/// proxy. character_set_results = NULL: text arrives as the bytes that are stored, and we transcode it by the column's
-/// charset; the server would silently replace what it cannot convert by question marks.
+/// Everything that the server's configuration or init_connect may have changed and that we depend on. DEFAULT would be
+/// what the server's administrator has set. What the handshake said of charsets is not counted on: a server may pass
+/// over it (character_set_client_handshake), or a proxy. character_set_results = NULL: text arrives as the bytes that
+/// are stored, and we transcode it by the column's charset; the server would silently replace what it cannot convert by
+/// question marks.
 constexpr const char* kSession = R"(
     SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         transaction_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600,
-        wait_timeout = 86400, sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0,
+        wait_timeout = 86400, sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0,
         max_sort_length = 1024)";
 constexpr const char* kMariaDbSession = R"(
     SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         tx_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600, wait_timeout = 86400,
-        sql_select_limit = DEFAULT, sql_big_selects = 1, sql_auto_is_null = 0, max_sort_length = 1024, max_statement_time = 0,
+        sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, max_sort_length = 1024,
+        max_error_count = 64, sql_quote_show_create = 1, max_statement_time = 0,
         idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
         system_versioning_asof = DEFAULT)";
 constexpr const char* kMySql8Session = R"(
