@@ -186,6 +186,7 @@ int Connection::on_certificate(void* /*tls*/, unsigned /*checks*/) {
         Connecting& connecting = serving->connecting_;
         connecting.fault = certificate_fault(handle, *connecting.options, connecting.host);
         if (connecting.fault.empty()) {
+            handle->net.tls_verify_status = MARIADB_TLS_VERIFY_OK;  // the driver has asked more in the handshake
             return 0;
         }
     } catch (const std::exception&) {  // that there is no memory: nothing may be thrown through the driver
