@@ -9,6 +9,7 @@
 #   make chaos      faults at random under load                     (CHAOS_FAULTS=1000; CHAOS_SEED=… replays)
 #   make bench      speed against peers and floors                  (BENCH=sqlite: one of them)
 #   make fuzz       the binlog decoder under libFuzzer              (FUZZ_SECONDS=600)
+#   make matrix     demo and tests on other versions of PostgreSQL, as root, in chroots   (MATRIX="17 18")
 #   make lint       formatting, clang-tidy, layers, symbols         make format: apply the formatting
 #
 # Everything of src but the adapters becomes pg_replicator.so. Each adapter is a PostgreSQL-free library of its own.
@@ -105,7 +106,7 @@ $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/v
 # What follows runs as root or as an ordinary user, who needs sudo for set-up and installation only.
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 JOBS = $(shell nproc)
-.PHONY: setup test-programs check-symbols build-and-install test demo chaos bench fuzz lint format
+.PHONY: setup test-programs check-symbols build-and-install test demo chaos bench fuzz matrix lint format
 
 setup:
 	./setup.sh
@@ -127,6 +128,8 @@ chaos: build-and-install
 bench: build-and-install $(BUILD)/mysql_binlog_decode
 	./setup.sh bench
 	/usr/bin/python3 test/bench/bench.py $(BENCH)
+matrix:
+	test/matrix.sh $(MATRIX)
 
 # libFuzzer comes with clang and libclang-rt-dev, which nothing else needs: setup.sh leaves them to you.
 FUZZ_CXX = clang++

@@ -254,6 +254,8 @@ class MySqlServer(SqlServer):
     flavour = "MySQL"
 
     def __init__(self, settings=None):
+        if not MYSQL_DIRECTORY:
+            raise UnavailableServer("servers of MySQL are left out: PGREPL_MYSQL_DIRECTORY is empty")
         self.root = pathlib.Path(MYSQL_DIRECTORY)
         fetch(self.root, "mysqld", "mysql-server-core", "mysql-client-core")
         self.client = [str(self.root / "bin/mysql")]
