@@ -63,6 +63,10 @@ class BesideCopy {
         return has_window_ && source_.has_reached(applied, high_mark_);
     }
 
+    /// The window may be written at a later mark as well: one that can be reached, where the source has given up what
+    /// the other waits for.
+    void wait_for(const core::Position& later_mark) { high_mark_ = later_mark; }
+
     /// The stream changes these rows of the table, in the transaction that is open.
     void touch(const target::TableChanges& changes);
 

@@ -252,8 +252,9 @@ void Stream::look_for_the_end() {
     end_asked_at_ = Clock::now();
     end_answer_took_ = end_asked_at_ - now;
     require_history(is_quiet);
-    if (is_quiet && mark_) {
-        mark_ = end_;  // one that came to nothing: what the server was about to commit, and did not
+    if (is_quiet) {  // the others may have come to nothing: what the server was about to commit, and did not
+        mark_ = mark_ ? end_ : mark_;
+        beside_.wait_for(*end_);
     }
 }
 

@@ -396,6 +396,29 @@ def test_an_interrupt_ends_the_wait_for_changes(server, adapter, table, paramete
     assert process.returncode == 3 and '"error": 17' in out
 
 
+def test_a_name_that_a_session_only_holds_is_not_waited_for(server, adapter, table, is_mariadb):
+    """It may never be used. That nothing of it was logged shows in what was logged later."""
+    if is_mariadb:
+        pytest.skip("MariaDB names a transaction when it is logged")
+    stream = adapter.stream(table).is_open()
+    held = threading.Thread(target=lambda: server._client("SET gtid_next = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:77'; BEGIN; SELECT SLEEP(240)", check=False))
+    held.start()
+    running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(240)%'"
+    wait_until(lambda: server.query(running) and server.value("SELECT @@GLOBAL.gtid_owned"), 45, "the session")
+    try:
+        server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+        mark = stream.ask("high")
+        server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+        changes = []
+        wait_until(lambda: changes.extend(stream.read()["changes"]) or len(changes) == 2, 45, "the rows")
+        assert stream.ask(f"reached {stream.position}\t{mark}") == "1"
+        assert stream.ask(f"reached {stream.position}\t{stream.ask('high')}") == "0", "it may be logged by now"
+    finally:
+        server.run(f"KILL {server.value(running)}")
+        held.join()
+    assert stream.ask(f"reached {stream.position}\t{stream.ask('high')}") == "1"
+
+
 def test_a_table_that_is_being_made_is_locked_and_not_without_columns(server, adapter, table, is_mariadb):
     """MariaDB answers questions about such a table, without rows, and warns."""
     if not is_mariadb:

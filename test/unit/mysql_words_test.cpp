@@ -66,7 +66,7 @@ TEST(MysqlPosition, text_survives_parsing) {
          {"mysql server=u gtid=u:1-5,v:tag:1-3", "mariadb server=x gtid=0-1-5 binlog=b.000001:330",
           "mysql server=u gtid=u:1-5 moment=00ff", "mariadb server=x moment=1", "mysql server=u gtid=",
           "mariadb server=x:7 gtid=0-1-5 seen=0-1-5,0-2-3 binlog=b.000001:330 log=b.000001:200:17:18:0-1-5",
-          "mysql server=u gtid=u:1-5 log=binlog.000003:4:1700000000"}) {
+          "mysql server=u gtid=u:1-5 log=binlog.000003:4:1700000000", "mysql server=u gtid=u:1-5 owned=u:7,v:tag:2"}) {
         EXPECT_EQ(StateIdentity::parse(text).to_text(), text);
     }
     EXPECT_THROW(StateIdentity::parse("sqlite x=1"), core::SourceError);
@@ -80,6 +80,20 @@ TEST(MysqlPosition, sets_of_mysql_are_compared_by_inclusion) {
     EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:1-9,v:1"));
     EXPECT_FALSE(reached("mysql server=u gtid=u:1-9", "mysql server=u gtid=u:t:1-2"));
     EXPECT_TRUE(reached("mysql server=u gtid=u:1-9:t:1-2", "mysql server=u gtid=u:t:1-2"));
+}
+
+TEST(MysqlPosition, what_a_session_owned_is_read_where_a_later_name_is) {
+    constexpr const char* kMark = "mysql server=s gtid=u:1-5 owned=u:7,v:3";
+    EXPECT_TRUE(reached("mysql server=s gtid=u:1-5:7,v:3", kMark));
+    EXPECT_FALSE(reached("mysql server=s gtid=u:1-5:7", kMark));
+    EXPECT_FALSE(reached("mysql server=s gtid=u:1-5", kMark));
+    EXPECT_TRUE(reached("mysql server=s gtid=u:1-6", kMark));
+    EXPECT_TRUE(reached("mysql server=s gtid=u:1-5:8", kMark)) << "what was owned may never come";
+    EXPECT_FALSE(reached("mysql server=s gtid=u:1-4:8", kMark)) << "what was committed will";
+    EXPECT_FALSE(reached("mysql server=another gtid=u:1-6", kMark)) << "its log has another order";
+    EXPECT_FALSE(reached("mysql server=s gtid=u:1-5 owned=u:8", kMark)) << "a mark was not read in order";
+    EXPECT_TRUE(reached("mysql server=s gtid=u:1-5 owned=u:6-7", "mysql server=s gtid=u:1-6"));
+    EXPECT_FALSE(same("mysql server=u gtid=u:1-5 owned=u:7", "mysql server=u gtid=u:1-5"));
 }
 
 TEST(MysqlPosition, servers_of_mariadb_are_compared_one_by_one_within_their_domains) {

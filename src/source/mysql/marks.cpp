@@ -184,9 +184,11 @@ StateIdentity high_mark(Connection& connection) {
         return mark;
     }
     std::string const owned = value_or_empty(connection, "SELECT @@global.gtid_owned");
-    MysqlGtidSet set = MysqlGtidSet::parse(value_or_empty(connection, "SELECT @@global.gtid_executed"));
-    set.add(MysqlGtidSet::parse(without_owners(owned)));
-    mark.gtid = set.text();
+    MysqlGtidSet const executed = MysqlGtidSet::parse(value_or_empty(connection, "SELECT @@global.gtid_executed"));
+    MysqlGtidSet about_to_be = MysqlGtidSet::parse(without_owners(owned));
+    about_to_be.remove(executed);
+    mark.gtid = executed.text();
+    mark.owned = about_to_be.text();
     return mark;
 }
 

@@ -42,6 +42,9 @@ std::string StateIdentity::to_text() const {
     if (gtid) {
         text += " gtid=" + *gtid;
     }
+    if (!owned.empty()) {
+        text += " owned=" + owned;
+    }
     if (!seen.empty()) {
         text += " seen=" + seen;
     }
@@ -76,6 +79,8 @@ StateIdentity StateIdentity::parse(const std::string& text) {
             identity.server = std::move(value);
         } else if (name == "gtid") {
             identity.gtid = std::move(value);
+        } else if (name == "owned") {
+            identity.owned = std::move(value);
         } else if (name == "seen") {
             identity.seen = std::move(value);
         } else if (name == "log") {
@@ -105,7 +110,7 @@ bool is_same_state(const StateIdentity& a, const StateIdentity& b) {
         bool const any_gtid = a.gtid && !a.gtid->empty();
         return (!a.binlog.empty() && a.binlog == b.binlog) || (any_gtid && a.gtid == b.gtid);
     }
-    return a.gtid == b.gtid;
+    return a.gtid == b.gtid && a.owned.empty() && b.owned.empty();
 }
 
 bool is_same_server(const StateIdentity& a, const StateIdentity& b) {
@@ -138,6 +143,22 @@ std::optional<bool> is_at_or_behind(const std::string& place, const std::string&
     return std::pair(a->file, a->offset) >= std::pair(b->file, b->offset);
 }
 
+namespace {
+
+bool holds_all_named(const StateIdentity& held, const StateIdentity& mark) {
+    MysqlGtidSet has = MysqlGtidSet::parse(*held.gtid);
+    has.add(MysqlGtidSet::parse(held.owned));
+    MysqlGtidSet named = MysqlGtidSet::parse(*mark.gtid);
+    if (!has.contains(named) || mark.owned.empty()) {
+        return has.contains(named);
+    }
+    named.add(MysqlGtidSet::parse(mark.owned));
+    bool const is_stream = held.owned.empty() && held.server == mark.server;
+    return has.contains(named) || (is_stream && !named.contains(has));
+}
+
+}  // namespace
+
 bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
     if (held.to_text() == mark.to_text() || is_same_state(held, mark)) {
         return true;
@@ -152,7 +173,7 @@ bool holds_all_of(const StateIdentity& held, const StateIdentity& mark) {
         return false;
     }
     if (!held.is_mariadb) {
-        return MysqlGtidSet::parse(*held.gtid).contains(MysqlGtidSet::parse(*mark.gtid));
+        return holds_all_named(held, mark);
     }
     MariaGtidState state = MariaGtidState::parse(held.seen);
     for (const MariaGtid& last : MariaGtidPosition::parse(*held.gtid).all()) {

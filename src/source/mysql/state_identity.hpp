@@ -3,10 +3,10 @@
 //
 //   mysql server=<server_uuid> gtid=<set>                       the state after exactly these transactions
 //   mysql server=<server_uuid> gtid=<set> moment=<random>       that or somewhat later: nobody can join it
-//   mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset>
-//   mysql|mariadb server=… moment=<random>                      a server without a usable log
-//   mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a stream, or a mark
-//   mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
+//   mysql server=<server_uuid> gtid=<set> owned=<set>           a high mark: these, and of the others what is logged by
+//   then mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset> mysql|mariadb server=… moment=<random> a
+//   server without a usable log mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a
+//   stream, or a mark mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
 //   … prepared=<prepared_transactions.hpp>                      of a stream's, what is open there; says nothing of a
 //                                                               state
 //
@@ -28,11 +28,12 @@ struct StateIdentity {
     bool is_mariadb = false;
     std::string server;
     std::optional<std::string> gtid;  ///< without white space; empty: nothing was logged yet; none: not told
-    std::string seen;                 ///< MariaDB: the last of each server in each domain, as far as it is known
-    std::string binlog;               ///< MariaDB: file:offset
-    LogPlace place;                   ///< not in marks
-    std::string moment;               ///< not empty: no log proves which state it is
-    std::string prepared;             ///< of a stream's
+    std::string owned;     ///< MySQL, of a high mark: what may be visible and not in "gtid" yet, or may never come
+    std::string seen;      ///< MariaDB: the last of each server in each domain, as far as it is known
+    std::string binlog;    ///< MariaDB: file:offset
+    LogPlace place;        ///< not in marks
+    std::string moment;    ///< not empty: no log proves which state it is
+    std::string prepared;  ///< of a stream's
 
     [[nodiscard]] std::string to_text() const;
     /// Throws kInternal for text that is no identity.
@@ -53,6 +54,10 @@ std::optional<bool> is_at_or_behind(const std::string& place, const std::string&
 /// Whether `held` provably holds everything of `mark`. GTIDs decide, whatever the server that they were read from: they
 /// stay what they are when another server takes over. In MariaDB numbers of one server alone are compared with each
 /// other: servers that write a domain at the same time do not number in order.
+///
+/// What a session of MySQL owned when a mark was taken may have been visible already, or may never be committed. What
+/// was visible was logged by then; so where a stream of that server's log has met a transaction that nobody had begun
+/// to name yet, all of it has been read.
 bool holds_all_of(const StateIdentity& held, const StateIdentity& mark);
 
 }  // namespace pgrepl::mysql
