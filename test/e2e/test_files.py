@@ -3,6 +3,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 
 import psycopg2
 import pytest
@@ -147,6 +149,22 @@ def test_uncommitted_and_wal_only_changes_are_told_apart(cluster, database, sour
     cluster.query("CALL replicator_wait('waltold', '240 s')")
     assert_equal(path, "waltold")
     writer.close()
+
+
+def test_a_truncated_index_of_the_log_ends_no_process(cluster, database, source, assert_equal):
+    path = database("cut.db", ROWS, wal=True)
+    # By a program that dies: one that lives would be ended by what is done to the file.
+    program = "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute(sys.argv[2]); os._exit(0)"
+    many = "INSERT INTO t WITH n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) SELECT i, printf('%0100d', i) FROM n"
+    subprocess.run([sys.executable, "-c", program, path, many], check=True)
+    make_readable(path)
+    with cluster.waiting_at("targets_made", lambda: source(path, "cut", options='{"retry_initial": "1h", "retry_max": "1h"}')):
+        os.truncate(f"{path}-shm", 0)
+    status = cluster.wait_for_state("cut", "backing_off")
+    assert "was cut off" in status["last_error"] and status["hint"], status
+    cluster.query("SELECT replicator_resume('cut')")
+    cluster.wait_for_copy("cut")
+    assert_equal(path, "cut")
 
 
 def test_a_wal_file_without_its_database_says_what_is_missing(cluster, database, source, assert_equal):
