@@ -1,14 +1,12 @@
 """Encryption of connections to MySQL and MariaDB servers, and servers that want more than they are to have."""
-import contextlib
 import re
-import socket
 import ssl
 import subprocess
-import threading
 
 import psycopg2
 import pytest
 
+from fake_mysql import OK, FakeServer
 from private_cluster import wait_until
 from observing import caught_up, equal, failure, registered, rows
 
@@ -116,46 +114,21 @@ def rows_are_not_seen_on_the_wire(cluster, server):
     return arrived
 
 
-class HostileServer:
-    """Speaks the handshake, and answers every query with the request to send a file (LOCAL INFILE)."""
+class HostileServer(FakeServer):
+    """Answers every query with the request to send a file (LOCAL INFILE)."""
     def __init__(self, wanted):
-        self.wanted = wanted
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.asked, self.received = 0, b""
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.wanted, self.asked = wanted, 0
+        super().__init__()
 
-    def greet(self, connection, more_abilities=0):
-        """Protocol 10; CLIENT_PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH and LOCAL_FILES among what it can do."""
-        connection.settimeout(60)
-        abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000 | more_abilities
-        connection.sendall(self.packet(0, b"\x0a8.0.36\0" + (1).to_bytes(4, "little") + b"a" * 8 + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
-                                       b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + b"b" * 12 + b"\0mysql_native_password\0"))
-        return self.read(connection)
-
-    @staticmethod
-    def packet(number, body):
-        return len(body).to_bytes(3, "little") + bytes([number]) + body
-
-    @staticmethod
-    def read(connection):
-        head = connection.recv(4, socket.MSG_WAITALL)
-        return connection.recv(int.from_bytes(head[:3], "little"), socket.MSG_WAITALL) if len(head) == 4 else b""
-
-    def serve(self):
-        while True:
-            connection, _ = self.listener.accept()
-            with connection, contextlib.suppress(OSError):
-                self.greet(connection)
-                connection.sendall(self.packet(2, b"\0\0\0\x02\0\0\0"))
-                while self.read(connection):
-                    self.asked += 1
-                    connection.sendall(self.packet(1, b"\xfb" + self.wanted.encode()))
-                    answer = self.read(connection)
-                    while answer:
-                        self.received += answer
-                        answer = self.read(connection)
-                    connection.sendall(self.packet(3, b"\0\0\0\x02\0\0\0"))
+    def talk(self, connection):
+        self.greet(connection)
+        connection.sendall(self.packet(2, OK))
+        while self.read(connection):
+            self.asked += 1
+            connection.sendall(self.packet(1, b"\xfb" + self.wanted.encode()))
+            while self.read(connection):
+                pass
+            connection.sendall(self.packet(3, OK))
 
 
 def test_a_server_that_asks_for_files_gets_none(cluster, files):
@@ -169,22 +142,17 @@ def test_a_server_that_asks_for_files_gets_none(cluster, files):
     assert "nobody is to see" not in cluster.log_text()
 
 
-class Impostor(HostileServer):
+class Impostor(FakeServer):
     """Offers TLS with a certificate, and keeps what a client says once it has seen that."""
     def __init__(self, directory):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(directory / "server.pem", directory / "server.key")
-        self.ended = 0
-        super().__init__("")
+        super().__init__()
 
-    def serve(self):
-        while True:
-            connection, _ = self.listener.accept()
-            with connection, contextlib.suppress(OSError):
-                self.greet(connection, more_abilities=0x00000800)
-                with self.context.wrap_socket(connection, server_side=True) as encrypted:
-                    self.received += encrypted.recv(4096)
-            self.ended += 1
+    def talk(self, connection):
+        self.greet(connection, more_abilities=0x00000800)
+        with self.context.wrap_socket(connection, server_side=True) as encrypted:
+            self.received += encrypted.recv(4096)
 
 
 def test_a_server_with_a_wrong_certificate_gets_no_login(cluster, files):

@@ -33,10 +33,6 @@ constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
 constexpr std::string_view kConnecting = "connect to";
 
-/// No plugin that shows the password itself to the server without protection (mysql_clear_password, dialog).
-constexpr const char* kAllowedPlugins =
-    "mysql_native_password,caching_sha2_password,sha256_password,client_ed25519,parsec";
-
 /// Everything that the server's configuration or init_connect may have changed and that we depend on. DEFAULT would be
 /// what the server's administrator has set. What the handshake said of charsets is not counted on: a server may pass
 /// over it (character_set_client_handshake), or a proxy. character_set_results = NULL: text arrives as the bytes that
@@ -119,6 +115,7 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
     handle_.reset(mysql_init(nullptr));
     if (!handle_) {
         throw SourceError(SourceErrorKind::kResource, 0, "out of memory", true);
+    login_ = {.tls = options.tls};
     }
     set_options(options);
     Turn const turn(*this);
@@ -128,6 +125,7 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
         fail(kConnecting);
     }
     check_not_redirected(host);
+        throw_if_refused();
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     // Else the driver reads TLS records in a blocking way, past the callback.
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
@@ -175,6 +173,7 @@ void Connection::set_options(const ConnectOptions& options) {
 }
 
 #if MARIADB_PACKAGE_VERSION_ID >= 30402
+    guard_login(handle, login_);
 /// Called by the driver, in place of its own check, before it logs in: so a server that is not the one that is meant
 /// gets no password. Older drivers check all that is asked for by themselves.
 int Connection::on_certificate(void* /*tls*/, unsigned /*checks*/) {
@@ -223,15 +222,33 @@ void Connection::check_not_redirected(const HostAndPort& host) {
     }
 }
 
-/// The driver goes on in plain text if the server has no TLS, whatever it was told.
+void Connection::throw_if_refused() {
+    if (login_.refusal == Login::Refusal::kNoTls) {
+        throw_no_tls();
+    }
+    if (login_.refusal == Login::Refusal::kPasswordAsked) {
+        throw SourceError(
+            SourceErrorKind::kPermissionDenied, 0,
+            "MySQL server " + server_ + " asks for the password itself, on a connection without TLS", false,
+            "The account uses caching_sha2_password or sha256_password, and the server does not offer TLS.",
+            "Give the server a certificate (ssl_cert, ssl_key). If the network is to be trusted, write "
+            "sslmode=disable: then the password is encrypted with a key that the server sends.");
+    }
+}
+
+void Connection::throw_no_tls() {
+    throw SourceError(SourceErrorKind::kPermissionDenied, 0, "MySQL server " + server_ + " does not offer TLS", false,
+                      "The URL asks for an encrypted connection.",
+                      "Give the server a certificate (ssl_cert, ssl_key), or write sslmode=disable if the network "
+                      "is to be trusted.");
+}
+
+/// Once more: the driver goes on in plain text if the server has no TLS, whatever it was told.
 void Connection::check_tls(TlsMode mode) {
     const char* const cipher = mysql_get_ssl_cipher(handle_.get());
     cipher_ = cipher == nullptr ? "" : cipher;
     if (cipher_.empty() && mode != TlsMode::kDisable && mode != TlsMode::kPrefer) {
-        throw SourceError(SourceErrorKind::kPermissionDenied, 0, "MySQL server " + server_ + " does not offer TLS",
-                          false, "The URL asks for an encrypted connection.",
-                          "Give the server a certificate (ssl_cert, ssl_key), or write sslmode=disable if the network "
-                          "is to be trusted.");
+        throw_no_tls();
     }
 }
 

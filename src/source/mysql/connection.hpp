@@ -14,6 +14,7 @@
 #include "core/source.hpp"
 #include "source/mysql/connect_options.hpp"
 #include "source/mysql/driver.hpp"
+#include "source/mysql/login.hpp"
 
 namespace pgrepl::mysql {
 
@@ -112,6 +113,8 @@ class Connection {
     void set_options(const ConnectOptions& options);
     void check_not_redirected(const HostAndPort& host);
     void check_tls(TlsMode mode);
+    void throw_if_refused();
+    [[noreturn]] void throw_no_tls();
     void check_certificate();
     void throw_if_not_meant();
     void set_session();
@@ -145,6 +148,7 @@ class Connection {
     unsigned long version_ = 0;
     Connecting connecting_;
     Handle handle_;
+    Login login_;  ///< outlives the handle
 };
 
 /// `name` as an SQL identifier.
