@@ -1,11 +1,11 @@
-"""Servers, or whoever sits between, that want to learn the password."""
+"""Servers, or whoever sits between, that want to learn the password, or to take our memory."""
 import ssl
 import subprocess
 
 import pytest
 
 from conftest import Adapter
-from fake_mysql import FakeServer
+from fake_mysql import OK, FakeServer
 
 PASSWORD = "geheim on the wire"
 SERVER_TLS = 0x00000800
@@ -99,3 +99,26 @@ def test_where_the_network_is_trusted_the_password_is_encrypted_by_the_servers_k
     curious.log_in("?sslmode=disable")
     assert PASSWORD.encode() not in curious.received, curious.received
     assert curious.decrypted(keys / "private.pem").startswith(PASSWORD.encode()), curious.received
+
+
+class Endless(FakeServer):
+    """Answers each question with one column and rows without end."""
+    def talk(self, connection):
+        self.greet(connection)
+        connection.sendall(self.packet(2, OK))
+        while question := self.read(connection):
+            if not question[1:].lstrip().startswith(b"SELECT"):
+                connection.sendall(self.packet(1, OK))
+                continue
+            column = b"\x03def" + b"\0" * 3 + b"\x01c\0\x0c\x2d\0" + (65535).to_bytes(4, "little") + b"\xfd" + b"\0" * 5
+            end_of_columns = self.packet(3, b"\xfe\0\0\x02\0")
+            connection.sendall(self.packet(1, b"\x01") + self.packet(2, column) + end_of_columns)
+            row = b"\xfd" + (60000).to_bytes(3, "little") + b"x" * 60000
+            rows = b"".join(self.packet(number % 256, row) for number in range(4, 260))
+            while True:
+                connection.sendall(rows)
+
+
+def test_an_answer_without_end_is_given_up():
+    answer = log_in(Endless())
+    assert "its answer is too large" in answer, answer

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <numeric>
 
 #include "source/mysql/mysql_error.hpp"
 #include "source/mysql/tls_session.hpp"
@@ -31,6 +32,8 @@ constexpr int kAnswerTimeoutMs = 15 * 60 * 1000;
 constexpr int kLongestWaitMs = 1000;
 constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
+/// What a server may say of itself and its tables in one answer, in memory: some 800,000 columns.
+constexpr std::size_t kMostAnswerBytes = std::size_t{512} << 20;
 constexpr std::string_view kConnecting = "connect to";
 
 /// Everything that the server's configuration or init_connect may have changed and that we depend on. DEFAULT would be
@@ -112,20 +115,20 @@ Connection::Connection(const ConnectOptions& options, const std::string& passwor
 void Connection::connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password) {
     server_ = host.text();
     connecting_ = {.host = host.host, .options = &options, .fault = ""};
+    login_ = {.tls = options.tls};
     handle_.reset(mysql_init(nullptr));
     if (!handle_) {
         throw SourceError(SourceErrorKind::kResource, 0, "out of memory", true);
-    login_ = {.tls = options.tls};
     }
     set_options(options);
     Turn const turn(*this);
     if (mysql_real_connect(handle_.get(), host.host.c_str(), options.user.c_str(), password.c_str(), nullptr, host.port,
                            nullptr, 0) == nullptr) {
         throw_if_not_meant();
+        throw_if_refused();
         fail(kConnecting);
     }
     check_not_redirected(host);
-        throw_if_refused();
     auto const socket = static_cast<int>(mysql_get_socket(handle_.get()));
     // Else the driver reads TLS records in a blocking way, past the callback.
     ::fcntl(socket, F_SETFL, ::fcntl(socket, F_GETFL) | O_NONBLOCK);
@@ -170,10 +173,10 @@ void Connection::set_options(const ConnectOptions& options) {
     mysql_optionsv(handle, MARIADB_OPT_TLS_VERIFICATION_CALLBACK, &Connection::on_certificate);
 #endif
     refuse_local_files(handle);
+    guard_login(handle, login_);
 }
 
 #if MARIADB_PACKAGE_VERSION_ID >= 30402
-    guard_login(handle, login_);
 /// Called by the driver, in place of its own check, before it logs in: so a server that is not the one that is meant
 /// gets no password. Older drivers check all that is asked for by themselves.
 int Connection::on_certificate(void* /*tls*/, unsigned /*checks*/) {
@@ -312,7 +315,8 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
     if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
         fail(doing);
     }
-    Result const result(mysql_store_result(handle));
+    // Not stored by the driver, which takes whatever comes: that would be for the server to bound.
+    Result const result(mysql_use_result(handle));
     TextRows rows;
     if (!result) {
         if (mysql_errno(handle) != 0) {
@@ -321,8 +325,13 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
         return rows;
     }
     unsigned const columns = mysql_num_fields(result.get());
+    std::size_t bytes = 0;
     while (MYSQL_ROW const row = mysql_fetch_row(result.get())) {
         const unsigned long* const lengths = mysql_fetch_lengths(result.get());
+        bytes = std::accumulate(lengths, lengths + columns, bytes + columns * sizeof(TextRow::value_type));
+        if (bytes > kMostAnswerBytes || interrupts_.pending()) {
+            give_up_answer(doing);
+        }
         TextRow& values = rows.emplace_back(columns);
         for (unsigned i = 0; i < columns; ++i) {
             if (row[i] != nullptr) {
@@ -330,7 +339,20 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
             }
         }
     }
+    if (mysql_errno(handle) != 0) {
+        fail(doing);
+    }
     return rows;
+}
+
+/// The driver reads an answer to its end before it frees it, and there may be none.
+void Connection::give_up_answer(std::string_view doing) {
+    ::shutdown(static_cast<int>(mysql_get_socket(handle_.get())), SHUT_RDWR);
+    throw_if_interrupted();
+    throw SourceError(SourceErrorKind::kResource, 0,
+                      "cannot " + std::string(doing) + " MySQL server " + server_ + ": its answer is too large", false,
+                      "What it says of its tables takes more than " + std::to_string(kMostAnswerBytes >> 20) + " MB.",
+                      "Name fewer databases in the URL, or grant the account fewer tables.");
 }
 
 std::optional<std::string> Connection::query_value(std::string_view sql, std::string_view doing) {
@@ -345,8 +367,14 @@ std::vector<std::size_t> Connection::json_columns(std::string_view sql, std::str
     if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
         fail(doing);
     }
-    Result const result(mysql_store_result(handle));
+    Result const result(mysql_use_result(handle));
     if (!result) {
+        fail(doing);
+    }
+    if (mysql_fetch_row(result.get()) != nullptr) {
+        give_up_answer(doing);  // none was asked for
+    }
+    if (mysql_errno(handle) != 0) {
         fail(doing);
     }
     std::vector<std::size_t> columns;

@@ -119,6 +119,7 @@ class Connection {
     void throw_if_not_meant();
     void set_session();
     void check_charsets();
+    [[noreturn]] void give_up_answer(std::string_view doing);
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);
@@ -147,8 +148,8 @@ class Connection {
     Flavour flavour_ = Flavour::kMySql;
     unsigned long version_ = 0;
     Connecting connecting_;
-    Handle handle_;
     Login login_;  ///< outlives the handle
+    Handle handle_;
 };
 
 /// `name` as an SQL identifier.
