@@ -138,7 +138,7 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     pg::Transaction transaction;
     // Locked, so that filters that are being changed are seen either here or by whoever changes them.
     config_ = lock_same_source();
-    std::vector<PlannedTable> planned = register_discovered_tables(config_, discovered);
+    std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
     transaction.commit();
     return planned;
 }

@@ -189,7 +189,7 @@ class SchemaEffects {
         if (known && is_replicated(*known)) {
             catalog::ask_for_copy(known->id, reason(change));
         }
-        PlannedTable const planned = register_table(config_, *info);
+        PlannedTable const planned = register_table(config_, *info).planned;
         register_parts(*info);
         if (planned.state == catalog::TableState::kPending) {
             record(name, change, info->unlogged_actions.empty() ? "" : planned.note);
@@ -465,26 +465,28 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
     return any ? std::nullopt : std::optional(std::move(ids));
 }
 
-void settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
                           const std::optional<core::TableInfo>& now) {
     if (now) {
-        register_table(config, *now);
-        return;
+        return register_table(config, *now).settled;
     }
     if (!table.target_created) {
-        return catalog::forget_table(table.id);  // it came and went
+        catalog::forget_table(table.id);  // it came and went
+        return true;
     }
     std::string reason = "is no longer at the source";
     target::drop_staging(table.id);
     if (config.parsed_options.drops_targets()) {
         std::optional<pg::SqlError> const obstacle = drop_target(config, table);
         if (!obstacle) {
-            return catalog::forget_table(table.id);
+            catalog::forget_table(table.id);
+            return true;
         }
         reason += "; its target stays: " + std::string(obstacle->what());
     }
     catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
     catalog::end_change(table.id);
+    return true;
 }
 
 }  // namespace pgrepl::replication

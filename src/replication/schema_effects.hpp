@@ -34,8 +34,9 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
                                                            const std::vector<core::SchemaChange>& changes,
                                                            const TablesNow& now);
 
-/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied.
-void settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied. False: it is
+/// to be looked at again.
+bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
                           const std::optional<core::TableInfo>& now);
 
 }  // namespace pgrepl::replication

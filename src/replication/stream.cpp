@@ -189,7 +189,7 @@ void Stream::at_source(std::int32_t table_id, const std::function<void()>& read)
 bool Stream::look_at_changed_tables() {
     std::vector<catalog::SourceTable> due;
     for (const catalog::SourceTable& table : changed_) {
-        if (source_locks_.may_be_tried(table.id)) {
+        if (source_locks_.may_be_tried(table.id) && open_names_.may_be_tried(table.id)) {
             due.push_back(table);
         }
     }
@@ -199,14 +199,20 @@ bool Stream::look_at_changed_tables() {
     auto const until = Clock::now() + kLookingTime;
     std::set<std::int32_t> seen;
     for (const catalog::SourceTable& table : due) {
+        bool settled = true;
         at_source(table.id, [&] {
             std::optional<core::TableInfo> const now = source_.find_table(table.name);
             pg::TargetPatience const patience(locked_.patience_ms(table.id));
             pg::Transaction transaction;
             catalog::take_turn(context_.source_id, context_.generation);
-            settle_changed_table(config_, table, now);
+            settled = settle_changed_table(config_, table, now);
             transaction.commit();
         });
+        if (settled) {
+            open_names_.went_on(table.id);
+        } else {
+            (void)open_names_.found_locked(table.id);
+        }
         seen.insert(table.id);
         if (Clock::now() > until) {
             break;

@@ -127,6 +127,7 @@ class Stream {
     LockedTargets locked_;
     ReadAgain read_again_;
     SourceLocks source_locks_;
+    SourceLocks open_names_;                             ///< of tables whose targets' names others are about to take
     std::vector<catalog::SourceTable> changed_;          ///< by statements in the log, and to be looked at
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;

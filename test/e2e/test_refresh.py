@@ -250,3 +250,26 @@ def test_a_refresh_goes_on_without_a_locked_target(cluster, database, source, as
             cursor.execute("COMMIT")
         cluster.query("CALL replicator_wait('held', '240 s')")
         assert_equal(path, "held")
+
+
+def test_a_registration_that_stays_open_holds_up_one_table_of_others(cluster, database, source, assert_equal):
+    path = database("own.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)")
+    theirs = database("theirs.db", "CREATE TABLE newt (id INTEGER PRIMARY KEY)")
+    source(path, "own", target_schema="shared", refresh_interval="1 second")
+    cluster.wait_for_copy("own")
+    newt = "SELECT state, reason FROM replicator_tables WHERE source = 'own' AND \"table\" = 'newt'"
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT replicator_init(%s, name => 'theirs', target_schema => 'shared')", (f"sqlite://{theirs}",))
+        change(path, "CREATE TABLE newt (id INTEGER PRIMARY KEY); INSERT INTO newt VALUES (1); INSERT INTO t VALUES (2, 2)")
+        wait_until(lambda: cluster.query("SELECT count(*) FROM shared.t") == [(2,)], what="the other table")
+        assert cluster.query(newt) == [("unsupported", 'another transaction is about to register a table with the target shared.newt')]
+        cluster.query("SET statement_timeout = '240s'; SELECT replicator_pause('own'); SELECT replicator_resume('own')")
+        cursor.execute("ROLLBACK")
+    wait_until(lambda: cluster.query(newt) == [("idle", None)], what=lambda: f"the table to be taken: {cluster.query(newt)}")
+    source(database("rest.db", "CREATE TABLE mine (id INTEGER PRIMARY KEY)"), "rest", target_schema="shared")
+    change(path, "CREATE TABLE mine (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (3, 3)")
+    wait_until(lambda: cluster.query("SELECT count(*) FROM shared.t") == [(3,)], what="the other table")
+    assert cluster.query(newt.replace("newt", "mine")) == [("unsupported", "its target is that of rest: main.mine")]
+    change(path, "DROP TABLE mine")
+    cluster.query("CALL replicator_wait('own', '240 s')")
+    assert_equal(path, "shared")
