@@ -1,4 +1,5 @@
 """MySQL and MariaDB servers followed: copy, then every change; each test runs against both."""
+import contextlib
 import subprocess
 import threading
 
@@ -152,6 +153,19 @@ def test_single_tables_are_paused_added_and_copied_again(cluster, db, follow):
     db.run("DELETE FROM line", "shop")
     caught_up(cluster)
     assert len(rows(cluster, "line")) == 2
+
+
+def test_a_table_whose_target_another_transaction_is_about_to_take_waits_alone(cluster, db, follow, database):
+    follow()
+    theirs = database("theirs.db", "CREATE TABLE late (id INTEGER PRIMARY KEY)")
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT replicator_init(%s, name => 'theirs', target_schema => 's')", (f"sqlite://{theirs}",))
+        db.run("CREATE TABLE late (id INT PRIMARY KEY); INSERT INTO late VALUES (1); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+        wait_until(lambda: "70" in rows(cluster, "customer"), what="the other table")
+        wait_until(lambda: table_row(cluster, "late")["state"] == "unsupported", what="the table to be left out")
+        cursor.execute("ROLLBACK")
+    caught_up(cluster)
+    assert set(rows(cluster, "late")) == {"1"}
 
 
 def test_rows_that_are_refused_are_set_aside_until_they_can_be_stored(cluster, db, follow):
