@@ -55,11 +55,14 @@ COMMENT ON COLUMN replicator.source.created_at IS 'When it was registered';
 CREATE FOREIGN DATA WRAPPER pg_replicator_secrets NO HANDLER NO VALIDATOR;
 COMMENT ON FOREIGN DATA WRAPPER pg_replicator_secrets IS 'Keeps passwords of pg_replicator''s sources; nothing connects through it';
 
+CREATE TYPE replicator.run_state AS ENUM (
+    'starting', 'snapshot', 'catching_up', 'streaming', 'idle', 'backing_off', 'failed');
+COMMENT ON TYPE replicator.run_state IS 'What the worker of a source is doing';
+
 CREATE TABLE replicator.source_state (
     source_id        integer PRIMARY KEY REFERENCES replicator.source ON DELETE CASCADE,
     database_oid     oid NOT NULL,
-    state            text NOT NULL DEFAULT 'starting' CHECK (state IN
-                         ('starting', 'snapshot', 'catching_up', 'streaming', 'idle', 'backing_off', 'failed')),
+    state            replicator.run_state NOT NULL DEFAULT 'starting',
     state_since      timestamptz NOT NULL DEFAULT clock_timestamp(),
     worker_pid       integer,
     generation       bigint NOT NULL DEFAULT 0,

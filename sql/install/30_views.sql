@@ -124,7 +124,7 @@ SELECT s.name,
        s.mode,
        CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused'
             WHEN o.role IS NULL THEN 'failed'
-            WHEN st.state = 'streaming' AND t.to_copy > 0 THEN 'copying' ELSE st.state END AS state,
+            WHEN st.state = 'streaming' AND t.to_copy > 0 THEN 'copying' ELSE st.state::text END AS state,
        w.pid AS worker_pid,
        coalesce(t.tables, '{}'::jsonb) AS tables,
        coalesce(t.to_copy, 0)::bigint AS tables_to_copy,

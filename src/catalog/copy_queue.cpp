@@ -2,7 +2,7 @@
 
 #include "catalog/copy_queue.hpp"
 
-#include "catalog/table_state.hpp"
+#include "catalog/states.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {

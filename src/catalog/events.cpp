@@ -106,19 +106,19 @@ void prune_events(int retention_s) {
 
 // ---- what workers tell ----
 
-bool tell_source_failure(std::int32_t source_id, const std::string& state, const pg::SqlError& error) {
+bool tell_source_failure(std::int32_t source_id, RunState state, const pg::SqlError& error) {
     std::string const sqlstate = pg::sqlstate_text(error.sqlstate());
     pg::QueryResult const row = pg::execute(
         "UPDATE replicator.source_state st SET failing_since = coalesce(st.failing_since, clock_timestamp()), "
         "failing_until = NULL, failing_with = $2 FROM replicator.source s, replicator.source_state before "
         "WHERE st.source_id = $1 AND s.id = $1 AND before.source_id = $1 "
         "RETURNING s.name, NULL, NULL, NULL, NULL, before.failing_with IS DISTINCT FROM $2",
-        {source_id, state + " " + sqlstate});
+        {source_id, std::string(name_of(state)) + " " + sqlstate});
     if (row.empty() || !row.boolean(0, 5)) {
         return false;
     }
     Told const told = read_told(row);
-    bool const passes = state == "backing_off";
+    bool const passes = state == RunState::kBackingOff;
     record(told, passes ? "source backs off" : "source failed", sqlstate, error.what());
     pg::write_log(passes ? pg::LogLevel::kLog : pg::LogLevel::kWarning,
                   told.subject() + (passes ? " backs off: " : " has failed: ") + error.what(), error.fields().detail,

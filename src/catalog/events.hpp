@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "catalog/table_state.hpp"
+#include "catalog/states.hpp"
 #include "pg/shared_state.hpp"
 
 namespace pgrepl::catalog {
@@ -28,7 +28,7 @@ void prune_events(int retention_s);
 
 /// The source does not work: `state` is failed or backing_off. An outage begins, unless one is under way. False if that
 /// has been told.
-bool tell_source_failure(std::int32_t source_id, const std::string& state, const pg::SqlError& error);
+bool tell_source_failure(std::int32_t source_id, RunState state, const pg::SqlError& error);
 /// Work goes on, though it may not have come to its end: the error is over, and with it the outage.
 void note_that_work_goes_on(std::int32_t source_id);
 /// It has come to its end.

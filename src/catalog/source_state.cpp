@@ -53,7 +53,7 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
         return std::nullopt;
     }
     SourceState state;
-    state.state = row.text(0, 0);
+    state.state = run_state(row.text(0, 0));
     state.generation = row.int64(0, 1);
     state.copy_position = row.text(0, 2);
     state.copy_durable = row.boolean(0, 3);
@@ -116,11 +116,12 @@ void take_turn(std::int32_t source_id, std::int64_t generation) {
     }
 }
 
-void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state) {
-    require_changed(pg::execute(
-        "UPDATE replicator.source_state SET state = $3, state_since = CASE WHEN state = $3 THEN state_since "
-        "ELSE clock_timestamp() END WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, state}));
+void set_state(std::int32_t source_id, std::int64_t generation, RunState state) {
+    require_changed(
+        pg::execute("UPDATE replicator.source_state SET state = $3::replicator.run_state, state_since = CASE "
+                    "WHEN state = $3::replicator.run_state THEN state_since ELSE clock_timestamp() END "
+                    "WHERE source_id = $1 AND generation = $2",
+                    {source_id, generation, name_of(state)}));
 }
 
 void set_source_version(std::int32_t source_id, const std::string& version) {
@@ -164,7 +165,8 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
               bool log_follows, bool complete) {
     tell_copy_end(source_id);
     require_changed(pg::execute(
-        "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up' ELSE 'idle' END, "
+        "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up'::replicator.run_state "
+        "ELSE 'idle' END, "
         "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
         "copy_finished_at = clock_timestamp(), copy_rows = (SELECT coalesce(sum(t.rows_copied), 0) FROM "
         "replicator.source_table t WHERE t.source_id = $1 AND t.copy_started_at >= source_state.copy_started_at), "
@@ -186,16 +188,18 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
 }
 
 bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
-                    const std::string& state, std::int64_t retry_ms) {
+                    std::optional<std::int64_t> retry_ms) {
     const pg::SqlError::Fields& fields = error.fields();
+    RunState const state = retry_ms ? RunState::kBackingOff : RunState::kFailed;
     pg::execute(
-        "UPDATE replicator.source_state SET state_since = CASE WHEN state = $3 THEN state_since "
-        "ELSE clock_timestamp() END, state = $3, last_error = $4, last_sqlstate = $5, last_detail = nullif($6, ''), "
+        "UPDATE replicator.source_state SET state_since = CASE WHEN state = $3::replicator.run_state THEN state_since "
+        "ELSE clock_timestamp() END, state = $3::replicator.run_state, last_error = $4, last_sqlstate = $5, "
+        "last_detail = nullif($6, ''), "
         "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
-        "next_retry_at = CASE WHEN $3 = 'backing_off' THEN clock_timestamp() + $8 * interval '1 millisecond' END "
+        "next_retry_at = clock_timestamp() + $8 * interval '1 millisecond' "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, state, fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail, fields.hint,
-         retry_ms});
+        {source_id, generation, name_of(state), fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail,
+         fields.hint, retry_ms});
     // A lock is no failure: the views say who holds it.
     return fields.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE && tell_source_failure(source_id, state, error);
 }
@@ -260,7 +264,7 @@ void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms) {
         "last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
         "next_retry_at = clock_timestamp() + $2 * interval '1 millisecond' WHERE source_id = $1",
         {source_id, retry_ms});
-    tell_source_failure(source_id, "backing_off",
+    tell_source_failure(source_id, RunState::kBackingOff,
                         pg::SqlError(ERRCODE_INSUFFICIENT_RESOURCES, "no free background worker slot", "",
                                      "Raise max_worker_processes in postgresql.conf and restart the server."));
 }

@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "catalog/states.hpp"
 #include "pg/error.hpp"
 
 namespace pgrepl::catalog {
 
 struct SourceState {
-    std::string state;
+    RunState state = RunState::kStarting;
     std::int64_t generation = 0;
     std::string copy_position;  ///< empty: no copy is under way
     bool copy_durable = false;
@@ -58,7 +59,7 @@ void take_turn(std::int32_t source_id, std::int64_t generation);
 void lock_state(std::int32_t source_id, std::int64_t generation);
 void lock_state(std::int32_t source_id);
 
-void set_state(std::int32_t source_id, std::int64_t generation, const std::string& state);
+void set_state(std::int32_t source_id, std::int64_t generation, RunState state);
 void set_source_version(std::int32_t source_id, const std::string& version);
 
 /// A copy is about to take a state of the source: it serves the requests made so far, and no later one.
@@ -85,10 +86,10 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
               bool log_follows, bool complete);
 
-/// Records an error. `state` is backing_off or failed; `retry_ms` applies to the former. Whether the server log says
-/// so: else it has said the same before.
+/// Records an error. The source backs off, and is tried again after `retry_ms`; without that it has failed. Whether the
+/// server log says so: else it has said the same before.
 bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
-                    const std::string& state, std::int64_t retry_ms);
+                    std::optional<std::int64_t> retry_ms);
 
 /// Another reader with our id took our place at the source. Returns how often that has happened, with less than the
 /// window between two times.

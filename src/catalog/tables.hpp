@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "catalog/table_state.hpp"
+#include "catalog/states.hpp"
 #include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"

@@ -96,7 +96,7 @@ bool Copy::resume(const core::Position& position) {
         intact = intact && (!table.staging || target::staging_is_intact(table.table_id));
     }
     if (intact) {
-        catalog::set_state(context_.source_id, context_.generation, "snapshot");
+        catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kSnapshot);
     }
     transaction.commit();
     return intact;

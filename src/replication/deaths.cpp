@@ -59,8 +59,8 @@ void count_source(std::int32_t source_id) {
     log_death(deaths, at);
     std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id);
     if (deaths >= catalog::kMostDeaths && state) {
-        (void)catalog::record_failure(source_id, state->generation, died(at, "Then call replicator_resume."), "failed",
-                                      0);
+        (void)catalog::record_failure(source_id, state->generation, died(at, "Then call replicator_resume."),
+                                      std::nullopt);
         catalog::forget_source_deaths(source_id);
     }
 }
@@ -111,7 +111,7 @@ bool count_deaths_of_source(std::int32_t source_id) {
     });
     pg::Transaction transaction;
     std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id);
-    bool const goes_on = state && state->state != "failed";
+    bool const goes_on = state && state->state != catalog::RunState::kFailed;
     pg::note_each_table(goes_on && catalog::source_deaths(source_id) > 0);
     transaction.commit();
     return goes_on;

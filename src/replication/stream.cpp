@@ -77,7 +77,7 @@ void Stream::open() {
         if (!start) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the stream has no position to begin behind");
         }
-        catalog::set_state(context_.source_id, context_.generation, "catching_up");
+        catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kCatchingUp);
         catalog::take_requests(context_.source_id, context_.generation);
         known_ = catalog::stream_tables(context_.source_id);
         transaction.commit();
@@ -526,7 +526,7 @@ void Stream::note_what_is_reached() {
         streaming_ = true;
         catalog::tables_caught_up(context_.source_id);
         catalog::look_for_index_work_at_commit(context_.source_id, std::nullopt);
-        catalog::set_state(context_.source_id, context_.generation, "streaming");
+        catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kStreaming);
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
         all_touched_ = catalog::begin_comparison(context_.source_id) || all_touched_;

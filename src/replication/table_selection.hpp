@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "catalog/source_config.hpp"
-#include "catalog/table_state.hpp"
+#include "catalog/states.hpp"
 #include "core/source.hpp"
 
 namespace pgrepl::replication {

@@ -347,10 +347,10 @@ class SourceWorker {
         if (state && state->generation == context_.generation) {
             std::int32_t const evictions = verdict.thrown_out ? note_eviction() : 0;
             bool const again = verdict.retryable && evictions < kMostEvictions;
-            told = catalog::record_failure(
-                source_id_, context_.generation, verdict.error, again ? "backing_off" : "failed",
-                replication::retry_delay_ms(std::max(state->retry_count, evictions), config_.retry_initial_ms(),
-                                            config_.retry_max_ms()));
+            std::int64_t const retry_ms = replication::retry_delay_ms(
+                std::max(state->retry_count, evictions), config_.retry_initial_ms(), config_.retry_max_ms());
+            told = catalog::record_failure(source_id_, context_.generation, verdict.error,
+                                           again ? std::optional(retry_ms) : std::nullopt);
         }
         transaction.commit();
         if (!told) {

@@ -1,6 +1,6 @@
 // Names to values.
 
-#include "catalog/table_state.hpp"
+#include "catalog/states.hpp"
 
 #include <algorithm>
 
@@ -14,13 +14,15 @@ template <typename Value, std::size_t kCount>
 Value value_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
     auto const found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) {
-        throw pg::SqlError(ERRCODE_DATA_CORRUPTED, "the catalog of pg_replicator says of a table that it is \"" +
+        throw pg::SqlError(ERRCODE_DATA_CORRUPTED, "the catalog of pg_replicator holds the state \"" +
                                                        std::string(name) + "\", which this version does not know");
     }
     return static_cast<Value>(found - names.begin());
 }
 
 }  // namespace
+
+RunState run_state(std::string_view name) { return value_of<RunState>(name, kRunStates); }
 
 TableState table_state(std::string_view name) { return value_of<TableState>(name, kTableStates); }
 
