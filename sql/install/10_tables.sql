@@ -257,7 +257,7 @@ COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits a
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
 COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';
-COMMENT ON COLUMN replicator.source_table.served_request IS 'Which requests (sync_requested) its last refresh serves';
+COMMENT ON COLUMN replicator.source_table.served_request IS 'Without a key: which requests (sync_requested) its last refresh serves';
 COMMENT ON COLUMN replicator.source_table.copy_way IS 'While it is copying: direct, staging, staged (into the target, or into a staging table that is merged); beside, beside_seen, whole (beside the stream)';
 COMMENT ON COLUMN replicator.source_table.copy_bound IS 'Of a copy beside the stream: rows up to here are in; in the adapter''s notation; empty: none yet';
 COMMENT ON COLUMN replicator.source_table.changed IS 'A statement in the log has made, changed or dropped it since it was last looked at';

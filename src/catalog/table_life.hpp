@@ -105,8 +105,8 @@ void ask_for_comparisons(std::int32_t source_id);
 /// consistency its rows are of different times. False if it is not wanted any more.
 [[nodiscard]] bool complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency);
 
-/// What a merge did to it, which serves the requests up to `request`. False if it was asked for again, or left out,
-/// meanwhile: then it stays that.
+/// What a merge did to it, which serves the requests up to `request` (0: only the source keeps which were served).
+/// False if it was asked for again, or left out, meanwhile: then it stays that.
 struct MergeRecord {
     std::optional<core::Consistency> consistency;
     std::int64_t inserted = 0;

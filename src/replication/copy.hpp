@@ -76,7 +76,8 @@ class Copy {
     void note_progress(const std::vector<catalog::CopyTable>& tables);
     bool give_up_locked(const std::vector<std::int32_t>& locked);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
-    std::int64_t merge(const catalog::CopyTable& table, std::int64_t request);
+    std::int64_t merge(const catalog::CopyTable& table);
+    [[nodiscard]] std::int64_t request_served() const;
     [[nodiscard]] std::optional<core::Consistency> consistency_of(const catalog::CopyTable& table) const;
 
     CopyContext context_;

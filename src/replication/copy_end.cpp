@@ -144,7 +144,6 @@ void Copy::finish() {
     {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
-        std::int64_t const request = require_state(context_.source_id).copy_sync_number;
         std::int64_t changes = 0;
         bool again = false;
         for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
@@ -153,7 +152,7 @@ void Copy::finish() {
             }
             pg::begin_phase("merging", context_.source_id, table.table_id, 0, "merging " + table.name.qualified());
             again = again || target::file_of(table.relation.relid) != table.target_file;
-            changes += merge(table, request);
+            changes += merge(table);
             target::release_staging(table.table_id, config_.mode == "periodic");
             pg::failure_point("merge_table");
         }
@@ -182,7 +181,7 @@ void Copy::finish() {
 }
 
 /// Merges one table; an error of its own makes it fail alone. Returns the number of rows changed.
-std::int64_t Copy::merge(const catalog::CopyTable& table, std::int64_t request) {
+std::int64_t Copy::merge(const catalog::CopyTable& table) {
     pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
     pg::failure_point("merge_rows", table.name.table);
     catalog::ChunkProgress const found = catalog::found_in_target(table.table_id);
@@ -205,10 +204,12 @@ std::int64_t Copy::merge(const catalog::CopyTable& table, std::int64_t request) 
                                            .inserted = counts.inserted,
                                            .updated = counts.updated,
                                            .deleted = counts.deleted,
-                                           .request = request});
+                                           .request = has_key(table) ? 0 : request_served()});
     catalog::forget_stale_quarantine(table.table_id);
     return counts.total();
 }
+
+std::int64_t Copy::request_served() const { return require_state(context_.source_id).copy_sync_number; }
 
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
     if (beside_log_ && has_key(table)) {
