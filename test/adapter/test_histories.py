@@ -65,6 +65,34 @@ def test_a_log_that_was_reset_and_has_overtaken_the_position_is_another(server, 
     assert adapter.stream(table).is_open().ask("doubt") == ""
 
 
+def test_a_reset_of_something_else_is_none_of_the_log(server, adapter, table, is_mariadb, reset):
+    reset()
+    stream = adapter.stream(table)
+    insert(server, table, 1)
+    stream.is_open().read_all()
+    server.run("RESET QUERY CACHE" if is_mariadb else "RESET PERSIST")
+    assert stream.ask("intact " + stream.position) == "1"
+    reset()
+    assert stream.ask("intact " + stream.position) == "0"
+
+
+def test_what_was_logged_without_a_gtid_meanwhile_is_lost(server, adapter, table, is_mariadb):
+    if is_mariadb:
+        pytest.skip("MariaDB names every transaction")
+    stream = adapter.stream(table)
+    insert(server, table, 1)
+    read = left_at(stream)
+    try:
+        for mode in ("ON_PERMISSIVE", "OFF_PERMISSIVE"):
+            server.run(f"SET GLOBAL gtid_mode = {mode}")
+        insert(server, table, 2)
+    finally:
+        for mode in ("ON_PERMISSIVE", "ON"):
+            server.run(f"SET GLOBAL gtid_mode = {mode}")
+    insert(server, table, 3)
+    expect(adapter.stream(table, position=read).error(), "position lost", "GTID", "replicator_resync")
+
+
 def stream_at_low(adapter, table):
     """Where a copy begins."""
     stream = adapter.stream(table)

@@ -112,10 +112,17 @@ class MysqlSource final : public core::Source {
 
     bool is_log_intact(const core::Position& position, bool at_end) override {
         StreamPosition const read(StateIdentity::parse(position.text));
+        std::string const resets = ask([](Connection& server) {
+            Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            return count_resets(server);
+        });
+        if (resets != resets_ && !is_where_it_was(read)) {
+            return false;
+        }
+        resets_ = resets;
         return ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
-            return count_resets(server) == resets_ && holds_position(server, read) &&
-                   !(at_end && holds_back(server, read));
+            return holds_position(server, read) && !(at_end && holds_back(server, read));
         });
     }
 
@@ -158,6 +165,22 @@ class MysqlSource final : public core::Source {
 
   private:
     using Clock = std::chrono::steady_clock;
+
+    /// Servers count RESETs of all kinds alike: of their query cache, of replicas, of settings.
+    bool is_where_it_was(StreamPosition read) {
+        if (!read.place().is_known()) {
+            return false;
+        }
+        try {
+            return continue_history([this] { return connect(); }, read, random_reader_id()).empty();
+        } catch (const core::SourceError& error) {
+            if (error.kind() == core::SourceErrorKind::kDiverged ||
+                error.kind() == core::SourceErrorKind::kPositionLost) {
+                return false;  // opening the stream says so
+            }
+            throw;
+        }
+    }
 
     /// Whether the log has not given, though its end was seen, what the server said some time ago to have: it never
     /// will (MySQL: gtid_purged was set; either: the log was reset while it was read).

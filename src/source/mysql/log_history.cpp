@@ -203,6 +203,42 @@ class History {
 
     Found look_at(const LogPlace& place) {
         ReplicationConnection log = take_log();
+        Found const found = look_at(place, log);
+        if (found == Found::kThere && !is_mariadb_ && !place.gtid.empty()) {
+            require_named(log);
+        }
+        return found;
+    }
+
+    /// The next transaction in the log: by GTID a server begins with the file of the next that has one.
+    void require_named(ReplicationConnection& log) const {
+        try {
+            std::optional<Event> event = log.next_event();
+            while (event && !is_gtid(event->header.type) && event->header.type != EventType::kAnonymousGtid) {
+                event = log.next_event();
+            }
+            if (!event || event->header.type != EventType::kAnonymousGtid) {
+                return;
+            }
+        } catch (const SourceError& error) {
+            bool const is_anonymous = error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG &&
+                                      error.text().find("anonymous transaction") != std::string::npos;
+            if (error.kind() == SourceErrorKind::kInterrupted) {
+                throw;
+            }
+            if (!is_anonymous) {
+                return;  // the stream will meet it
+            }
+        }
+        throw SourceError(SourceErrorKind::kPositionLost, 0,
+                          "behind the last transaction that was read, the log of MySQL server " + address_ +
+                              " has one without a GTID",
+                          false, "gtid_mode was not ON when it was logged.",
+                          "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew: "
+                          "replicator_resync(name).");
+    }
+
+    Found look_at(const LogPlace& place, ReplicationConnection& log) {
         log.begin(place.file, place.offset);
         try {
             if (place.gtid.empty()) {
