@@ -142,6 +142,9 @@ void Stream::step() {
         is_busy = work_on_keyless_refresh() || is_busy;
     }
     limits_.wait_ms = wait_ms(is_busy);
+    if (limits_.wait_ms == kWaitMs) {
+        pg::failure_point("nothing_to_do");
+    }
     stream_->read(batch_, limits_);
     read_at_ = GetCurrentTimestamp();
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
@@ -156,7 +159,7 @@ int Stream::wait_ms(bool is_busy) const {
         return 0;
     }
     bool const awaits = beside_.is_active() || keyless_.is_active() || next_keyless_ || !changed_.empty() ||
-                        (!streaming_ && mark_is_reached());
+                        next_to_copy() != nullptr || (!streaming_ && mark_is_reached());
     return awaits ? kWaitForMarkMs : kWaitMs;
 }
 

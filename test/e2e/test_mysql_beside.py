@@ -1,4 +1,6 @@
 """What is read of a source beside its stream: it delays the stream by no lock, and shows what was applied."""
+import os
+import signal
 import threading
 import time
 
@@ -89,15 +91,74 @@ def test_a_table_that_is_being_made_anew_under_its_name_is_met_when_it_is_there(
 
 
 def test_many_small_tables_are_read_one_after_the_other_without_a_pause(cluster, db, follow):
+    """Held before it sees the requests, the stream is met again where it waits for the log: then all of it is done."""
     follow()
     db.run("".join(f"CREATE TABLE small{i} (id INT PRIMARY KEY); INSERT INTO small{i} VALUES (1); CREATE TABLE bag{i} (v INT);"
-                   f"INSERT INTO bag{i} VALUES (1);" for i in range(30)), "beside")
+                   f"INSERT INTO bag{i} VALUES (1);" for i in range(10)), "beside")
     caught_up(cluster)
-    began = time.monotonic()
+    cluster.fail_at("looks_around:wait")
+    cluster.wait_for_waiting("looks_around")
+    cluster.query("UPDATE s.small7 SET data = '{}'; DELETE FROM s.bag7")
     cluster.query("SELECT replicator_resync('s', \"table\") FROM replicator_tables WHERE source = 's' AND \"table\" ~ '^(small|bag)'")
-    caught_up(cluster)
-    assert time.monotonic() - began < 60 * 0.5  # a pause of half a second between any two is what it was
-    assert cluster.query("SELECT count(*) FROM replicator_tables WHERE source = 's' AND state IN ('streaming', 'idle')")[0][0] == 63
+    with cluster.waiting_at("nothing_to_do"):
+        assert cluster.query("SELECT count(*) FROM replicator_tables WHERE source = 's' AND state IN ('streaming', 'idle')")[0][0] == 23
+        assert rows(cluster, "small7") == {"1": '{"id": 1}'} and list(rows(cluster, "bag7").values()) == ['{"v": 1}']
+
+
+@pytest.fixture
+def limited(server):
+    """An account that may have so many connections."""
+    server.create_user("limited", "pw")
+
+    def limit(connections):
+        server.run(f"ALTER USER 'limited'@'127.0.0.1' WITH MAX_USER_CONNECTIONS {connections}; ALTER USER 'limited'@'localhost' WITH "
+                   f"MAX_USER_CONNECTIONS {connections}")
+    limit(100)  # from the beginning, else the server does not count them
+    yield limit
+    server.run("DROP USER 'limited'@'127.0.0.1', 'limited'@'localhost'")
+
+
+def test_so_many_connections_are_needed(cluster, db, limited):
+    """All that the workers of a source may do at a time, each held where it has most of them open."""
+    url = db.url("beside", user="limited", password="pw")
+
+    def connections():
+        return int(db.value("SELECT count(*) FROM information_schema.processlist WHERE user = 'limited'"))
+
+    def check():
+        return cluster.query('SELECT ok, detail, hint FROM replicator_validate(%s) WHERE "check" = \'connections\'', (url,))
+    assert check() == [(True, "Up to 9 connections are open at a time; the account may have 100.", None)]
+    db.run("INSERT INTO o VALUES (1); INSERT INTO t SELECT a.n * 100 + b.n * 10 + c.n + 3, 1 FROM (" + " CROSS JOIN (".join(
+        f"SELECT 0 n {' '.join(f'UNION SELECT {n}' for n in range(1, 10))}) {name}" for name in "abc"), "beside")
+    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's', options => %s)", (url, '{"apply_batch_rows": 100}'))
+    try:
+        cluster.wait_for_state("s", "streaming")
+        caught_up(cluster)
+        cluster.fail_at("looks_around:wait")
+        cluster.wait_for_waiting("looks_around")
+        cluster.query("SELECT replicator_resync('s', 't'), replicator_resync('s', 'nokey')")
+        cluster.fail_at("keyless_rows_staged:wait")
+        cluster.wait_for_waiting("keyless_rows_staged")
+        assert connections() == 4, "the stream, a table beside it, one without a key, and questions"
+        (stream,) = cluster.workers("source worker")
+        os.kill(stream, signal.SIGSTOP)
+        try:
+            limited(4)
+            assert cluster.query('SELECT "check" FROM replicator_validate(%s) WHERE NOT ok', (url,)) == [("connection",)]
+            limited(8)
+            ((ok, detail, hint),) = check()
+            assert not ok and detail.endswith("the account may have 8.") and "MAX_USER_CONNECTIONS 9" in hint and "copy_workers" in hint
+            limited(9)
+            assert check()[0][0]
+            with cluster.waiting_at("rows_compared", lambda: cluster.query("SELECT replicator_verify('s', '{o}')")):
+                assert 4 < connections() <= 8, "of the comparison, too"
+                assert check()[0][0]
+        finally:
+            os.kill(stream, signal.SIGCONT)
+        caught_up(cluster)
+        assert len(rows(cluster, "t")) == 1002
+    finally:
+        cluster.query("SELECT replicator_drop('s', drop_tables => true)")
 
 
 @pytest.fixture(scope="module")

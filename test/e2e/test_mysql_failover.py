@@ -65,12 +65,24 @@ def test_a_failover_leaves_no_gap(cluster, pair, source_s):
     assert equal(cluster)
 
 
-def events_of_failover(cluster):
-    return cluster.query("SELECT action, message FROM replicator_events WHERE source = 's' AND action LIKE 'another server%' AND at > "
-                         "(SELECT max(at) FROM replicator_events WHERE source = 's' AND action = 'replicator_init')")
+def events_of_failover(cluster, name="s"):
+    return cluster.query("SELECT action, message FROM replicator_events WHERE source = %s AND action LIKE 'another server%%' AND at > "
+                         "(SELECT max(at) FROM replicator_events WHERE source = %s AND action = 'replicator_init')", (name, name))
 
 
-def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair, source_s):
+@pytest.fixture
+def trusting(cluster):
+    """Sources that compare nothing after a failover."""
+    def begin(url):
+        registered(cluster, url, "trusting", options='{"after_failover": "trust"}')
+        caught_up(cluster, "trusting")
+        cluster.query("SELECT replicator_pause('trusting')")
+    yield begin
+    if cluster.status("trusting"):
+        cluster.query_when_up("SELECT replicator_drop('trusting', drop_tables => true)")
+
+
+def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair, source_s, trusting):
     """MySQL sends its old change late, over a newer one; MariaDB never sends it."""
     if pair.second.flavour == "MariaDB":
         pair.second.run("SET GLOBAL gtid_strict_mode = OFF")
@@ -79,6 +91,7 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
     pair.second.run("UPDATE shop.t SET v = 1000 WHERE id = 1; INSERT INTO shop.t VALUES (1000, 1)")
     pair.first.run("UPDATE shop.t SET v = 7 WHERE id = 1; INSERT INTO shop.t VALUES (3, 3)")
     caught_up(cluster)
+    trusting(pair.first.url("shop"))
     wait_until(lambda: pair.second_has(4), 240, "the second server to follow")
     pair.first.kill()
     pair.promote()
@@ -87,7 +100,10 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
     failure(cluster, "another server has taken over", "before", "after_failover")
     assert ("1", "7") in cluster.query("SELECT id, data->>'v' FROM s.t"), "nothing was written yet"
     cluster.query("""SELECT replicator_alter('s', options => '{"after_failover": "verify"}')""")
+    cluster.fail_at("looks_around")  # between the request for the comparison and the comparison
     cluster.query("SELECT replicator_resume('s')")
+    cluster.wait_for_failure()
+    cluster.query_when_up("SELECT 1")
     caught_up(cluster)
     assert {key for (key,) in cluster.query("SELECT id FROM s.t")} == {"1", "2", "3", "5", "1000"} and equal(cluster)
     ((action, why),) = events_of_failover(cluster)
@@ -99,6 +115,13 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
     cluster.query("SELECT replicator_resume('s')")
     caught_up(cluster)
     assert len(events_of_failover(cluster)) == 1 and equal(cluster)
+    # Who trusts the server goes on, and lives with what it had changed.
+    cluster.query("SELECT replicator_alter('trusting', source_url => %s)", (pair.second.url("shop"),))
+    cluster.query("SELECT replicator_resume('trusting')")
+    caught_up(cluster, "trusting")
+    assert cluster.query("SELECT count(*) FROM trusting.t WHERE id = '5'") == [(1,)] and not equal(cluster, "trusting")
+    ((action, why),) = events_of_failover(cluster, "trusting")
+    assert "trusted" in action and "before" in why, why
 
 
 def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source_s):

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from mysql_servers import MariaDbServer
+from private_cluster import wait_until
 from observing import caught_up, equal, rows, table_row
 
 
@@ -83,6 +84,24 @@ def test_a_statement_that_is_not_understood_has_its_tables_read_again(cluster, d
     assert len(events(cluster, "statement not understood")) == 1 and len(events(cluster, "table perhaps changed", "shop.customer")) == 1
     assert set(untouched) <= set(cluster.query("SELECT xmin, ctid FROM s.line")) and not events(cluster, "table perhaps changed", "shop.line")
     assert cluster.status("s")["state"] == "streaming" and equal(cluster)
+
+
+def test_nothing_waits_for_who_has_locked_the_events(cluster, db, follow):
+    """What happens meanwhile is in the server log."""
+    follow()
+    with contextlib.closing(cluster.connect()) as other:
+        other.autocommit = False
+        other.cursor().execute("LOCK TABLE replicator.event IN ACCESS EXCLUSIVE MODE")
+        before = len(cluster.log_text())
+        db.run("ALTER TABLE customer ADD COLUMN w INT DEFAULT 5; SET SESSION binlog_format = 'STATEMENT'; UPDATE line SET v = 9", "shop")
+        wait_until(lambda: '"w": 5' in rows(cluster, "customer")["1"] and '"v": 9' in rows(cluster, "line")['[2,""]'], 240, "the changes")
+        log = cluster.log_text()[before:]
+        for words in ('source "s": table altered', "ADD COLUMN w INT", 'source "s": table read again', "binlog_format"):
+            assert words in log, log
+        other.rollback()
+    db.run("TRUNCATE TABLE line", "shop")
+    caught_up(cluster)
+    assert events(cluster, "table %") == ["TRUNCATE TABLE line"] and rows(cluster, "line") == {}
 
 
 def test_names_that_the_server_writes_in_another_charset(cluster, db, follow):
