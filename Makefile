@@ -31,8 +31,8 @@ SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
 MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp src/source/mysql/binlog/*.cpp)
 # Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
 UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,binlog/*.cpp alter_table.cpp charset.cpp collations.cpp \
-                    connect_options.cpp ddl_statement.cpp gtid_maria.cpp gtid_mysql.cpp json_text.cpp key_bound.cpp \
-                    log_place.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp server_certificate.cpp \
+                    connect_options.cpp ddl_statement.cpp gtid_maria.cpp gtid_mysql.cpp held_transactions.cpp json_text.cpp \
+                    key_bound.cpp log_place.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp server_certificate.cpp \
                     single_byte_charsets.cpp sql_words.cpp state_identity.cpp table_structure.cpp))
 UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
 PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)

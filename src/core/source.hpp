@@ -24,7 +24,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 10;
+constexpr std::uint32_t kAdapterAbiVersion = 11;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {

@@ -52,6 +52,9 @@ struct SchemaChange {
         kDatabaseDropped,  ///< all tables of database `table.database`
         kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
         kRights,           ///< what the account may see of `table`, or, if that has no name, of any
+        /// Rows of tables that cannot be told may have been changed: `note` says why. `table`, if it has a name, is the
+        /// one of a statement whose rows are not in the log.
+        kUnreadRows,
     };
 
     Kind kind = Kind::kAltered;
@@ -61,6 +64,7 @@ struct SchemaChange {
     /// Of kNotUnderstood: the whole statement, in which names stand in their comparable form (NameRules). Empty if none
     /// of its words is certain: it may concern any table.
     std::string text = {};
+    std::string note = {};  ///< of kUnreadRows: what could not be read, where, and what is to be done about it
 };
 
 /// Rows of one table with one structure.
@@ -92,7 +96,8 @@ struct ChangeBatch {
     std::deque<StreamedRows> tables;
     std::vector<Change> changes;               ///< in the order of the log
     std::vector<UnreadableChange> unreadable;  ///< by change
-    /// Each table once. They go on being followed: the caller decides what becomes of them.
+    /// Each table once, by transactions that have ended. They go on being followed: the caller decides what becomes of
+    /// them.
     std::vector<UnreadTable> unread_tables;
     /// The changes that belong to complete transactions; those behind them begin (or go on with) one whose end comes in
     /// a later batch.

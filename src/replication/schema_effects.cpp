@@ -43,6 +43,7 @@ const char* kind_text(Kind kind) {
         case Kind::kMaintained:
             return "repaired";
         case Kind::kNotUnderstood:
+        case Kind::kUnreadRows:
             return "perhaps changed";
         case Kind::kDatabaseDropped:
             return "database dropped";
@@ -85,7 +86,8 @@ class SchemaEffects {
         : config_(config), names_(source.name_rules()), now_(now) {}
 
     void apply(const SchemaChange& change) {
-        bool const needs_no_look = change.kind == Kind::kTruncated || change.kind == Kind::kNotUnderstood;
+        bool const needs_no_look =
+            change.kind == Kind::kTruncated || change.kind == Kind::kNotUnderstood || change.kind == Kind::kUnreadRows;
         if (!needs_no_look && now_.unseen.contains(change.table)) {
             defer(change.table, change);
             if (change.kind == Kind::kRenamed) {
@@ -121,6 +123,8 @@ class SchemaEffects {
                 return;
             case Kind::kNotUnderstood:
                 return look_at_all(change);
+            case Kind::kUnreadRows:
+                return read_all_again(change);
         }
     }
 
@@ -260,6 +264,33 @@ class SchemaEffects {
             if (info && !known.contains(name)) {
                 appear(name, change);
             }
+        }
+    }
+
+    /// Nobody knows whose rows they were. Of tables that the log never tells of, statements are all that it holds.
+    void read_all_again(const SchemaChange& change) {
+        const core::TableInfo* const named = now(change.table);
+        if (named != nullptr && !named->not_in_log.empty() && !named->is_view()) {
+            return;
+        }
+        std::vector<std::int32_t> meant;
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            if (is_replicated(table) && table.state != catalog::TableState::kFailed &&
+                table.state != catalog::TableState::kPending) {
+                meant.push_back(table.id);
+            }
+        }
+        if (meant.empty()) {
+            return;  // what is asked for already brings this, too
+        }
+        pg::QueryResult const arguments = pg::execute(
+            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('statement', nullif($1, ''), 'note', "
+            "$2::text))",
+            {change.statement, change.note});
+        catalog::record_work(config_.name, config_.owner, "changes not read: all tables are read again",
+                             arguments.text(0, 0));
+        for (std::int32_t const id : meant) {
+            catalog::ask_for_copy(id, reason(change));
         }
     }
 
@@ -456,7 +487,8 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
     std::set<std::int32_t> ids;
     bool any = false;
     for (const SchemaChange& change : changes) {
-        any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood || change.kind == Kind::kRights;
+        any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood ||
+              change.kind == Kind::kRights || change.kind == Kind::kUnreadRows;
         effects.collect(change, ids);
         effects.apply(change);
         effects.collect(change, ids);

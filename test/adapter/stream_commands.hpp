@@ -66,10 +66,10 @@ inline std::string show_layout(const core::StreamedRows& table) {
 inline std::string show_schema_change(const core::SchemaChange& change) {
     static constexpr const char* kKinds[] = {"created",          "created if absent", "dropped",   "renamed",
                                              "truncated",        "altered",           "redefined", "maintained",
-                                             "database dropped", "not understood",    "rights"};
+                                             "database dropped", "not understood",    "rights",    "unread rows"};
     return "[" + json_quoted(kKinds[static_cast<int>(change.kind)]) + ", " + json_quoted(change.table.qualified()) +
            ", " + json_quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
-           json_quoted(change.statement) + "]";
+           json_quoted(change.statement + change.note) + "]";
 }
 
 inline std::string show_unread(const core::UnreadTable& unread) {

@@ -95,7 +95,7 @@ TEST(MysqlDdl, tables_come_and_go) {
            {"REPAIR TABLE t, e.u QUICK", "maintained d.t; maintained e.u"},
            {"REPAIR LOCAL TABLES t", "maintained d.t"},
            {"OPTIMIZE TABLE t, u", "maintained d.t; maintained d.u"},
-           {"DELETE FROM `e`.`t`", "truncated e.t"}});
+           {"DELETE FROM `e`.`t`", "rows e.t"}});
 }
 
 TEST(MysqlDdl, names_are_read_as_the_session_read_them) {
@@ -271,6 +271,8 @@ TEST(MysqlDdl, transactions_and_rows) {
            {"UPDATE t x, u SET x.a = 1", "rows"},
            {"UPDATE (t) SET a = 1", "rows"},
            {"DELETE FROM t WHERE a = 1", "rows d.t"},
+           {"DELETE FROM t;", "rows d.t"},
+           {"DELETE HISTORY FROM t", "rows d.t"},
            {"DELETE t FROM t JOIN u", "rows"},
            {"DELETE FROM t USING t JOIN u", "rows"},
            {"LOAD DATA INFILE 'x' INTO TABLE t", "rows d.t"},

@@ -13,6 +13,7 @@
 #include "source/mysql/binlog/gtid_events.hpp"
 #include "source/mysql/binlog/query_event.hpp"
 #include "source/mysql/binlog/transaction_payload.hpp"
+#include "source/mysql/held_transactions.hpp"
 #include "source/mysql/marks.hpp"
 #include "source/mysql/replication_connection.hpp"
 #include "source/mysql/statement_reader.hpp"
@@ -28,6 +29,8 @@ using core::SourceErrorKind;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
+/// Of distributed transactions that are prepared, all together.
+constexpr std::size_t kMostHeldBytes = 16 << 20;
 
 /// Of the account and its roles, by which statements about rights name it.
 std::vector<std::string> account_names(Connection& connection) {
@@ -86,7 +89,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                 batch.at_end_of_log = is_at_end();
                 break;
             }
-            next_event();
+            step();
         }
         batch.bytes_read = connection_.bytes_read() - bytes_before;
         if (batch.transactions != 0) {
@@ -127,13 +130,34 @@ class MysqlChangeStream final : public core::ChangeStream {
     /// said by clocks of others, and of their sessions. Heartbeats come at the end of the log alone.
     [[nodiscard]] bool is_at_end() const { return connection_.is_alive() && quiet_; }
 
+    /// What is damaged, or not known, within a transaction is passed, and told at its end: the next event is found
+    /// whatever this one holds.
+    void step() {
+        try {
+            next_event();
+        } catch (const SourceError& error) {
+            bool const is_of_server = error.code() != 0;  // which says something instead of an event
+            if (!in_transaction_ || is_of_server || !concerns_one_table(error)) {
+                throw;
+            }
+            note_lost(error);
+            if (std::exchange(payload_open_, false)) {  // with the end of the transaction
+                end_transaction(last_header_);
+            }
+        }
+    }
+
     void next_event() {
         if (!payload_open_) {
             Event const event = connection_.read_event();
+            last_header_ = event.header;
             quiet_ = event.header.type == EventType::kHeartbeat || event.header.type == EventType::kHeartbeatV2;
+            if (quiet_) {
+                end_what_has_lost_its_end();
+            }
             if (event.header.type == EventType::kTransactionPayload) {
-                payload_.open(event);
                 payload_open_ = true;
+                payload_.open(event);
             } else {
                 handle(event);
             }
@@ -153,6 +177,9 @@ class MysqlChangeStream final : public core::ChangeStream {
     void handle(const Event& event) {
         if (use_of(event) == EventUse::kPassOver) {
             return;
+        }
+        if (is_rows_event(event.header.type) || event.header.type == EventType::kTableMap || is_query(event)) {
+            held_.add(event);
         }
         switch (event.header.type) {
             case EventType::kTableMap:
@@ -181,10 +208,34 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
+    static bool is_query(const Event& event) noexcept {
+        return event.header.type == EventType::kQuery || event.header.type == EventType::kQueryCompressed ||
+               event.header.type == EventType::kExecuteLoadQuery;
+    }
+
+    /// Rows were changed, of tables that cannot be told; `named` is the one that a statement names.
+    void note_lost(const SourceError& error, std::string statement = {}, core::TableName named = {}) {
+        if (lost_) {
+            lost_->table = {};
+        } else if (tables_.follows_any()) {
+            std::string note = error.text();
+            note += error.detail().empty() ? "" : " (" + error.detail() + ")";
+            note += error.hint().empty() ? "" : " " + error.hint();
+            lost_ = core::SchemaChange{.kind = core::SchemaChange::Kind::kUnreadRows,
+                                       .table = std::move(named),
+                                       .renamed_to = {},
+                                       .statement = std::move(statement),
+                                       .note = std::move(note)};
+        }
+    }
+
     // ---- transactions ----
 
     void begin_transaction() {
+        end_what_has_lost_its_end();
         drop_what_is_cut_off();
+        lost_.reset();
+        held_.discard();
         in_transaction_ = true;
         passed_maps_ = false;
         commit_time_us_ = 0;
@@ -202,7 +253,18 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
+    /// A transaction stands in the log as a whole. What comes behind it says that its end was among what could not be
+    /// read.
+    void end_what_has_lost_its_end() {
+        if (in_transaction_ && lost_) {
+            end_transaction(last_header_);
+        }
+    }
+
     void begin_file() {
+        if (!connection_.is_mariadb()) {
+            end_what_has_lost_its_end();  // MySQL leaves nothing in its log that a crash has cut off
+        }
         drop_what_is_cut_off();
         if (!position_.place().is_known()) {
             position_.set_place({.file = connection_.file(),
@@ -233,7 +295,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         position_.begin(gtid.gtid, std::move(place));
         is_statement_ = (gtid.flags & MariaGtidEvent::kStandalone) != 0;
         if ((gtid.flags & MariaGtidEvent::kPreparedXa) != 0) {
-            tables_.note_changed();
+            begin_distributed();
         }
     }
 
@@ -241,11 +303,19 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (!in_transaction_) {
             throw_corrupt(event.place, "a transaction ends that did not begin");
         }
+        end_transaction(event.header);
+    }
+
+    void end_transaction(const EventHeader& header) {
         in_transaction_ = false;
+        held_.discard();
+        if (lost_) {
+            batch_.add_schema_changes({*std::exchange(lost_, std::nullopt)});
+        }
         position_.commit(place_behind());
         // MariaDB tells the time of the session, which may have set it to anything.
         bool const is_told = commit_time_us_ != 0;
-        batch_.end_transaction(is_told ? commit_time_us_ : event.header.timestamp_s * kMicrosecondsPerSecond);
+        batch_.end_transaction(is_told ? commit_time_us_ : header.timestamp_s * kMicrosecondsPerSecond);
     }
 
     /// MariaDB tells of its snapshots by place. A file holds a gigabyte and the transaction that it ends with.
@@ -268,9 +338,12 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         LoggedStatement statement = statements_.read(query);
         using Kind = LoggedStatement::Kind;
+        if (!in_transaction_ && statement.kind != Kind::kNothing) {
+            throw_corrupt(event.place, "a statement stands outside of a transaction");
+        }
         switch (statement.kind) {
             case Kind::kXaStart:
-                tables_.note_changed();
+                begin_distributed();
                 is_statement_ = false;
                 return;
             case Kind::kBegin:
@@ -295,6 +368,9 @@ class MysqlChangeStream final : public core::ChangeStream {
                 take_statement(statement, query);
                 break;
             case Kind::kSchema:
+                if ((event.header.flags & EventHeader::kOfThread) != 0 || query.error_code != 0) {
+                    require_a_look(statement.changes);
+                }
                 batch_.add_schema_changes(std::move(statement.changes));
                 break;
             case Kind::kNothing:
@@ -306,14 +382,22 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
+    /// A temporary table may have been truncated that hides another, or some of the rows only.
+    static void require_a_look(std::vector<core::SchemaChange>& changes) {
+        for (core::SchemaChange& change : changes) {
+            if (change.kind == core::SchemaChange::Kind::kTruncated) {
+                change.kind = core::SchemaChange::Kind::kAltered;
+            }
+        }
+    }
+
     void roll_back_to(const std::string& savepoint) {
         if (!batch_.can_find(savepoint)) {
             throw SourceError(
                 SourceErrorKind::kUnsupported, 0,
                 "transaction " + position_.current() + " was rolled back to a savepoint that is not known", false,
                 "It is \"" + savepoint + "\"; letters beyond ASCII are compared by the server alone.",
-                "Copy the source anew: replicator_resync(name). Name savepoints in ASCII, or write their "
-                "names alike.");
+                "Name savepoints in ASCII, or write their names alike.");
         }
         require_rolled_back(batch_.roll_back_to(savepoint));
     }
@@ -325,61 +409,69 @@ class MysqlChangeStream final : public core::ChangeStream {
                                   " was rolled back in part, behind changes that have "
                                   "been read already",
                               false, "It changed tables with and without transactions (MyISAM, Aria, MEMORY).",
-                              "Give its tables the engine InnoDB, and copy the source anew: replicator_resync(name).");
+                              "Give its tables the engine InnoDB.");
         }
     }
 
-    /// Rows were changed, and the log does not say how.
+    /// Rows were changed, and the log does not say how; nor what triggers, functions, views and foreign keys have
+    /// changed besides. What a server logs without a transaction is its own: a table in memory is empty after a
+    /// restart.
     void take_statement(const LoggedStatement& statement, const QueryEvent& query) {
-        if (statement.tables.empty() && tables_.follows_any()) {
-            throw rows_as_statement(query, "copy the source anew: replicator_resync(name)");
-        }
-        for (const core::TableName& name : statement.tables) {
-            if (const core::TableName* const followed = tables_.followed_name(name)) {
-                batch_.add_unread(unread_table(
-                    *followed, rows_as_statement(query, "copy the table anew: replicator_resync(name, table)")));
+        bool const names_table = statement.tables.size() == 1;
+        if (is_statement_ && names_table) {
+            if (const core::TableName* const followed = tables_.followed_name(statement.tables[0])) {
+                batch_.add_schema_changes({{.kind = core::SchemaChange::Kind::kAltered,
+                                            .table = *followed,
+                                            .renamed_to = {},
+                                            .statement = statements_.shown(query)}});
             }
+            return;
         }
-    }
-
-    [[nodiscard]] SourceError rows_as_statement(const QueryEvent& query, const std::string& then) const {
-        return {SourceErrorKind::kUnsupported,
-                0,
-                "transaction " + position_.current() + " changed rows, but its log holds the statement only",
-                false,
-                "The statement is: " + statements_.shown(query),
-                "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's configuration), "
-                "let sessions connect anew, and " +
-                    then + "."};
+        note_lost(
+            SourceError(SourceErrorKind::kUnsupported, 0,
+                        "transaction " + position_.current() + " changed rows, but its log holds the statement only",
+                        false, "",
+                        "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's "
+                        "configuration), and let sessions connect anew."),
+            statements_.shown(query), names_table ? statement.tables[0] : core::TableName());
     }
 
     // ---- XA ----
 
-    [[noreturn]] void throw_xa(const std::string& xid) const {
-        throw SourceError(
-            SourceErrorKind::kUnsupported, 0,
-            "transaction " + position_.current() + " is the distributed transaction " + xid, false,
-            "The log says what it changes when it is prepared, and what became of it any time later.",
-            "Let the application commit with XA COMMIT … ONE PHASE or without XA, and copy the source anew: "
-            "replicator_resync(name); or use mode => 'periodic'.");
+    /// One that may be prepared: what it changes may be wanted again.
+    void begin_distributed() {
+        tables_.note_changed();
+        held_.begin();
     }
 
+    /// What becomes of it is not known yet. What is lost of it may concern any table by then, as if it were not known.
     void read_xa_prepare(const Event& event) {
         XaPrepareEvent const prepare = parse_xa_prepare(event);
         if (!prepare.one_phase) {
             std::string const xid = xid_text(prepare.format_id, prepare.gtrid, prepare.bqual);
-            if (batch_.has_changes()) {
-                throw_xa(xid);
+            if (!std::exchange(lost_, std::nullopt)) {
+                position_.prepared().prepare(xid, tables_.changed());
+                if (batch_.concerns_us()) {
+                    held_.keep(xid);
+                }
             }
-            position_.prepared().prepare(xid, tables_.changed());
+            batch_.take_back();
         }
         end_transaction(event);
     }
 
-    /// What has changed tables that are followed has been refused when it was prepared, unless they were not followed
-    /// then. What was prepared before the first position of this stream may have changed anything.
+    /// What was prepared is given now, if it is held; else the tables that it has changed are to be read again. What
+    /// was prepared before the first position of this stream may have changed anything.
     void complete_xa(const LoggedStatement& statement) {
+        is_statement_ = true;
         auto const changed = position_.prepared().complete(statement.name);
+        std::optional<HeldTransactions::Events> const events = held_.take(statement.name);
+        if (statement.kind != LoggedStatement::Kind::kXaCommit) {
+            return;
+        }
+        if (events) {
+            return give_held(*events);
+        }
         std::vector<core::SchemaChange> read_again;
         for (core::TableName& table : tables_.followed_of(changed)) {
             read_again.push_back({.kind = core::SchemaChange::Kind::kAltered,
@@ -387,10 +479,22 @@ class MysqlChangeStream final : public core::ChangeStream {
                                   .renamed_to = {},
                                   .statement = "XA COMMIT " + statement.name});
         }
-        if (statement.kind == LoggedStatement::Kind::kXaCommit) {
-            batch_.add_schema_changes(std::move(read_again));
+        batch_.add_schema_changes(std::move(read_again));
+    }
+
+    /// No table has been changed meanwhile: the transaction has kept it from that.
+    void give_held(const HeldTransactions::Events& events) {
+        for (const HeldTransactions::HeldEvent& held : events) {
+            try {
+                handle(held.event());
+            } catch (const SourceError& error) {
+                if (!concerns_one_table(error)) {
+                    throw;
+                }
+                note_lost(error);
+            }
         }
-        is_statement_ = true;
+        is_statement_ = true;  // whatever was said within it
     }
 
     // ---- rows ----
@@ -429,6 +533,9 @@ class MysqlChangeStream final : public core::ChangeStream {
     ReplicationConnection connection_;
     StreamTables tables_;
     TransactionBatch batch_;
+    HeldTransactions held_{kMostHeldBytes};
+    std::optional<core::SchemaChange> lost_;  ///< of the open transaction: what of it could not be read
+    EventHeader last_header_;                 ///< of the last event that came
     PayloadReader payload_;
     bool payload_open_ = false;
     std::string storage_;

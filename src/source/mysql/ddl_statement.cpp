@@ -177,7 +177,6 @@ class StatementReader {
         return words_.accept_both("INTO", "TABLE") ? add_rows_of(words_.table(database_)) : set(Kind::kRows);
     }
 
-    /// A DELETE without a condition is what servers log when a table in memory has become empty with a restart.
     bool read_delete() {
         while (words_.accept_any({"LOW_PRIORITY", "QUICK", "IGNORE", "HISTORY"})) {
         }
@@ -185,11 +184,9 @@ class StatementReader {
             return set(Kind::kRows);
         }
         TableName table = words_.table(database_);
-        if (is_over() && add(SchemaChange::Kind::kTruncated, table)) {
-            return true;
-        }
-        return words_.accept_any({"WHERE", "ORDER", "LIMIT", "FOR", "BEFORE"}) ? add_rows_of(std::move(table))
-                                                                               : set(Kind::kRows);
+        return is_over() || words_.accept_any({"WHERE", "ORDER", "LIMIT", "FOR", "BEFORE"})
+                   ? add_rows_of(std::move(table))
+                   : set(Kind::kRows);
     }
 
     // ---- tables ----

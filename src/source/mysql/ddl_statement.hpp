@@ -25,7 +25,7 @@ struct LoggedStatement {
         kXaCommit,    ///< `name`: the xid, as it is written
         kXaRollback,  ///<
         kSchema,      ///< `changes`
-        kRows,        ///< INSERT, UPDATE, …: `tables`; empty if it cannot be told which
+        kRows,        ///< INSERT, UPDATE, …: `tables`, and whatever its triggers, functions and views have changed
         kUnknown,     ///< it may have done anything
     };
 

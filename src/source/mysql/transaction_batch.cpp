@@ -50,6 +50,14 @@ bool is_ascii(const std::string& name) {
     return std::all_of(name.begin(), name.end(), [](char letter) { return static_cast<unsigned char>(letter) < 0x80; });
 }
 
+void add_once(std::vector<core::UnreadTable>& tables, core::UnreadTable table) {
+    bool const known = std::any_of(tables.begin(), tables.end(),
+                                   [&](const core::UnreadTable& other) { return other.table == table.table; });
+    if (!known) {
+        tables.push_back(std::move(table));
+    }
+}
+
 }  // namespace
 
 void TransactionBatch::open(core::ChangeBatch& batch) {
@@ -67,6 +75,7 @@ void TransactionBatch::begin_transaction() {
     open_changes_ = 0;
     savepoints_.clear();
     schema_changes_.clear();
+    unread_.clear();
 }
 
 core::RowBatch& TransactionBatch::rows_of(StreamedTable& table) {
@@ -114,13 +123,7 @@ void TransactionBatch::add_all_rows(StreamedTable& table, ChangeKind kind, core:
     }
 }
 
-void TransactionBatch::add_unread(core::UnreadTable table) {
-    bool const known = std::any_of(batch_->unread_tables.begin(), batch_->unread_tables.end(),
-                                   [&](const core::UnreadTable& other) { return other.table == table.table; });
-    if (!known) {
-        batch_->unread_tables.push_back(std::move(table));
-    }
-}
+void TransactionBatch::add_unread(core::UnreadTable table) { add_once(unread_, std::move(table)); }
 
 void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> changes) {
     std::move(changes.begin(), changes.end(), std::back_inserter(schema_changes_));
@@ -129,6 +132,9 @@ void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> change
 void TransactionBatch::end_transaction(std::int64_t commit_time_us) {
     batch_->complete_changes = batch_->changes.size();
     batch_->schema_changes = std::move(schema_changes_);
+    for (core::UnreadTable& table : unread_) {
+        add_once(batch_->unread_tables, std::move(table));
+    }
     ++batch_->transactions;
     batch_->commit_time_us = commit_time_us;
     begin_transaction();
@@ -155,7 +161,7 @@ bool TransactionBatch::roll_back_to(const std::string& name) {
 bool TransactionBatch::roll_back() { return truncate(0); }
 
 void TransactionBatch::take_back() {
-    batch_->taken_back = changes_before_ != 0;
+    batch_->taken_back = batch_->taken_back || changes_before_ != 0;
     changes_before_ = 0;
     (void)truncate(0);
     begin_transaction();

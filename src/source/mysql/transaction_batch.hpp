@@ -21,7 +21,7 @@ class TransactionBatch {
     void begin_transaction();
     /// All rows of an event. After an error those before the row that cannot be read are in the batch.
     void add_rows(StreamedTable& table, const RowsEvent& event);
-    /// Whatever becomes of the transaction: the table is not known any more from here on.
+    /// Changes of the table are missing; told when the transaction has ended.
     void add_unread(core::UnreadTable table);
     void add_schema_changes(std::vector<core::SchemaChange> changes);
     /// `commit_time_us`: 0 if it is not known.
@@ -34,11 +34,13 @@ class TransactionBatch {
     /// Takes back what came since. False if some of it has been handed out already.
     [[nodiscard]] bool roll_back_to(const std::string& name);
     [[nodiscard]] bool roll_back();
-    /// The open transaction will not end: what has been handed out of it is void.
+    /// The open transaction will not end, or not yet: what has been handed out of it is void.
     void take_back();
 
     /// Whether the open transaction has changed tables that are followed.
     [[nodiscard]] bool has_changes() const noexcept { return changes_before_ + open_changes_ != 0; }
+    /// The same, also of what could not be read.
+    [[nodiscard]] bool concerns_us() const noexcept { return has_changes() || !unread_.empty(); }
     /// Bytes of the rows in the batch.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
     /// Ended in this batch.
@@ -55,6 +57,7 @@ class TransactionBatch {
     std::size_t changes_before_ = 0;  ///< of the open transaction, in earlier batches
     std::size_t open_changes_ = 0;    ///< of the open transaction, in this batch
     std::vector<core::SchemaChange> schema_changes_;
+    std::vector<core::UnreadTable> unread_;
     std::vector<std::pair<std::string, std::size_t>> savepoints_;  ///< and how many changes there were
 };
 

@@ -11,6 +11,7 @@ namespace pgrepl::mysql {
 struct EventHeader {
     static constexpr std::size_t kBytes = 19;
     static constexpr std::uint16_t kInUse = 0x0001;       ///< the file is being written (FORMAT_DESCRIPTION only)
+    static constexpr std::uint16_t kOfThread = 0x0004;    ///< the statement is about temporary tables of its session
     static constexpr std::uint16_t kArtificial = 0x0020;  ///< made by the dump thread, not in the file
     static constexpr std::uint16_t kIgnorable = 0x0080;   ///< a reader that does not know the type may pass over it
 
