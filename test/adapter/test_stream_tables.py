@@ -59,6 +59,16 @@ def test_what_changes_no_table_is_passed_over(server, adapter, table):
     assert [change for batch in batches for change in batch["changes"]] == inserts(table, 1)
 
 
+def test_another_primary_key_is_not_passed_over(server, adapter, table):
+    """Of which the log has no statement."""
+    stream = adapter.stream(table).is_open()
+    server.run(f"SET sql_log_bin = 0; ALTER TABLE {table} MODIFY b varchar(20) NOT NULL, DROP PRIMARY KEY, ADD PRIMARY KEY (a, b); SET sql_log_bin = 1; "
+               f"INSERT INTO {table} VALUES (1, 'x'), (1, 'y')", "d")
+    batches = stream.read_all()
+    assert [change for batch in batches for change in batch["changes"]] == []
+    assert any("primary key" in str(batch) and f"d.{table}" in str(batch) for batch in batches), batches
+
+
 def test_a_statement_with_settings_of_its_own_is_seen(server, adapter, table, is_mariadb):
     if not is_mariadb:
         pytest.skip("MySQL has no SET STATEMENT")

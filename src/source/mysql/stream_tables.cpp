@@ -1,6 +1,9 @@
 #include "source/mysql/stream_tables.hpp"
 
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/source_error.hpp"
 
@@ -28,6 +31,30 @@ MapHead read_head(const Event& event) {
     reader.skip(1);
     head.name.table = reader.text(reader.u8());
     return head;
+}
+
+/// A primary key goes first as the key, unless the snapshot does not show it as one. The table may have got another one
+/// without a word in the log (sql_log_bin = 0): rows that differ in it alone would then be taken for one.
+void require_same_key(const TableMap& map, const TableStructure& structure, const EventPlace& place) {
+    std::vector<std::string> key;
+    for (const MappedKeyPart& part : map.primary_key) {
+        std::string const name(map.columns.at(part.column).name);
+        if (!structure.end_column.empty() && name == structure.end_column) {
+            continue;  // MariaDB adds it, and does not always show it
+        }
+        const StructureColumn* const column = structure.find(name);
+        if (column == nullptr || column->left_out || part.prefix_characters != 0) {
+            return;
+        }
+        key.push_back(name);
+    }
+    std::vector<std::string> known = structure.key;
+    std::erase(known, structure.end_column);
+    std::sort(key.begin(), key.end());
+    std::sort(known.begin(), known.end());
+    if (!key.empty() && key != known) {
+        throw_table_changed(place, "its primary key is not the one that is known of the table");
+    }
 }
 
 }  // namespace
@@ -110,6 +137,7 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
                           "and copy the table anew: replicator_resync(name, table).");
     }
     EventTable table = event_table_of(map, event.place, charsets_);
+    require_same_key(map, followed.structure, event.place);
     StreamedLayout layout = complete_table(table, followed.structure, event.place);
     followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
     followed.map = definition;
