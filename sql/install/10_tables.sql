@@ -253,7 +253,7 @@ COMMENT ON COLUMN replicator.source_table.note IS 'What a user should know about
 COMMENT ON COLUMN replicator.source_table.paused IS 'Left out of copies and of the stream until resumed';
 COMMENT ON COLUMN replicator.source_table.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
 COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked: rows of an earlier moment than those of the other tables';
-COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits aside because others have locked its target; null: it does not';
+COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits aside because others have locked its target, or the target''s schema; null: it does not';
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
 COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';

@@ -66,17 +66,6 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.is_published(oid) IS 'Whether a publication of this database holds the table';
 
--- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written.
-CREATE FUNCTION replicator.blockers(relation oid)
-RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT coalesce(array_agg(DISTINCT coalesce(l.pid, 0)), '{}') FROM pg_catalog.pg_locks l
-    WHERE l.locktype = 'relation' AND l.relation = blockers.relation AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
-      AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock');
-END;
-COMMENT ON FUNCTION replicator.blockers(oid) IS 'Processes whose locks keep a table from being written; 0: a prepared transaction';
-
 CREATE FUNCTION replicator.relation_bytes(relation oid)
 RETURNS bigint LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -117,6 +106,32 @@ COMMENT ON VIEW replicator.target IS 'What the other views need to know of targe
 COMMENT ON COLUMN replicator.target.table_id IS 'The table';
 COMMENT ON COLUMN replicator.target.relation IS 'Its target; null: there is none';
 COMMENT ON COLUMN replicator.target.readable IS 'Whether the reader of the view may read the rows: a member of the source''s owner, or who may SELECT all rows';
+
+-- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written,
+-- its schema from being found by its name, or its side tables from being made anew. Who has changed an entry of the catalog
+-- is known by its transaction; that of a worker of ours only holds the name.
+CREATE FUNCTION replicator.blockers(table_id integer)
+RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT coalesce(array_agg(DISTINCT coalesce(l.pid, 0)), '{}')
+    FROM replicator.source_table t
+    JOIN replicator.target g ON g.table_id = t.id
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = g.relation
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = t.target_schema
+    JOIN pg_catalog.pg_locks l ON l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+         AND (l.database IS NULL OR l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
+         AND CASE l.locktype
+             WHEN 'relation' THEN
+                 l.relation = g.relation AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+                 OR l.relation IN (to_regclass('replicator.staging_' || t.id), to_regclass('replicator.seen_' || t.id))
+             WHEN 'object' THEN
+                 l.classid = 'pg_catalog.pg_namespace'::regclass AND l.objid = n.oid AND l.mode = 'AccessExclusiveLock'
+             WHEN 'transactionid' THEN l.transactionid IN (c.xmax, n.xmax) END
+    WHERE t.id = blockers.table_id
+      AND (l.locktype = 'relation' AND l.relation = g.relation
+           OR NOT EXISTS (SELECT FROM replicator.live_workers() w WHERE w.pid = l.pid));
+END;
+COMMENT ON FUNCTION replicator.blockers(integer) IS 'Processes whose locks keep a table''s target from being written; 0: a prepared transaction';
 
 CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,
@@ -163,7 +178,7 @@ SELECT s.name,
        CASE WHEN w.wait_event_type = 'Lock' THEN pg_blocking_pids(w.pid)
             WHEN t.locked > 0 THEN (
                 SELECT array_agg(DISTINCT b.pid) FROM replicator.source_table lt
-                JOIN replicator.target lg ON lg.table_id = lt.id, unnest(replicator.blockers(lg.relation)) AS b(pid)
+                CROSS JOIN unnest(replicator.blockers(lt.id)) AS b(pid)
                 WHERE lt.source_id = s.id AND lt.locked_since IS NOT NULL AND lt.state IN ('pending', 'copying')) END AS blocked_by
 FROM replicator.source s
 JOIN replicator.source_owner o ON o.source_id = s.id
@@ -270,7 +285,7 @@ SELECT s.name AS source,
 FROM replicator.source_table t
 JOIN replicator.source s ON s.id = t.source_id
 JOIN replicator.target g ON g.table_id = t.id
-LEFT JOIN LATERAL (SELECT t.locked_since, replicator.blockers(g.relation) AS blocked_by
+LEFT JOIN LATERAL (SELECT t.locked_since, replicator.blockers(t.id) AS blocked_by
                    WHERE t.locked_since IS NOT NULL AND t.state IN ('pending', 'copying') AND NOT t.paused) l ON true;
 COMMENT ON VIEW @extschema@.replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
 COMMENT ON COLUMN @extschema@.replicator_tables.source IS 'Name of the source';
@@ -301,6 +316,6 @@ COMMENT ON COLUMN @extschema@.replicator_tables.last_error IS 'Latest error of t
 COMMENT ON COLUMN @extschema@.replicator_tables.hint IS 'What to do about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.note IS 'What a user should know about it';
 COMMENT ON COLUMN @extschema@.replicator_tables.quarantined IS 'Rows of it that were set aside';
-COMMENT ON COLUMN @extschema@.replicator_tables.locked_since IS 'Since when it waits aside because others have locked its target; null: it does not';
-COMMENT ON COLUMN @extschema@.replicator_tables.blocked_by IS 'Processes that hold the lock; 0: a prepared transaction; empty: it is gone, or it is one on rows';
+COMMENT ON COLUMN @extschema@.replicator_tables.locked_since IS 'Since when it waits aside because others have locked its target, or the target''s schema; null: it does not';
+COMMENT ON COLUMN @extschema@.replicator_tables.blocked_by IS 'Processes that hold the lock; 0: a prepared transaction; empty: it is gone, or it is one on rows, or on a name that is being made';
 COMMENT ON COLUMN @extschema@.replicator_tables.blocking_query IS 'Their statements, as far as pg_stat_activity shows them to the reader';

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/target_relations.hpp"
 #include "pg/error.hpp"
 
 namespace pgrepl::catalog {
@@ -25,6 +26,8 @@ struct LockedTable {
     std::int32_t table_id = 0;
     std::string target_schema;
     std::string target_name;
+    bool in_copy = false;  ///< else it has left its copy, or the stream
+    TargetRelation relation;
 };
 
 /// Those that are wanted.

@@ -55,6 +55,10 @@ std::vector<std::string> invalid_indexes(std::int32_t source_id);
 /// It is built again after `retry_ms`; failed if there is none.
 void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms);
 
+/// Others keep its table locked: it is tried again after `retry_ms`, which is no failure of the index. What was to be
+/// cleaned up still is.
+void wait_for_lock(const TargetIndex& index, const pg::SqlError& error, std::int64_t retry_ms);
+
 /// Failed ones are tried again.
 void retry_failed_indexes(std::int32_t source_id);
 

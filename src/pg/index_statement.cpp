@@ -102,8 +102,9 @@ void require_plain_table_of(Oid table, Oid owner) {
     }
 }
 
-/// Locks the table in this transaction. False if there is none.
+/// Locks the table in this transaction, for which it waits as statements on targets do. False if there is none.
 bool lock_table_of(Oid table, Oid owner) {
+    RoleScope const as_owner(owner, RoleScope::Restriction::kRestrictedOperation);
     return CallPg([&] {
         require_plain_table_of(table, owner);  // so that nobody waits behind us for a table that is none of ours
         LockRelationOid(table, ShareUpdateExclusiveLock);

@@ -107,7 +107,7 @@ RoleScope::RoleScope(Oid role, Restriction restriction) {
         bool const restricted = restriction == Restriction::kRestrictedOperation;
         set_until_scope_ends("lock_timeout", std::to_string(restricted ? target_patience_ms : 0).c_str());
     }
-    if (restriction == Restriction::kNone && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {
+    if (role == catalog_role() && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {
         set_until_scope_ends("search_path", "pg_catalog, pg_temp");
     }
     int const added = SECURITY_LOCAL_USERID_CHANGE |

@@ -66,7 +66,7 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
 }
 
 /// How long statements on targets (those within a RoleScope of a restricted operation) wait for each lock; 0: as the
-/// session's lock_timeout has it. Workers set it; our own catalog they wait for as long as it takes.
+/// session's lock_timeout has it. Workers set it; the rows of our own catalog they wait for as long as it takes.
 void set_target_patience(int milliseconds) noexcept;
 
 /// Another patience until the end of the scope.
@@ -84,8 +84,10 @@ class TargetPatience {
 /// Runs what follows as `role` until the end of the scope. `kRestrictedOperation` is for statements on target tables,
 /// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
 /// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,
-/// and do not hold in a scope of the catalog within it. An error that is raised in a restricted operation knows that a
-/// statement on a target raised it (SqlError::Fields::on_target). Throws SqlError if the role does not exist.
+/// and do not hold in a scope of the catalog role within it. An error that is raised in a restricted operation knows
+/// that a statement on a target raised it (SqlError::Fields::on_target). What the catalog role does for one target, and
+/// others can keep locked, is such an operation, too: a side table is made, the name of a target's schema is held.
+/// Throws SqlError if the role does not exist.
 class RoleScope {
   public:
     enum class Restriction { kNone, kRestrictedOperation };

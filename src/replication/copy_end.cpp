@@ -25,7 +25,7 @@ constexpr int kPatiencesForFirstCopy = 10;
 }  // namespace
 
 bool Copy::advance() {
-    (void)locked_.look_again(context_.source_id, context_.owner);
+    (void)locked_.look_again(context_.source_id, context_.owner, LockedTargets::Which::kInCopy);
     std::vector<catalog::CopyTable> tables;
     {
         pg::Transaction transaction;

@@ -2,7 +2,7 @@
 // Targets that others have locked: how long a statement waits for one, and when it is looked at again.
 //
 // All tables of a batch together wait for one patience (option target_lock_patience), not each for its own. A table
-// that was left aside is tried again when its target can be locked at once, looked at a few times a second; and then it
+// that was left aside is tried again when its target can be opened at once, looked at a few times a second; and then it
 // gets a moment only, for what holds it up may be locks on rows, which are not seen beforehand. Each time it is left
 // aside again the next look is later.
 
@@ -28,8 +28,12 @@ class LockedTargets {
     void left_aside(std::int32_t table_id);
     void is_up_to_date(std::int32_t table_id) { tables_.erase(table_id); }
 
-    /// Lets tables go on whose targets can be locked now. No transaction is open. True if there was one.
-    bool look_again(std::int32_t source_id, Oid owner);
+    enum class Which : std::uint8_t {
+        kAll,
+        kInCopy,  ///< not those that the copy has gone on without: it has to be made again for them
+    };
+    /// Lets tables go on whose targets can be opened now. No transaction is open. True if there was one.
+    bool look_again(std::int32_t source_id, Oid owner, Which which);
 
   private:
     using Clock = std::chrono::steady_clock;

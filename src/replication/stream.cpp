@@ -234,7 +234,7 @@ void Stream::look_around() {
     bool const any_locked =
         std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) { return table.locked; });
     if (any_locked) {
-        (void)locked_.look_again(context_.source_id, context_.owner);
+        (void)locked_.look_again(context_.source_id, context_.owner, LockedTargets::Which::kAll);
     }
     if (tables_are_others()) {
         reload_tables();

@@ -5,6 +5,7 @@
 #include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "target/statement_error.hpp"
 #include "target/target_shape.hpp"
 
 namespace pgrepl::target {
@@ -84,14 +85,15 @@ Oid look_up_and_lock(const TargetName& name, LOCKMODE lock) {
 }
 
 /// A schema can be renamed while tables in it are locked, and its owner could then put another table under our name. So
-/// its entry is locked too, where its owner is not somebody who has the rights of the target's owner anyway.
+/// its entry is locked too, where its owner is not somebody who has the rights of the target's owner anyway. A
+/// transaction that has renamed it and stays open is waited for as one that has locked the target.
 void hold_schema(const TargetRef& target, const TargetShape& shape) {
     bool const trusted =
         shape.schema_owner == target.owner || pg::CallPg([&] { return superuser_arg(shape.schema_owner); });
     if (trusted) {
         return;
     }
-    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
     pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1 FOR KEY SHARE", {target.name.schema});
 }
 
@@ -169,6 +171,12 @@ std::optional<OpenTarget> open_target_if_there(const TargetRef& target, TargetUs
     result.takes_heap_route = shape.bare_heap && !distributed;
     result.data_column = shape.data_column;
     return result;
+}
+
+bool can_be_opened(const TargetRef& target) {
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([&] { (void)open_target_if_there(target, TargetUse::kWrite); });
+    return !error || reach_of(*error) != Reach::kLocked;
 }
 
 OpenTarget open_target(const TargetRef& target, TargetUse use) {

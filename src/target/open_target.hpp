@@ -57,6 +57,10 @@ OpenTarget open_target(const TargetRef& target, TargetUse use);
 /// The same; nothing if no relation has the name.
 std::optional<OpenTarget> open_target_if_there(const TargetRef& target, TargetUse use);
 
+/// Whether nobody keeps it from being opened to be written to for longer than statements on targets wait. What else may
+/// be wrong with it whoever opens it is told.
+bool can_be_opened(const TargetRef& target);
+
 /// A table that Citus has distributed looks like a heap, which is empty: its rows are elsewhere.
 bool is_distributed(Oid relid);
 

@@ -8,6 +8,7 @@
 #include "pg/unlogged_table.hpp"
 #include "target/open_target.hpp"
 #include "target/seen_ids.hpp"
+#include "target/statement_error.hpp"
 
 namespace pgrepl::target {
 
@@ -30,15 +31,45 @@ constexpr const char* kIsAsMade = R"(
            AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee NOT IN (c.relowner, $2))
     FROM pg_catalog.pg_class c WHERE c.oid = $1)";
 
+/// Waits as for a target: who reads all tables can keep a lock on ours, and so can an earlier copy's worker.
+void lock_side_table(const TargetName& name) {
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
+    pg::execute("LOCK TABLE " + name.sql() + " IN ACCESS EXCLUSIVE MODE");
+}
+
+/// The same; false if others keep it. Nearly always the lock is to be had at once, without a subtransaction: the end of
+/// each costs as much as its transaction has dropped tables.
+bool can_lock_side_table(const TargetName& name, Oid relid) {
+    if (pg::CallPg([&] { return ConditionalLockRelationOid(relid, AccessExclusiveLock); })) {
+        return true;
+    }
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { lock_side_table(name); });
+    if (error && reach_of(*error) != Reach::kLocked) {
+        throw pg::SqlError(*error);
+    }
+    return !error;
+}
+
+void drop_locked_side_table(const TargetName& name) {
+    pg::QueryResult const member = pg::execute(
+        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
+        "AND d.objid = $1::regclass AND d.deptype = 'e'",
+        {name.sql()});
+    if (!member.empty()) {
+        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + name.sql());
+    }
+    // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
+    pg::execute("DROP TABLE " + name.sql() + " CASCADE");
+}
+
 /// Empties a side table that was kept; false if it has to be made anew. What is in it is worth nothing by now, so that
-/// it may be cut off at once, without a new file: if this transaction aborts, the marker is gone. The lock waits for a
-/// worker of an earlier copy that is still writing to it.
+/// it may be cut off at once, without a new file: if this transaction aborts, the marker is gone.
 bool reuse_side_table(const TargetName& name, Oid owner) {
     std::optional<Oid> const relid = find_table(name);
     if (!relid) {
         return false;
     }
-    pg::execute("LOCK TABLE " + name.sql() + " IN ACCESS EXCLUSIVE MODE");
+    lock_side_table(name);
     pg::QueryResult const as_made = pg::execute(kIsAsMade, {pg::Param::oid(*relid), pg::Param::oid(owner)});
     if (as_made.empty() || !as_made.boolean(0, 0)) {
         return false;
@@ -77,12 +108,6 @@ Oid require_side_table(const TargetName& name) {
     return *relid;
 }
 
-bool can_be_locked(const TargetName& name) {
-    std::optional<pg::SqlError> const error =
-        pg::run_in_subtransaction([&] { pg::execute("LOCK TABLE " + name.sql() + " IN ROW EXCLUSIVE MODE NOWAIT"); });
-    return !error || error->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE;
-}
-
 Oid create_target(const TargetName& name, const std::string& origin) {
     if (pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", {name.schema}).empty()) {
         pg::execute("CREATE SCHEMA " + pg::quoted(name.schema));
@@ -119,7 +144,10 @@ Oid file_of(Oid relid) {
 }
 
 void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
-    drop_side_table(name);
+    if (find_table(name)) {
+        lock_side_table(name);
+        drop_locked_side_table(name);
+    }
     pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
     pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + name.sql());
@@ -129,18 +157,10 @@ void create_side_table(const TargetName& name, Oid owner, const std::string& col
 }
 
 void drop_side_table(const TargetName& name) {
-    if (!find_table(name)) {
-        return;
+    std::optional<Oid> const relid = find_table(name);
+    if (relid && can_lock_side_table(name, *relid)) {
+        drop_locked_side_table(name);
     }
-    pg::QueryResult const member = pg::execute(
-        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
-        "AND d.objid = $1::regclass AND d.deptype = 'e'",
-        {name.sql()});
-    if (!member.empty()) {
-        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + name.sql());
-    }
-    // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
-    pg::execute("DROP TABLE " + name.sql() + " CASCADE");
 }
 
 TargetName staging_name(std::int32_t table_id) { return {"replicator", "staging_" + std::to_string(table_id)}; }

@@ -28,10 +28,6 @@ std::optional<Oid> find_table(const TargetName& name);
 /// The same for a side table that must be there; throws SqlError.
 Oid require_side_table(const TargetName& name);
 
-/// Whether it can be locked for writing, or there is another error than that it cannot. Waits for nobody; holds the
-/// lock until the transaction ends. Call as the owner.
-bool can_be_locked(const TargetName& name);
-
 /// Creates the schema if it is missing, and the table without any index; `origin` becomes its comment. Call as
 /// the owner. Returns its OID.
 Oid create_target(const TargetName& name, const std::string& origin);
@@ -46,10 +42,12 @@ void add_primary_key(const OpenTarget& target);
 void truncate_target(const OpenTarget& target);
 
 /// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
-/// readable by `owner`. Created anew; `columns` as in CREATE TABLE. Call as the catalog role.
+/// readable by `owner`. Created anew; `columns` as in CREATE TABLE. Call as the catalog role. Who reads all tables can
+/// keep a lock on an older one of that name: it is waited for as a lock on the target is.
 void create_side_table(const TargetName& name, Oid owner, const std::string& columns);
 
-/// Drops it if it exists.
+/// Drops it if it exists, and others do not keep it locked for longer than a target is waited for: then it stays until
+/// it is made anew, or is found to be nobody's.
 void drop_side_table(const TargetName& name);
 
 /// The staging table of a table's refresh, and the side table of the ids that the refresh found unchanged.

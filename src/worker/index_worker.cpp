@@ -3,12 +3,13 @@
 //   pending ──► building ──► ready
 //      ▲           │  └────► failed            an error that needs a person: ended by resume or alter
 //      └───────────┘ an error that may pass, a crash, a termination: what is left of the index is INVALID; the next
-//                    worker drops it and builds again
+//                    worker drops it and builds again; a table that others have locked: the other indexes first
 //
 // An index is built when its table has been copied in full, by CREATE INDEX CONCURRENTLY: nobody who reads or writes
 // the table waits for it. The statement cannot look at the catalog: pause, drop and the like cancel it; then what is
 // left of the index is dropped, and the catalog says what is still wanted.
 
+#include <algorithm>
 #include <optional>
 
 #include "catalog/source_config.hpp"
@@ -21,6 +22,7 @@
 #include "replication/deaths.hpp"
 #include "replication/error_policy.hpp"
 #include "replication/index_rules.hpp"
+#include "replication/locked_targets.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 
@@ -29,6 +31,8 @@ namespace pgrepl::worker {
 namespace {
 
 constexpr std::int32_t kMostFailures = 5;
+/// Until an index is tried again whose table was locked.
+constexpr int kLockedMs = 10'000;
 
 class IndexWorker {
   public:
@@ -66,6 +70,10 @@ class IndexWorker {
         }
         config_ = std::move(*config);
         transaction.commit();
+        if (!locked_) {
+            locked_.emplace(config_.target_lock_patience_ms());
+        }
+        pg::set_target_patience(locked_->patience_ms());
         pg::set_application_name("pg_replicator indexes of " + config_.name);
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
         return index;
@@ -98,8 +106,20 @@ class IndexWorker {
         }
     }
 
+    /// All that are locked are waited for once.
+    void leave_for_later(const catalog::TargetIndex& index, const pg::SqlError& error) {
+        locked_->waited_in_vain();
+        pg::set_target_patience(locked_->patience_ms());
+        pg::Transaction transaction;
+        catalog::wait_for_lock(index, error, std::min(kLockedMs, config_.retry_max_ms()));
+        transaction.commit();
+    }
+
     /// An error of the expression or of the rows stays; others may pass.
     void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
+        if (replication::is_locked_out(error)) {
+            return leave_for_later(index, error);
+        }
         int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
         bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
                            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
@@ -123,6 +143,7 @@ class IndexWorker {
 
     std::int32_t source_id_;
     catalog::SourceConfig config_;
+    std::optional<replication::LockedTargets> locked_;
 };
 
 }  // namespace

@@ -138,9 +138,9 @@ def mysql_source(cluster, server):
     names = []
 
     def init(database, name, **arguments):
-        arguments = {"mode": "once", **arguments}
+        arguments = {"mode": "once", "target_schema": name, **arguments}
         extra = "".join(f", {key} => %({key})s" for key in arguments)
-        cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})",
+        cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s{extra})",
                       {"url": server.url(database), "name": name, **arguments})
         names.append(name)
     yield init

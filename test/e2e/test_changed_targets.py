@@ -1,5 +1,6 @@
 """Targets that their owner, or the owner of their schema, has changed or replaced: what does not fit fails with the reason,
 nothing is written where it does not belong, and the other tables go on."""
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -180,7 +181,7 @@ def test_the_owner_of_a_schema_gets_no_rights_of_the_owner_of_a_source(cluster, 
     """Its table would run its trigger with them."""
     path = database("app.db", "CREATE TABLE orders (id INTEGER PRIMARY KEY, n TEXT); INSERT INTO orders VALUES (1, 'a')")
     cluster.query("CREATE ROLE app; CREATE SCHEMA app AUTHORIZATION app; GRANT CREATE ON DATABASE postgres TO app")
-    source(path, "app", target_schema="app")
+    source(path, "app", target_schema="app", options='{"target_lock_patience": "200ms"}')
     cluster.wait_for_copy("app")
     swap = """DROP TABLE app.orders;
         CREATE TABLE app.orders (id text COLLATE "C" PRIMARY KEY, data jsonb NOT NULL, _synced_at timestamptz NOT NULL);
@@ -210,4 +211,15 @@ def test_the_owner_of_a_schema_gets_no_rights_of_the_owner_of_a_source(cluster, 
                 run_as(cluster, "app", "SET lock_timeout = '50ms'", statement)
     cluster.wait_for_copy("app")
     assert len(cluster.query("SELECT id FROM app.orders")) == 2
+    # Nor can it keep workers waiting by a new name that is never committed.
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("SET ROLE app; BEGIN; ALTER SCHEMA app RENAME TO app_old")
+        job = cluster.query("SELECT replicator_verify('app')")[0][0]
+        cluster.query("SELECT replicator_sync('app')")
+        blocked = "SELECT blocked_by FROM replicator_tables WHERE source = 'app' AND locked_since IS NOT NULL"
+        wait_until(lambda: cluster.query(blocked) == [([other.info.backend_pid],)], 60, lambda: f"the table to wait aside: {cluster.status('app')}")
+        wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.job WHERE id = %s", (job,)) == [("55P03",)], 60, "the job to wait")
+        cursor.execute("ROLLBACK")
+    cluster.query("CALL replicator_wait('app', '240 s')")
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 60)
     cluster.query("SELECT replicator_drop('app', drop_tables => true); DROP SCHEMA app CASCADE; DROP OWNED BY app; DROP ROLE app")

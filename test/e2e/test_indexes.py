@@ -1,4 +1,5 @@
 """Indexes that the rules ask for: built beside the running tables, shown, repaired."""
+import contextlib
 import os
 
 import psycopg2
@@ -278,3 +279,18 @@ def test_a_killed_build_that_is_not_wanted_any_more_leaves_nothing_invalid(clust
 def unwant(cluster, end):
     cluster.query_when_up({"forgotten": "SELECT replicator_alter(%s, rules => '{}')", "dropped": "SELECT replicator_drop(%s)",
                    "removed": "SELECT replicator_remove_table(%s, 't')"}[end], (end,))
+
+
+def test_a_locked_table_keeps_the_indexes_of_others_from_nothing(cluster, database, source):
+    source(database("apart.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); INSERT INTO {t} VALUES (1, 1)" for t in "ab")), "apart",
+           options='{"target_lock_patience": "100ms", "retry_max": "1s"}')
+    cluster.wait_for_copy("apart")
+    shown = "SELECT \"table\", state, last_error FROM replicator_indexes WHERE source = 'apart' ORDER BY 1"
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE apart.a IN SHARE UPDATE EXCLUSIVE MODE")
+        cluster.query("SELECT replicator_alter('apart', rules => '{\"indexes\": {\"*\": [\"data->>''v''\"]}}')")
+        wait_until(lambda: cluster.query(shown) == [("a", "pending", "its table is locked"), ("b", "ready", None)], 60, lambda: cluster.query(shown))
+        assert cluster.query("SELECT DISTINCT failures FROM replicator.target_index") == [(0,)]
+        cursor.execute("COMMIT")
+    wait_ready(cluster, "apart", 2)
+    assert cluster.query(shown) == [("a", "ready", None), ("b", "ready", None)]

@@ -133,7 +133,8 @@ def locking(cluster, statement):
     with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
         cursor.execute(f"BEGIN; {statement}")
         yield other.info.backend_pid
-        cursor.execute("COMMIT")
+        with contextlib.suppress(psycopg2.OperationalError):  # it was ended
+            cursor.execute("COMMIT")
 
 
 def aside(cluster, table="customer"):
@@ -166,6 +167,27 @@ def test_a_locked_target_holds_up_its_own_table_only(cluster, db, follow):
         assert [row[:3] for row in aside(cluster)] in ([], [("pending", "locked", [])])
     caught_up(cluster)
     assert set_aside(cluster) == set() and equal(cluster)
+
+
+def test_a_schema_that_is_being_renamed_holds_up_its_own_tables_only(cluster, db, follow):
+    """Its owner needs no right on the targets for that. Their names have to be held, so the whole source stood still."""
+    db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY, v INT); INSERT INTO side.near VALUES (1, 1)")
+    cluster.query("CREATE ROLE landlord; GRANT CREATE ON DATABASE postgres TO landlord; CREATE SCHEMA shop AUTHORIZATION landlord")
+    follow(database="shop,side", target_schema="{database}", options='{"target_lock_patience": "200ms"}')
+    rename = "SET LOCAL ROLE landlord; SAVEPOINT a; ALTER SCHEMA shop RENAME TO elsewhere"
+    with locking(cluster, rename) as pid:
+        db.run("BEGIN; UPDATE shop.customer SET rate = 7; UPDATE side.near SET v = 7; COMMIT")
+        wait_until(lambda: cluster.query("SELECT data->>'v' FROM side.near") == [("7",)], 60, lambda: f"the other table: {cluster.status('s')}")
+        assert aside(cluster) == [("pending", "locked", [pid], f"BEGIN; {rename}")]
+        assert cluster.status("s")["blocked_by"] == [pid]
+        db.run("UPDATE side.near SET v = 8")
+        wait_until(lambda: cluster.query("SELECT data->>'v' FROM side.near") == [("8",)], what="the other table, again")
+        assert aside(cluster) == [("pending", "locked", [pid], f"BEGIN; {rename}")]
+        cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
+        caught_up(cluster)
+    assert table_row(cluster, "customer")["state"] == "streaming" and set_aside(cluster) == set() and equal(cluster)
+    cluster.query("SELECT replicator_drop('s', drop_tables => true); DROP SCHEMA shop, side; DROP OWNED BY landlord; DROP ROLE landlord")
+    db.run("DROP DATABASE side")
 
 
 def test_no_call_waits_for_a_locked_target(cluster, db, follow):

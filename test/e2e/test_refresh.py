@@ -236,11 +236,13 @@ def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, data
 def test_a_refresh_goes_on_without_a_locked_target(cluster, database, source, assert_equal):
     path = database("held.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1); "
                     "CREATE TABLE b (id INTEGER PRIMARY KEY, v INT); INSERT INTO b VALUES (1, 1)")
-    source(path, "held", options='{"target_lock_patience": "100ms"}')
+    source(path, "held", mode="periodic", refresh_interval="1 day", options='{"target_lock_patience": "100ms"}')
     cluster.wait_for_copy("held")
-    for value, mode in ((2, "SHARE"), (3, "ACCESS EXCLUSIVE")):  # it is held up by the merge, and by the comparison
+    side, = cluster.query("SELECT 'replicator.staging_' || id FROM replicator.source_table WHERE target_schema = 'held' AND name = 'a'")[0]
+    # It is held up by the merge, by the comparison, and, by who may read all tables, before that.
+    for value, lock in ((2, "held.a IN SHARE"), (3, "held.a IN ACCESS EXCLUSIVE"), (4, f"{side} IN ACCESS SHARE")):
         with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
-            cursor.execute(f"BEGIN; LOCK TABLE held.a IN {mode} MODE")
+            cursor.execute(f"BEGIN; LOCK TABLE {lock} MODE")
             change(path, f"UPDATE a SET v = {value}; UPDATE b SET v = {value};")
             cluster.query("SELECT replicator_sync('held')")
             wait_until(lambda: cluster.query("SELECT data->>'v' FROM held.b") == [(str(value),)], what="the other table")
