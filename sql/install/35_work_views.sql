@@ -3,7 +3,7 @@
 
 CREATE VIEW @extschema@.replicator_events AS
 SELECT e.at, e.source, e.role, e.action, CASE WHEN r.readable THEN e.arguments ELSE e.arguments - 'key' END AS arguments,
-       e.outcome, e.sqlstate, replicator.shown_error(e.message, e.sqlstate, r.readable) AS message
+       e.outcome, rtrim(e.sqlstate, '*') AS sqlstate, replicator.shown_error(e.message, e.sqlstate, r.readable) AS message
 FROM replicator.event e
 LEFT JOIN (replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id)
      ON s.name = e.source AND e.at >= s.created_at

@@ -4,8 +4,10 @@
 
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
+#include "catalog/noted_error.hpp"
 #include "catalog/source_state.hpp"
 #include "core/redaction.hpp"
+#include "core/url.hpp"
 #include "pg/compat.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
@@ -20,12 +22,12 @@ namespace pgrepl::api {
 namespace {
 
 /// Written without SQL: a failed call's arguments are needed when its transaction is aborted.
-std::string as_json(const RecordedArguments& arguments) {
+std::string as_json(const RecordedArguments& arguments, std::string RecordedArgument::*text) {
     std::string json = "{";
-    for (const auto& [name, value] : arguments.texts) {
+    for (const RecordedArgument& argument : arguments.given) {
         json += json.size() > 1 ? ", \"" : "\"";
-        json += name + "\": \"";
-        for (char const c : value) {
+        json += argument.name + "\": \"";
+        for (char const c : argument.*text) {
             if (c == '"' || c == '\\') {
                 json += '\\';
                 json += c;
@@ -52,17 +54,77 @@ void refuse_within_target(const char* what) {
 
 }  // namespace
 
-void record_shown(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
-    if (value) {
-        arguments.texts.emplace_back(name, core::redacted(*value, core::RedactWhat::kAll));
+namespace {
+
+std::string without_passwords(const std::string& text) { return core::redacted(text, core::RedactWhat::kAll); }
+
+std::string without_secrets(const std::string& text) {
+    return core::may_hold_secret(text) ? "***" : without_passwords(text);
+}
+
+void refuse_if(RecordedArguments& arguments, const char* name, bool holds_password) {
+    if (holds_password && arguments.misplaced.empty()) {
+        arguments.misplaced = name;
     }
 }
 
-void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
-    if (value && arguments.misplaced.empty() && core::holds_password(*value, core::RedactWhat::kAll)) {
-        arguments.misplaced = name;
+/// What an error says of a call, which may quote an argument.
+std::string without_secret_arguments(std::string text, const RecordedArguments& arguments) {
+    for (const RecordedArgument& argument : arguments.given) {
+        if (argument.refused == argument.given) {
+            continue;
+        }
+        for (std::size_t at = text.find(argument.given); at != text.npos;
+             at = text.find(argument.given, at + argument.refused.size())) {
+            text.replace(at, argument.given.size(), argument.refused);
+        }
     }
-    record_shown(arguments, name, value);
+    return text;
+}
+
+}  // namespace
+
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value) {
+        refuse_if(arguments, name,
+                  core::holds_password(*value, core::RedactWhat::kAll) || core::has_user_and_password(*value));
+        arguments.given.push_back({name, *value, without_passwords(*value), without_secrets(*value)});
+    }
+}
+
+void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value) {
+    if (!value) {
+        return;
+    }
+    RecordedArgument joined{name, "", "", ""};
+    for (const std::string& element : *value) {
+        refuse_if(arguments, name, core::holds_password(element, core::RedactWhat::kAll));
+        std::string const comma = joined.given.empty() ? "" : ", ";
+        joined.given += comma + element;
+        joined.shown += comma + without_passwords(element);
+        joined.refused += comma + without_secrets(element);
+    }
+    arguments.given.push_back(std::move(joined));
+}
+
+void record_json(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value) {
+        refuse_if(arguments, name, core::holds_password(*value, core::RedactWhat::kAll));
+        arguments.given.push_back({name, *value, without_passwords(*value), without_secrets(*value)});
+    }
+}
+
+void record_key(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value) {
+        arguments.given.push_back({name, *value, without_passwords(*value), without_passwords(*value)});
+    }
+}
+
+void record_url(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
+    if (value) {
+        arguments.given.push_back({name, *value, without_passwords(core::redact_url(*value)),
+                                   without_passwords(core::redact_refused_url(*value))});
+    }
 }
 
 void refuse_misplaced_password(const RecordedArguments& arguments) {
@@ -70,19 +132,6 @@ void refuse_misplaced_password(const RecordedArguments& arguments) {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the argument " + arguments.misplaced + " holds a password",
                            "Only source_url may: all other arguments are stored and shown.",
                            "Look at the order of the arguments, or give them by name: source_url => '…'.");
-    }
-}
-
-void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value) {
-    if (value) {
-        std::string joined;
-        for (const std::string& element : *value) {
-            if (core::holds_password(element, core::RedactWhat::kAll)) {
-                arguments.misplaced = name;
-            }
-            joined += (joined.empty() ? "" : ", ") + core::redacted(element, core::RedactWhat::kAll);
-        }
-        arguments.texts.emplace_back(name, joined);
     }
 }
 
@@ -95,7 +144,6 @@ void attempt_call(const ControlCall& call, CallContext& context, const std::func
     context.source = call.source;
     if (!call.arguments.misplaced.empty()) {
         hide_statement(call.action.c_str());
-        context.source = core::redacted(call.source, core::RedactWhat::kAll);
     }
     try {
         refuse_misplaced_password(call.arguments);
@@ -103,8 +151,10 @@ void attempt_call(const ControlCall& call, CallContext& context, const std::func
         body();
     } catch (...) {
         pg::SqlError const error = pg::detail::current_exception_as_sql_error();
-        pg::remember_failed_call({0, GetCurrentTimestamp(), context.caller, call.action, context.source,
-                                  as_json(call.arguments), pg::sqlstate_text(error.sqlstate()), error.what()});
+        pg::remember_failed_call({0, GetCurrentTimestamp(), context.caller, call.action,
+                                  without_secrets(context.source), as_json(call.arguments, &RecordedArgument::refused),
+                                  catalog::noted_sqlstate(error),
+                                  without_secret_arguments(error.what(), call.arguments)});
         throw;
     }
 }
@@ -116,7 +166,8 @@ void run_control_call(const ControlCall& call, const std::function<void(CallCont
     attempt_call(call, context, [&] {
         run_as_catalog([&](Oid) {
             body(context);
-            catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments));
+            catalog::record_call(context.source, context.caller, call.action,
+                                 as_json(call.arguments, &RecordedArgument::shown));
         });
         pg::wake_at_commit(context.worker_pid);
     });
@@ -126,8 +177,10 @@ void run_long_call(const ControlCall& call, const std::function<void(CallContext
     CallContext context;
     attempt_call(call, context, [&] {
         body(context);
-        run_as_catalog(
-            [&](Oid) { catalog::record_call(context.source, context.caller, call.action, as_json(call.arguments)); });
+        run_as_catalog([&](Oid) {
+            catalog::record_call(context.source, context.caller, call.action,
+                                 as_json(call.arguments, &RecordedArgument::shown));
+        });
     });
 }
 

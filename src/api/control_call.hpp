@@ -12,19 +12,29 @@
 
 namespace pgrepl::api {
 
-/// Arguments as they are recorded: names and texts, without nulls and without secrets.
+/// An argument, and how it is recorded.
+struct RecordedArgument {
+    std::string name;
+    std::string given;    ///< never recorded
+    std::string shown;    ///< of a call that has succeeded, and so has taken it for what it is: without passwords
+    std::string refused;  ///< of one that has failed: without whatever may be a secret
+};
+
 struct RecordedArguments {
-    std::vector<std::pair<std::string, std::string>> texts;
-    std::string misplaced;  ///< name of the first that holds a password, as none but a source_url does
+    std::vector<RecordedArgument> given;  ///< none is null
+    std::string misplaced;                ///< name of the first that holds a password, as none but a source_url does
 };
 
 /// Adds an argument if it was given. If it holds a password (arguments in the wrong order), the call is refused.
 void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
 void record(RecordedArguments& arguments, const char* name, const std::optional<std::vector<std::string>>& value);
+/// The same of one that is jsonb.
+void record_json(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
 
-/// Adds a row's key, or a URL whose password was taken out: whatever else looks like a password is not shown, but no
-/// reason to refuse the call.
-void record_shown(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
+/// Adds a row's key: what looks like a password is not shown, but no reason to refuse the call.
+void record_key(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
+
+void record_url(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value);
 
 /// Throws SqlError if an argument holds a password that should not.
 void refuse_misplaced_password(const RecordedArguments& arguments);

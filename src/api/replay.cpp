@@ -55,7 +55,7 @@ Datum replay(FunctionCallInfo fcinfo) {
     ControlCall call{"replicator_replay", values.string(0).value_or(""), {}};
     record(call.arguments, "name", values.string(0));
     record(call.arguments, "table", table_name);
-    record_shown(call.arguments, "key", key);
+    record_key(call.arguments, "key", key);
     ResultRows result(fcinfo);
     run_control_call(call, [&](CallContext& context) {
         catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);

@@ -92,6 +92,10 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
             throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "refresh_interval is too short",
                                "It is " + *arguments.refresh_interval + ".", "The least is one second.");
         }
+        if (!pg::execute("SELECT $1::interval <= interval '100 years'", {*arguments.refresh_interval}).boolean(0, 0)) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "refresh_interval is too long",
+                               "It is " + *arguments.refresh_interval + ".", "The most is 100 years.");
+        }
         config.refresh_interval = arguments.refresh_interval;
     }
     if (config.mode != "periodic") {
@@ -135,9 +139,7 @@ SourceArguments read_source_arguments(const Arguments& arguments, int url, int n
 
 RecordedArguments recorded(const SourceArguments& arguments) {
     RecordedArguments result;
-    if (arguments.url) {
-        record_shown(result, "source_url", std::optional(core::redact_url(*arguments.url)));
-    }
+    record_url(result, "source_url", arguments.url);
     record(result, "name", arguments.name);
     record(result, "target_schema", arguments.target_schema);
     record(result, "include_tables", arguments.include_tables);
@@ -146,8 +148,8 @@ RecordedArguments recorded(const SourceArguments& arguments) {
     record(result, "exclude_databases", arguments.exclude_databases);
     record(result, "mode", arguments.mode);
     record(result, "refresh_interval", arguments.refresh_interval);
-    record(result, "rules", arguments.rules);
-    record(result, "options", arguments.options);
+    record_json(result, "rules", arguments.rules);
+    record_json(result, "options", arguments.options);
     record(result, "owner", arguments.owner);
     return result;
 }

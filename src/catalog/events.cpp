@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "catalog/noted_error.hpp"
 #include "pg/error.hpp"
 #include "pg/server_log.hpp"
 #include "pg/spi.hpp"
@@ -101,25 +102,28 @@ void record_failed_call(const pg::FailedCall& call) {
 }
 
 void prune_events(int retention_s) {
-    pg::execute("DELETE FROM replicator.event WHERE at < clock_timestamp() - $1 * interval '1 second'", {retention_s});
+    pg::execute(
+        "DELETE FROM replicator.event WHERE id IN (SELECT id FROM replicator.event "
+        "WHERE at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED)",
+        {retention_s});
 }
 
 // ---- what workers tell ----
 
 bool tell_source_failure(std::int32_t source_id, RunState state, const pg::SqlError& error) {
-    std::string const sqlstate = pg::sqlstate_text(error.sqlstate());
+    NotedError const noted(error);
     pg::QueryResult const row = pg::execute(
         "UPDATE replicator.source_state st SET failing_since = coalesce(st.failing_since, clock_timestamp()), "
         "failing_until = NULL, failing_with = $2 FROM replicator.source s, replicator.source_state before "
         "WHERE st.source_id = $1 AND s.id = $1 AND before.source_id = $1 "
         "RETURNING s.name, NULL, NULL, NULL, NULL, before.failing_with IS DISTINCT FROM $2",
-        {source_id, std::string(name_of(state)) + " " + sqlstate});
+        {source_id, std::string(name_of(state)) + " " + noted.sqlstate});
     if (row.empty() || !row.boolean(0, 5)) {
         return false;
     }
     Told const told = read_told(row);
     bool const passes = state == RunState::kBackingOff;
-    record(told, passes ? "source backs off" : "source failed", sqlstate, error.what());
+    record(told, passes ? "source backs off" : "source failed", noted.sqlstate, noted.message);
     pg::write_log(passes ? pg::LogLevel::kLog : pg::LogLevel::kWarning,
                   told.subject() + (passes ? " backs off: " : " has failed: ") + error.what(), error.fields().detail,
                   error.fields().hint);

@@ -2,6 +2,7 @@
 
 #include "catalog/jobs.hpp"
 
+#include "catalog/noted_error.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -148,11 +149,11 @@ void finish_job_table(std::int64_t job_id, std::int32_t table_id, const Findings
 }
 
 void fail_job_table(std::int64_t job_id, std::int32_t table_id, const pg::SqlError& error) {
-    const pg::SqlError::Fields& fields = error.fields();
+    NotedError const noted(error);
     pg::execute(
         "UPDATE replicator.job_table SET state = 'failed', finished_at = clock_timestamp(), last_error = $3, "
         "last_sqlstate = $4, last_hint = nullif($5, '') WHERE job_id = $1 AND table_id = $2",
-        {job_id, table_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint});
+        {job_id, table_id, noted.message, noted.sqlstate, noted.hint});
 }
 
 void finish_job(std::int64_t job_id) {
@@ -164,14 +165,14 @@ void finish_job(std::int64_t job_id) {
 }
 
 void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
-    const pg::SqlError::Fields& fields = error.fields();
+    NotedError const noted(error);
     pg::execute(
         "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
         "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', "
         "finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END "
         "WHERE id = $1 AND state IN ('pending', 'running')",
-        {job_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint, retry_ms});
+        {job_id, noted.message, noted.sqlstate, noted.hint, retry_ms});
 }
 
 void cancel_job(std::int64_t job_id) {
@@ -205,8 +206,10 @@ std::vector<SideWork> list_job_work() {
 }
 
 void prune_jobs(int retention_s) {
-    pg::execute("DELETE FROM replicator.job WHERE finished_at < clock_timestamp() - $1 * interval '1 second'",
-                {retention_s});
+    pg::execute(
+        "DELETE FROM replicator.job WHERE id IN (SELECT id FROM replicator.job "
+        "WHERE finished_at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED)",
+        {retention_s});
 }
 
 }  // namespace pgrepl::catalog

@@ -13,7 +13,10 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kSchemes{"mysql",       "mariadb",    "mongodb",
                                                    "mongodb+srv", "postgresql", "postgres"};
-constexpr std::array<std::string_view, 3> kWords{"password", "passphrase", "secret"};
+constexpr std::array<std::string_view, 5> kWords{"password", "passphrase", "secret", "passwd", "pwd"};
+/// Of an argument of a refused call these count, too: `pass` also in bypass, `key` also in api_key.
+constexpr std::array<std::string_view, 10> kMoreWords{"pass", "token",  "key",   "credential",    "credentials",
+                                                      "auth", "bearer", "basic", "authorization", "identified by"};
 constexpr std::string_view kStars = "***";
 /// As much is looked at for a password: else a text of many megabytes would be looked through to its end for each of
 /// its URLs, in a log hook that nothing can interrupt. Where one goes on beyond that, its end is looked for in all of
@@ -127,6 +130,9 @@ Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
         return nothing;
     }
     i = std::min(text.find_first_not_of(' ', i + 1), text.size());
+    if (i < text.size() && (text[i] == '[' || text[i] == '{')) {
+        return nothing;  // a list of rules for a table of that name
+    }
     bool const in_quotes = i < text.size() && (text[i] == '"' || text[i] == '\'');
     std::size_t const begin = in_quotes ? i + 1 : i;
     auto const end_in = [&](std::string_view part) {
@@ -158,7 +164,7 @@ Span next_secret(std::string_view text, std::size_t first, RedactWhat what) noex
         char const c = lower(text[i]);
         if (c == ':' && text.substr(i).starts_with("://")) {
             found = in_url(text, first, i, what);
-        } else if (c == 'p' || c == 's') {
+        } else if (c == 'p' || c == 's') {  // the first letters of all words
             std::size_t const length = word_at(text, first, i, what);
             found = length == 0 ? found : after_word(text, i + length);
         }
@@ -167,6 +173,62 @@ Span next_secret(std::string_view text, std::size_t first, RedactWhat what) noex
         }
     }
     return {text.size(), text.size()};
+}
+
+/// Whether a value is given after a word that names a secret: `pwd=…`, `"token": …`, `--password …`, `PASSWORD '…'`.
+bool gives_value(std::string_view rest) noexcept {
+    bool const quoted = rest.starts_with('"') || rest.starts_with('\'');
+    std::size_t const next = rest.find_first_not_of(" \t\r\n", quoted ? 1 : 0);
+    return next != rest.npos && (next > (quoted ? 1U : 0U) || rest[next] == '=' || rest[next] == ':');
+}
+
+bool names_and_gives_secret(std::string_view text) noexcept {
+    auto const any_of = [&](const auto& words) {
+        return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
+            auto at = text.begin();
+            while (true) {
+                at =
+                    std::search(at, text.end(), word.begin(), word.end(), [](char a, char b) { return lower(a) == b; });
+                if (at == text.end()) {
+                    return false;
+                }
+                at += static_cast<std::ptrdiff_t>(word.size());
+                if (gives_value(text.substr(static_cast<std::size_t>(at - text.begin())))) {
+                    return true;
+                }
+            }
+        });
+    };
+    return any_of(kWords) || any_of(kMoreWords);
+}
+
+/// `host:port:database:user:password`, as in a .pgpass.
+bool is_password_line(std::string_view text) noexcept {
+    return std::count(text.begin(), text.end(), ':') >= 4 && text.find_first_of(" \"") == text.npos;
+}
+
+/// `-pgeheim`, as clients of MySQL take it.
+bool has_password_switch(std::string_view text) noexcept {
+    std::size_t const at = text.starts_with("-p") ? 0 : text.find(" -p");
+    std::size_t const after = at == text.npos ? text.size() : text.find('p', at) + 1;
+    return after < text.size() && text[after] != ' ';
+}
+
+/// What was percent-encoded, decoded; bytes that are no encoding stay.
+std::string decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        constexpr std::string_view kHex = "0123456789abcdef";
+        std::size_t const high = text[i] == '%' && i + 2 < text.size() ? kHex.find(lower(text[i + 1])) : kHex.npos;
+        std::size_t const low = high == kHex.npos ? high : kHex.find(lower(text[i + 2]));
+        if (low == kHex.npos) {
+            out += text[i];
+        } else {
+            out += static_cast<char>(high * 16 + low);
+            i += 2;
+        }
+    }
+    return out;
 }
 
 }  // namespace
@@ -191,6 +253,17 @@ std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexc
 
 bool holds_password(std::string_view text, RedactWhat what) noexcept {
     return next_secret(text, 0, what).begin < text.size();
+}
+
+bool has_user_and_password(std::string_view text) noexcept {
+    std::size_t const colon = text.find(':');
+    return colon != text.npos && text.find('@', colon) != text.npos;
+}
+
+bool may_hold_secret(std::string_view text) {
+    std::string const plain = decoded(text);
+    return has_user_and_password(plain) || names_and_gives_secret(plain) || is_password_line(plain) ||
+           has_password_switch(plain);
 }
 
 std::string redacted(std::string text, RedactWhat what) {

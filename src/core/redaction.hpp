@@ -23,4 +23,11 @@ bool holds_password(std::string_view text, RedactWhat what) noexcept;
 
 std::string redacted(std::string text, RedactWhat what);
 
+/// `user:password@host`, with or without a scheme before it.
+bool has_user_and_password(std::string_view text) noexcept;
+
+/// Whether an argument of a call that was refused had better not be recorded: nobody knows what a person has put there,
+/// and nothing needs it any more. True of much that is no secret.
+bool may_hold_secret(std::string_view text);
+
 }  // namespace pgrepl::core

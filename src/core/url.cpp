@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/redaction.hpp"
 #include "core/source_error.hpp"
 #include "core/utf8.hpp"
 
@@ -22,7 +23,8 @@ constexpr std::array<Scheme, 6> kSchemes{{{"mysql", "mysql"},
                                           {"mongodb+srv", "mongodb"},
                                           {"postgresql", "postgresql"},
                                           {"postgres", "postgresql"}}};
-constexpr std::array<std::string_view, 4> kSecretWords{"password", "passphrase", "secret", "authmechanismproperties"};
+constexpr std::array<std::string_view, 7> kSecretWords{
+    "password", "passphrase", "secret", "passwd", "pwd", "token", "authmechanismproperties"};
 constexpr std::array<std::string_view, 3> kFileEndings{".db", ".sqlite", ".sqlite3"};
 
 [[noreturn]] void fail(std::string text, std::string detail, std::string hint) {
@@ -98,7 +100,7 @@ std::map<std::string, std::string> parse_query(std::string_view text) {
             if (name != "password" && names_a_secret(name)) {
                 fail("malformed URL: a parameter would hold a secret",
                      "Only the parameter password can be kept apart from the URL, not others that hold a password, a "
-                     "passphrase, a secret or authMechanismProperties.",
+                     "passphrase, a secret, a token or authMechanismProperties.",
                      "Leave the parameter out.");
             }
             std::string value = equals == std::string_view::npos ? "" : decode(item.substr(equals + 1));
@@ -180,6 +182,10 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     std::size_t const last_at = rest.rfind('@');
     std::size_t const slash = rest.find('/', last_at == std::string_view::npos ? 0 : last_at);
     parse_authority(rest.substr(0, slash), parsed);
+    if (rest.find('#', last_at == std::string_view::npos ? 0 : last_at) != std::string_view::npos) {
+        fail("malformed URL: a # stands behind the host", "It begins a fragment, and a source has none.",
+             "Write a literal # as %23.");
+    }
     if (slash != std::string_view::npos) {
         parsed.url.path = decode(rest.substr(slash + 1));
     }
@@ -278,15 +284,37 @@ ParsedUrl parse_source_url(std::string_view text) {
          "Write scheme://user:password@host:port/database, or sqlite:///directory/file.");
 }
 
+namespace {
+
+/// Nobody knows where a secret may be in what does not parse.
+std::string redact_unparsed(std::string_view text) {
+    std::size_t const scheme = text.find("://");
+    bool const plain = scheme != std::string_view::npos && !may_hold_secret(text.substr(0, scheme)) &&
+                       text.substr(0, scheme).find('@') == text.npos;
+    return plain ? std::string(text.substr(0, scheme)) + "://***" : "***";
+}
+
+}  // namespace
+
 std::string redact_url(std::string_view text) {
     try {
-        ParsedUrl const parsed = parse_source_url(text);
-        return parsed.url.without_secret();
+        return parse_source_url(text).url.without_secret();
     } catch (const SourceError&) {
-        // Nobody knows where a secret may be in what does not parse.
-        std::size_t const scheme = text.find("://");
-        bool const plain = scheme != std::string_view::npos && text.substr(0, scheme).find('@') == text.npos;
-        return plain ? std::string(text.substr(0, scheme)) + "://***" : "***";
+        return redact_unparsed(text);
+    }
+}
+
+std::string redact_refused_url(std::string_view text) {
+    try {
+        SourceUrl const url = parse_source_url(text).url;
+        if (url.kind == "sqlite") {
+            return url.without_secret();
+        }
+        std::string const place = url.hosts + (url.path.empty() ? "" : "/" + url.path);
+        return url.scheme + "://" + (url.user.empty() && url.password_reference.empty() ? "" : "***@") +
+               (may_hold_secret(place) ? "***" : place) + (url.query.empty() ? "" : "?***");
+    } catch (const SourceError&) {
+        return redact_unparsed(text);
     }
 }
 

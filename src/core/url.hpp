@@ -40,4 +40,8 @@ ParsedUrl parse_source_url(std::string_view text);
 /// The same text with everything that may be a secret replaced by `***`, also where it does not parse.
 std::string redact_url(std::string_view text);
 
+/// The same of a URL that was refused, though it may parse: what its parameters mean nobody has looked at. Without user
+/// and parameters.
+std::string redact_refused_url(std::string_view text);
+
 }  // namespace pgrepl::core

@@ -81,9 +81,19 @@ const char* prepared_text(const char* execute) noexcept {
     return prepared == nullptr ? nullptr : prepared->plansource->query_string;
 }
 
-/// EXECUTE does not name what it calls; its arguments may be a URL, or the password alone.
+/// EXECUTE does not name what it calls; its arguments may be a URL, or the password alone. It may stand within another
+/// statement (EXPLAIN, CREATE TABLE AS).
 bool executes_with_url(const char* statement) noexcept {
-    return is_execute(statement) && (may_hold_url(statement) || names_call(prepared_text(statement)));
+    if (is_execute(statement) && may_hold_url(statement)) {
+        return true;
+    }
+    for (const char* at = statement == nullptr ? nullptr : strcasestr(statement, kExecute); at != nullptr;
+         at = strcasestr(at + std::strlen(kExecute), kExecute)) {
+        if (names_call(prepared_text(at))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool shows_password(const char* text) noexcept {

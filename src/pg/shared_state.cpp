@@ -34,7 +34,7 @@ struct SharedFailedCall {
     FixedText<64> action;
     FixedText<128> source;
     FixedText<1024> arguments;
-    FixedText<6> sqlstate;
+    FixedText<8> sqlstate;
     FixedText<512> message;
 };
 

@@ -252,7 +252,7 @@ FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SE
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE; END $$",
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION 'failed: %%', SQLERRM; END $$",
          "PREPARE p AS SELECT replicator_validate($1)", "EXECUTE p('%s')", "EXECUTE p('mysql://u:' || 'geheim' || '@127.0.0.1:1/d')", "EXECUTE p('%s', 1)", "DEALLOCATE p",
-         "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "execute\n\"q\"('geheim', 'geheim')",
+         "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "EXPLAIN EXECUTE q('geheim')", "CREATE TEMP TABLE tt AS EXECUTE q('geheim')", "execute\n\"q\"('geheim', 'geheim')",
          "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')", "SELECT replicator_init(\"%s\")",
          "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')", "SELECT replicator_init('x', refresh_interval => '%s')",
          "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT replicator_init('mysql://u:it's geheim@h/d')",
@@ -304,7 +304,16 @@ def test_statistics_of_statements_show_no_password_of_a_query(cluster, registere
 def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, registered):
     said = fails(cluster, "SELECT replicator_pause(%s)", (f"mysql://u:{WRONG}@h/d",))
     assert "the argument name holds a password" in said and "HINT" in said and "geheim" not in said
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE action = 'replicator_pause' AND source = 'mysql://u:***@h/d'"), 45, "the event")
+    refused = "SELECT 1 FROM replicator_events WHERE action = %s AND outcome = 'error' AND source = '***'"
+    wait_until(lambda: cluster.query(refused, ("replicator_pause",)), 45, "the event")
+    # Nor where there is no scheme, or where nobody knows what it is: of a refused call nothing is kept in doubt.
+    told = "SELECT count(*) FROM replicator_events WHERE action = 'replicator_init' AND outcome = 'error'"
+    before = cluster.query(told)[0][0]
+    calls = (f"'sqlite:///x.db', name => 'mysql:u:{WRONG}@h'", f"'mysql://{WRONG}@127.0.0.1:1/d?passwd={WRONG}'", f"'mysql://u@h/d#pwd={WRONG}'",
+             f"'sqlite:///x.db', options => '{{\"token\": \"{WRONG}\"}}'", f"'sqlite:///x.db', mode => 'pass={WRONG}'", f"'x pwd={WRONG}'")
+    for call in calls:
+        fails(cluster, f"SELECT replicator_init({call})")
+    wait_until(lambda: cluster.query(told)[0][0] >= before + len(calls), 45, "their events")
     assert "geheim" not in str(cluster.query("SELECT to_jsonb(e)::text FROM replicator.event e UNION ALL SELECT to_jsonb(s)::text FROM replicator.source s"))
     rows = cluster.query("SELECT ok, detail FROM replicator_validate('sqlite:///x.db', name => %s) WHERE \"check\" = 'arguments'", (f"mysql://u:{WRONG}@h/d",))
     assert rows == [(False, "the argument name holds a password: Only source_url may: all other arguments are stored and shown.")]

@@ -63,7 +63,7 @@ def test_only_those_who_may_read_a_target_see_its_rows_in_errors(cluster, watche
                   "INSERT INTO replicator.difference (job_id, table_id, key, kind) SELECT job_id, table_id, '5', 'changed' FROM replicator.job_table; "
                   "UPDATE replicator.source_state SET last_error = 'state: -1', last_detail = 'state: -1', last_sqlstate = 'X1234'; "
                   "UPDATE replicator.source_table SET last_error = 'table: -1', reason = 'table: -1', last_sqlstate = '22P02' WHERE name = 't'; "
-                  "UPDATE replicator.target_index SET last_error = 'index: -1', last_sqlstate = 'P0001'; "
+                  "UPDATE replicator.target_index SET last_error = 'index: -1', last_sqlstate = '42501*'; "
                   "UPDATE replicator.job SET state = 'failed'")
     shown = {"quarantine": "key, reason, detail", "differences": "key", "jobs": "last_error", "indexes": "last_error",
              "tables": "last_error, reason", "status": "last_error, detail"}
@@ -99,3 +99,14 @@ def test_keys_in_control_calls_are_shown_to_members_of_the_owner(cluster, watche
     wait_until(lambda: cluster.query(calls), what="the event")
     assert "a key" in str(cluster.query(calls))
     assert "a key" not in str(cluster.query(calls, user="watcher")) and "P0002" in str(cluster.query(calls, user="watcher"))
+
+
+def test_what_code_of_the_owner_says_is_not_shown_to_others(cluster, watched):
+    """Whatever its SQLSTATE, and its hint no more than its text: pg_monitor read rows in both."""
+    cluster.query("CREATE FUNCTION watched.tell(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS "
+                  "$$ BEGIN RAISE 'row 4711' USING ERRCODE = '42501', HINT = 'hint 4711'; END $$; "
+                  "SELECT replicator_alter('watched', rules => '{\"indexes\": {\"t\": [\"watched.tell(data->>''a'')\"]}}')")
+    failed = "SELECT state, last_error FROM replicator_indexes WHERE source = 'watched'"
+    wait_until(lambda: cluster.query(failed) == [("failed", "row 4711 (hint 4711)")], 60, lambda: f"the index to fail: {cluster.query(failed)}")
+    everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
+    assert "4711" not in everything and "SQLSTATE 42501;" in everything

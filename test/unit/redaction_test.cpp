@@ -38,14 +38,15 @@ TEST(Redaction, what_is_no_password_stays) {
 TEST(Redaction, of_arguments_urls_of_any_scheme_and_words_count) {
     for (const char* const text :
          {"https://u:geheim@h", "host=h password=geheim user=u", "password = 'geheim'", "{\"password\": \"geheim\"}",
-          "{\"sslPassword\":\"geheim\", \"x\": 1}", "mysql://h/d?SECRET=geheim"}) {
+          "{\"sslPassword\":\"geheim\", \"x\": 1}", "mysql://h/d?SECRET=geheim", "Server=h;Uid=u;Pwd=geheim;",
+          "MYSQL_PWD=geheim mysql", "{\"passwd\": \"geheim\"}"}) {
         std::string const shown = redacted(text, RedactWhat::kAll);
         EXPECT_EQ(shown.find("geheim"), shown.npos) << shown;
         EXPECT_TRUE(pgrepl::core::holds_password(text, RedactWhat::kAll));
         EXPECT_FALSE(pgrepl::core::holds_password(shown, RedactWhat::kAll)) << shown;
     }
     for (const char* const text :
-         {"shop", "{database}_{schema}", "passwords", "secret*", "{\"gin\": [\"password\"]}", "sqlite:///a:b@c"}) {
+         {"{\"indexes\": {\"password\": [\"data->>'a'\"]}}", "shop", "{database}_{schema}", "passwords", "secret*", "{\"gin\": [\"password\"]}", "sqlite:///a:b@c"}) {
         EXPECT_FALSE(pgrepl::core::holds_password(text, RedactWhat::kAll)) << text;
     }
 }
@@ -78,6 +79,23 @@ TEST(Redaction, a_long_text_takes_no_time_for_each_of_its_urls) {
             text += part;
         }
         EXPECT_FALSE(pgrepl::core::holds_password(text, RedactWhat::kSourceUrls)) << part;
+    }
+}
+
+/// What a person may put into any argument.
+TEST(Redaction, an_argument_of_a_refused_call_is_hidden_when_in_doubt) {
+    for (const char* const text :
+         {"mysql:u:geheim@h", "u:geheim@h", "//u:geheim@h/d", "mysql%3A%2F%2Fu%3Ageheim%40h", "host=h pass=geheim",
+          "PWD = geheim", "token: geheim", "{\"api_key\": \"geheim\"}", "{\"password\": [\"geheim\"]}",
+          "--password geheim", "mysql -u u -pgeheim", "-pgeheim", "CREATE USER u PASSWORD 'geheim'",
+          "IDENTIFIED BY 'geheim'", "Authorization: Bearer geheim", "h:3306:d:u:geheim", "{\"auth\": {\"x\": \"geheim\"}}"}) {
+        EXPECT_TRUE(pgrepl::core::may_hold_secret(text)) << text;
+    }
+    for (const char* const text :
+         {"shop", "{database}_{schema}", "data->>'id'", "{\"keys\": {\"t\": [\"id\"]}}", "1 day", "00:05:00", "",
+          "{\"keyless_refresh_interval\": \"3s\", \"on_position_lost\": \"resync\"}", "{\"gin\": \"jsonb_path_ops\"}",
+          "store.*, !store.log", "no password", "100%"}) {
+        EXPECT_FALSE(pgrepl::core::may_hold_secret(text)) << text;
     }
 }
 

@@ -77,4 +77,21 @@ TEST(SourceUrl, parameters_and_passwords_are_given_once_and_as_utf8) {
 }
 
 }  // namespace
+TEST(SourceUrl, of_a_refused_one_neither_user_nor_parameters_are_shown) {
+    using pgrepl::core::redact_refused_url;
+    for (const char* const text :
+         {"mysql://geheim@h:1/d?passwd=geheim", "mysql://u:geheim@h:1/d?x=geheim", "mysql://u@h/d#password=geheim",
+          "mysql://u@h/d;pwd=geheim", "mysql://u@h/x%3Ageheim@h", "u:geheim@h", "mysql:u:geheim@h", "mysql://h?key=geheim",
+          "jdbc:mysql://h/d?user=u&password=geheim", "pwd=geheim://x", "postgres://h/d?sslpassword=geheim"}) {
+        std::string const shown = redact_refused_url(text);
+        EXPECT_EQ(shown.find("geheim"), shown.npos) << shown;
+        EXPECT_NE(shown.find("***"), shown.npos) << shown;
+    }
+    EXPECT_EQ(redact_refused_url("mysql://h:3306/shop"), "mysql://h:3306/shop");
+    EXPECT_EQ(redact_refused_url("mysql://u:p@h:3306/shop?sslmode=off"), "mysql://***@h:3306/shop?***");
+    EXPECT_EQ(redact_refused_url("sqlite:///a/b.db"), "sqlite:///a/b.db");
+    EXPECT_THROW((void)pgrepl::core::parse_source_url("mysql://u@h/d#password=geheim"), pgrepl::core::SourceError);
+    EXPECT_NO_THROW((void)pgrepl::core::parse_source_url("mysql://u:p%23w@h/d%23"));
+}
+
 }  // namespace pgrepl::test

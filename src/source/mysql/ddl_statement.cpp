@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "core/redaction.hpp"
 #include "core/utf8.hpp"
 #include "source/mysql/alter_table.hpp"
 #include "source/mysql/word_reader.hpp"
@@ -413,7 +414,8 @@ std::string shown_statement(std::string_view sql, const SqlReading& reading) {
             shown.append(sql.substr(copied, word.begin - copied)).append("'***'");
             copied = word.end;
         }
-        secret = word.is("CONNECTION") || word.is("PASSWORD") || (secret && word.is_sign('='));
+        secret = word.is("CONNECTION") || word.is("PASSWORD") || word.is("COMMENT") || word.is("OPTION_LIST") ||
+                 (secret && word.is_sign('='));
         if (word.begin > kMostShownBytes) {
             break;
         }
@@ -426,6 +428,7 @@ std::string shown_statement(std::string_view sql, const SqlReading& reading) {
         }
         shown.resize(end);
     }
+    shown = core::redacted(std::move(shown), core::RedactWhat::kAll);
     return core::is_utf8(shown) ? shown : "(a statement that is not UTF-8)";
 }
 
