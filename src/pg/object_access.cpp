@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "pg/error.hpp"
+#include "pg/owner_code.hpp"
 
 extern "C" {
 #include "catalog/objectaccess.h"
@@ -32,8 +33,10 @@ bool may_read_catalog(Oid schema) {
 }
 
 void search(Oid schema, ObjectAccessNamespaceSearch& search) {
-    // The cheap questions first; a superuser is not to wait where pg_extension is locked, either.
-    if (!search.result || detail::on_target || superuser() || !is_of_our_catalog(schema) || may_read_catalog(schema)) {
+    // The cheap questions first; a superuser is not to wait where pg_extension is locked, either. Statements of ours on
+    // targets name staging tables with the owner's rights; what functions of the owner's say within them does not.
+    bool const ours = detail::on_target && !owner_code_runs();
+    if (!search.result || ours || superuser() || !is_of_our_catalog(schema) || may_read_catalog(schema)) {
         return;
     }
     if (search.ereport_on_violation) {

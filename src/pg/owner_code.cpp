@@ -101,6 +101,8 @@ void note_role_of_statement() noexcept {
     }
 }
 
+bool owner_code_runs() noexcept { return depth > 0; }
+
 OnTargetScope::OnTargetScope() noexcept : saved_(detail::on_target) {
     detail::on_target = true;
     note_role_of_statement();

@@ -15,6 +15,9 @@ void keep_replica_role_from_code_of_users();
 /// A statement on a target begins: this is the setting that it has, between such functions.
 void note_role_of_statement() noexcept;
 
+/// Whether a function of a user that a statement on a target calls runs.
+bool owner_code_runs() noexcept;
+
 /// For a statement on a target that cannot have a RoleScope, because it commits within itself: functions of users that
 /// it calls are met as above, and errors know that a statement on a target raised them.
 class OnTargetScope {

@@ -2,6 +2,7 @@
 
 #include "target/target_table.hpp"
 
+#include "pg/membership.hpp"
 #include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -50,14 +51,8 @@ bool can_lock_side_table(const TargetName& name, Oid relid) {
     return !error;
 }
 
-void drop_locked_side_table(const TargetName& name) {
-    pg::QueryResult const member = pg::execute(
-        "SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass "
-        "AND d.objid = $1::regclass AND d.deptype = 'e'",
-        {name.sql()});
-    if (!member.empty()) {
-        pg::execute("ALTER EXTENSION pg_replicator DROP TABLE " + name.sql());
-    }
+void drop_locked_side_table(const TargetName& name, Oid relid) {
+    pg::leave_extension(relid);
     // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
     pg::execute("DROP TABLE " + name.sql() + " CASCADE");
 }
@@ -144,13 +139,13 @@ Oid file_of(Oid relid) {
 }
 
 void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
-    if (find_table(name)) {
+    if (std::optional<Oid> const older = find_table(name)) {
         lock_side_table(name);
-        drop_locked_side_table(name);
+        drop_locked_side_table(name, *older);
     }
     pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
-    pg::execute("ALTER EXTENSION pg_replicator ADD TABLE " + name.sql());
+    pg::join_extension(require_side_table(name));
     pg::QueryResult const role =
         pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
     pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));
@@ -159,7 +154,7 @@ void create_side_table(const TargetName& name, Oid owner, const std::string& col
 void drop_side_table(const TargetName& name) {
     std::optional<Oid> const relid = find_table(name);
     if (relid && can_lock_side_table(name, *relid)) {
-        drop_locked_side_table(name);
+        drop_locked_side_table(name, *relid);
     }
 }
 

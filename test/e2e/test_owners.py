@@ -1,4 +1,5 @@
 """Who owns a source and its targets: owners that go, that change, and what stands in a target's place."""
+import contextlib
 import os
 import subprocess
 
@@ -93,6 +94,24 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
         for role in ("first_owner", "second_owner"):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied for schema replicator"):
                 cluster.query(statement, user=role)
+    # Nor by a lock on the extension, for which nobody needs a right.
+    with contextlib.closing(cluster.connect(user="second_owner")) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql RETURN 1; ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION pg_replicator")
+        held = "SELECT 1 FROM pg_locks WHERE pid = %s AND classid = 'pg_extension'::regclass AND mode = 'AccessExclusiveLock'"
+        assert cluster.query(held, (other.info.backend_pid,)) == [(1,)]
+        source(path, "beside", mode="once")
+        cluster.wait_for_copy("beside")
+        cluster.query("SELECT replicator_sync('beside')")
+        cluster.query("CALL replicator_wait('beside', '60 s')")
+    # Nor do functions of theirs that a write of ours calls.
+    cluster.query(f"CREATE FUNCTION leaning.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE VIEW leaning.v AS SELECT FROM {staging}'; "
+                  "RETURN NEW; END $$; CREATE TRIGGER look BEFORE UPDATE ON leaning.t FOR EACH ROW EXECUTE FUNCTION leaning.look(); "
+                  "ALTER TABLE leaning.t ENABLE REPLICA TRIGGER look", user="first_owner")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.executescript("UPDATE t SET a = 4711 WHERE id = 1")
+    wait_until(lambda: "permission denied for schema replicator" in str(cluster.query("SELECT reason FROM replicator_quarantine WHERE source = 'leaning' UNION ALL "
+               "SELECT reason FROM replicator_tables WHERE source = 'leaning'")), 60, "the trigger to be refused")
+    cluster.query("DROP FUNCTION leaning.look() CASCADE", user="first_owner")
     cluster.query("GRANT pg_read_all_data TO second_owner")
     assert cluster.query("SELECT count(*) > 0 FROM replicator.source", user="second_owner") == [(True,)]
     cluster.query("REVOKE pg_read_all_data FROM second_owner")

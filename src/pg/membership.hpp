@@ -1,0 +1,13 @@
+#pragma once
+// Relations that belong to the extension: dropped with it, and left out of dumps.
+
+#include "pg/postgres.hpp"
+
+namespace pgrepl::pg {
+
+/// As ALTER EXTENSION … ADD and DROP TABLE do it, but without their lock on the extension: anybody can keep one, by
+/// ALTER FUNCTION … DEPENDS ON EXTENSION in a transaction that stays open, which asks for no right on it.
+void join_extension(Oid relation);
+void leave_extension(Oid relation);
+
+}  // namespace pgrepl::pg
