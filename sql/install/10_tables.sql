@@ -29,7 +29,7 @@ CREATE TABLE replicator.source (
     options           jsonb NOT NULL DEFAULT '{}',
     has_secret        boolean NOT NULL DEFAULT false,
     paused            boolean NOT NULL DEFAULT false,
-    created_at        timestamptz NOT NULL DEFAULT now(),
+    created_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK ((mode = 'periodic') = (refresh_interval IS NOT NULL))
 );
 COMMENT ON TABLE replicator.source IS 'Registered sources: configuration, without secrets';
@@ -168,11 +168,17 @@ SELECT s.id AS source_id,
        log.is_followed AND st.copy_position IS NULL
            AND EXISTS (SELECT FROM replicator.position p WHERE p.source_id = s.id) AS streams,
        log.is_followed OR st.copy_position IS NOT NULL OR st.sync_done < st.sync_requested
-           OR coalesce(st.state_read_at + s.refresh_interval <= clock_timestamp(), false) AS has_work,
-       st.state_read_at + s.refresh_interval AS refresh_at
+           OR coalesce(r.refresh_at <= clock_timestamp(), false) AS has_work,
+       r.refresh_at
 FROM replicator.source s
 JOIN replicator.source_state st ON st.source_id = s.id
-CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false) AS is_followed) log;
+CROSS JOIN LATERAL (SELECT s.mode = 'continuous' OR coalesce(st.copy_beside_log, false) AS is_followed) log
+-- No source's values may make a statement about all of them fail: a restored catalog has whatever it was given. A moment
+-- that is still to come was noted by a clock that was ahead.
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN s.refresh_interval IS NOT NULL
+                THEN CASE WHEN st.state_read_at > clock_timestamp() THEN now()
+                          ELSE st.state_read_at + least(s.refresh_interval, interval '1000 years') END END AS refresh_at) r;
 COMMENT ON VIEW replicator.source_work IS 'What there is to do for a source, whether it is paused or not: its worker and the probe ask here';
 COMMENT ON COLUMN replicator.source_work.source_id IS 'The source';
 COMMENT ON COLUMN replicator.source_work.follows_log IS 'Its log is followed: for good, or until the copy that was read beside it is consistent';

@@ -137,6 +137,10 @@ CREATE FUNCTION replicator.library_version()
 RETURNS text LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_library_version';
 COMMENT ON FUNCTION replicator.library_version() IS 'Version of the loaded library';
 
+CREATE FUNCTION replicator.is_stopped()
+RETURNS boolean LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_is_stopped';
+COMMENT ON FUNCTION replicator.is_stopped() IS 'Whether replicator_stop_workers holds for this database';
+
 CREATE FUNCTION replicator.worker_phases(
     OUT pid integer, OUT source_id integer, OUT table_id integer, OUT phase text, OUT rows_done bigint,
     OUT rows_total bigint, OUT since timestamptz

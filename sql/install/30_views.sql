@@ -29,6 +29,10 @@ BEGIN ATOMIC
         WHEN coalesce(current_setting('pg_replicator.databases', true), '') <> ''
              AND NOT (current_database() = ANY (regexp_split_to_array(current_setting('pg_replicator.databases'), '\s*,\s*')))
             THEN 'pg_replicator.databases does not name this database: no worker starts in it.'
+        WHEN (SELECT d.datistemplate OR NOT d.datallowconn FROM pg_database d WHERE d.datname = current_database())
+            THEN 'This database is a template, or allows no connections: no worker starts in it.'
+        WHEN replicator.is_stopped()
+            THEN 'replicator_stop_workers was called: workers start again with the next control call, such as replicator_resume.'
     END;
 END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
@@ -77,16 +81,16 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.relation_bytes(oid) IS 'Size of a table with its indexes, without a lock; null: there is no such table';
 
--- Statements on rows raise errors whose texts may quote them; those of triggers have any SQLSTATE. Of these classes is
--- known that they do not: connections, rights, names, resources, states.
+-- Statements on rows raise errors whose texts may quote them. Of these classes is known that they do not: connections, rights,
+-- names, resources, states; but not if code of a user was at work, which is marked by a star: it can say anything.
 CREATE FUNCTION replicator.shown_error(message text, sqlstate text, readable boolean)
 RETURNS text LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT CASE WHEN readable OR sqlstate IS NULL
-                     OR left(sqlstate, 2) IN ('08', '0A', '0L', '0P', '25', '26', '28', '2B', '34', '3B', '3D', '3F', '40', '42', '53',
+                     OR sqlstate NOT LIKE '%*' AND left(sqlstate, 2) IN ('08', '0A', '0L', '0P', '25', '26', '28', '2B', '34', '3B', '3D', '3F', '40', '42', '53',
                                               '55', '57', '58', 'F0', 'HV', 'XX') THEN message
                 WHEN message IS NOT NULL
-                THEN 'SQLSTATE ' || sqlstate || '; the text may quote rows: it is shown to those who may read the target' END;
+                THEN 'SQLSTATE ' || rtrim(sqlstate, '*') || '; the text may quote rows: it is shown to those who may read the target' END;
 END;
 COMMENT ON FUNCTION replicator.shown_error(text, text, boolean) IS 'Text of an error, for a reader who may read the rows that it may quote or may not';
 
@@ -143,8 +147,8 @@ SELECT s.name,
        w.pid AS worker_pid,
        coalesce(t.tables, '{}'::jsonb) AS tables,
        coalesce(t.to_copy, 0)::bigint AS tables_to_copy,
-       coalesce(t.rows_copied, 0)::bigint AS rows_copied,
-       t.rows_expected::bigint AS rows_expected,
+       least(coalesce(t.rows_copied, 0), 9223372036854775807)::bigint AS rows_copied,
+       least(t.rows_expected, 9223372036854775807)::bigint AS rows_expected,
        CASE WHEN t.wanted = t.complete THEN 100.0
             WHEN t.wanted > 0 THEN least(99.9, trunc(100.0 * t.rows_done / t.rows_to_do, 1)) END AS percent,
        CASE WHEN st.state = 'snapshot' THEN replicator.rate(t.rows_of_copy, clock_timestamp() - st.copy_started_at)
@@ -152,7 +156,7 @@ SELECT s.name,
             ELSE replicator.rate(st.copy_rows, st.copy_finished_at - st.copy_started_at) END AS rows_per_second,
        coalesce(st.changes_applied, 0) AS changes_applied,
        CASE WHEN st.copy_finished_at IS NOT NULL THEN round(coalesce(r.changes_last_minute, 0) / 60.0, 2) END AS changes_per_second,
-       CASE WHEN s.mode <> 'continuous' THEN clock_timestamp() - st.state_read_at
+       CASE WHEN s.mode <> 'continuous' THEN greatest(clock_timestamp() - st.state_read_at, interval '0')
             WHEN p.source_id IS NULL THEN clock_timestamp() - st.copy_started_at
             ELSE replicator.stream_lag(clock_timestamp(), greatest(r.caught_up_at, p.end_seen_at), p.source_time, p.read_at,
                                        st.copy_started_at) END AS lag,

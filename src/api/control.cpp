@@ -222,10 +222,13 @@ Datum library_version(FunctionCallInfo) {
     return pg::CallPg([] { return CStringGetTextDatum(core::kVersion); });
 }
 
+Datum is_stopped(FunctionCallInfo) { PG_RETURN_BOOL(pg::is_stopped(MyDatabaseId)); }
+
 }  // namespace
 
 }  // namespace pgrepl::api
 
+PGREPL_SQL_FUNCTION(pg_replicator_is_stopped, pgrepl::api::is_stopped)
 PGREPL_SQL_FUNCTION(pg_replicator_sync, pgrepl::api::sync)
 PGREPL_SQL_FUNCTION(pg_replicator_pause, pgrepl::api::pause)
 PGREPL_SQL_FUNCTION(pg_replicator_resume, pgrepl::api::resume)

@@ -114,6 +114,9 @@ std::optional<std::int32_t> insert_source(const SourceConfig& config) {
         return std::nullopt;
     }
     auto const id = static_cast<std::int32_t>(row.int64(0, 0));
+    // When the name is ours: the statement may have waited for it, and what was told of another source of that name
+    // until then is not this one's owner's to read.
+    pg::execute("UPDATE replicator.source SET created_at = clock_timestamp() WHERE id = $1", {id});
     // Of a source that was deleted with SQL, and whose number was given again: a restore sets the sequence.
     pg::remove_secret(id);
     if (config.password) {
@@ -148,7 +151,8 @@ void set_owner(const SourceConfig& config) {
 void note_names_of_owners() {
     pg::execute(
         "UPDATE replicator.source s SET owner = o.name FROM replicator.source_owner o "
-        "WHERE o.source_id = s.id AND o.name <> s.owner");
+        "WHERE o.source_id = s.id AND s.id IN (SELECT l.id FROM replicator.source l JOIN replicator.source_owner n "
+        "ON n.source_id = l.id WHERE n.name <> l.owner FOR NO KEY UPDATE OF l SKIP LOCKED)");
 }
 
 void set_paused(std::int32_t id, bool paused) {

@@ -3,6 +3,7 @@
 #include "catalog/source_state.hpp"
 
 #include "catalog/events.hpp"
+#include "catalog/noted_error.hpp"
 #include "pg/spi.hpp"
 #include "pg/stream_report.hpp"
 #include "pg/worker.hpp"
@@ -189,7 +190,7 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
 
 bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
                     std::optional<std::int64_t> retry_ms) {
-    const pg::SqlError::Fields& fields = error.fields();
+    NotedError const noted(error);
     RunState const state = retry_ms ? RunState::kBackingOff : RunState::kFailed;
     pg::execute(
         "UPDATE replicator.source_state SET state_since = CASE WHEN state = $3::replicator.run_state THEN state_since "
@@ -198,10 +199,9 @@ bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
         "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
         "next_retry_at = clock_timestamp() + $8 * interval '1 millisecond' "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, name_of(state), fields.message, pg::sqlstate_text(fields.sqlstate), fields.detail,
-         fields.hint, retry_ms});
+        {source_id, generation, name_of(state), noted.message, noted.sqlstate, noted.detail, noted.hint, retry_ms});
     // A lock is no failure: the views say who holds it.
-    return fields.sqlstate != ERRCODE_LOCK_NOT_AVAILABLE && tell_source_failure(source_id, state, error);
+    return error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE && tell_source_failure(source_id, state, error);
 }
 
 std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms) {

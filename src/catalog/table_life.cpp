@@ -5,6 +5,7 @@
 #include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/locked_tables.hpp"
+#include "catalog/noted_error.hpp"
 #include "pg/spi.hpp"
 
 namespace pgrepl::catalog {
@@ -376,10 +377,9 @@ void end_beside_copy(std::int32_t table_id, bool streaming) {
 bool begin_keyless_refresh(std::int32_t table_id) { return take_step(kBeginKeylessRefresh, {table_id}); }
 
 void fail_table(std::int32_t table_id, const pg::SqlError& error) {
-    const pg::SqlError::Fields& fields = error.fields();
-    std::string const sqlstate = pg::sqlstate_text(fields.sqlstate);
-    if (take_step(kFail, {table_id, fields.message, sqlstate, fields.hint})) {
-        tell_table_failure(table_id, sqlstate, fields.message);
+    NotedError const noted(error);
+    if (take_step(kFail, {table_id, noted.message, noted.sqlstate, noted.hint})) {
+        tell_table_failure(table_id, noted.sqlstate, noted.message);
     }
     forget_chunks(table_id);
 }

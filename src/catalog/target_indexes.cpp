@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "catalog/noted_error.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 
@@ -112,13 +113,13 @@ void finish_index(std::int32_t index_id) {
 }
 
 void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
-    const pg::SqlError::Fields& fields = error.fields();
+    NotedError const noted(error);
     pg::execute(
         "UPDATE replicator.target_index SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
         "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), finished_at = "
         "clock_timestamp(), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond' WHERE id = $1",
-        {index_id, fields.message, pg::sqlstate_text(fields.sqlstate), fields.hint, retry_ms});
+        {index_id, noted.message, noted.sqlstate, noted.hint, retry_ms});
 }
 
 void wait_for_lock(const TargetIndex& index, const pg::SqlError& error, std::int64_t retry_ms) {
@@ -142,11 +143,12 @@ void retry_failed_indexes(std::int32_t source_id) {
 
 void notice_lost_indexes() {
     pg::execute(R"(
-        UPDATE replicator.target_index i SET state = 'pending', finished_at = NULL
-        FROM replicator.target_relation r
-        WHERE r.table_id = i.table_id AND r.relid IS NOT NULL AND i.state = 'ready' AND NOT EXISTS (
-            SELECT FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
-            WHERE x.indrelid = r.relid AND c.relname = i.name AND x.indisvalid))");
+        UPDATE replicator.target_index SET state = 'pending', finished_at = NULL WHERE id IN (
+            SELECT i.id FROM replicator.target_index i JOIN replicator.target_relation r ON r.table_id = i.table_id
+            WHERE r.relid IS NOT NULL AND i.state = 'ready' AND NOT EXISTS (
+                SELECT FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+                WHERE x.indrelid = r.relid AND c.relname = i.name AND x.indisvalid)
+            FOR NO KEY UPDATE OF i SKIP LOCKED))");
 }
 
 std::vector<SideWork> list_index_work() {

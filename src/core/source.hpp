@@ -6,6 +6,7 @@
 // All calls may throw SourceError and nothing else (bad_alloc apart). No call waits longer than a second
 // without asking Interrupts.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -70,6 +71,15 @@ struct SourceInfo {
 enum class Consistency : std::uint8_t { kTransaction, kDocument, kState };
 
 /// A table as discovered.
+/// What a source says of sizes, within what can be true: it is added up. 10^15 rows, or bytes, are more than any has.
+inline std::int64_t believable(std::uint64_t estimate) noexcept {
+    constexpr std::uint64_t kMost = 1'000'000'000'000'000;
+    return static_cast<std::int64_t>(std::min(estimate, kMost));
+}
+inline std::int64_t believable(std::int64_t estimate) noexcept {
+    return believable(static_cast<std::uint64_t>(std::max<std::int64_t>(estimate, 0)));
+}
+
 struct TableInfo {
     TableName name;
     std::string kind;                ///< "table", "view", "virtual table", …

@@ -9,7 +9,8 @@
 
 namespace pgrepl::core {
 
-inline bool is_utf8(std::string_view text) noexcept {
+/// How many bytes from the first on are well-formed.
+inline std::size_t utf8_prefix(std::string_view text) noexcept {
     auto const byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
     for (std::size_t i = 0; i < text.size();) {
         unsigned char const lead = byte(i);
@@ -28,21 +29,31 @@ inline bool is_utf8(std::string_view text) noexcept {
             low = lead == 0xf0 ? 0x90 : low;
             high = lead == 0xf4 ? 0x8f : high;
         } else if (lead >= 0x80) {
-            return false;
+            return i;
         }
         if (i + length > text.size()) {
-            return false;
+            return i;
         }
         for (std::size_t next = 1; next < length; ++next) {
             if (byte(i + next) < low || byte(i + next) > high) {
-                return false;
+                return i;
             }
             low = 0x80;
             high = 0xbf;
         }
         i += length;
     }
-    return true;
+    return text.size();
+}
+
+inline bool is_utf8(std::string_view text) noexcept { return utf8_prefix(text) == text.size(); }
+
+/// What is none becomes question marks, byte by byte: for what others say (errors, versions), of which no more is
+/// known.
+inline void make_utf8(char* text, std::size_t size) noexcept {
+    for (std::size_t good = utf8_prefix({text, size}); good < size; good += utf8_prefix({text + good, size - good})) {
+        text[good] = '?';
+    }
 }
 
 /// Writes a character (no surrogate, at most U+10FFFF) in one to four bytes; returns the end.

@@ -3,6 +3,7 @@
 #include "pg/error.hpp"
 
 #include "core/redaction.hpp"
+#include "core/utf8.hpp"
 
 #include <string_view>
 
@@ -108,6 +109,9 @@ SqlError to_sql_error(const core::SourceError& error) {
     fields.message = error.text();
     fields.detail = error.detail();
     fields.hint = error.hint();
+    for (std::string* const text : {&fields.message, &fields.detail, &fields.hint}) {
+        core::make_utf8(text->data(), text->size());  // a server says what it likes
+    }
     fields.locked_at_source = error.kind() == core::SourceErrorKind::kTableLocked;
     return SqlError(std::move(fields));
 }

@@ -8,6 +8,7 @@ namespace {
 
 /// A setting of the role comes first: under it nothing else could be set.
 constexpr PinnedSetting kRole = {"role", "none"};
+constexpr const char* kSessionUser = "session_authorization";
 
 constexpr PinnedSetting kOfWorkers[] = {
     // An error that is dealt with would end the process.
@@ -43,7 +44,10 @@ void set_if_known(const PinnedSetting& setting) {
 PinnedSettings::PinnedSettings() : level_(NewGUCNestLevel()), exceptions_(std::uncaught_exceptions()) {
     CallPg([] {
         for (const PinnedSetting& setting : kMeaning) {
-            set_config_option(setting.name, setting.value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+            if (GetConfigOption(setting.name, true, false) != nullptr) {
+                set_config_option(setting.name, setting.value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                                  false);
+            }
         }
     });
 }
@@ -56,6 +60,8 @@ PinnedSettings::~PinnedSettings() {
 
 void pin_worker_settings() {
     CallPg([] {
+        // The owner of a database may set this for it, too, and for us it counts: we have logged in as a superuser.
+        SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
         set_if_known(kRole);
         for (const PinnedSetting& setting : kMeaning) {
             set_if_known(setting);
@@ -64,6 +70,12 @@ void pin_worker_settings() {
             set_if_known(setting);
         }
         SetConfigOption("client_encoding", GetDatabaseEncodingName(), PGC_SUSET, PGC_S_SESSION);
+        if (GetConfigOption(kSessionUser, true, false) != nullptr) {
+            // What is said of the session user must be true, also to parallel workers.
+            StartTransactionCommand();
+            SetConfigOption(kSessionUser, GetUserNameFromId(BOOTSTRAP_SUPERUSERID, false), PGC_SUSET, PGC_S_SESSION);
+            CommitTransactionCommand();
+        }
     });
 }
 

@@ -26,6 +26,7 @@ inline constexpr PinnedSetting kMeaning[] = {
     {"transform_null_equals", "off"},
     {"array_nulls", "on"},
     {"xmloption", "content"},
+    {"restrict_nonsystem_relation_kind", ""},  // our views are none of the system's
 };
 
 /// kMeaning in a session of somebody else's until the end of the scope. When it is left by an exception the

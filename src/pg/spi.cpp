@@ -3,6 +3,7 @@
 
 #include "pg/spi.hpp"
 
+#include "core/utf8.hpp"
 #include "pg/memory.hpp"
 #include "pg/owner_code.hpp"
 
@@ -10,8 +11,11 @@ namespace pgrepl::pg {
 
 namespace {
 
+/// The last place for what others have said to become text that the database may hold.
 Datum text_datum(const std::string& text) {
-    return PointerGetDatum(cstring_to_text_with_len(text.data(), static_cast<int>(text.size())));
+    struct varlena* const datum = cstring_to_text_with_len(text.data(), static_cast<int>(text.size()));
+    core::make_utf8(VARDATA(datum), text.size());
+    return PointerGetDatum(datum);
 }
 
 /// What CallPg may hand out: nothing in it needs a destructor.

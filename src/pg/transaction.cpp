@@ -110,6 +110,14 @@ RoleScope::RoleScope(Oid role, Restriction restriction) {
     if (role == catalog_role() && (saved_context_ & SECURITY_RESTRICTED_OPERATION) != 0) {
         set_until_scope_ends("search_path", "pg_catalog, pg_temp");
     }
+    if (restriction == Restriction::kRestrictedOperation && MyBgworkerEntry != nullptr) {
+        // Set, not taken for what it was: RESET ALL in a function of a user's leaves it as it is within functions.
+        // By us, though the scope may be one within the owner's.
+        CallPg([] {
+            set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+                              false);
+        });
+    }
     int const added = SECURITY_LOCAL_USERID_CHANGE |
                       (restriction == Restriction::kRestrictedOperation ? SECURITY_RESTRICTED_OPERATION : 0);
     SetUserIdAndSecContext(role, saved_context_ | added);

@@ -125,12 +125,17 @@ void write_failed_calls() {
     for (const pg::FailedCall& call : calls) {
         catalog::record_failed_call(call);
     }
-    catalog::prune_events(pg::settings().event_retention_s);
-    catalog::prune_jobs(pg::settings().event_retention_s);
     transaction.commit();
     if (!calls.empty()) {
         pg::forget_failed_calls(calls.back().number);
     }
+}
+
+void prune_history() {
+    pg::Transaction transaction;
+    catalog::prune_events(pg::settings().event_retention_s);
+    catalog::prune_jobs(pg::settings().event_retention_s);
+    transaction.commit();
 }
 
 void remove_what_is_orphaned(const std::vector<replication::ScratchDirectory>& scratch) {
@@ -184,6 +189,7 @@ pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>&
     steps.attempt("indexes", [&] { serve_side_work(kIndexWorker, catalog::list_index_work, next); });
     steps.attempt("side tables", [&] { remove_what_is_orphaned(scratch); });
     steps.attempt("events", write_failed_calls);
+    steps.attempt("old events and jobs", prune_history);
     return {next.due(), steps.complete()};
 }
 

@@ -137,6 +137,8 @@ SETTINGS = {
     "transaction_timeout": ("1ms", "0"),
     "exit_on_error": ("on", "off"),
     "role": ("poor", "none"),
+    "session_authorization": ("poor", "postgres"),
+    "restrict_nonsystem_relation_kind": ("view", ""),
     "row_security": ("on", "off"),
     "client_encoding": ("LATIN1", "UTF8"),
     "search_path": ("public", "pg_catalog, pg_temp"),
@@ -155,7 +157,7 @@ SETTINGS = {
 }
 # Of the sessions of this test.
 PGOPTIONS = " ".join(f"-c {name}={SETTINGS[name][1]}" for name in SETTINGS
-                     if "timeout" in name and name != "transaction_timeout" or name in ("exit_on_error", "role")
+                     if "timeout" in name and name != "transaction_timeout" or name in ("exit_on_error", "role", "session_authorization")
                      ) + " -c default_transaction_read_only=off"
 
 
@@ -164,10 +166,11 @@ def test_settings_of_a_database_keep_no_worker_from_its_work(cluster, database, 
     cluster.query("CREATE DATABASE odd")
     cluster.query("CREATE ROLE poor; CREATE EXTENSION pg_replicator; "
                   "CREATE ACCESS METHOD another TYPE TABLE HANDLER heap_tableam_handler", database="odd")
-    there = {row[0] for row in cluster.query("SELECT name FROM pg_settings")} & set(SETTINGS) | {"role"}
+    there = {row[0] for row in cluster.query("SELECT name FROM pg_settings")} & set(SETTINGS) | {"role", "session_authorization"}
     for name in there:
         cluster.query(f"ALTER DATABASE odd SET {name} = '{SETTINGS[name][0]}'")
-    monkeypatch.setenv("PGOPTIONS", PGOPTIONS + (" -c transaction_timeout=0" if "transaction_timeout" in there else ""))
+    monkeypatch.setenv("PGOPTIONS", PGOPTIONS + "".join(f" -c {name}={SETTINGS[name][1]}" for name in (
+        "transaction_timeout", "restrict_nonsystem_relation_kind") if name in there))
 
     def query(sql, *parameters):
         return cluster.query(sql, parameters or None, database="odd")
@@ -200,6 +203,12 @@ def test_settings_of_a_database_keep_no_worker_from_its_work(cluster, database, 
     # A control call runs in a session of the database.
     assert query("SELECT arguments->>'refresh_interval' FROM replicator_events WHERE action = 'replicator_init'") \
         == [("01:30:00",)]
+    hint = "SELECT hint FROM replicator_status"
+    cluster.query("ALTER DATABASE odd IS_TEMPLATE true")
+    assert "is a template" in query(hint)[0][0]
+    cluster.query("ALTER DATABASE odd IS_TEMPLATE false")
+    query("SELECT replicator_stop_workers()")
+    assert "replicator_stop_workers was called" in query(hint)[0][0]
     query("SELECT replicator_drop('s', drop_tables => true); SELECT replicator_stop_workers()")
     monkeypatch.delenv("PGOPTIONS")
     cluster.query("DROP DATABASE odd")
@@ -220,3 +229,47 @@ def test_a_worker_that_cannot_even_say_what_is_wrong_is_not_started_again_at_onc
     finally:
         cluster.query("DROP FUNCTION refuse CASCADE")
     cluster.wait_for_copy(name)
+
+
+def test_values_of_one_source_harm_no_other(cluster, source, database):
+    """Sums beyond what a type holds made statements about all sources fail."""
+    size = "ANALYZE; UPDATE sqlite_stat1 SET stat = '9223372036854775807 1'"
+    many = database("many.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); CREATE INDEX i{t} ON {t} (v); INSERT INTO {t} VALUES (1, 2)" for t in "ab"), size)
+    path = database("other.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)")
+    with pytest.raises(psycopg2.Error, match="The most is 100 years"):
+        source(many, "endless", mode="periodic", refresh_interval="293000 years")
+    source(many, "endless", mode="periodic", refresh_interval="100 years")
+    source(path, "other", mode="periodic", refresh_interval="1 s")
+    for name in ("endless", "other"):
+        cluster.wait_for_copy(name)
+    # As a catalog that was restored may have them.
+    cluster.query("UPDATE replicator.source SET refresh_interval = '293000 years' WHERE name = 'endless'; "
+                  "UPDATE replicator.source_table SET rows_expected = 9223372036854775807 WHERE target_schema = 'endless'")
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE t SET v = 2")
+        file.commit()
+    wait_until(lambda: cluster.query("SELECT data->>'v' FROM other.t") == [("2",)], 60, lambda: f"the other source: {cluster.status('other')}")
+    # As a clock that was ahead for a while leaves it.
+    cluster.query("UPDATE replicator.source_state SET state_read_at = now() + interval '1 year' WHERE source_id = (SELECT id FROM replicator.source WHERE name = 'other')")
+    with contextlib.closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE t SET v = 3")
+        file.commit()
+    wait_until(lambda: cluster.query("SELECT data->>'v' FROM other.t") == [("3",)], 90, lambda: f"the refresh: {cluster.status('other')}")
+    assert cluster.query("SELECT rows_expected FROM replicator_status WHERE name = 'endless'") == [(9223372036854775807,)]
+
+
+def test_an_open_transaction_keeps_nothing_from_being_recorded(cluster, source, database, many_rows):
+    """It holds rows that the probe wants to remove: failed calls of all were not recorded for as long as it was open."""
+    source(database("held.db", many_rows(10)), "held")
+    cluster.wait_for_copy("held")
+    job = cluster.query("SELECT replicator_verify('held')")[0][0]
+    wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], what="the comparison")
+    cluster.query("UPDATE replicator.job SET finished_at = '2000-01-01'")
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT replicator_drop('held')")
+        with pytest.raises(psycopg2.Error, match="does not exist"):
+            cluster.query("SELECT replicator_pause('nobody')")
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.event WHERE source = 'nobody'"), 45, "the event")
+        cursor.execute("ROLLBACK")
+    cluster.query("SELECT replicator.request_probe()")
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator.job WHERE id = %s", (job,)) == [], 45, "the old job to be gone")

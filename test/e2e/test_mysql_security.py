@@ -131,6 +131,12 @@ class HostileServer(FakeServer):
             connection.sendall(self.packet(3, OK))
 
 
+class RudeServer(FakeServer):
+    """Refuses at once, in bytes that are no UTF-8."""
+    def talk(self, connection):
+        connection.sendall(self.packet(0, b"\xff" + (1040).to_bytes(2, "little") + b"go \xff\xfe\xe4 away"))
+
+
 def test_a_server_that_asks_for_files_gets_none(cluster, files):
     secret = files / "secret"
     secret.write_text("nobody is to see this")
@@ -166,3 +172,11 @@ def test_a_server_with_a_wrong_certificate_gets_no_login(cluster, files):
         wait_until(lambda: impostor.ended, what="the end of the connection")
         assert (b"somebody" in impostor.received) == gets_login, (parameters, impostor.received)
         assert gets_login or "TLS/SSL error" in str(error.value), str(error.value)
+
+
+def test_what_a_server_says_becomes_text_that_the_database_may_hold(cluster):
+    """Bytes that are no UTF-8 made replicator_events unreadable for everybody."""
+    rude = RudeServer()
+    with pytest.raises(psycopg2.Error, match=r"go \?\?\? away"):
+        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'rude', mode => 'once')", (f"mysql://u:p@127.0.0.1:{rude.port}/d?sslmode=disable",))
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE source = 'rude' AND message LIKE '%go ??? away%'"), 45, "the event")

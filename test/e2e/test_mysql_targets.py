@@ -127,6 +127,19 @@ def test_an_error_with_any_code_concerns_its_row(cluster, db, follow, without_fu
     assert (cluster.status("s")["state"], cluster.status("s")["worker_pid"]) == ("streaming", worker)
 
 
+def test_what_a_trigger_resets_is_as_before_for_the_next_write(cluster, db, follow, without_function):
+    """RESET ALL in one left the worker writing as if it were no replica, for its life."""
+    follow()
+    cluster.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_NARGS > 0 THEN RAISE 'not for replicas'; END IF; RESET ALL; "
+                  "RETURN NEW; END$$; CREATE TRIGGER reset BEFORE INSERT ON s.customer FOR EACH ROW EXECUTE FUNCTION refuse(); "
+                  "ALTER TABLE s.customer ENABLE REPLICA TRIGGER reset; "
+                  "CREATE TRIGGER here BEFORE INSERT OR UPDATE ON s.line FOR EACH ROW EXECUTE FUNCTION refuse('x')")
+    for n in (70, 71):
+        db.run(f"USE shop; INSERT INTO customer VALUES ({n}, '', 0, NULL); UPDATE line SET v = {n}")
+        caught_up(cluster)
+    assert set_aside(cluster) == set() and equal(cluster)
+
+
 @contextlib.contextmanager
 def locking(cluster, statement):
     """A transaction of somebody else's that holds what the statement locks; gives the process."""

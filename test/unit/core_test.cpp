@@ -5,6 +5,7 @@
 #include "core/document.hpp"
 #include "core/row_batch.hpp"
 #include "core/url.hpp"
+#include "core/utf8.hpp"
 
 namespace pgrepl::core {
 namespace {
@@ -126,4 +127,18 @@ TEST(RowBatch, rows_keep_their_values_until_clear) {
 }
 
 }  // namespace
+TEST(Utf8, what_is_none_becomes_question_marks) {
+    for (auto const& [given, made] : {std::pair<std::string, std::string>{"", ""},
+                                      {"Åsa", "Åsa"},
+                                      {"\xff\xfe\xe4", "???"},
+                                      {"a\xc3", "a?"},
+                                      {"\xe6\xbc", "??"},
+                                      {"漢\x80\xed\xa0\x80x", "漢????x"}}) {
+        std::string text = given;
+        pgrepl::core::make_utf8(text.data(), text.size());
+        EXPECT_EQ(text, made);
+        EXPECT_TRUE(pgrepl::core::is_utf8(text));
+    }
+}
+
 }  // namespace pgrepl::core

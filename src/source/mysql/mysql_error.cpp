@@ -35,6 +35,7 @@ constexpr const char* kGrantHint =
 constexpr const char* kRepairHint = "Run CHECK TABLE and REPAIR TABLE at the source.";
 constexpr const char* kLockHint =
     "SHOW PROCESSLIST at the source shows who holds the lock: an ALTER TABLE, LOCK TABLES or a backup.";
+constexpr const char* kUnknownPlugin = "the server asks for an authentication plugin that cannot be loaded";
 constexpr const char* kTlsHint =
     "Check sslmode, sslrootcert and sslfingerprint in the URL, and the server's certificate and its expiry.";
 
@@ -170,7 +171,9 @@ SourceError translate_log_error(const std::string& text, const FailedCall& call)
 SourceError interrupted_error() { return {Kind::kInterrupted, 0, "reading a MySQL source was interrupted", true}; }
 
 SourceError translate_error(const FailedCall& call) {
-    std::string const text = "cannot " + call.doing + " MySQL server " + call.server + ": " + call.message;
+    // Connector/C quotes the plugin's name from memory that it has let go of.
+    std::string const said = call.number == CR_AUTH_PLUGIN_CANNOT_LOAD ? kUnknownPlugin : call.message;
+    std::string const text = "cannot " + call.doing + " MySQL server " + call.server + ": " + said;
     bool const same_id = call.message.find(kSameServerId) != std::string::npos;  // MariaDB has a number for it
     if (call.number == ER_MASTER_FATAL_ERROR_READING_BINLOG || same_id) {
         return translate_log_error(text, call);

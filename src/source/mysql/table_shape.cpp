@@ -49,8 +49,8 @@ class ShapeBuilder {
         info.consistency = core::Consistency::kState;
         info.definition = "engine " + table_.engine;
         if (table_.rows) {
-            info.estimated_rows = static_cast<std::int64_t>(*table_.rows);
-            info.estimated_bytes = static_cast<std::int64_t>(table_.bytes);
+            info.estimated_rows = core::believable(*table_.rows);
+            info.estimated_bytes = core::believable(table_.bytes);
         }
         shape_.row_bytes = table_.row_bytes;
         for (const ColumnRow& column : table_.columns) {

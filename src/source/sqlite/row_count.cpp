@@ -84,7 +84,7 @@ void estimate_sizes(const Connection& connection, std::vector<TableShape>& shape
         core::TableInfo& info = shape.info;
         auto const known = statistics.find(info.name.table);
         if (known != statistics.end()) {
-            info.estimated_rows = known->second;
+            info.estimated_rows = core::believable(known->second);
         } else if (shape.paging == TableShape::Paging::kRowid) {
             info.estimated_rows = guess_rows(connection, shape, file_bytes);
         }
