@@ -23,8 +23,8 @@ void end_locked(std::int32_t table_id) {
 
 std::vector<LockedTable> locked_tables(std::int32_t source_id) {
     pg::QueryResult const rows =
-        pg::execute(std::string("SELECT t.id, t.target_schema, t.target_name, t.state = 'copying', ") + kTargetRelationColumns +
-                        " FROM replicator.source_table t" + kTargetRelationJoin +
+        pg::execute(std::string("SELECT t.id, t.target_schema, t.target_name, t.state = 'copying', ") +
+                        kTargetRelationColumns + " FROM replicator.source_table t" + kTargetRelationJoin +
                         "WHERE t.source_id = $1 AND t.locked_since IS NOT NULL AND NOT t.paused "
                         "AND t.target_name IS NOT NULL AND t.state IN ('pending', 'copying') ORDER BY t.id",
                     {source_id});

@@ -4,6 +4,8 @@
 
 #include "pg/secret_store.hpp"
 
+#include "pg/membership.hpp"
+
 #include <cstring>
 
 namespace pgrepl::pg {
@@ -58,8 +60,7 @@ ObjectAddress address(Oid class_id, Oid object_id) {
 
 void drop_server(Oid server) {
     // An object is not dropped while it is a member.
-    (void)deleteDependencyRecordsForClass(ForeignServerRelationId, server, ExtensionRelationId, DEPENDENCY_EXTENSION);
-    CommandCounterIncrement();
+    leave_extension(ForeignServerRelationId, server);
     ObjectAddress const target = address(ForeignServerRelationId, server);
     performDeletion(&target, DROP_CASCADE, PERFORM_DELETION_INTERNAL | PERFORM_DELETION_QUIETLY);
 }
@@ -78,9 +79,7 @@ void create_server(const char* number, const char* secret) {
     server->version = pstrdup(number);
     server->fdwname = pstrdup(kWrapper);
     ObjectAddress const server_address = CreateForeignServer(server);
-    ObjectAddress const extension = address(ExtensionRelationId, get_extension_oid("pg_replicator", false));
-    recordDependencyOn(&server_address, &extension, DEPENDENCY_EXTENSION);
-    CommandCounterIncrement();
+    join_extension(ForeignServerRelationId, server_address.objectId);
 
     CreateUserMappingStmt* const mapping = makeNode(CreateUserMappingStmt);
     mapping->user = bootstrap_superuser();

@@ -52,7 +52,7 @@ bool can_lock_side_table(const TargetName& name, Oid relid) {
 }
 
 void drop_locked_side_table(const TargetName& name, Oid relid) {
-    pg::leave_extension(relid);
+    pg::leave_extension(RelationRelationId, relid);
     // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
     pg::execute("DROP TABLE " + name.sql() + " CASCADE");
 }
@@ -145,7 +145,7 @@ void create_side_table(const TargetName& name, Oid owner, const std::string& col
     }
     pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
-    pg::join_extension(require_side_table(name));
+    pg::join_extension(RelationRelationId, require_side_table(name));
     pg::QueryResult const role =
         pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
     pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));

@@ -1,6 +1,7 @@
 """Who owns a source and its targets: owners that go, that change, and what stands in a target's place."""
 import contextlib
 import os
+import sqlite3
 import subprocess
 
 import psycopg2
@@ -102,7 +103,8 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
         source(path, "beside", mode="once")
         cluster.wait_for_copy("beside")
         cluster.query("SELECT replicator_sync('beside')")
-        cluster.query("CALL replicator_wait('beside', '60 s')")
+        wait_until(lambda: cluster.query("SELECT sync_done >= sync_requested FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'beside'") == [(True,)], 60,
+                   lambda: f"the refresh: {cluster.status('beside')} {cluster.query('SELECT pid, query, wait_event_type, wait_event FROM pg_stat_activity')} {cluster.query('SELECT pid, locktype, mode, classid, objid, relation::regclass FROM pg_locks WHERE NOT granted')}")
     # Nor do functions of theirs that a write of ours calls.
     cluster.query(f"CREATE FUNCTION leaning.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE VIEW leaning.v AS SELECT FROM {staging}'; "
                   "RETURN NEW; END $$; CREATE TRIGGER look BEFORE UPDATE ON leaning.t FOR EACH ROW EXECUTE FUNCTION leaning.look(); "
@@ -112,6 +114,9 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
     wait_until(lambda: "permission denied for schema replicator" in str(cluster.query("SELECT reason FROM replicator_quarantine WHERE source = 'leaning' UNION ALL "
                "SELECT reason FROM replicator_tables WHERE source = 'leaning'")), 60, "the trigger to be refused")
     cluster.query("DROP FUNCTION leaning.look() CASCADE", user="first_owner")
+    cluster.query("SELECT replicator_sync('leaning')")
+    wait_until(lambda: cluster.query("SELECT data->>'a' FROM leaning.t WHERE id = '1'") == [("4711",)] and cluster.query("SELECT to_regclass(%s) IS NOT NULL", (staging,)) == [(True,)],
+               60, lambda: f"a refresh that is taken: {cluster.query('SELECT state, reason FROM replicator_tables')}")
     cluster.query("GRANT pg_read_all_data TO second_owner")
     assert cluster.query("SELECT count(*) > 0 FROM replicator.source", user="second_owner") == [(True,)]
     cluster.query("REVOKE pg_read_all_data FROM second_owner")

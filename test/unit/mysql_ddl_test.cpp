@@ -314,8 +314,9 @@ TEST(MysqlDdl, a_shown_statement_is_short_and_keeps_secrets) {
     EXPECT_EQ(mysql::shown_statement(
                   "CREATE TABLE t (a int) ENGINE=FEDERATED CONNECTION='mysql://u:p@h/d/t' COMMENT='c'", {}),
               "CREATE TABLE t (a int) ENGINE=FEDERATED CONNECTION='***' COMMENT='***'");
-    EXPECT_EQ(mysql::shown_statement("CREATE TABLE t (a int DEFAULT 'mysql://u:geheim@h' COMMENT 'password \"geheim\"')", {}),
-              "CREATE TABLE t (a int DEFAULT 'mysql://u:***@h' COMMENT '***')");
+    EXPECT_EQ(
+        mysql::shown_statement("CREATE TABLE t (a int DEFAULT 'mysql://u:geheim@h' COMMENT 'password \"geheim\"')", {}),
+        "CREATE TABLE t (a int DEFAULT 'mysql://u:***@h' COMMENT '***')");
     std::string const shown = mysql::shown_statement(
         "ALTER TABLE t ADD a ENUM ('" + std::string(600, 'x') + "\xc3\xa9" + std::string(600, 'y') + "'", {});
     EXPECT_LE(shown.size(), 1000U);

@@ -45,8 +45,8 @@ TEST(Redaction, of_arguments_urls_of_any_scheme_and_words_count) {
         EXPECT_TRUE(pgrepl::core::holds_password(text, RedactWhat::kAll));
         EXPECT_FALSE(pgrepl::core::holds_password(shown, RedactWhat::kAll)) << shown;
     }
-    for (const char* const text :
-         {"{\"indexes\": {\"password\": [\"data->>'a'\"]}}", "shop", "{database}_{schema}", "passwords", "secret*", "{\"gin\": [\"password\"]}", "sqlite:///a:b@c"}) {
+    for (const char* const text : {"{\"indexes\": {\"password\": [\"data->>'a'\"]}}", "shop", "{database}_{schema}",
+                                   "passwords", "secret*", "{\"gin\": [\"password\"]}", "sqlite:///a:b@c"}) {
         EXPECT_FALSE(pgrepl::core::holds_password(text, RedactWhat::kAll)) << text;
     }
 }
@@ -88,7 +88,8 @@ TEST(Redaction, an_argument_of_a_refused_call_is_hidden_when_in_doubt) {
          {"mysql:u:geheim@h", "u:geheim@h", "//u:geheim@h/d", "mysql%3A%2F%2Fu%3Ageheim%40h", "host=h pass=geheim",
           "PWD = geheim", "token: geheim", "{\"api_key\": \"geheim\"}", "{\"password\": [\"geheim\"]}",
           "--password geheim", "mysql -u u -pgeheim", "-pgeheim", "CREATE USER u PASSWORD 'geheim'",
-          "IDENTIFIED BY 'geheim'", "Authorization: Bearer geheim", "h:3306:d:u:geheim", "{\"auth\": {\"x\": \"geheim\"}}"}) {
+          "IDENTIFIED BY 'geheim'", "Authorization: Bearer geheim", "h:3306:d:u:geheim",
+          "{\"auth\": {\"x\": \"geheim\"}}"}) {
         EXPECT_TRUE(pgrepl::core::may_hold_secret(text)) << text;
     }
     for (const char* const text :

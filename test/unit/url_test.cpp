@@ -81,8 +81,9 @@ TEST(SourceUrl, of_a_refused_one_neither_user_nor_parameters_are_shown) {
     using pgrepl::core::redact_refused_url;
     for (const char* const text :
          {"mysql://geheim@h:1/d?passwd=geheim", "mysql://u:geheim@h:1/d?x=geheim", "mysql://u@h/d#password=geheim",
-          "mysql://u@h/d;pwd=geheim", "mysql://u@h/x%3Ageheim@h", "u:geheim@h", "mysql:u:geheim@h", "mysql://h?key=geheim",
-          "jdbc:mysql://h/d?user=u&password=geheim", "pwd=geheim://x", "postgres://h/d?sslpassword=geheim"}) {
+          "mysql://u@h/d;pwd=geheim", "mysql://u@h/x%3Ageheim@h", "u:geheim@h", "mysql:u:geheim@h",
+          "mysql://h?key=geheim", "jdbc:mysql://h/d?user=u&password=geheim", "pwd=geheim://x",
+          "postgres://h/d?sslpassword=geheim"}) {
         std::string const shown = redact_refused_url(text);
         EXPECT_EQ(shown.find("geheim"), shown.npos) << shown;
         EXPECT_NE(shown.find("***"), shown.npos) << shown;
