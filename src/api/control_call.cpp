@@ -68,10 +68,13 @@ void refuse_if(RecordedArguments& arguments, const char* name, bool holds_passwo
     }
 }
 
+/// Less would be found in any text.
+constexpr std::size_t kShortestSecret = 4;
+
 /// What an error says of a call, which may quote an argument.
 std::string without_secret_arguments(std::string text, const RecordedArguments& arguments) {
     for (const RecordedArgument& argument : arguments.given) {
-        if (argument.refused == argument.given) {
+        if (argument.refused == argument.given || argument.given.size() < kShortestSecret) {
             continue;
         }
         for (std::size_t at = text.find(argument.given); at != text.npos;
