@@ -8,6 +8,7 @@
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
 #include "api/result_rows.hpp"
+#include "pg/adapter.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
@@ -175,7 +176,8 @@ bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
         if (config.name.empty()) {
             config.name = default_name(url);
         }
-        config.target_schema = url.kind == "sqlite" ? config.name : "{database}";
+        std::string_view const schema = pg::load_adapter(url.kind).capabilities.target_schema;
+        config.target_schema = schema == "{source}" ? config.name : schema;
         apply_arguments(arguments, caller, config);
         return "Mode " + config.mode + ", target schema " + config.target_schema + ".";
     }) && ok;

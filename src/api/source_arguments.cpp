@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "api/preflight.hpp"
+#include "pg/adapter.hpp"
 #include "pg/spi.hpp"
 #include "replication/index_rules.hpp"
 #include "replication/password.hpp"
@@ -64,9 +65,11 @@ void check_mode(const catalog::SourceConfig& config) {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "unknown mode \"" + config.mode + "\"",
                            "Known modes: continuous, once, periodic.", "Pass mode => 'once' or mode => 'periodic'.");
     }
-    if (config.mode == "continuous" && config.kind == "sqlite") {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "mode continuous is not supported for SQLite sources",
-                           "A SQLite file has no change log that this version reads.",
+    core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
+    if (config.mode == "continuous" && !kind.is_followed()) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
+                           std::string("mode continuous is not supported for ") + kind.display_name + " sources",
+                           kind.why_not_followed,
                            "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
     }
     if (config.mode == "periodic" && !config.refresh_interval) {
@@ -81,7 +84,7 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
     } else if (arguments.refresh_interval) {
         config.mode = "periodic";
     } else if (config.mode.empty()) {
-        config.mode = config.kind == "sqlite" ? "once" : "continuous";
+        config.mode = pg::load_adapter(config.kind).capabilities.is_followed() ? "continuous" : "once";
     }
     if (arguments.refresh_interval) {
         if (config.mode != "periodic") {
@@ -105,9 +108,11 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
 }
 
 void check_keys(const catalog::SourceConfig& config) {
-    if (config.kind == "sqlite" && !config.keys.empty()) {
-        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED, "rule \"keys\" does not go with SQLite sources",
-                           "Their tables have a key always: the declared one, else the rowid.", "Leave the rule out.");
+    core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
+    if (kind.why_no_key_rules[0] != '\0' && !config.keys.empty()) {
+        throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
+                           std::string("rule \"keys\" does not go with ") + kind.display_name + " sources",
+                           kind.why_no_key_rules, "Leave the rule out.");
     }
 }
 
@@ -180,7 +185,7 @@ void apply_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
 }
 
 std::string default_name(const core::SourceUrl& url) {
-    std::string const name = url.kind == "sqlite" ? std::filesystem::path(url.path).stem().string() : url.path;
+    std::string const name = url.is_file() ? std::filesystem::path(url.path).stem().string() : url.path;
     return name.empty() ? url.kind : name;
 }
 

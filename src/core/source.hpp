@@ -44,7 +44,7 @@ class Interrupts {
 };
 
 /// What an adapter needs to open its source.
-struct SourceConfig {
+struct OpenRequest {
     SourceUrl url;  ///< without the secret
     /// Of a file, where it must lie in a certain directory: that directory, with which the path then begins. Neither
     /// has a symbolic link in it, and none that comes to be below the directory is followed. Empty: links are followed.
@@ -272,13 +272,36 @@ class Source {
     }
 };
 
+/// How sources of a kind are copied.
+enum class CopyKind : std::uint8_t {
+    kOneState,              ///< from one state of the source; there is no log
+    kOneStateThenFollowed,  ///< the same, and the log is followed from that state on
+    kBesideLog,             ///< each statement by itself, and the log is applied from before the first of them on
+};
+
+/// What all sources of a kind can do, and what holds for them if nothing else is asked for; static storage.
+struct Capabilities {
+    const char* display_name;  ///< "SQLite"
+    CopyKind copy;
+    /// Of a kind that cannot be followed, a sentence that says why; else empty.
+    const char* why_not_followed;
+    /// Where every table has a key, so that the rule `keys` has no place, a sentence that says so; else empty.
+    const char* why_no_key_rules;
+    const char* target_schema;  ///< "{database}", "{schema}", or "{source}": the name of the source
+    int default_port;           ///< 0: it is a file
+
+    /// Whether the mode `continuous` is there; it is the default then, and else `once` is. The others always are.
+    [[nodiscard]] constexpr bool is_followed() const noexcept { return copy != CopyKind::kOneState; }
+};
+
 /// What the factory of an adapter returns; static storage.
 struct Adapter {
     std::uint32_t abi_version;  ///< kAdapterAbiVersion of its build; checked before anything else is touched
     const char* kind;           ///< "sqlite"
     const char* library_version;
+    Capabilities capabilities;
     /// Opens a source. `interrupts` outlives it.
-    std::unique_ptr<Source> (*open)(const SourceConfig& config, Interrupts& interrupts);
+    std::unique_ptr<Source> (*open)(const OpenRequest& request, Interrupts& interrupts);
 };
 
 /// The type and name of an adapter's one exported function.

@@ -22,6 +22,9 @@ struct SourceUrl {
     std::string path;                          ///< a file's path for SQLite; else the database, without the slash
     std::map<std::string, std::string> query;  ///< parameters behind the question mark
 
+    /// It names a file of the database server; else hosts.
+    [[nodiscard]] bool is_file() const noexcept { return hosts.empty(); }
+
     /// The URL without any secret, to store, show and log. Parsing it again gives the same SourceUrl.
     [[nodiscard]] std::string without_secret() const;
 };

@@ -46,15 +46,15 @@ std::vector<std::string> split_line(const std::string& line) {
 }
 
 /// Host and port of the first host that the URL names.
-std::pair<std::string, std::string> first_host(const core::SourceUrl& url) {
+std::pair<std::string, std::string> first_host(const core::SourceUrl& url, int default_port) {
     std::string const host = url.hosts.substr(0, url.hosts.find(','));
     std::size_t const bracket = host.starts_with('[') ? host.find(']') : 0;
     std::size_t const colon = host.find(':', bracket == std::string::npos ? 0 : bracket);
-    return {host.substr(0, colon), colon == std::string::npos ? "3306" : host.substr(colon + 1)};
+    return {host.substr(0, colon), colon == std::string::npos ? std::to_string(default_port) : host.substr(colon + 1)};
 }
 
-std::string from_passfile(const core::SourceUrl& url, const std::string& path) {
-    auto const [host, port] = first_host(url);
+std::string from_passfile(const core::SourceUrl& url, const std::string& path, int default_port) {
+    auto const [host, port] = first_host(url, default_port);
     std::string const wanted[] = {host, port, url.path, url.user};
     std::ifstream file = open_file(path);
     for (std::string line; std::getline(file, line);) {
@@ -78,7 +78,7 @@ bool has_password_reference(const core::SourceUrl& url) {
     return !url.password_reference.empty() || url.query.contains(kPassfile);
 }
 
-std::string read_password(const core::SourceUrl& url) {
+std::string read_password(const core::SourceUrl& url, int default_port) {
     const std::string& reference = url.password_reference;
     if (reference.starts_with(kEnvironment)) {
         std::string const name = reference.substr(std::string_view(kEnvironment).size());
@@ -96,7 +96,7 @@ std::string read_password(const core::SourceUrl& url) {
         std::getline(file, password);
         return password;
     }
-    return from_passfile(url, url.query.at(kPassfile));
+    return from_passfile(url, url.query.at(kPassfile), default_port);
 }
 
 }  // namespace pgrepl::replication

@@ -12,7 +12,7 @@ namespace pgrepl::replication {
 bool has_password_reference(const core::SourceUrl& url);
 
 /// The password that the reference of `url` leads to. Throws SqlError if there is none; its text never quotes what was
-/// read.
-std::string read_password(const core::SourceUrl& url);
+/// read. A password file names ports; `default_port` is that of a URL without one.
+std::string read_password(const core::SourceUrl& url, int default_port);
 
 }  // namespace pgrepl::replication

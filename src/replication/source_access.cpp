@@ -111,7 +111,7 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
 }
 
 AllowedSource check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
-    if (url.kind == "sqlite") {
+    if (url.is_file()) {
         return check_path(url.path, role);
     }
     check_hosts(url);
@@ -203,13 +203,14 @@ OpenSource open_source(const catalog::SourceConfig& config, const AllowedSource&
                        const std::string& scratch) {
     pg::failure_point("source_allowed");
     const core::Adapter& adapter = pg::load_adapter(config.kind);
-    core::SourceConfig source;
+    core::OpenRequest source;
     source.url = core::parse_source_url(config.url).url;
     if (!allowed.path.empty()) {
         source.url.path = allowed.path;
         source.beneath = allowed.beneath;
     }
-    source.password = has_password_reference(source.url) ? read_password(source.url) : config.password.value_or("");
+    source.password = has_password_reference(source.url) ? read_password(source.url, adapter.capabilities.default_port)
+                                                         : config.password.value_or("");
     source.url.query.erase("passfile");  // the adapter knows parameters of its own only
     source.connect_timeout_ms = config.connect_timeout_ms();
     source.keepalive_idle_s = pg::settings().keepalive_idle_s;

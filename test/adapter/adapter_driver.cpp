@@ -251,7 +251,7 @@ int run(int argc, char** argv) {
     std::string const command = argv[3];
     auto const argument = [&](int at) { return std::string(at < argc ? argv[at] : ""); };
     DriverInterrupts interrupts;
-    core::SourceConfig config;
+    core::OpenRequest config;
     core::ParsedUrl const parsed = core::parse_source_url(argv[2]);
     config.url = parsed.url;
     config.password = parsed.password;

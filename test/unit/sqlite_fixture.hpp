@@ -150,7 +150,7 @@ class SqliteTest : public testing::Test {
 
     std::unique_ptr<core::Source> open(int timeout_ms = 2000, const std::optional<std::string>& other = {},
                                        const std::string& beneath = {}) {
-        core::SourceConfig config;
+        core::OpenRequest config;
         config.url.kind = config.url.scheme = "sqlite";
         config.url.path = other.value_or(path_);
         config.beneath = beneath;

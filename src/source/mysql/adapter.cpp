@@ -33,7 +33,7 @@ constexpr std::chrono::seconds kLookForGapsEvery{30};
 
 class MysqlSource final : public core::Source {
   public:
-    MysqlSource(const core::SourceConfig& config, core::Interrupts& interrupts)
+    MysqlSource(const core::OpenRequest& config, core::Interrupts& interrupts)
         : options_(parse_options(config.url)),
           password_(config.password),
           keys_(config.keys),
@@ -279,9 +279,18 @@ class MysqlSource final : public core::Source {
     Clock::time_point awaited_since_;
 };
 
-std::unique_ptr<core::Source> open_source(const core::SourceConfig& config, core::Interrupts& interrupts) {
+std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core::Interrupts& interrupts) {
     return std::make_unique<MysqlSource>(config, interrupts);
 }
+
+constexpr core::Capabilities kCapabilities = {
+    .display_name = "MySQL",
+    .copy = core::CopyKind::kBesideLog,
+    .why_not_followed = "",
+    .why_no_key_rules = "",
+    .target_schema = "{database}",
+    .default_port = 3306,
+};
 
 }  // namespace
 }  // namespace pgrepl::mysql
@@ -290,6 +299,7 @@ extern "C" __attribute__((visibility("default"))) const pgrepl::core::Adapter* p
     static const pgrepl::core::Adapter adapter = {.abi_version = pgrepl::core::kAdapterAbiVersion,
                                                   .kind = "mysql",
                                                   .library_version = MARIADB_PACKAGE_VERSION,
+                                                  .capabilities = pgrepl::mysql::kCapabilities,
                                                   .open = pgrepl::mysql::open_source};
     return &adapter;
 }

@@ -23,7 +23,7 @@ constexpr int kCopyAttempts = 3;
 
 class SqliteSource final : public core::Source {
   public:
-    SqliteSource(const core::SourceConfig& config, core::Interrupts& interrupts)
+    SqliteSource(const core::OpenRequest& config, core::Interrupts& interrupts)
         : access_{.place = {config.url.path, config.beneath},
                   .busy_timeout_ms = config.connect_timeout_ms,
                   .interrupts = &interrupts},
@@ -157,9 +157,18 @@ class SqliteSource final : public core::Source {
     core::SourceInfo info_;
 };
 
-std::unique_ptr<core::Source> open_source(const core::SourceConfig& config, core::Interrupts& interrupts) {
+std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core::Interrupts& interrupts) {
     return std::make_unique<SqliteSource>(config, interrupts);
 }
+
+constexpr core::Capabilities kCapabilities = {
+    .display_name = "SQLite",
+    .copy = core::CopyKind::kOneState,
+    .why_not_followed = "A SQLite file has no change log that this version reads.",
+    .why_no_key_rules = "Their tables have a key always: the declared one, else the rowid.",
+    .target_schema = "{source}",
+    .default_port = 0,
+};
 
 }  // namespace
 }  // namespace pgrepl::sqlite
@@ -168,6 +177,7 @@ extern "C" __attribute__((visibility("default"))) const pgrepl::core::Adapter* p
     static const pgrepl::core::Adapter adapter = {.abi_version = pgrepl::core::kAdapterAbiVersion,
                                                   .kind = "sqlite",
                                                   .library_version = sqlite3_libversion(),
+                                                  .capabilities = pgrepl::sqlite::kCapabilities,
                                                   .open = pgrepl::sqlite::open_source};
     return &adapter;
 }
