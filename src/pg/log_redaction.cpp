@@ -59,38 +59,59 @@ void leave_out_literals(char* text) noexcept {
 }
 
 constexpr const char* kExecute = "execute";
-constexpr const char* kSpace = " \t\r\n";
 
-bool is_execute(const char* statement) noexcept {
-    return statement != nullptr &&
-           pg_strncasecmp(statement + std::strspn(statement, kSpace), kExecute, std::strlen(kExecute)) == 0;
+/// Behind blanks and comments, which end where the server ends them: block comments nest.
+const char* skip_blanks(const char* at) noexcept {
+    int depth = 0;
+    while (*at != '\0') {
+        if (at[0] == '/' && at[1] == '*') {
+            ++depth;
+            at += 2;
+        } else if (depth > 0) {
+            bool const ends = at[0] == '*' && at[1] == '/';
+            depth -= ends ? 1 : 0;
+            at += ends ? 2 : 1;
+        } else if (at[0] == '-' && at[1] == '-') {
+            at += std::strcspn(at, "\r\n");
+        } else if (std::strchr(" \t\r\n\f\v", *at) != nullptr) {
+            ++at;
+        } else {
+            break;
+        }
+    }
+    return at;
 }
 
-/// The statement that an EXECUTE runs; null if there is none of that name. Neither raises nor allocates.
-const char* prepared_text(const char* execute) noexcept {
-    const char* at = execute + std::strspn(execute, kSpace) + std::strlen(kExecute);
-    at += std::strspn(at, kSpace);
+/// Whether the prepared statement whose name begins at `at` calls us. Of a name in escapes it is not asked: it may.
+bool calls_prepared(const char* at) noexcept {
+    if ((at[0] == 'u' || at[0] == 'U') && at[1] == '&') {
+        return true;
+    }
     bool const quoted = *at == '"';
     at += quoted ? 1 : 0;
     char name[NAMEDATALEN] = {};  // prepared_queries is asked for that many bytes
-    for (std::size_t i = 0;
-         i < NAMEDATALEN - 1 && at[i] != '\0' && std::strchr(quoted ? "\"" : " \t\r\n(;", at[i]) == nullptr; ++i) {
-        name[i] = quoted ? at[i] : static_cast<char>(pg_tolower(static_cast<unsigned char>(at[i])));
+    for (std::size_t i = 0; i < NAMEDATALEN - 1 && *at != '\0'; ++at) {
+        if (quoted ? *at == '"' && *++at != '"' : std::strchr(" \t\r\n\f\v(;/-", *at) != nullptr) {
+            break;
+        }
+        name[i++] = quoted ? *at : static_cast<char>(pg_tolower(static_cast<unsigned char>(*at)));
     }
     const PreparedStatement* const prepared = FetchPreparedStatement(name, false);
-    return prepared == nullptr ? nullptr : prepared->plansource->query_string;
+    return prepared != nullptr && names_call(prepared->plansource->query_string);
 }
 
-/// EXECUTE does not name what it calls; its arguments may be a URL, or the password alone. It may stand within another
-/// statement (EXPLAIN, CREATE TABLE AS).
-bool executes_with_url(const char* statement) noexcept {
-    if (is_execute(statement) && may_hold_url(statement)) {
-        return true;
-    }
-    for (const char* at = statement == nullptr ? nullptr : strcasestr(statement, kExecute); at != nullptr;
-         at = strcasestr(at + std::strlen(kExecute), kExecute)) {
-        if (names_call(prepared_text(at))) {
-            return true;
+/// EXECUTE, which other statements may hold too (EXPLAIN, CREATE TABLE … AS), does not name what it calls; its
+/// arguments may be a URL, or the password alone. Neither raises nor allocates.
+bool executes_call(const char* statement) noexcept {
+    auto const is_part_of_word = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
+    };
+    for (const char* at = statement; at != nullptr && *at != '\0'; ++at) {
+        if ((at == statement || !is_part_of_word(at[-1])) && pg_strncasecmp(at, kExecute, std::strlen(kExecute)) == 0) {
+            const char* const behind = at + std::strlen(kExecute);
+            if (!is_part_of_word(*behind) && (may_hold_url(behind) || calls_prepared(skip_blanks(behind)))) {
+                return true;
+            }
         }
     }
     return false;
@@ -101,9 +122,9 @@ bool shows_password(const char* text) noexcept {
 }
 
 bool concerns_call(const ErrorData& data) noexcept {
-    return executes_with_url(debug_query_string) || shows_password(debug_query_string) ||
-           names_call(debug_query_string) || names_call(data.message) || names_call(data.detail) ||
-           names_call(data.detail_log) || names_call(data.context) || names_call(data.internalquery);
+    return executes_call(debug_query_string) || shows_password(debug_query_string) || names_call(debug_query_string) ||
+           names_call(data.message) || names_call(data.detail) || names_call(data.detail_log) ||
+           names_call(data.context) || names_call(data.internalquery);
 }
 
 /// What the server's own parser and input functions say quotes pieces of the statement. Errors of ours, and what is

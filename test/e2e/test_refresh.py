@@ -3,11 +3,12 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
 import threading
 
 import pytest
 
-from private_cluster import wait_until
+from private_cluster import BINDIR, wait_until
 
 
 def change(path, script):
@@ -165,6 +166,9 @@ def test_a_periodic_source_keeps_its_staging_tables(cluster, database, source, a
         return cluster.query("SELECT oid, relfilenode FROM pg_class WHERE relname ~ '^(staging|seen)_[0-9]+$' ORDER BY 1")
     first = refresh("UPDATE t SET v = 10 WHERE id = 1; DELETE FROM t WHERE id = 2")
     assert len(first) == 2
+    dump = subprocess.run([f"{BINDIR}/pg_dump", "-s", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "postgres"],
+                          check=True, capture_output=True, text=True).stdout
+    assert "kept" in dump and "staging_" not in dump and "seen_" not in dump, "no GRANT either"
     assert refresh("INSERT INTO t VALUES (2, 5); DELETE FROM t WHERE id = 1") == first
     cluster.crash()
     wait_until(lambda: cluster.query_when_up("SELECT true"))

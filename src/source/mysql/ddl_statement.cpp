@@ -406,21 +406,17 @@ LoggedStatement read_statement(std::string_view sql, std::string_view database, 
 
 std::string shown_statement(std::string_view sql, const SqlReading& reading) {
     std::string shown;
-    std::size_t copied = 0;
-    bool secret = false;
+    std::size_t shown_to = 0;
     SqlWords words(sql, reading);
-    for (SqlWord word = words.next(); word.kind != SqlWord::Kind::kEnd; word = words.next()) {
-        if (secret && word.kind == SqlWord::Kind::kText) {
-            shown.append(sql.substr(copied, word.begin - copied)).append("'***'");
-            copied = word.end;
+    for (SqlWord word = words.next(); word.kind != SqlWord::Kind::kEnd && shown.size() <= kMostShownBytes;
+         word = words.next()) {
+        if (word.begin > shown_to && !shown.empty()) {
+            shown += ' ';
         }
-        secret = word.is("CONNECTION") || word.is("PASSWORD") || word.is("COMMENT") || word.is("OPTION_LIST") ||
-                 (secret && word.is_sign('='));
-        if (word.begin > kMostShownBytes) {
-            break;
-        }
+        shown += word.kind == SqlWord::Kind::kText ? std::string_view("'***'")
+                                                   : sql.substr(word.begin, word.end - word.begin);
+        shown_to = word.end;
     }
-    shown.append(sql.substr(copied, 2 * kMostShownBytes));
     if (shown.size() > kMostShownBytes) {
         std::size_t end = kMostShownBytes;
         while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xC0) == 0x80) {
