@@ -22,20 +22,22 @@ MODULES     = $(BUILD)/pg_replicator $(BUILD)/pg_replicator_sqlite $(BUILD)/pg_r
 DATA        = $(wildcard $(EXTENSION)--*--*.sql)
 DATA_built  = $(SCRIPT)
 
-server_objects  = $(patsubst %.cpp,$(BUILD)/server/%.o,$(wildcard $(1)))
-adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(wildcard $(1)))
+# All .cpp files of the folders and their subfolders.
+sources_of      = $(sort $(shell find $(1) -name '*.cpp'))
+server_objects  = $(patsubst %.cpp,$(BUILD)/server/%.o,$(1))
+adapter_objects = $(patsubst %.cpp,$(BUILD)/adapter/%.o,$(1))
 
-SERVER_OBJECTS  = $(call server_objects,src/extension.cpp $(addprefix src/,core/*.cpp pg/*.cpp target/*.cpp \
-                    catalog/*.cpp replication/*.cpp worker/*.cpp api/*.cpp))
-SQLITE_OBJECTS  = $(call adapter_objects,src/core/*.cpp src/source/sqlite/*.cpp)
-MYSQL_OBJECTS   = $(call adapter_objects,src/core/*.cpp src/source/mysql/*.cpp src/source/mysql/binlog/*.cpp)
-# Unit tests open SQLite files through that adapter's factory; of MySQL they test what needs no server.
-UNIT_MYSQL      = $(call adapter_objects,$(addprefix src/source/mysql/,binlog/*.cpp alter_table.cpp charset.cpp collations.cpp \
-                    connect_options.cpp ddl_statement.cpp gtid_maria.cpp gtid_mysql.cpp held_transactions.cpp json_text.cpp \
-                    key_bound.cpp log_place.cpp multi_byte_differences.cpp multi_byte_table.cpp row_values.cpp server_certificate.cpp \
-                    single_byte_charsets.cpp sql_words.cpp state_identity.cpp table_structure.cpp))
-UNIT_OBJECTS    = $(call adapter_objects,test/unit/*_test.cpp)
-PG_TEST_OBJECTS = $(call server_objects,test/pg/*.cpp src/core/*.cpp src/pg/*.cpp src/target/*.cpp)
+SERVER_SOURCES  = src/extension.cpp $(call sources_of,$(addprefix src/,core pg targets catalog replication worker api))
+SERVER_OBJECTS  = $(call server_objects,$(SERVER_SOURCES))
+SQLITE_OBJECTS  = $(call adapter_objects,$(call sources_of,src/core src/source/sqlite))
+MYSQL_OBJECTS   = $(call adapter_objects,$(call sources_of,src/core src/source/mysql))
+# What needs no server and no driver: the log's decoder and what it stands on.
+CORE_SOURCES    = $(call sources_of,src/core)
+DECODER_SOURCES = $(call sources_of,$(addprefix src/source/mysql/,wire values sql position binlog))
+# Unit tests open SQLite files through that adapter's factory; a process can have only one.
+UNIT_MYSQL      = $(filter-out %/mysql/adapter.o $(SQLITE_OBJECTS),$(MYSQL_OBJECTS))
+UNIT_OBJECTS    = $(call adapter_objects,$(wildcard test/unit/*_test.cpp))
+PG_TEST_OBJECTS = $(call server_objects,$(wildcard test/pg/*.cpp) $(call sources_of,src/core src/pg src/targets))
 
 # PGXS installs. It compiles nothing here: it knows neither our object directories, nor header dependencies, nor how
 # to tell its own headers from ours (-isystem), and its bitcode step does not know C++20.
@@ -52,7 +54,7 @@ endif
 OUR_FLAGS     = -std=c++20 -O2 -g -fPIC -Isrc -I. -Wall -Wextra -Wshadow -Werror -MMD -MP
 SERVER_FLAGS  = $(CXXFLAGS) $(OUR_FLAGS) -isystem $(shell $(PG_CONFIG) --includedir-server) -D_GNU_SOURCE
 ADAPTER_FLAGS = $(OUR_FLAGS) -DPGREPL_ADAPTER
-# MariaDB Connector/C, which also talks to MySQL. src/source/mysql/driver.hpp says why it must be this one.
+# MariaDB Connector/C, which also talks to MySQL. src/source/mysql/server/driver.hpp says why it must be this one.
 MYSQL_CONFIG := $(shell command -v mariadb_config || command -v mysql_config)
 ifneq ($(MYSQL_CONFIG),)
 MYSQL_FLAGS  := $(patsubst -I%,-isystem %,$(shell $(MYSQL_CONFIG) --include))
@@ -81,18 +83,15 @@ $(BUILD)/pg_replicator_sqlite.so: $(SQLITE_OBJECTS) src/source/adapter.map
 $(BUILD)/pg_replicator_mysql.so: $(MYSQL_OBJECTS) src/source/adapter.map
 	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^) $(MYSQL_LIBS) $(TLS_LIBS) $(DECODER_LIBS)
 $(BUILD)/unit_tests: $(UNIT_OBJECTS) $(SQLITE_OBJECTS) $(UNIT_MYSQL)
-	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 $(DECODER_LIBS) $(TLS_LIBS)
-# Without the driver: nothing here talks to a server.
-DECODER_SOURCES = $(filter-out %/connect_options.cpp %/state_identity.cpp %/key_bound.cpp %/server_certificate.cpp, \
-                    $(patsubst $(BUILD)/adapter/%.o,%.cpp,$(UNIT_MYSQL)))
-$(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES)
+	$(CXX) -o $@ $^ -lgtest_main -lgtest -lsqlite3 $(MYSQL_LIBS) $(TLS_LIBS) $(DECODER_LIBS)
+$(BUILD)/mysql_binlog_decode: test/bench/mysql_binlog_decode.cpp $(DECODER_SOURCES) $(CORE_SOURCES)
 	@mkdir -p $(@D)
 	$(CXX) $(filter-out -MMD -MP,$(ADAPTER_FLAGS)) -o $@ $^ $(DECODER_LIBS)
-$(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES)
+$(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES) $(CORE_SOURCES)
 	@mkdir -p $(@D)
 	$(FUZZ_CXX) $(filter-out -O2 -MMD -MP,$(ADAPTER_FLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ $^ $(DECODER_LIBS)
-$(BUILD)/adapter_driver: $(call adapter_objects,test/adapter/*.cpp src/core/*.cpp)
+$(BUILD)/adapter_driver: $(call adapter_objects,$(wildcard test/adapter/*.cpp) $(CORE_SOURCES))
 	$(CXX) -rdynamic -o $@ $^ -ldl
 
 $(SCRIPT): $(sort $(wildcard sql/install/*.sql)) $(EXTENSION).control src/core/version.hpp

@@ -17,9 +17,9 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
-#include "replication/own_target.hpp"
-#include "replication/source_access.hpp"
-#include "target/target_table.hpp"
+#include "replication/access/own_target.hpp"
+#include "replication/access/source_access.hpp"
+#include "targets/target_table.hpp"
 
 namespace pgrepl::api {
 

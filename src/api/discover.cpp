@@ -6,7 +6,7 @@
 #include "api/result_rows.hpp"
 #include "pg/spi.hpp"
 #include "pg/wait.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/source_access.hpp"
 
 namespace pgrepl::api {
 

@@ -9,8 +9,8 @@
 #include "catalog/tables.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/spi.hpp"
-#include "replication/index_rules.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/setup/index_rules.hpp"
 
 namespace pgrepl::api {
 

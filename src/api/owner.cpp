@@ -9,9 +9,9 @@
 #include "pg/compat.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
-#include "replication/registration.hpp"
-#include "replication/source_access.hpp"
-#include "target/target_table.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/setup/registration.hpp"
+#include "targets/target_table.hpp"
 
 namespace pgrepl::api {
 

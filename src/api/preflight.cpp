@@ -14,10 +14,10 @@
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
-#include "replication/index_rules.hpp"
-#include "replication/publications.hpp"
-#include "replication/registration.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/setup/index_rules.hpp"
+#include "replication/setup/publications.hpp"
+#include "replication/setup/registration.hpp"
 
 namespace pgrepl::api {
 

@@ -11,9 +11,9 @@
 #include "pg/origin.hpp"
 #include "pg/owner_code.hpp"
 #include "pg/transaction.hpp"
-#include "replication/own_target.hpp"
-#include "target/row_repair.hpp"
-#include "target/statement_error.hpp"
+#include "replication/access/own_target.hpp"
+#include "targets/row_repair.hpp"
+#include "targets/statement_error.hpp"
 
 namespace pgrepl::api {
 

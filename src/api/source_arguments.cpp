@@ -7,10 +7,10 @@
 #include "api/preflight.hpp"
 #include "pg/adapter.hpp"
 #include "pg/spi.hpp"
-#include "replication/index_rules.hpp"
-#include "replication/password.hpp"
-#include "replication/registration.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/password.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/setup/index_rules.hpp"
+#include "replication/setup/registration.hpp"
 
 namespace pgrepl::api {
 

@@ -12,7 +12,7 @@
 #include "catalog/source_state.hpp"
 #include "catalog/stream_state.hpp"
 #include "catalog/table_life.hpp"
-#include "replication/index_rules.hpp"
+#include "replication/setup/index_rules.hpp"
 
 namespace pgrepl::api {
 

@@ -65,7 +65,7 @@ struct ChunkProgress {
     std::int64_t rows = 0;
     std::int64_t bytes = 0;
     std::int64_t tagged_values = 0;
-    /// Of a refresh: the ids that the target holds, too (target/seen_ids.hpp), and rows of which that is not known.
+    /// Of a refresh: the ids that the target holds, too (targets/seen_ids.hpp), and rows of which that is not known.
     std::int64_t found_rows = 0;
     std::int64_t found_first = 0;
     std::int64_t found_second = 0;

@@ -13,8 +13,8 @@
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
-#include "replication/chunk_copier.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/copy/chunk_copier.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 

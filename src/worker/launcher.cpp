@@ -30,7 +30,7 @@
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/worker.hpp"
-#include "replication/source_access.hpp"
+#include "replication/access/source_access.hpp"
 #include "worker/database_list.hpp"
 
 namespace pgrepl::worker {

@@ -14,8 +14,8 @@
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/worker.hpp"
-#include "replication/source_access.hpp"
-#include "target/target_table.hpp"
+#include "replication/access/source_access.hpp"
+#include "targets/target_table.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 

@@ -16,14 +16,34 @@ forbid() {
     fi
 }
 
-forbid "src/core src/source" 'postgres\.h|fmgr\.h|utils/|pg/|target/|catalog/|replication/|worker/|api/' "src/core and src/source know nothing above src/core"
-forbid "src/pg" '(target|catalog|replication|worker|api|source)/[^">]*\.hpp' "src/pg knows src/core only"
-forbid "src/target" '(catalog|replication|worker|api|source)/[^">]*\.hpp' "src/target knows src/pg and src/core"
+forbid "src/core src/source" 'postgres\.h|fmgr\.h|utils/|pg/|targets/|catalog/|replication/|worker/|api/' "src/core and src/source know nothing above src/core"
+forbid "src/pg" '(targets|catalog|replication|worker|api|source)/[^">]*\.hpp' "src/pg knows src/core only"
+forbid "src/targets" '(catalog|replication|worker|api|source)/[^">]*\.hpp' "src/targets knows src/pg and src/core"
 forbid "src/catalog" '(target|replication|worker|api|source)/[^">]*\.hpp' "src/catalog knows src/pg and src/core"
 forbid "src/replication" 'worker/|api/|source/' "src/replication knows neither worker nor api"
 forbid "src/worker" 'api/|source/' "src/worker knows no api"
 forbid "src/api" 'worker/|source/' "src/api knows no worker"
-forbid "src/core src/source src/target src/catalog src/replication src/worker src/api" 'postgres\.h|setjmp\.h' "PostgreSQL's headers come through pg/postgres.hpp"
+forbid "src/core src/source src/targets src/catalog src/replication src/worker src/api" 'postgres\.h|setjmp\.h' "PostgreSQL's headers come through pg/postgres.hpp"
+
+# one_way PREFIX FOLDERS: a file of a folder may include files of that folder and of those before it, of all in PREFIX.
+one_way() {
+    local prefix=$1 later
+    shift
+    while [ $# -gt 0 ]; do
+        folder=$1
+        shift
+        later=$(IFS='|'; echo "$*")
+        [ -z "$later" ] || forbid "src/$prefix/$folder" "$prefix/($later)/" "src/$prefix/$folder comes before the folders that it includes"
+    done
+}
+one_way source/mysql wire values sql position binlog server tables copy stream
+one_way replication access setup copy stream verify
+found=$(find src/replication -maxdepth 1 -name '*.?pp')
+if [ -n "$found" ]; then
+    echo "files of src/replication belong into one of its folders:"
+    echo "$found"
+    status=1
+fi
 
 found=$(grep -rnE 'PG_TRY|sigsetjmp' src --include='*.hpp' --include='*.cpp' | grep -v '^src/pg/')
 if [ -n "$found" ]; then
@@ -31,7 +51,7 @@ if [ -n "$found" ]; then
     echo "$found"
     status=1
 fi
-found=$(grep -rnE 'replicator\.(source|chunk|event|quarantine|position|source_state|source_table)\b' src/api src/worker src/replication src/target --include='*.cpp' | grep -E 'INSERT|UPDATE|DELETE')
+found=$(grep -rnE 'replicator\.(source|chunk|event|quarantine|position|source_state|source_table)\b' src/api src/worker src/replication src/targets --include='*.cpp' | grep -E 'INSERT|UPDATE|DELETE')
 if [ -n "$found" ]; then
     echo "only src/catalog writes our tables:"
     echo "$found"

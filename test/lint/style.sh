@@ -17,7 +17,7 @@ tidy() {
         xargs -r -n 1 -P "$(nproc)" sh -c 'clang-tidy --quiet "$1" -- $0 2>/dev/null' \
             "$(echo "$flags" | sed -E 's/-MMD|-MP|-Werror(=[a-z-]+)?//g') -w" || status=1
 }
-tidy "$server_flags" 'src/extension.cpp' 'src/pg/*.cpp' 'src/target/*.cpp' 'src/catalog/*.cpp' \
+tidy "$server_flags" 'src/extension.cpp' 'src/pg/*.cpp' 'src/targets/*.cpp' 'src/catalog/*.cpp' \
     'src/replication/*.cpp' 'src/worker/*.cpp' 'src/api/*.cpp' 'test/pg/*.cpp'
 tidy "$adapter_flags" 'src/core/*.cpp' 'src/source/*.cpp' 'test/unit/*.cpp' 'test/bench/*.cpp'
 [ $status = 0 ] && echo "style: ok"

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "api/entry.hpp"
-#include "target/row_encoder.hpp"
+#include "targets/row_encoder.hpp"
 
 namespace pgrepl::test {
 

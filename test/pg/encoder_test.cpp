@@ -11,8 +11,8 @@
 
 #include "api/entry.hpp"
 #include "pg/memory.hpp"
-#include "target/row_encoder.hpp"
-#include "target/storable_text.hpp"
+#include "targets/row_encoder.hpp"
+#include "targets/storable_text.hpp"
 #include "test/pg/arguments.hpp"
 #include "test/pg/json_text.hpp"
 #include "test/pg/row_generator.hpp"

@@ -1,6 +1,6 @@
 #pragma once
 // What docs/user/types.md says, read a second time: values as JSON text, and keys as id text. Shares no code with
-// src/target, so that the encoder can be compared with jsonb_in of this text.
+// src/targets, so that the encoder can be compared with jsonb_in of this text.
 
 #include <cstdint>
 #include <span>

@@ -10,7 +10,7 @@
 #include <stdexcept>
 
 #include "api/entry.hpp"
-#include "target/row_encoder.hpp"
+#include "targets/row_encoder.hpp"
 #include "test/pg/arguments.hpp"
 
 namespace pgrepl::test {

@@ -4,9 +4,9 @@
 
 #include "api/entry.hpp"
 #include "pg/spi.hpp"
-#include "target/bisection.hpp"
-#include "target/open_target.hpp"
-#include "target/seen_ids.hpp"
+#include "targets/bisection.hpp"
+#include "targets/open_target.hpp"
+#include "targets/seen_ids.hpp"
 
 namespace pgrepl::test {
 

@@ -5,7 +5,7 @@
 #include "api/entry.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
-#include "target/target_table.hpp"
+#include "targets/target_table.hpp"
 
 namespace pgrepl::test {
 

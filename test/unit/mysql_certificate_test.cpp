@@ -13,7 +13,7 @@
 #include <memory>
 #include <string>
 
-#include "source/mysql/server_certificate.hpp"
+#include "source/mysql/server/server_certificate.hpp"
 
 namespace pgrepl::mysql {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "source/mysql/charset.hpp"
-#include "source/mysql/collations.hpp"
+#include "source/mysql/values/charset.hpp"
+#include "source/mysql/values/collations.hpp"
 
 namespace pgrepl {
 namespace {

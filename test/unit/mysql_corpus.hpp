@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "source/mysql/binlog/byte_reader.hpp"
 #include "source/mysql/binlog/event_table.hpp"
+#include "source/mysql/wire/byte_reader.hpp"
 
 namespace pgrepl::test {
 

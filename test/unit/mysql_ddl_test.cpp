@@ -6,8 +6,8 @@
 
 #include "core/mention.hpp"
 #include "core/source_error.hpp"
-#include "source/mysql/ddl_statement.hpp"
-#include "source/mysql/table_structure.hpp"
+#include "source/mysql/sql/ddl_statement.hpp"
+#include "source/mysql/tables/table_structure.hpp"
 
 namespace pgrepl {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "source/mysql/binlog/varlen.hpp"
-#include "source/mysql/collations.hpp"
+#include "source/mysql/values/collations.hpp"
+#include "source/mysql/wire/varlen.hpp"
 #include "test/unit/mysql_corpus.hpp"
 #include "test/unit/mysql_event_walk.hpp"
 #include "test/unit/mysql_value_text.hpp"

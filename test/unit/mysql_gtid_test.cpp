@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "core/source_error.hpp"
-#include "source/mysql/gtid_maria.hpp"
-#include "source/mysql/gtid_mysql.hpp"
+#include "source/mysql/position/gtid_maria.hpp"
+#include "source/mysql/position/gtid_mysql.hpp"
 
 namespace pgrepl::test {
 namespace {

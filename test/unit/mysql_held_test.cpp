@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "source/mysql/held_transactions.hpp"
+#include "source/mysql/stream/held_transactions.hpp"
 
 using namespace pgrepl;
 using mysql::HeldTransactions;

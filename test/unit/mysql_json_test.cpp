@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "source/mysql/json_text.hpp"
+#include "source/mysql/values/json_text.hpp"
 
 namespace pgrepl {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "source/mysql/collations.hpp"
-#include "source/mysql/table_structure.hpp"
+#include "source/mysql/tables/table_structure.hpp"
+#include "source/mysql/values/collations.hpp"
 #include "test/unit/mysql_corpus.hpp"
 #include "test/unit/mysql_event_walk.hpp"
 #include "test/unit/mysql_value_text.hpp"

@@ -6,10 +6,10 @@
 
 #include "core/source_error.hpp"
 #include "core/url.hpp"
-#include "source/mysql/connect_options.hpp"
-#include "source/mysql/key_bound.hpp"
-#include "source/mysql/row_values.hpp"
-#include "source/mysql/state_identity.hpp"
+#include "source/mysql/copy/key_bound.hpp"
+#include "source/mysql/position/state_identity.hpp"
+#include "source/mysql/server/connect_options.hpp"
+#include "source/mysql/values/row_values.hpp"
 
 namespace pgrepl {
 namespace {

@@ -8,18 +8,18 @@
 #include <utility>
 
 #include "core/source.hpp"
-#include "source/mysql/change_stream.hpp"
-#include "source/mysql/connect_options.hpp"
-#include "source/mysql/connection.hpp"
-#include "source/mysql/foreign_keys.hpp"
-#include "source/mysql/log_gaps.hpp"
-#include "source/mysql/log_history.hpp"
-#include "source/mysql/log_walk.hpp"
-#include "source/mysql/marks.hpp"
-#include "source/mysql/prerequisites.hpp"
-#include "source/mysql/snapshot.hpp"
-#include "source/mysql/state_identity.hpp"
-#include "source/mysql/table_shape.hpp"
+#include "source/mysql/copy/snapshot.hpp"
+#include "source/mysql/position/state_identity.hpp"
+#include "source/mysql/server/connect_options.hpp"
+#include "source/mysql/server/connection.hpp"
+#include "source/mysql/server/log_gaps.hpp"
+#include "source/mysql/server/marks.hpp"
+#include "source/mysql/server/prerequisites.hpp"
+#include "source/mysql/stream/change_stream.hpp"
+#include "source/mysql/stream/log_history.hpp"
+#include "source/mysql/stream/log_walk.hpp"
+#include "source/mysql/tables/foreign_keys.hpp"
+#include "source/mysql/tables/table_shape.hpp"
 
 namespace pgrepl::mysql {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <string>
 
-#include "source/mysql/binlog/byte_reader.hpp"
+#include "source/mysql/wire/byte_reader.hpp"
 
 namespace pgrepl::mysql {
 

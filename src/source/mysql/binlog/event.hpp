@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "source/mysql/binlog/byte_reader.hpp"
+#include "source/mysql/wire/byte_reader.hpp"
 
 namespace pgrepl::mysql {
 

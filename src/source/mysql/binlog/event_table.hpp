@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "source/mysql/binlog/table_map.hpp"
-#include "source/mysql/charset.hpp"
+#include "source/mysql/values/charset.hpp"
 
 namespace pgrepl::mysql {
 

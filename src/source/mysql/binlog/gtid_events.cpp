@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "source/mysql/binlog/varlen.hpp"
+#include "source/mysql/wire/varlen.hpp"
 
 namespace pgrepl::mysql {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "source/mysql/binlog/event.hpp"
-#include "source/mysql/gtid_maria.hpp"
-#include "source/mysql/gtid_mysql.hpp"
+#include "source/mysql/position/gtid_maria.hpp"
+#include "source/mysql/position/gtid_mysql.hpp"
 
 namespace pgrepl::mysql {
 

@@ -7,7 +7,7 @@
 #include "source/mysql/binlog/number_values.hpp"
 #include "source/mysql/binlog/table_map.hpp"
 #include "source/mysql/binlog/time_text.hpp"
-#include "source/mysql/row_values.hpp"
+#include "source/mysql/values/row_values.hpp"
 
 namespace pgrepl::mysql {
 namespace {

@@ -3,7 +3,7 @@
 // sql-common/json_binary.h and json_dom.cc).
 
 #include "core/document.hpp"
-#include "source/mysql/binlog/byte_reader.hpp"
+#include "source/mysql/wire/byte_reader.hpp"
 
 namespace pgrepl::mysql {
 

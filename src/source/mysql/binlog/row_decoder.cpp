@@ -6,7 +6,7 @@
 #include "source/mysql/binlog/maria_values.hpp"
 #include "source/mysql/binlog/number_values.hpp"
 #include "source/mysql/binlog/time_values.hpp"
-#include "source/mysql/row_values.hpp"
+#include "source/mysql/values/row_values.hpp"
 
 namespace pgrepl::mysql {
 namespace {

@@ -9,7 +9,7 @@
 #include "source/mysql/binlog/event_table.hpp"
 #include "source/mysql/binlog/json_binary.hpp"
 #include "source/mysql/binlog/rows_event.hpp"
-#include "source/mysql/json_text.hpp"
+#include "source/mysql/values/json_text.hpp"
 
 namespace pgrepl::mysql {
 

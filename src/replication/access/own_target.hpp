@@ -1,0 +1,42 @@
+#pragma once
+// Targets as the catalog's tables name them: opened, and noted where a person has them recognised.
+
+#include <optional>
+#include <string>
+
+#include "catalog/target_relations.hpp"
+#include "core/table_name.hpp"
+#include "targets/open_target.hpp"
+
+namespace pgrepl::replication {
+
+/// A target, by what the catalog has of its table.
+struct OwnTarget {
+    std::int32_t table_id = 0;
+    target::TargetRef ref;
+
+    [[nodiscard]] const target::TargetName& name() const noexcept { return ref.name; }
+};
+
+/// Of a row of the catalog that names a target.
+template <typename Table>
+OwnTarget own_target(const Table& table, std::int32_t table_id, Oid owner) {
+    return {table_id,
+            {{table.target_schema, table.target_name}, table.relation.relid, table.relation.to_be_recognised, owner}};
+}
+
+/// target::open_target; what it recognises is noted. Call as the owner.
+target::OpenTarget open_own_target(const OwnTarget& target, target::TargetUse use);
+
+/// The same; nothing if no relation has the name. Throws SqlError if one has and `created` says that we have not made
+/// it.
+std::optional<target::OpenTarget> find_own_target(const OwnTarget& target, bool created, const core::TableName& table,
+                                                  target::TargetUse use);
+
+/// Makes the target: without an index, and noted as ours. Call as the owner.
+void make_own_target(OwnTarget& target, const std::string& origin);
+
+/// Throws SqlError if rows of it cannot be found by id: something has been done to it since it was copied.
+void require_key(const target::OpenTarget& target);
+
+}  // namespace pgrepl::replication

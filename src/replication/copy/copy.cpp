@@ -1,0 +1,260 @@
+// The copy of a source: begin and resume. copy_end.cpp completes and merges.
+
+#include "replication/copy/copy.hpp"
+
+#include <algorithm>
+
+#include "catalog/table_life.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/own_target.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/setup/log_use.hpp"
+#include "replication/setup/registration.hpp"
+#include "targets/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// A chunk should be a second's work or so; a table gets at most this many at first, and more by splitting.
+constexpr std::int64_t kRowsPerChunk = 250'000;
+constexpr std::int64_t kMostChunks = 64;
+
+/// PostgreSQL keeps track of about thirty new relations in a transaction; with more it looks through all that it knows.
+constexpr std::size_t kTablesPerTransaction = 8;
+
+/// Below this many rows one process is done before another has started.
+constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
+
+int wanted_chunks(const core::TableInfo& info) {
+    return static_cast<int>(
+        std::clamp<std::int64_t>(info.estimated_rows.value_or(kRowsPerChunk * 8) / kRowsPerChunk, 1, kMostChunks));
+}
+
+}  // namespace
+
+catalog::SourceState Copy::require_state(std::int32_t source_id) {
+    std::optional<catalog::SourceState> state = catalog::load_source_state(source_id);
+    if (!state) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped");
+    }
+    return *state;
+}
+
+std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
+                                            core::Source& source) {
+    std::unique_ptr<Copy> copy(new Copy(context, config, source));
+    std::optional<catalog::SourceState> state;
+    {
+        pg::Transaction transaction;
+        state = require_state(context.source_id);
+        catalog::release_dead_leases(context.source_id, context.generation);
+        copy->drop_forgotten_staging();
+        transaction.commit();
+    }
+    copy->durable_ = state->copy_durable;
+    copy->beside_log_ = state->follows_log;
+    if (state->copy_under_way()) {
+        bool const usable = !copy->beside_log_ || config.is_continuous() || is_log_usable(source);
+        if (usable && copy->resume({state->copy_position})) {
+            return copy;
+        }
+        abandon(context, state->copy_durable);
+    }
+    source.discard_snapshots({});
+    copy->begin(state->copy_durable, state->beside_log.value_or(true));
+    return copy;
+}
+
+void Copy::abandon(const CopyContext& context, bool durable) {
+    pg::Transaction transaction;
+    catalog::abandon_copy(context.source_id, context.generation, durable);
+    catalog::forget_copy(context.source_id);
+    transaction.commit();
+}
+
+bool Copy::resume(const core::Position& position) {
+    try {
+        snapshot_ = source_.open_snapshot({position, durable_, beside_log_});
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kStateLost) {
+            throw;
+        }
+        return false;
+    }
+    position_ = position;
+    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
+    worth_copy_workers_ = true;
+
+    pg::Transaction transaction;
+    bool intact = true;
+    for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
+        intact = intact && (!table.staging || target::staging_is_intact(table.table_id));
+    }
+    if (intact) {
+        catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kSnapshot);
+    }
+    transaction.commit();
+    return intact;
+}
+
+void Copy::begin(bool durable, bool log_may_serve) {
+    {
+        pg::Transaction transaction;
+        // A change that was made before a request that we are going to serve must be seen. Rows are locked in one order
+        // everywhere: source, source_state, source_table.
+        config_ = lock_same_source();
+        catalog::take_requests(context_.source_id, context_.generation);
+        catalog::leave_stream(context_.source_id);
+        transaction.commit();
+    }
+    bool const once = config_.mode == "once";
+    beside_log_ = config_.is_continuous() || (once && log_may_serve && is_log_usable(source_));
+    TimestampTz read_at = GetCurrentTimestamp();
+    std::vector<PlannedTable> const planned = take_state(durable);
+    if (once && beside_log_ && !log_mends(source_, planned)) {
+        beside_log_ = false;
+        read_at = GetCurrentTimestamp();
+        take_state(durable);
+    }
+    prepare_tables(read_at);
+}
+
+/// Opens what is to be read, and registers the tables that are there.
+std::vector<PlannedTable> Copy::take_state(bool durable) {
+    copier_.reset();
+    core::Position const mark = beside_log_ ? source_.low_mark() : core::Position{};
+    snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
+    position_ = beside_log_ ? source_.anchored(snapshot_->position()) : snapshot_->position();
+    copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
+    std::vector<core::TableInfo> discovered;
+    for (const auto& [name, info] : copier_->tables()) {
+        discovered.push_back(info);
+    }
+    pg::Transaction transaction;
+    // Locked, so that filters that are being changed are seen either here or by whoever changes them.
+    config_ = lock_same_source();
+    std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
+    transaction.commit();
+    return planned;
+}
+
+/// The configuration as it is now, locked.
+catalog::SourceConfig Copy::lock_same_source() const {
+    return require_same_source(config_, catalog::lock_source(context_.source_id));
+}
+
+/// Of copies that were given up, and of tables that went out of a copy.
+void Copy::drop_forgotten_staging() const {
+    for (std::int32_t const table_id : catalog::unstaged_tables(context_.source_id)) {
+        target::drop_staging(table_id);
+    }
+}
+
+void Copy::prepare_tables(TimestampTz read_at) {
+    std::vector<catalog::CopyTable> tables;
+    {
+        pg::Transaction transaction;
+        tables = catalog::tables_to_copy(context_.source_id);
+        transaction.commit();
+    }
+    // The source is asked before the transaction starts: it may take its time to answer.
+    std::vector<std::vector<core::ChunkRange>> chunks;
+    std::int64_t rows = 0;
+    for (const catalog::CopyTable& table : tables) {
+        const core::TableInfo* const info = copier_->find(table.name);
+        chunks.push_back(info == nullptr ? std::vector<core::ChunkRange>{}
+                                         : snapshot_->plan_chunks(*info, wanted_chunks(*info)));
+        rows += info == nullptr ? 0 : info->estimated_rows.value_or(kRowsWorthCopyWorkers);
+    }
+    worth_copy_workers_ = rows >= kRowsWorthCopyWorkers;
+
+    std::vector<std::optional<Route>> const routes = prepare_routes(tables);
+    pg::failure_point("targets_made");
+    pg::Transaction transaction;
+    catalog::take_turn(context_.source_id, context_.generation);
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+        if (routes[i]) {  // false of one that a person has taken out meanwhile
+            (void)catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
+                                            chunks[i]);
+        }
+    }
+    catalog::begin_copy(context_.source_id, context_.generation,
+                        {.position = position_.text,
+                         .durable = durable_,
+                         .beside_log = beside_log_ && !config_.is_continuous(),
+                         .read_at = read_at});
+    transaction.commit();
+}
+
+/// What each table's chunks are written to is a staging table, or not; nothing for a table that cannot be copied. In
+/// small transactions: each table takes several locks, and the end of a subtransaction costs as much as its transaction
+/// has new tables. What is ready when a crash comes is found, or removed, by the next copy.
+std::vector<std::optional<Copy::Route>> Copy::prepare_routes(const std::vector<catalog::CopyTable>& tables) {
+    std::vector<std::optional<Route>> routes(tables.size());
+    for (std::size_t begin = 0; begin < tables.size(); begin += kTablesPerTransaction) {
+        pg::check_interrupts();
+        pg::Transaction transaction;
+        catalog::take_turn(context_.source_id, context_.generation);
+        for (std::size_t i = begin; i < std::min(tables.size(), begin + kTablesPerTransaction); ++i) {
+            if (copier_->find(tables[i].name) == nullptr) {
+                continue;  // registration has said that it is no longer at the source
+            }
+            std::optional<pg::SqlError> const error =
+                pg::run_in_subtransaction([&] { routes[i] = prepare_route(tables[i]); });
+            if (error && !concerns_table_alone(*error)) {
+                throw pg::SqlError(*error);
+            }
+            if (error) {
+                set_table_apart(tables[i].table_id, *error);
+            }
+        }
+        transaction.commit();
+    }
+    return routes;
+}
+
+/// Makes ready what the chunks are written to.
+Copy::Route Copy::prepare_route(const catalog::CopyTable& table) {
+    pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
+    OwnTarget target = own_target(table, table.table_id, context_.owner);
+    bool const needs_numbers = !has_key(table);
+    Route route;
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        std::optional<target::OpenTarget> const existing =
+            find_own_target(target, table.target_created, table.name, target::TargetUse::kFill);
+        bool const merged_into = existing && existing->key_obstacle.empty();
+        if (existing && !merged_into) {
+            if (table.filled) {
+                require_key(*existing);
+            }
+            // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
+            target.ref.relid = existing->relid;
+            target::truncate_target(open_own_target(target, target::TargetUse::kDefine));
+        } else if (!existing) {
+            make_own_target(
+                target, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+        }
+        if (needs_numbers && !merged_into) {
+            target::add_primary_key(open_own_target(target, target::TargetUse::kDefine));
+        }
+        route = {merged_into || needs_numbers, existing ? existing->relid : target.ref.relid};
+    }
+    if (route.staging) {
+        target::create_staging(table.table_id, context_.owner);
+    }
+    return route;
+}
+
+/// Rows without a key have no id before all of them are in.
+bool Copy::has_key(const catalog::CopyTable& table) const {
+    const core::TableInfo* const info = copier_->find(table.name);
+    return info == nullptr || info->layout.has_key();
+}
+
+}  // namespace pgrepl::replication

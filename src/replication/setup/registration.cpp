@@ -1,0 +1,244 @@
+// Registration of tables.
+
+#include "replication/setup/registration.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "catalog/table_life.hpp"
+#include "pg/scoped_setting.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "replication/access/source_locks.hpp"
+#include "replication/setup/index_rules.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+constexpr int kCopyPatienceMs = 300;
+
+catalog::SourceTable as_row(const PlannedTable& planned) {
+    catalog::SourceTable row;
+    row.name = planned.info.name;
+    row.kind = planned.info.kind;
+    row.state = planned.state;
+    row.reason = planned.reason;
+    row.note = planned.note;
+    row.target_schema = planned.target_schema;
+    row.target_name = planned.target_name;
+    row.key_columns = planned.info.key_names;
+    row.keyless = planned.info.unsupported_reason.empty() && !planned.info.layout.has_key();
+    row.definition = planned.info.definition;
+    row.structure = planned.info.structure;
+    row.rows_expected = planned.info.estimated_rows;
+    row.bytes_expected = planned.info.estimated_bytes;
+    return row;
+}
+
+/// The table cannot have the name of its target.
+void leave_out(PlannedTable& planned, std::string reason) {
+    planned.state = catalog::TableState::kUnsupported;
+    planned.reason = std::move(reason);
+    planned.target_schema.clear();
+    planned.target_name.clear();
+}
+
+/// What a worker waits for another transaction that is about to give a target's name to a table of its own. That one
+/// can stay open for as long as its session likes; so only the first of such tables is waited for.
+class NamePatience {
+  public:
+    explicit NamePatience(int milliseconds) : milliseconds_(milliseconds) {}
+
+    /// Saves the table, or leaves it out, if its name is another's. False: whether it is will show when that
+    /// transaction has ended.
+    bool save(const catalog::SourceConfig& config, PlannedTable& planned) {
+        std::string const timeout = std::to_string(milliseconds_) + "ms";
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+            pg::ScopedSetting const patience("lock_timeout", timeout.c_str());
+            catalog::save_discovered_table(config.id, as_row(planned));
+        });
+        if (!error) {
+            return true;
+        }
+        bool const waits = error->sqlstate() == ERRCODE_LOCK_NOT_AVAILABLE;
+        if (waits) {
+            milliseconds_ = 1;
+            leave_out(planned, "another transaction is about to register a table with the target " +
+                                   pg::quoted(planned.target_schema, planned.target_name));
+        } else if (error->sqlstate() == ERRCODE_DUPLICATE_TABLE) {
+            leave_out(planned, "its target is that of " +
+                                   catalog::source_table_of_target(planned.target_schema, planned.target_name));
+        } else {
+            throw *error;
+        }
+        catalog::save_discovered_table(config.id, as_row(planned));
+        return !waits;
+    }
+
+  private:
+    int milliseconds_;
+};
+
+/// Whether the table gets a name for its target that it has not had.
+bool takes_a_name(const PlannedTable& planned, const catalog::SourceTable* known) {
+    bool const keeps = known != nullptr && (known->target_created || (known->target_schema == planned.target_schema &&
+                                                                      known->target_name == planned.target_name));
+    return planned.state == catalog::TableState::kPending && !keeps;
+}
+
+/// In a worker. False: the table is to be looked at again.
+bool save_planned(const catalog::SourceConfig& config, PlannedTable& planned, const catalog::SourceTable* known,
+                  NamePatience& patience) {
+    if (!takes_a_name(planned, known)) {
+        catalog::save_discovered_table(config.id, as_row(planned));
+        return true;
+    }
+    bool const settled = patience.save(config, planned);
+    if (!settled) {
+        catalog::note_change(config.id, planned.info.name);
+    }
+    return settled;
+}
+
+void check_table(const catalog::SourceConfig& config, const PlannedTable& table, bool ours) {
+    std::string const other = catalog::source_of_target(table.target_schema, table.target_name);
+    if (!other.empty() && other != config.name) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "table " + pg::quoted(table.target_schema, table.target_name) +
+                               " is the target of source \"" + other + "\"",
+                           "It would have become the target of \"" + table.info.name.qualified() + "\".",
+                           "Choose another target_schema.");
+    }
+    if (!ours && !pg::execute("SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+                              "ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+                              {table.target_schema, table.target_name})
+                      .empty()) {
+        throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
+                           "relation " + pg::quoted(table.target_schema, table.target_name) +
+                               " exists and is not a target of this source",
+                           "It would have become the target of \"" + table.info.name.qualified() + "\".",
+                           "Choose another target_schema, or rename the existing relation.");
+    }
+}
+
+/// What is to be done about tables that are gone, and about rules.
+void complete_registration(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
+        if (known.changed) {
+            continue;  // the stream has yet to look at it
+        }
+        bool const found = std::any_of(planned.begin(), planned.end(),
+                                       [&](const PlannedTable& table) { return table.info.name == known.name; });
+        if (found) {
+            continue;
+        }
+        if (known.state == catalog::TableState::kStreaming || known.state == catalog::TableState::kCatchingUp) {
+            // The stream will come to the statement that dropped it, and knows what to do; but what happens to a
+            // database that the URL does not name any more, it is not told.
+            bool const has_database = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
+                return table.info.name.database == known.name.database;
+            });
+            if (!has_database) {
+                catalog::leave_out(known.id, catalog::TableState::kExcluded,
+                                   "its database has no tables, or is no part of the source");
+            }
+        } else {
+            catalog::mark_gone(known.id);
+        }
+    }
+    apply_index_rules(config);
+}
+
+}  // namespace
+
+void check_schema(const std::string& schema, const catalog::SourceConfig& config) {
+    if (schema.empty() || schema.starts_with("pg_") || schema == "information_schema" || schema == "replicator") {
+        throw pg::SqlError(ERRCODE_RESERVED_NAME, "schema \"" + schema + "\" cannot hold target tables",
+                           "The name is reserved.", "Choose another target_schema.");
+    }
+    pg::QueryResult const row = pg::execute(
+        "SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') AND "
+        "pg_catalog.has_schema_privilege($2, n.oid, 'USAGE') FROM pg_catalog.pg_namespace n "
+        "WHERE n.nspname = $1",
+        {schema, pg::Param::oid(config.owner)});
+    if (!row.empty() && !row.boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "schema \"" + schema + "\" exists, and role \"" + config.owner_name +
+                               "\" may not create tables in it, or not use them",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "Choose another target_schema, or GRANT CREATE, USAGE ON SCHEMA to the role.");
+    }
+    if (row.empty() &&
+        !pg::execute("SELECT pg_catalog.has_database_privilege($1, pg_catalog.current_database(), 'CREATE')",
+                     {pg::Param::oid(config.owner)})
+             .boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                           "role \"" + config.owner_name + "\" may not create the schema \"" + schema + "\"",
+                           "It would hold the target tables of source \"" + config.name + "\".",
+                           "GRANT CREATE ON DATABASE to the role, or create the schema and grant CREATE on it.");
+    }
+}
+
+std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
+                                                     const std::vector<core::TableInfo>& discovered) {
+    std::vector<PlannedTable> planned = select_tables(config, discovered);
+    for (const PlannedTable& table : planned) {
+        catalog::save_discovered_table(config.id, as_row(table));
+    }
+    complete_registration(config, planned);
+    return planned;
+}
+
+std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::SourceConfig& config,
+                                                               const std::vector<core::TableInfo>& discovered) {
+    std::vector<PlannedTable> planned = select_tables(config, discovered);
+    std::map<core::TableName, catalog::SourceTable> known;
+    for (catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        core::TableName const name = table.name;
+        known.emplace(name, std::move(table));
+    }
+    NamePatience patience(kCopyPatienceMs);
+    for (PlannedTable& table : planned) {
+        auto const found = known.find(table.info.name);
+        (void)save_planned(config, table, found == known.end() ? nullptr : &found->second, patience);
+    }
+    complete_registration(config, planned);
+    return planned;
+}
+
+RegisteredTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered) {
+    PlannedTable planned = select_tables(config, {discovered}).at(0);
+    if (planned.state == catalog::TableState::kPending) {
+        std::string const other = catalog::source_table_of_target(planned.target_schema, planned.target_name);
+        if (!other.empty() && other != config.name + ": " + planned.info.name.qualified()) {
+            leave_out(planned, "its target is that of " + other);
+        }
+    }
+    std::optional<catalog::SourceTable> const known = catalog::find_table(config.id, discovered.name);
+    NamePatience patience(SourceLocks::kPatienceMs);
+    bool const settled = save_planned(config, planned, known ? &*known : nullptr, patience);
+    apply_index_rules(config, catalog::find_table(config.id, discovered.name).value());
+    return {std::move(planned), settled};
+}
+
+void check_targets(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    std::vector<catalog::SourceTable> const known = catalog::list_tables(config.id);
+    std::set<std::string> schemas;
+    for (const PlannedTable& table : planned) {
+        if (table.state != catalog::TableState::kPending) {
+            continue;
+        }
+        if (schemas.insert(table.target_schema).second) {
+            check_schema(table.target_schema, config);
+        }
+        bool const ours = std::any_of(known.begin(), known.end(), [&](const catalog::SourceTable& row) {
+            return row.target_created && row.target_schema == table.target_schema &&
+                   row.target_name == table.target_name;
+        });
+        check_table(config, table, ours);
+    }
+}
+
+}  // namespace pgrepl::replication

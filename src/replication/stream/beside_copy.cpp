@@ -1,0 +1,299 @@
+// The copy of a table beside the stream.
+
+#include "replication/stream/beside_copy.hpp"
+
+#include <algorithm>
+
+#include "catalog/quarantine.hpp"
+#include "catalog/source_state.hpp"
+#include "catalog/table_life.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/own_target.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/copy/copy.hpp"
+#include "targets/row_error.hpp"
+#include "targets/row_repair.hpp"
+#include "targets/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+bool has_rows(const std::string& table) { return !pg::execute("SELECT 1 FROM " + table + " LIMIT 1").empty(); }
+
+/// An empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
+void mark_seen_table(const target::TargetName& seen) {
+    pg::execute("INSERT INTO " + seen.sql() + " (first, second) VALUES ('{}', '{}')");
+}
+
+bool seen_table_is_intact(const target::TargetName& seen) { return target::find_table(seen) && has_rows(seen.sql()); }
+
+}  // namespace
+
+void BesideCopy::begin(const catalog::StreamTable& table) {
+    stop();
+    table_ = table;
+    try {
+        std::optional<core::TableInfo> info = source_.find_table(table.name);
+        if (!info || !info->why_not_beside_log().empty()) {
+            pg::Transaction transaction;
+            catalog::leave_out(table.table_id,
+                               info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
+                               info ? info->why_not_beside_log() : "is no longer at the source");
+            transaction.commit();
+            table_.reset();
+            return;
+        }
+        info_ = std::move(*info);
+        encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
+        snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
+        pg::Transaction transaction;
+        catalog::take_turn(context_.source_id, context_.generation);
+        // What a source that was opened under other rules calls the key would be taken for the right one.
+        (void)require_same_source(config_, catalog::find_source(context_.source_id));
+        std::optional<std::string> bound = prepare_target();
+        if (!bound) {
+            return stop();  // a person has taken it out meanwhile
+        }
+        bound_ = std::move(*bound);
+        transaction.commit();
+    } catch (...) {
+        std::optional<pg::SqlError> const error = error_of_table_alone();
+        if (!error) {
+            throw;
+        }
+        if (error->fields().locked_at_source) {
+            stop();
+            throw;
+        }
+        fail(*error);
+        return;
+    }
+    phase_.emplace("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0));
+}
+
+/// Whether it was there. Call as the owner.
+bool BesideCopy::make_or_find_target() {
+    OwnTarget own = own_target(*table_, table_->table_id, context_.owner);
+    std::optional<target::OpenTarget> const existing =
+        find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
+    if (existing) {
+        own.ref.relid = existing->relid;
+    } else {
+        make_own_target(
+            own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+    }
+    table_->relation = {own.ref.relid, false};
+    // One that was withdrawn from its first copy, which gives a table its primary key at the end, has none yet.
+    if (!existing || (!existing->key_obstacle.empty() && !table_->is_followed())) {
+        target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
+    }
+    return existing.has_value();
+}
+
+/// As the owner.
+target::OpenTarget BesideCopy::open() const {
+    return open_own_target(own_target(*table_, table_->table_id, context_.owner), target::TargetUse::kWrite);
+}
+
+/// Where the copy begins, or goes on. Nothing if the table is not wanted any more.
+std::optional<std::string> BesideCopy::prepare_target() {
+    target::TargetName const seen = target::seen_name(table_->table_id);
+    if (table_->copy_way == catalog::CopyWay::kBesideSeen) {
+        seen_ = std::make_unique<target::SeenIds>(seen);
+    }
+    bool existing = false;
+    bool filled = false;
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        existing = make_or_find_target();
+        filled = has_rows(open().rows_sql());
+    }
+    bool const resumable = existing && table_->copy_bound && table_->definition == info_.definition &&
+                           (!seen_ || seen_table_is_intact(seen));
+    if (resumable) {
+        return table_->copy_bound;
+    }
+    seen_.reset();
+    if (filled) {
+        target::create_seen_table(seen, context_.owner);
+        mark_seen_table(seen);
+        seen_ = std::make_unique<target::SeenIds>(seen);
+    }
+    bool const begun = catalog::begin_beside_copy(table_->table_id, filled, info_.definition, info_.structure);
+    return begun ? std::optional(std::string()) : std::nullopt;
+}
+
+void BesideCopy::fail(const pg::SqlError& error) {
+    pg::Transaction transaction;
+    set_table_apart(table_->table_id, error);
+    target::drop_side_table(target::seen_name(table_->table_id));
+    transaction.commit();
+    stop();
+}
+
+void BesideCopy::stop() noexcept {
+    table_.reset();
+    phase_.reset();
+    snapshot_.reset();
+    encoder_.reset();
+    seen_.reset();
+    bound_.clear();
+    has_window_ = false;
+    last_window_ = false;
+    rows_.clear();
+    set_aside_.clear();
+    untouched_.clear();
+}
+
+void BesideCopy::read_window() {
+    pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
+    try {
+        std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
+        fill_window(*reader);
+        bound_ = reader->resume_bound();
+    } catch (const core::SourceError& error) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        if (!table_error) {
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableLocked) {
+            stop();  // it goes on behind the last window that was written
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableChanged) {
+            // The statement that changed it is in the log, and will be met. Until then: from the first row.
+            pg::Transaction transaction;
+            catalog::ask_for_copy(table_->table_id, "its structure changed while it was being copied");
+            transaction.commit();
+            stop();
+            return;
+        }
+        fail(*table_error);
+        return;
+    }
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+        untouched_.emplace(rows_.id_text(row));
+    }
+    for (const SetAside& row : set_aside_) {
+        untouched_.insert(row.id);
+    }
+    high_mark_ = source_.high_mark();
+    has_window_ = true;
+    pg::failure_point("window_read");
+}
+
+void BesideCopy::fill_window(core::ChunkReader& reader) {
+    core::RowBatch batch(info_.layout.columns.size());
+    core::BatchLimits limits;
+    limits.rows = std::min(limits.rows, window_limits_.rows);
+    while (rows_.size() < window_limits_.rows && rows_.bytes() < window_limits_.bytes) {
+        pg::check_interrupts();
+        if (!reader.read(batch, limits)) {
+            last_window_ = true;
+            return;
+        }
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                encoder_->encode(batch.row(i), rows_);
+            } catch (const target::RowError& error) {
+                set_aside_.push_back({encoder_->id_of(batch.row(i)), error});
+            }
+        }
+    }
+}
+
+void BesideCopy::touch(const target::TableChanges& changes) {
+    std::vector<std::string> const ids = changes.ids();
+    if (seen_) {
+        for (const std::string& id : ids) {
+            seen_->add(id);
+        }
+        seen_->write();
+    }
+    for (const std::string& id : ids) {
+        untouched_.erase(id);
+    }
+}
+
+bool BesideCopy::write(bool streaming) {
+    auto const read = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
+    auto const bytes = static_cast<std::int64_t>(rows_.bytes());
+    auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
+    if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {
+        stop();  // it was asked for anew, and begins again
+        return false;
+    }
+    write_rows();
+    phase_->add_progress(read);
+    rows_.clear();
+    set_aside_.clear();
+    untouched_.clear();
+    has_window_ = false;
+    if (last_window_) {
+        end(streaming);
+        return true;
+    }
+    return false;
+}
+
+void BesideCopy::write_rows() {
+    if (seen_) {
+        for (std::size_t row = 0; row < rows_.size(); ++row) {
+            seen_->add(rows_.id_text(row));
+        }
+        for (const SetAside& row : set_aside_) {
+            seen_->add(row.id);
+        }
+        seen_->write();
+    }
+    rows_.remove_rows([&](std::size_t row) { return !untouched_.contains(rows_.id_text(row)); });
+    std::vector<std::string> ids;
+    for (std::size_t row = 0; row < rows_.size(); ++row) {
+        ids.emplace_back(rows_.id_text(row));
+    }
+    catalog::release_keys(table_->table_id, ids);
+    bool any_set_aside = false;
+    auto const set_aside = [&](const catalog::RefusedRow& row, const pg::SqlError& error) {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+        catalog::quarantine_row(context_.source_id, table_->table_id, row, error);
+        any_set_aside = true;
+    };
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        target::put_rows(open(), rows_, target::WhereSame::kLeave, [&](std::size_t row, const pg::SqlError& error) {
+            set_aside({std::string(rows_.id_text(row)), false, rows_.data(row)}, error);
+        });
+    }
+    for (const SetAside& row : set_aside_) {
+        if (untouched_.contains(row.id)) {
+            set_aside({row.id, false, std::nullopt}, row.error);
+        }
+    }
+    if (any_set_aside) {
+        catalog::require_room_in_quarantine(table_->table_id, context_.max_quarantined);
+    }
+}
+
+void BesideCopy::end(bool streaming) {
+    std::int32_t const id = table_->table_id;
+    if (seen_) {
+        std::int64_t deleted = 0;
+        {
+            pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            deleted = target::delete_where(open(), target::SeenIds::not_seen(target::seen_name(id)));
+        }
+        catalog::add_changes(context_.source_id, {{id, 0, 0, deleted, 0}});
+        target::drop_side_table(target::seen_name(id));
+    }
+    catalog::forget_stale_quarantine(id);
+    catalog::end_beside_copy(id, streaming);
+    stop();
+}
+
+}  // namespace pgrepl::replication

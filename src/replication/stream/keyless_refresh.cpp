@@ -1,0 +1,235 @@
+// The refresh of a table without a key beside the stream.
+
+#include "replication/stream/keyless_refresh.hpp"
+
+#include "catalog/events.hpp"
+#include "catalog/quarantine.hpp"
+#include "catalog/source_state.hpp"
+#include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
+#include "catalog/target_indexes.hpp"
+#include "pg/failure_point.hpp"
+#include "pg/transaction.hpp"
+#include "pg/wait.hpp"
+#include "pg/work_in_hand.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/own_target.hpp"
+#include "replication/access/source_access.hpp"
+#include "replication/copy/staged_merge.hpp"
+#include "targets/bulk_load.hpp"
+#include "targets/row_error.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// The stream waits for as long as a piece takes.
+constexpr std::size_t kPieceRows = 10'000;
+constexpr std::size_t kPieceBytes = 8 << 20;
+
+}  // namespace
+
+void KeylessRefresh::begin(const catalog::KeylessTable& table) {
+    table_ = table;
+    try {
+        open();
+    } catch (...) {
+        std::optional<pg::SqlError> const error = error_of_table_alone();
+        if (!error) {
+            throw;
+        }
+        if (error->fields().locked_at_source) {
+            give_up();
+            throw;
+        }
+        fail(*error);
+    }
+}
+
+void KeylessRefresh::open() {
+    std::optional<core::TableInfo> info = source_.find_table(table_->name);
+    if (!info || !info->why_not_beside_log().empty()) {
+        pg::Transaction transaction;
+        catalog::leave_out(table_->table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
+                           info ? info->why_not_beside_log() : "is no longer at the source");
+        transaction.commit();
+        return close();
+    }
+    info_ = std::move(*info);
+    // It may have a key by now: the statement that gave it one is in the log, and will be met.
+    core::RowLayout layout = info_.layout;
+    layout.key_columns.clear();
+    encoder_ = std::make_unique<target::RowEncoder>(layout);
+    bool wanted = false;
+    {
+        pg::Transaction transaction;
+        catalog::take_turn(context_.source_id, context_.generation);
+        require_same_source(config_, catalog::find_source(context_.source_id));
+        wanted = catalog::begin_keyless_refresh(table_->table_id);
+        if (wanted) {
+            prepare_target();
+        }
+        transaction.commit();
+    }
+    if (!wanted) {
+        return close();
+    }
+    snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
+    reader_ = snapshot_->open_chunk(info_, {});
+    phase_.emplace("comparing a table without a key", context_.source_id, table_->table_id,
+                   info_.estimated_rows.value_or(0));
+}
+
+void KeylessRefresh::prepare_target() {
+    {
+        pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        OwnTarget own = target();
+        std::optional<target::OpenTarget> const existing =
+            find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
+        if (existing) {
+            require_key(*existing);
+            table_->relation = {existing->relid, false};
+        } else {
+            make_own_target(
+                own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
+            target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
+            table_->relation = {own.ref.relid, false};
+        }
+    }
+    target::create_staging(table_->table_id, context_.owner);
+}
+
+void KeylessRefresh::step() {
+    pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
+    try {
+        bool const more = read_piece();
+        write_piece();
+        if (!more) {
+            merge();
+            close();
+        }
+    } catch (const core::SourceError& error) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        if (!table_error) {
+            throw;
+        }
+        if (error.kind() == core::SourceErrorKind::kTableLocked) {
+            give_up();
+            throw;
+        }
+        if (error.kind() != core::SourceErrorKind::kTableChanged) {
+            return fail(*table_error);
+        }
+        pg::Transaction transaction;
+        catalog::ask_for_copy(table_->table_id, "its structure changed while it was being read");
+        transaction.commit();
+        give_up();
+    } catch (const pg::SqlError&) {
+        std::optional<pg::SqlError> const table_error = error_of_table_alone();
+        if (!table_error) {
+            throw;
+        }
+        fail(*table_error);
+    }
+}
+
+/// False when there are no more.
+bool KeylessRefresh::read_piece() {
+    core::RowBatch batch(info_.layout.columns.size());
+    while (rows_.size() < kPieceRows && rows_.bytes() < kPieceBytes) {
+        pg::check_interrupts();
+        if (!reader_->read(batch, core::BatchLimits{})) {
+            return false;
+        }
+        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+            try {
+                encoder_->encode(batch.row(i), rows_);
+            } catch (const target::RowError& error) {
+                set_aside_.push_back({encoder_->id_of(batch.row(i)), error});
+            }
+        }
+    }
+    return true;
+}
+
+void KeylessRefresh::write_piece() {
+    pg::Transaction transaction;
+    {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
+        target::BulkLoad load(target::staging_name(table_->table_id), GetCurrentTransactionStartTimestamp());
+        load.append(rows_, [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
+        for (const SetAside& row : set_aside_) {
+            load.append_set_aside(row.id);
+            catalog::quarantine_row(context_.source_id, table_->table_id, {row.id, false, std::nullopt}, row.error);
+        }
+        load.finish();
+    }
+    if (!set_aside_.empty()) {
+        catalog::require_room_in_quarantine(table_->table_id, context_.max_quarantined);
+    }
+    auto const count = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
+    catalog::save_keyless_progress(table_->table_id, count, static_cast<std::int64_t>(rows_.bytes()),
+                                   static_cast<std::int64_t>(rows_.tagged_values()));
+    transaction.commit();
+    phase_->add_progress(count);
+    rows_.clear();
+    set_aside_.clear();
+    pg::failure_point("keyless_rows_staged");
+}
+
+void KeylessRefresh::merge() {
+    std::int32_t const id = table_->table_id;
+    {
+        pg::Transaction transaction;
+        target::analyze_staging(id);
+        target::number_identical_rows(id);
+        transaction.commit();
+    }
+    pg::Transaction transaction;
+    catalog::take_turn(context_.source_id, context_.generation);
+    if (catalog::is_keyless_refresh_wanted(id)) {
+        target::MergeCounts counts;
+        std::optional<pg::SqlError> const error = merge_staged(context_, target(), std::nullopt, counts);
+        if (error) {
+            throw pg::SqlError(*error);
+        }
+        if (catalog::record_merge(id, {.consistency = core::Consistency::kState, .request = table_->request}) &&
+            table_->is_new) {
+            catalog::tell_table_copied(id);
+        }
+        catalog::add_changes(context_.source_id, {{id, counts.inserted, counts.updated, counts.deleted, 0}});
+        catalog::forget_stale_quarantine(id);
+        catalog::look_for_index_work_at_commit(context_.source_id, id);
+    }
+    target::release_staging(id, config_.is_continuous() && config_.keyless_refresh_interval_ms() > 0);
+    transaction.commit();
+}
+
+void KeylessRefresh::fail(const pg::SqlError& error) {
+    pg::Transaction transaction;
+    set_table_apart(table_->table_id, error);
+    target::drop_staging(table_->table_id);
+    transaction.commit();
+    close();
+}
+
+void KeylessRefresh::give_up() {
+    if (table_) {
+        pg::Transaction transaction;
+        target::drop_staging(table_->table_id);
+        transaction.commit();
+    }
+    close();
+}
+
+void KeylessRefresh::close() noexcept {
+    table_.reset();
+    phase_.reset();
+    reader_.reset();
+    snapshot_.reset();
+    encoder_.reset();
+    rows_.clear();
+    set_aside_.clear();
+}
+
+}  // namespace pgrepl::replication

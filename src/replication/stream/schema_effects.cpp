@@ -1,0 +1,524 @@
+// Effects of schema changes.
+
+#include "replication/stream/schema_effects.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "catalog/events.hpp"
+#include "catalog/quarantine.hpp"
+#include "catalog/stream_state.hpp"
+#include "catalog/table_life.hpp"
+#include "core/mention.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/own_target.hpp"
+#include "replication/setup/registration.hpp"
+#include "targets/row_repair.hpp"
+#include "targets/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+using core::SchemaChange;
+using Kind = core::SchemaChange::Kind;
+
+const char* kind_text(Kind kind) {
+    switch (kind) {
+        case Kind::kCreated:
+        case Kind::kCreatedIfAbsent:
+            return "created";
+        case Kind::kDropped:
+            return "dropped";
+        case Kind::kRenamed:
+            return "renamed";
+        case Kind::kTruncated:
+            return "truncated";
+        case Kind::kAltered:
+        case Kind::kRedefined:
+            return "altered";
+        case Kind::kMaintained:
+            return "repaired";
+        case Kind::kNotUnderstood:
+        case Kind::kUnreadRows:
+            return "perhaps changed";
+        case Kind::kDatabaseDropped:
+            return "database dropped";
+        case Kind::kRights:
+            return "rights changed";
+    }
+    return "altered";
+}
+
+/// Returns what keeps it: others may depend on it, or it may be another owner's by now.
+[[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceConfig& config,
+                                                      const catalog::SourceTable& table) {
+    if (!table.target_created) {
+        return std::nullopt;
+    }
+    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
+        pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (auto const target = find_own_target(own_target(table, table.id, config.owner), true, table.name,
+                                                target::TargetUse::kDrop)) {
+            pg::execute("DROP TABLE " + target->sql());
+        }
+    });
+    if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
+        throw pg::SqlError(*error);
+    }
+    return error;
+}
+
+/// A table of which the name alone is known.
+core::TableInfo named(const core::TableName& name) {
+    core::TableInfo info;
+    info.name = name;
+    info.kind = "table";
+    return info;
+}
+
+class SchemaEffects {
+  public:
+    SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now)
+        : config_(config), names_(source.name_rules()), now_(now) {}
+
+    void apply(const SchemaChange& change) {
+        bool const needs_no_look =
+            change.kind == Kind::kTruncated || change.kind == Kind::kNotUnderstood || change.kind == Kind::kUnreadRows;
+        if (!needs_no_look && now_.unseen.contains(change.table)) {
+            defer(change.table, change);
+            if (change.kind == Kind::kRenamed) {
+                appear(change.renamed_to, change);
+            }
+            return;
+        }
+        switch (change.kind) {
+            case Kind::kCreated:
+                return appear(change.table, change);
+            case Kind::kCreatedIfAbsent:
+                return is_followed(change.table) ? void() : appear(change.table, change);
+            case Kind::kAltered:
+                return alter(change.table, change);
+            case Kind::kRedefined:
+            case Kind::kMaintained:
+                return look_at(change.table, change);
+            case Kind::kDropped:
+                return disappear(find(change.table), change);
+            case Kind::kRenamed:
+                rename_away(change);
+                return appear(change.renamed_to, change);
+            case Kind::kTruncated:
+                return truncate(change);
+            case Kind::kRights:
+                return see_rights(change);
+            case Kind::kDatabaseDropped:
+                for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+                    if (are_same(table.name.database, change.table.database)) {
+                        disappear(table, change);
+                    }
+                }
+                return;
+            case Kind::kNotUnderstood:
+                return look_at_all(change);
+            case Kind::kUnreadRows:
+                return read_all_again(change);
+        }
+    }
+
+    void finish() const { catalog::add_changes(config_.id, counts_); }
+
+    /// The entries of the tables that the change names, as they are.
+    void collect(const SchemaChange& change, std::set<std::int32_t>& ids) const {
+        for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
+            if (auto const known = name->table.empty() ? std::nullopt : find(*name)) {
+                ids.insert(known->id);
+            }
+        }
+    }
+
+  private:
+    [[nodiscard]] bool are_same(const std::string& a, const std::string& b) const { return names_.are_same(a, b); }
+
+    [[nodiscard]] std::optional<catalog::SourceTable> find(const core::TableName& name) const {
+        std::optional<catalog::SourceTable> exact = catalog::find_table(config_.id, name);
+        if (exact || !names_.ignores_case()) {
+            return exact;
+        }
+        core::TableName const wanted = names_.comparable(name);
+        for (catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            if (names_.comparable(table.name) == wanted) {
+                return std::move(table);
+            }
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] const core::TableInfo* now(const core::TableName& name) const {
+        auto const found = now_.tables.find(name);
+        return found == now_.tables.end() || !found->second ? nullptr : &*found->second;
+    }
+
+    static bool is_replicated(const catalog::SourceTable& table) { return catalog::is_replicated(table.state); }
+    /// Then it is at the source, too, at this place of the log.
+    [[nodiscard]] bool is_followed(const core::TableName& name) const {
+        std::optional<catalog::SourceTable> const known = find(name);
+        return known && is_replicated(*known) && known->state != catalog::TableState::kFailed;
+    }
+
+    /// It is settled later. Until then it is taken for changed.
+    void defer(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        if (known && is_replicated(*known)) {
+            catalog::ask_for_copy(known->id, reason(change));
+        } else if (select_tables(config_, {named(name)}).at(0).state == catalog::TableState::kExcluded) {
+            return;
+        }
+        record(name, change);
+        catalog::note_change(config_.id, known ? known->name : name);
+    }
+
+    /// A table has this name now. What its target holds, if it had one, is brought up to date.
+    void appear(const core::TableName& name, const SchemaChange& change) {
+        if (now_.unseen.contains(name)) {
+            return defer(name, change);
+        }
+        const core::TableInfo* const info = now(name);
+        if (info == nullptr) {
+            return;  // a later statement has taken the name away again
+        }
+        std::optional<catalog::SourceTable> const known = find(name);
+        if (known && is_replicated(*known)) {
+            catalog::ask_for_copy(known->id, reason(change));
+        }
+        PlannedTable const planned = register_table(config_, *info).planned;
+        register_parts(*info);
+        if (planned.state == catalog::TableState::kPending) {
+            record(name, change, info->unlogged_actions.empty() ? "" : planned.note);
+        }
+    }
+
+    void alter(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        const core::TableInfo* const info = now(name);
+        if (!known || !is_replicated(*known)) {
+            // One that was dropped may be back; what the filters leave out stays out.
+            bool const is_wanted =
+                info != nullptr && select_tables(config_, {*info}).at(0).state != catalog::TableState::kExcluded;
+            return !known || is_wanted ? appear(name, change) : void();
+        }
+        catalog::ask_for_copy(known->id, reason(change));
+        record(name, change);
+        if (info != nullptr) {
+            register_table(config_, *info);
+            register_parts(*info);
+        }
+    }
+
+    /// They can be followed, or not any more.
+    void register_parts(const core::TableInfo& whole) {
+        for (const core::TableName& part : whole.parts) {
+            const core::TableInfo* const info = now(part);
+            if (info != nullptr && find(part)) {
+                register_table(config_, *info);
+            }
+        }
+    }
+
+    /// Its rows are the same, as far as the statement goes.
+    void look_at(const core::TableName& name, const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(name);
+        const core::TableInfo* const info = now(name);
+        if (!known || info == nullptr) {
+            return;
+        }
+        bool const may_lack_rows = change.kind == Kind::kMaintained && !info->is_transactional;
+        if (!is_replicated(*known) || may_lack_rows || known->definition != info->definition) {
+            return alter(name, change);
+        }
+        std::string const note = select_tables(config_, {*info}).at(0).note;
+        if (note != known->note) {
+            register_table(config_, *info);
+            record_event("table note changed", "table", name.qualified(), change, note);
+        }
+    }
+
+    /// Nobody knows what the statement did: what it may concern is read again, and what has come is taken.
+    void look_at_all(const SchemaChange& change) {
+        record_event("statement not understood", "database", change.table.database, change);
+        std::set<core::TableName> known;
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            known.insert(table.name);
+            if (!may_concern(change, table.name)) {
+                continue;
+            }
+            if (now(table.name) != nullptr) {
+                alter(table.name, change);
+            } else {
+                disappear(table, change);
+            }
+        }
+        for (const auto& [name, info] : now_.tables) {
+            if (info && !known.contains(name)) {
+                appear(name, change);
+            }
+        }
+    }
+
+    /// Nobody knows whose rows they were. Of tables that the log never tells of, statements are all that it holds.
+    void read_all_again(const SchemaChange& change) {
+        const core::TableInfo* const named = now(change.table);
+        if (named != nullptr && !named->not_in_log.empty() && !named->is_view()) {
+            return;
+        }
+        std::vector<std::int32_t> meant;
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            if (is_replicated(table) && table.state != catalog::TableState::kFailed &&
+                table.state != catalog::TableState::kPending) {
+                meant.push_back(table.id);
+            }
+        }
+        if (meant.empty()) {
+            return;  // what is asked for already brings this, too
+        }
+        pg::QueryResult const arguments = pg::execute(
+            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('statement', nullif($1, ''), 'note', "
+            "$2::text))",
+            {change.statement, change.note});
+        catalog::record_work(config_.name, config_.owner, "changes not read: all tables are read again",
+                             arguments.text(0, 0));
+        for (std::int32_t const id : meant) {
+            catalog::ask_for_copy(id, reason(change));
+        }
+    }
+
+    /// Columns that may not be read any more go from the target, others come.
+    void see_rights(const SchemaChange& change) {
+        std::set<core::TableName> known;
+        auto const is_meant = [&](const core::TableName& name) {
+            return change.table.table.empty() || names_.comparable(name) == names_.comparable(change.table);
+        };
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            known.insert(table.name);
+            if (!is_replicated(table) || table.state == catalog::TableState::kFailed || !is_meant(table.name)) {
+                continue;
+            }
+            const core::TableInfo* const info = now(table.name);
+            if (info == nullptr) {
+                withhold(table, change);
+            } else if (info->definition != table.definition) {
+                catalog::ask_for_copy(table.id, reason(change));
+                record(table.name, change);
+                register_table(config_, *info);
+            }
+        }
+        for (const auto& [name, info] : now_.tables) {
+            if (info && is_meant(name) && !known.contains(name)) {
+                appear(name, change);
+            }
+        }
+    }
+
+    /// A name without a database is one of the default database.
+    [[nodiscard]] bool may_concern(const SchemaChange& change, const core::TableName& name) const {
+        core::TableName const wanted = names_.comparable(name);
+        bool const is_default = are_same(name.database, change.table.database);
+        return change.text.empty() || core::may_name(change.text, wanted.database) ||
+               (is_default && core::may_name(change.text, wanted.table));
+    }
+
+    /// MariaDB logs the RENAME of a temporary table that hides one of the same name, which is then still there.
+    void rename_away(const SchemaChange& change) {
+        if (now(change.table) != nullptr) {
+            return alter(change.table, change);
+        }
+        disappear(find(change.table), change);
+    }
+
+    /// It may also have been dropped by a statement that stands further on.
+    void withhold(const catalog::SourceTable& table, const SchemaChange& change) {
+        record(table.name, change);
+        target::drop_staging(table.id);
+        set_table_apart(table.id,
+                        pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
+                                     "the account may not read table " + table.name.qualified() + " of the source", "",
+                                     "GRANT SELECT on it at the source, then call replicator_resync(name, table); or "
+                                     "replicator_remove_table(name, table)."));
+    }
+
+    void disappear(const std::optional<catalog::SourceTable>& known, const SchemaChange& change) {
+        if (!known || !is_replicated(*known)) {
+            return;
+        }
+        record(known->name, change);
+        target::drop_staging(known->id);
+        std::string reason = change.kind == Kind::kNotUnderstood
+                                 ? "is no longer at the source"
+                                 : std::string("was ") + kind_text(change.kind) + " at the source";
+        if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
+            std::optional<pg::SqlError> const obstacle = drop_target(config_, *known);
+            if (!obstacle) {
+                return catalog::forget_table(known->id);
+            }
+            reason += "; its target stays: " + std::string(obstacle->what());
+        }
+        catalog::leave_out(known->id, catalog::TableState::kExcluded, reason);
+    }
+
+    void truncate(const SchemaChange& change) {
+        std::optional<catalog::SourceTable> const known = find(change.table);
+        if (!known || !is_replicated(*known) || known->paused) {
+            return;
+        }
+        record(change.table, change);
+        if (known->state == catalog::TableState::kCopying || known->state == catalog::TableState::kFailed ||
+            known->keyless) {
+            catalog::ask_for_copy(known->id, reason(change));
+        }
+        if (!known->target_created || known->state == catalog::TableState::kFailed || known->keyless) {
+            return;
+        }
+        // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
+        std::int64_t deleted = 0;
+        std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+            pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+            if (auto const target = find_own_target(own_target(*known, known->id, config_.owner), true, known->name,
+                                                    target::TargetUse::kWrite)) {
+                deleted = target::delete_where(*target, "true");
+            }
+        });
+        if (error && !concerns_table_alone(*error)) {
+            throw pg::SqlError(*error);
+        }
+        if (error) {
+            return set_table_apart(known->id, *error);
+        }
+        catalog::forget_quarantine(known->id);
+        counts_.push_back({known->id, 0, 0, deleted, 0});
+    }
+
+    static std::string reason(const SchemaChange& change) {
+        return std::string(kind_text(change.kind)) + " at the source: it is being read again beside the stream";
+    }
+
+    void record(const core::TableName& name, const SchemaChange& change, const std::string& note = "") const {
+        record_event(std::string("table ") + kind_text(change.kind), "table", name.qualified(), change, note);
+    }
+    void record_event(const std::string& event, const char* what, const std::string& name, const SchemaChange& change,
+                      const std::string& note = "") const {
+        pg::QueryResult const arguments = pg::execute(
+            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3, 'note', "
+            "nullif($4, '')))",
+            {what, name, change.statement, note});
+        catalog::record_work(config_.name, config_.owner, event, arguments.text(0, 0));
+    }
+
+    const catalog::SourceConfig& config_;
+    const core::NameRules& names_;
+    const TablesNow& now_;
+    std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
+};
+
+/// The database may have been dropped since.
+std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
+    try {
+        return source.discover();
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kNotFound) {
+            throw;
+        }
+        return {};
+    }
+}
+
+}  // namespace
+
+TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
+    TablesNow now;
+    bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
+        return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
+    });
+    if (all && !is_shown) {
+        throw core::SourceError(
+            core::SourceErrorKind::kBusy, 0, "the source does not show a statement that is in its log", true,
+            "It may concern any table, so that all of them are to be looked at.", "It is tried again.");
+    }
+    if (all) {
+        for (core::TableInfo& info : discover_or_nothing(source)) {
+            core::TableName const name = info.name;
+            now.tables.emplace(name, std::move(info));
+        }
+    }
+    auto const look_up = [&](const core::TableName& name) {
+        std::optional<core::TableInfo> info = source.find_table(name);
+        std::vector<core::TableName> const parts = info ? info->parts : std::vector<core::TableName>();
+        now.tables.emplace(name, std::move(info));
+        for (const core::TableName& part : parts) {
+            if (!now.tables.contains(part)) {
+                now.tables.emplace(part, source.find_table(part));
+            }
+        }
+    };
+    for (const SchemaChange& change : changes) {
+        for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
+            if (name->table.empty() || now.tables.contains(*name)) {
+                continue;
+            }
+            try {
+                is_shown ? look_up(*name) : void(now.unseen.insert(*name));
+            } catch (const core::SourceError& error) {
+                if (error.kind() != core::SourceErrorKind::kTableLocked) {
+                    throw;
+                }
+                now.unseen.insert(*name);
+            }
+        }
+    }
+    return now;
+}
+
+std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::SourceConfig& config,
+                                                           const core::Source& source,
+                                                           const std::vector<SchemaChange>& changes,
+                                                           const TablesNow& now) {
+    SchemaEffects effects(config, source, now);
+    std::set<std::int32_t> ids;
+    bool any = false;
+    for (const SchemaChange& change : changes) {
+        any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood ||
+              change.kind == Kind::kRights || change.kind == Kind::kUnreadRows;
+        effects.collect(change, ids);
+        effects.apply(change);
+        effects.collect(change, ids);
+    }
+    effects.finish();
+    return any ? std::nullopt : std::optional(std::move(ids));
+}
+
+bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+                          const std::optional<core::TableInfo>& now) {
+    if (now) {
+        return register_table(config, *now).settled;
+    }
+    if (!table.target_created) {
+        catalog::forget_table(table.id);  // it came and went
+        return true;
+    }
+    std::string reason = "is no longer at the source";
+    target::drop_staging(table.id);
+    if (config.parsed_options.drops_targets()) {
+        std::optional<pg::SqlError> const obstacle = drop_target(config, table);
+        if (!obstacle) {
+            catalog::forget_table(table.id);
+            return true;
+        }
+        reason += "; its target stays: " + std::string(obstacle->what());
+    }
+    catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
+    catalog::end_change(table.id);
+    return true;
+}
+
+}  // namespace pgrepl::replication

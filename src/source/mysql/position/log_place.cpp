@@ -1,0 +1,90 @@
+#include "source/mysql/position/log_place.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+[[noreturn]] void refuse(std::string_view text) {
+    throw core::SourceError(core::SourceErrorKind::kInternal, 0,
+                            "\"" + std::string(text.substr(0, 200)) + "\" is no place in a log", false);
+}
+
+template <typename Number>
+Number number_in(std::string_view part, std::string_view whole) {
+    Number number = 0;
+    auto const [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+    if (error != std::errc() || end != part.data() + part.size() || part.empty()) {
+        refuse(whole);
+    }
+    return number;
+}
+
+}  // namespace
+
+/// file:offset:file_time, and :time:gtid if there is one; a GTID may have colons itself.
+std::string LogPlace::text() const {
+    if (file.find_first_of(": \t\r\n") != std::string::npos || file.empty()) {
+        return "";
+    }
+    std::string place = file + ":" + std::to_string(offset) + ":" + std::to_string(file_time);
+    return gtid.empty() ? place : place + ":" + std::to_string(time) + ":" + gtid;
+}
+
+LogPlace LogPlace::parse(std::string_view text) {
+    LogPlace place;
+    if (text.empty()) {
+        return place;
+    }
+    std::array<std::string_view, 5> parts{};
+    std::size_t count = 0;
+    for (std::string_view left = text; count < parts.size(); ++count) {
+        bool const is_last = count + 1 == parts.size();
+        std::size_t const end = is_last ? left.size() : std::min(left.find(':'), left.size());
+        parts.at(count) = left.substr(0, end);
+        if (end == left.size()) {
+            ++count;
+            break;
+        }
+        left.remove_prefix(end + 1);
+    }
+    if ((count != 3 && count != 5) || parts[0].empty() || (count == 5 && parts[4].empty())) {
+        refuse(text);
+    }
+    place.file = parts[0];
+    place.offset = number_in<std::uint32_t>(parts[1], text);
+    place.file_time = number_in<std::uint32_t>(parts[2], text);
+    if (count == 5) {
+        place.time = number_in<std::uint64_t>(parts[3], text);
+        place.gtid = parts[4];
+    }
+    return place;
+}
+
+LogFileName split_file_name(std::string_view file) {
+    std::size_t const dot = file.rfind('.');
+    LogFileName name{file.substr(0, dot), 0};
+    if (dot != std::string_view::npos) {
+        std::string_view const digits = file.substr(dot + 1);
+        auto const [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), name.number);
+        name.number = error == std::errc() && end == digits.data() + digits.size() ? name.number : 0;
+    }
+    return name;
+}
+
+std::string file_before(const std::string& file) {
+    constexpr std::size_t kFewestDigits = 6;
+    LogFileName const name = split_file_name(file);
+    if (name.number <= 1) {
+        return "";
+    }
+    std::string digits = std::to_string(name.number - 1);
+    digits.insert(0, kFewestDigits - std::min(kFewestDigits, digits.size()), '0');
+    return std::string(name.base) + "." + digits;
+}
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,30 @@
+#pragma once
+// core::ChangeStream for MySQL and MariaDB: their binary log, from a set of GTIDs on.
+//
+// Each transaction begins with its GTID and ends
+//   with an XID, or a COMMIT where an engine has no transactions;
+//   with the one statement that it is made of: DDL (MySQL: no BEGIN came; MariaDB: its GTID says so);
+//   with an XA PREPARE: what becomes of it is not known yet, and may not be for days. What it changed is taken back,
+//   and its events are held until the XA COMMIT, which is a transaction of its own. An XA PREPARE … COMMIT ONE PHASE is
+//   an ordinary commit.
+// Row events stand behind TABLE_MAPs, and may be wrapped, all of a transaction, in one TRANSACTION_PAYLOAD.
+//
+// What cannot be read within a transaction concerns the table that it names, or any table. Outside of one it may be the
+// name of the next transaction, without which no position can be told: that ends the stream.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/stream.hpp"
+#include "source/mysql/server/name_rules.hpp"
+#include "source/mysql/stream/log_history.hpp"
+
+namespace pgrepl::mysql {
+
+/// Changes of tables' structure are told of `databases` only; of all but the servers' own if it is empty.
+std::unique_ptr<core::ChangeStream> open_change_stream(const Connect& connect, const NameRules& names,
+                                                       const std::vector<std::string>& databases,
+                                                       const core::StreamRequest& request);
+
+}  // namespace pgrepl::mysql

@@ -1,0 +1,467 @@
+// The questions, and what is read of a log to answer them.
+
+#include "source/mysql/stream/log_history.hpp"
+
+#include <mysqld_error.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "source/mysql/binlog/gtid_events.hpp"
+#include "source/mysql/server/marks.hpp"
+#include "source/mysql/stream/replication_connection.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+using Until = ReplicationConnection::Until;
+
+/// Files of a MariaDB server that are looked into for the last transaction that was read.
+constexpr int kMostFiles = 100;
+
+[[noreturn]] void throw_diverged(const std::string& server, const std::string& what) {
+    throw SourceError(
+        SourceErrorKind::kDiverged, 0, "MySQL server " + server + " has another history than the one that was followed",
+        false, what,
+        "It lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a "
+        "restore, or a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or "
+        "copy the source anew: replicator_resync(name).");
+}
+
+bool is_gtid(EventType type) {
+    return type == EventType::kMysqlGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid;
+}
+
+/// Where the transaction of a GTID event stands, with its name and time.
+LogPlace place_of_gtid(ReplicationConnection& log, const Event& event) {
+    LogPlace place = log.place_of(event);
+    if (log.is_mariadb()) {
+        place.gtid = parse_maria_gtid(event).gtid.text();
+    } else {
+        MysqlGtidEvent const gtid = parse_mysql_gtid(event);
+        place.gtid = gtid_text(gtid.origin, gtid.number);
+        place.time = gtid.original_time_us;
+    }
+    return place;
+}
+
+bool is_same(const LogPlace& a, const LogPlace& b) {
+    return a.file == b.file && a.offset == b.offset && a.file_time == b.file_time && a.gtid == b.gtid &&
+           a.time == b.time;
+}
+
+/// Reads up to the first transaction; what opens the file comes before it.
+std::optional<LogPlace> first_transaction(ReplicationConnection& log) {
+    while (std::optional<Event> const event = log.next_event()) {
+        if (is_gtid(event->header.type)) {
+            return place_of_gtid(log, *event);
+        }
+    }
+    return std::nullopt;
+}
+
+/// The event that says when the file was begun is the first that comes of it.
+LogPlace first_place(ReplicationConnection& log) {
+    while (std::optional<Event> const event = log.next_event()) {
+        if (event->header.type == EventType::kFormatDescription) {
+            return {.file = log.file(),
+                    .offset = kFirstOffset,
+                    .file_time = event->header.timestamp_s,
+                    .gtid = {},
+                    .time = 0};
+        }
+    }
+    return {};
+}
+
+/// What all files before one hold, by the first events of this one. Nothing if they do not say it.
+std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
+    while (std::optional<Event> const event = log.next_event()) {
+        if (event->header.type == EventType::kPreviousGtids) {
+            return parse_previous_gtids(*event);
+        }
+        if (is_gtid(event->header.type)) {
+            break;
+        }
+    }
+    return std::nullopt;
+}
+
+class History {
+  public:
+    History(const Connect& connect, StreamPosition& position, std::uint32_t reader_id)
+        : connect_(connect), position_(position), reader_id_(reader_id), connection_(connect()) {
+        address_ = connection_->server();
+        is_mariadb_ = connection_->is_mariadb();
+    }
+
+    std::string check() {
+        if (position_.identity().is_mariadb != is_mariadb_) {
+            throw_diverged(address_, std::string("It is ") + (is_mariadb_ ? "MariaDB" : "MySQL") +
+                                         ", and the position is the other's: " + position_.text());
+        }
+        server_ = server_identity(*connection_);
+        StateIdentity answers = position_.identity();
+        answers.server = server_;
+        bool const same_server = is_same_server(answers, position_.identity());
+        bool same_log = false;
+        std::string doubt;
+        if (same_server && position_.place().is_known()) {
+            doubt = look_for_another_log();
+            same_log = doubt.empty();
+        }
+        require_held(same_log);
+        LogPlace place = same_server && doubt.empty() ? position_.place() : LogPlace();
+        if (!same_server) {
+            doubt = is_mariadb_ ? compare_mariadb(place) : compare_mysql(place);
+        }
+        position_.set_server(server_, std::move(place));
+        return doubt;
+    }
+
+  private:
+    enum class Found : std::uint8_t { kThere, kNotThere, kNoFile };
+
+    /// The connection on which the log is asked for serves for nothing else.
+    ReplicationConnection take_log() {
+        if (!connection_) {
+            connection_ = connect_();
+        }
+        return {std::move(connection_), reader_id_};
+    }
+
+    Connection& server() {
+        if (!connection_) {
+            connection_ = connect_();
+            if (server_identity(*connection_) != server_) {
+                throw SourceError(SourceErrorKind::kUnreachable, 0,
+                                  "another server answers at " + connection_->server() + " than a moment ago", true);
+            }
+        }
+        return *connection_;
+    }
+
+    // ---- is it the same log? ----
+
+    /// Empty if it is; if it can be told neither way, what makes it doubtful. MariaDB: the nodes of a cluster may share
+    /// a server_id, and a server may be restored on another machine; each has a log of its own.
+    std::string look_for_another_log() {
+        const LogPlace& place = position_.place();
+        Found const found = look_at(place);
+        if (found == Found::kThere) {
+            return "";
+        }
+        std::string const last = place.gtid.empty() ? std::string("what was read") : "transaction " + place.gtid;
+        std::string const where = "The log of MySQL server " + address_ + " is not the one in which " + last +
+                                  " stood at " + place.file + ":" + std::to_string(place.offset) + ".";
+        if (found == Found::kNoFile) {
+            std::optional<MysqlGtidSet> held;
+            LogPlace next;
+            {
+                ReplicationConnection log = take_log();
+                log.begin(position_, Until::kEnd);
+                next = first_place(log);
+                held = is_mariadb_ ? std::nullopt : held_before(log);
+            }
+            LogFileName const next_name = split_file_name(next.file);
+            LogFileName const read_name = split_file_name(place.file);
+            if (next_name.base != read_name.base) {
+                return where + " It has another name, " + next.file + ": whether it goes on from there cannot be told.";
+            }
+            bool const goes_on =
+                is_mariadb_ ? begins_with_all_domains() : held && held->contains(position_.mysql_set());
+            if (next_name.number > read_name.number && goes_on) {
+                return "";  // the file was purged
+            }
+        }
+        if (server_ != position_.identity().server) {
+            return where + " Whether it is that of another server which goes on from there cannot be told.";
+        }
+        throw_diverged(address_, where);
+    }
+
+    /// Whether what has been read is what stood before the first file that is there. Of the domains that were deleted
+    /// meanwhile nothing is said there.
+    bool begins_with_all_domains() {
+        MariaGtidPosition first;
+        std::string file = current_log_file(server());
+        while (auto const before = position_before(server(), file)) {
+            first = MariaGtidPosition::parse(*before);
+            file = file_before(file);
+        }
+        std::vector<MariaGtid> const read = position_.maria_position().all();
+        bool const is_any = std::any_of(read.begin(), read.end(),
+                                        [&](const MariaGtid& last) { return first.last_of(last.domain) == last; });
+        return is_any == !read.empty() && std::all_of(read.begin(), read.end(), [&](const MariaGtid& last) {
+                   MariaGtid const there = first.last_of(last.domain);
+                   return there == last || there.sequence == 0;
+               });
+    }
+
+    Found look_at(const LogPlace& place) {
+        ReplicationConnection log = take_log();
+        Found const found = look_at(place, log);
+        if (found == Found::kThere && !is_mariadb_ && !place.gtid.empty()) {
+            require_named(log);
+        }
+        return found;
+    }
+
+    /// The next transaction in the log: by GTID a server begins with the file of the next that has one.
+    void require_named(ReplicationConnection& log) const {
+        try {
+            std::optional<Event> event = log.next_event();
+            while (event && !is_gtid(event->header.type) && event->header.type != EventType::kAnonymousGtid) {
+                event = log.next_event();
+            }
+            if (!event || event->header.type != EventType::kAnonymousGtid) {
+                return;
+            }
+        } catch (const SourceError& error) {
+            bool const is_anonymous = error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG &&
+                                      error.text().find("anonymous transaction") != std::string::npos;
+            if (error.kind() == SourceErrorKind::kInterrupted) {
+                throw;
+            }
+            if (!is_anonymous) {
+                return;  // the stream will meet it
+            }
+        }
+        throw SourceError(SourceErrorKind::kPositionLost, 0,
+                          "behind the last transaction that was read, the log of MySQL server " + address_ +
+                              " has one without a GTID",
+                          false, "gtid_mode was not ON when it was logged.",
+                          "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew: "
+                          "replicator_resync(name).");
+    }
+
+    Found look_at(const LogPlace& place, ReplicationConnection& log) {
+        log.begin(place.file, place.offset);
+        try {
+            if (place.gtid.empty()) {
+                return is_same(first_place(log), place) ? Found::kThere : Found::kNotThere;
+            }
+            std::optional<LogPlace> const there = first_transaction(log);
+            return there && is_same(*there, place) ? Found::kThere : Found::kNotThere;
+        } catch (const SourceError& error) {
+            switch (error.kind()) {
+                case SourceErrorKind::kPositionLost:
+                    return Found::kNoFile;
+                case SourceErrorKind::kCorrupt:  // no event begins there
+                case SourceErrorKind::kUnsupported:
+                case SourceErrorKind::kNotADatabase:
+                    return Found::kNotThere;
+                default:
+                    if (error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG &&
+                        error.kind() == SourceErrorKind::kUnreachable) {
+                        return Found::kNotThere;  // the file ends before, or what stands there cannot be read
+                    }
+                    throw;
+            }
+        }
+    }
+
+    // ---- does it hold all that has been read? ----
+
+    void require_held(bool same_log) {
+        if (is_mariadb_) {
+            require_domains(same_log);
+        } else if (StateIdentity const mark = high_mark(server()); !holds_all_of(mark, position_.identity())) {
+            throw_lacking(*mark.gtid);
+        }
+    }
+
+    [[noreturn]] void throw_lacking(const std::string& held) const {
+        throw_diverged(address_, "The position is " + position_.identity().gtid.value_or("") + "; the server has " +
+                                     (held.empty() ? "nothing" : held) + ".");
+    }
+
+    void require_domains(bool same_log) {
+        LoggedState const logged = logged_state(server());
+        for (const MariaGtid& last : position_.maria_position().all()) {
+            MariaGtid const applied = logged.applied.last_of(last.domain);
+            if (logged.state.contains(last) || applied == last) {
+                continue;
+            }
+            if (applied.server == last.server && applied.sequence > last.sequence) {
+                throw SourceError(SourceErrorKind::kPositionLost, 0,
+                                  "MySQL server " + address_ + " has applied what follows transaction " + last.text() +
+                                      ", and does not have it in its log",
+                                  false,
+                                  "It has applied " + applied.text() + ", and logged " + logged.state.text() + ".",
+                                  "Copy the source anew: replicator_resync(name).");
+            }
+            bool const is_deleted = !logged.state.knows_domain(last.domain) && applied.sequence == 0;
+            if (!same_log || !is_deleted) {
+                throw_lacking(logged.state.text());
+            }
+            position_.forget_domain(last.domain);
+        }
+    }
+
+    // ---- has another server what was not read? ----
+
+    [[nodiscard]] std::string missed(const std::string& gtid) const {
+        return "MySQL server " + address_ + " has transaction " + gtid + " before " + position_.place().gtid +
+               ", which was read from the server before it; " + gtid + " was not.";
+    }
+
+    [[nodiscard]] std::string cannot_be_told() const {
+        return "MySQL server " + address_ +
+               " has transactions that were not read; whether some of them stand before those that were cannot be "
+               "told.";
+    }
+
+    std::string compare_mysql(LogPlace& place) {
+        MysqlGtidSet const executed = MysqlGtidSet::parse(value_or_empty(server(), "SELECT @@global.gtid_executed"));
+        if (position_.mysql_set().contains(executed)) {
+            return "";  // it has nothing else
+        }
+        const LogPlace& last = position_.place();
+        if (last.gtid.empty()) {
+            return cannot_be_told();
+        }
+        MysqlGtidSet const last_set = MysqlGtidSet::parse(last.gtid);
+        if (MysqlGtidSet::parse(value_or_empty(server(), "SELECT @@global.gtid_purged")).contains(last_set)) {
+            return "";  // its log begins behind it
+        }
+        MysqlGtidSet wanted = position_.mysql_set();
+        wanted.remove(last_set);
+        ReplicationConnection log = take_log();
+        log.begin(wanted, Until::kEnd);
+        std::optional<LogPlace> const first = first_transaction(log);
+        if (!first) {
+            return cannot_be_told();
+        }
+        if (first->gtid != last.gtid) {
+            return missed(first->gtid);
+        }
+        if (first->time != last.time) {
+            throw_diverged(address_, "Its transaction " + last.gtid +
+                                         " was committed at another time than the one that was read.");
+        }
+        place = *first;
+        return "";
+    }
+
+    /// What was read of servers whose transactions this one has none of, or fewer. It may have them from a backup,
+    /// before its log; or it was never given them, and the target holds more than it does.
+    std::string forget_lacking(const LoggedState& logged) {
+        std::string lacking;
+        for (const MariaGtid& last : position_.maria_state().all()) {
+            if (!logged.state.contains(last) && logged.applied.last_of(last.domain) != last) {
+                lacking += (lacking.empty() ? "" : ", ") + last.text();
+                position_.forget(last);
+            }
+        }
+        return lacking.empty()
+                   ? ""
+                   : "MySQL server " + address_ + " does not have " + lacking +
+                         " in its log, which was read from the server before it; whether it has that from a "
+                         "backup cannot be told.";
+    }
+
+    std::string compare_mariadb(LogPlace& place) {
+        LoggedState const logged = logged_state(server());
+        if (std::string lacking = forget_lacking(logged); !lacking.empty()) {
+            return lacking;
+        }
+        if (!position_.maria_state().lacks(logged.state)) {
+            return "";
+        }
+        if (position_.place().gtid.empty()) {
+            return cannot_be_told();
+        }
+        MariaGtid const last = MariaGtidState::parse(position_.place().gtid).all().at(0);
+        if (!logged.state.contains(last)) {
+            return "";  // it has it from a backup: its log begins behind it
+        }
+        std::string file = current_log_file(server());
+        MariaGtidState before;  // what the files before hold
+        for (int i = 0; i < kMostFiles && !file.empty(); ++i) {
+            try {
+                if (std::optional<std::string> const found = search_file(file, last, place, before)) {
+                    return *found;
+                }
+            } catch (const SourceError& error) {
+                if (error.kind() != SourceErrorKind::kPositionLost || i == 0) {
+                    throw;
+                }
+                break;  // purged
+            }
+            file = file_before(file);
+        }
+        return position_.maria_state().lacks(before) ? cannot_be_told() : "";
+    }
+
+    /// Looks into a file for the transaction `last`. Nothing if it stands in one before.
+    std::optional<std::string> search_file(const std::string& file, const MariaGtid& last, LogPlace& place,
+                                           MariaGtidState& before) {
+        ReplicationConnection log = take_log();
+        log.begin(file, kFirstOffset);
+        bool any_list = false;
+        while (std::optional<Event> const event = log.next_event()) {
+            if (event->header.type == EventType::kMariaGtidList && !any_list) {
+                any_list = true;
+                before = {};
+                for (const MariaGtid& gtid : parse_gtid_list(*event)) {
+                    before.advance(gtid);
+                }
+                if (before.contains(last)) {
+                    return std::nullopt;
+                }
+                if (std::optional<MariaGtid> const lacking = position_.maria_state().lacks(before)) {
+                    return missed(lacking->text());
+                }
+            } else if (event->header.type == EventType::kMariaGtid) {
+                MariaGtid const gtid = parse_maria_gtid(*event).gtid;
+                if (gtid == last) {
+                    place = place_of_gtid(log, *event);
+                    return "";
+                }
+                if (!position_.maria_state().contains(gtid)) {
+                    return missed(gtid.text());
+                }
+            }
+        }
+        return cannot_be_told();
+    }
+
+    const Connect& connect_;
+    StreamPosition& position_;
+    std::uint32_t reader_id_;
+    std::unique_ptr<Connection> connection_;  ///< null: the log was asked for on it
+    std::string address_;
+    std::string server_;  ///< what tells it from others
+    bool is_mariadb_ = false;
+};
+
+}  // namespace
+
+std::string continue_history(const Connect& connect, StreamPosition& position, std::uint32_t reader_id) {
+    return History(connect, position, reader_id).check();
+}
+
+bool holds_position(Connection& connection, const StreamPosition& position) {
+    if (!connection.is_mariadb()) {
+        return holds_all_of(high_mark(connection), position.identity());
+    }
+    LoggedState const logged = logged_state(connection);
+    for (const MariaGtid& last : position.maria_position().all()) {
+        if (!logged.state.contains(last) && logged.applied.last_of(last.domain) != last) {
+            return false;
+        }
+    }
+    return true;
+}
+
+LogPlace find_place(std::unique_ptr<Connection> connection, const StreamPosition& position, std::uint32_t reader_id) {
+    ReplicationConnection log(std::move(connection), reader_id);
+    log.begin(position, Until::kEnd);
+    return first_place(log);
+}
+
+}  // namespace pgrepl::mysql

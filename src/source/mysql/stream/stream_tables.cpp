@@ -1,0 +1,159 @@
+#include "source/mysql/stream/stream_tables.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/source_error.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+/// Numbers of tables that nobody uses any more are forgotten now and then: each change of a table's structure gives it
+/// another.
+constexpr std::size_t kMostMapped = 10'000;
+
+constexpr std::size_t kIdAndFlagBytes = 8;
+
+struct MapHead {
+    std::uint64_t table_id = 0;
+    core::TableName name;
+};
+
+/// The beginning of a TABLE_MAP: enough to pass over a table that is not followed.
+MapHead read_head(const Event& event) {
+    ByteReader reader = event.reader();
+    MapHead head;
+    head.table_id = reader.u48();
+    reader.skip(2);
+    head.name.database = reader.text(reader.u8());
+    reader.skip(1);
+    head.name.table = reader.text(reader.u8());
+    return head;
+}
+
+/// A primary key goes first as the key, unless the snapshot does not show it as one. The table may have got another one
+/// without a word in the log (sql_log_bin = 0): rows that differ in it alone would then be taken for one.
+void require_same_key(const TableMap& map, const TableStructure& structure, const EventPlace& place) {
+    std::vector<std::string> key;
+    for (const MappedKeyPart& part : map.primary_key) {
+        std::string const name(map.columns.at(part.column).name);
+        if (!structure.end_column.empty() && name == structure.end_column) {
+            continue;  // MariaDB adds it, and does not always show it
+        }
+        const StructureColumn* const column = structure.find(name);
+        if (column == nullptr || column->left_out || part.prefix_characters != 0) {
+            return;
+        }
+        key.push_back(name);
+    }
+    std::vector<std::string> known = structure.key;
+    std::erase(known, structure.end_column);
+    std::sort(key.begin(), key.end());
+    std::sort(known.begin(), known.end());
+    if (!key.empty() && key != known) {
+        throw_table_changed(place, "its primary key is not the one that is known of the table");
+    }
+}
+
+}  // namespace
+
+void StreamTables::follow(const core::FollowedTable& table) {
+    forget(table.name);
+    followed_[names_.comparable(table.name)] = {
+        .name = table.name, .structure = TableStructure::parse(table.structure), .map = "", .current = nullptr};
+}
+
+void StreamTables::forget(const core::TableName& name) {
+    auto const found = followed_.find(names_.comparable(name));
+    if (found == followed_.end()) {
+        return;
+    }
+    if (found->second.current) {
+        found->second.current->is_followed = false;
+    }
+    followed_.erase(found);
+}
+
+std::vector<core::TableName> StreamTables::followed_of(const std::optional<std::set<core::TableName>>& changed) const {
+    std::vector<core::TableName> names;
+    for (auto const& [comparable, table] : followed_) {
+        if (!changed || changed->contains(comparable)) {
+            names.push_back(table.name);
+        }
+    }
+    return names;
+}
+
+bool concerns_one_table(const core::SourceError& error) noexcept {
+    return error.kind() == core::SourceErrorKind::kCorrupt || error.kind() == core::SourceErrorKind::kUnsupported ||
+           error.kind() == core::SourceErrorKind::kTableChanged;
+}
+
+core::UnreadTable unread_table(const core::TableName& name, const core::SourceError& error) {
+    std::string text = "the changes of table " + name.qualified() + " cannot be read: " + error.text();
+    text += error.detail().empty() ? "" : " (" + error.detail() + ")";
+    return {name, core::SourceError(error.kind(), error.code(), std::move(text), error.retryable(), error.detail(),
+                                    error.hint().empty() ? "If the table has failed, copy it anew: "
+                                                           "replicator_resync(name, table)."
+                                                         : error.hint())};
+}
+
+std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
+    MapHead const head = read_head(event);
+    mapped_.erase(head.table_id);
+    core::TableName const comparable = names_.comparable(head.name);
+    if (notes_changed_) {
+        changed_.insert(comparable);
+    }
+    auto const found = followed_.find(comparable);
+    if (found == followed_.end()) {
+        return std::nullopt;
+    }
+    try {
+        map_table(found->second, event);
+    } catch (const core::SourceError& error) {
+        if (!concerns_one_table(error)) {
+            throw;
+        }
+        return unread_table(found->second.name, error);
+    }
+    mapped_[head.table_id] = found->second.current;
+    return std::nullopt;
+}
+
+void StreamTables::map_table(Followed& followed, const Event& event) {
+    std::string_view const definition(reinterpret_cast<const char*>(event.body.data()) + kIdAndFlagBytes,
+                                      event.body.size() - kIdAndFlagBytes);
+    if (followed.current && followed.map == definition) {
+        return;
+    }
+    TableMap const map = parse_table_map(event, from_mariadb_);
+    if (!map.has_names) {
+        throw_unsupported(event.place,
+                          "it lacks the names of columns: binlog_row_metadata was not FULL when it was logged",
+                          "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its configuration, "
+                          "and copy the table anew: replicator_resync(name, table).");
+    }
+    EventTable table = event_table_of(map, event.place, charsets_);
+    require_same_key(map, followed.structure, event.place);
+    StreamedLayout layout = complete_table(table, followed.structure, event.place);
+    followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
+    followed.map = definition;
+}
+
+void StreamTables::begin_transaction() {
+    notes_changed_ = false;
+    changed_.clear();
+    if (mapped_.size() >= kMostMapped) {
+        mapped_.clear();  // a map stands before the rows of each statement
+    }
+}
+
+StreamedTable* StreamTables::find(std::uint64_t table_id) {
+    auto const found = mapped_.find(table_id);
+    return found == mapped_.end() || !found->second->is_followed ? nullptr : found->second.get();
+}
+
+}  // namespace pgrepl::mysql

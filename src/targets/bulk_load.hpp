@@ -1,0 +1,49 @@
+#pragma once
+// Writing encoded rows into a table that has no other writers of the same keys: the chunks of a first copy, and
+// staging tables. Two routes: multi-insert into the heap, for a plain heap table that nobody has changed since
+// we made it, and INSERT through SPI for every other (triggers, indexes, partitions, other access methods).
+
+#include <functional>
+#include <vector>
+
+#include "pg/error.hpp"
+#include "targets/open_target.hpp"
+#include "targets/row_encoder.hpp"
+
+namespace pgrepl::target {
+
+/// Appends rows to one table within one transaction. Create it, append, finish(); if an error ends the
+/// transaction, just destroy it.
+class BulkLoad {
+  public:
+    /// Into a target. It is opened to be filled.
+    BulkLoad(const OpenTarget& target, TimestampTz synced_at);
+    /// Into a staging table of ours. Takes RowExclusiveLock.
+    BulkLoad(const TargetName& staging, TimestampTz synced_at);
+    ~BulkLoad();
+    BulkLoad(const BulkLoad&) = delete;
+    BulkLoad& operator=(const BulkLoad&) = delete;
+
+    /// `refuse(row, error)` is called for each row that the table's constraints or triggers refuse; the others are
+    /// written. Errors that concern no single row are thrown.
+    void append(const EncodedRows& rows, const std::function<void(std::size_t, const pg::SqlError&)>& refuse);
+
+    /// Appends a row of the source that was set aside: its id without data. Staging tables only.
+    void append_set_aside(const std::string& id);
+
+    void finish();
+
+  private:
+    struct HeapRoute;
+
+    void append_to_heap(const EncodedRows& rows);
+    void append_by_statement(const EncodedRows& rows, std::size_t first, std::size_t count);
+
+    void open_heap_route(Oid relid);
+
+    std::string table_;  ///< its name, for statements
+    TimestampTz synced_at_;
+    HeapRoute* heap_ = nullptr;  ///< in PostgreSQL's memory; null: the other route
+};
+
+}  // namespace pgrepl::target

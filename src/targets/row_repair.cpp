@@ -1,0 +1,167 @@
+// Statements on rows by id. Set-based; halved where a row is refused.
+
+#include "targets/row_repair.hpp"
+
+#include <map>
+
+#include "pg/memory.hpp"
+#include "pg/spi.hpp"
+#include "targets/bisection.hpp"
+#include "targets/row_arrays.hpp"
+#include "targets/seen_ids.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+constexpr const char* kOnConflict =
+    " ON CONFLICT (id) DO UPDATE SET data = excluded.data, _synced_at = excluded._synced_at";
+
+// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
+constexpr const char* kIfDifferent = " WHERE ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(excluded.data)::record";
+
+std::string put_statement(const OpenTarget& target, WhereSame where_same) {
+    // In the select list the arrays are taken apart row by row; in FROM they would be stored first.
+    std::string const insert = "INSERT INTO " + target.sql() +
+                               " AS t (id, data, _synced_at) SELECT i, d, now() FROM (SELECT pg_catalog.unnest($1), "
+                               "pg_catalog.unnest($2)) AS u(i, d)" +
+                               kOnConflict;
+    return where_same == WhereSame::kLeave ? insert + kIfDifferent : insert;
+}
+
+void put_range(const std::string& statement, const EncodedRows& rows, std::size_t first, std::size_t count) {
+    pg::MemoryScope memory("pg_replicator rows");
+    pg::MemorySwitch const in_memory(memory.context());
+    RowArrays const arrays = as_arrays(rows, first, count);
+    Oid const types[2] = {TEXTARRAYOID, JSONBARRAYOID};
+    Datum const values[2] = {arrays.ids, arrays.data};
+    pg::execute_with_datums(statement.c_str(), types, values);
+}
+
+void delete_ids(const OpenTarget& target, const std::vector<std::string>& ids) {
+    pg::execute("DELETE FROM " + target.rows_sql() + " WHERE id = ANY ($1)", {ids});
+}
+
+/// Of rows between which values move under a unique index: the old ones go before the new ones come.
+class Replacement {
+  public:
+    Replacement(const OpenTarget& target, const EncodedRows& rows)
+        : target_(target), rows_(rows), statement_(put_statement(target, WhereSame::kRewrite)) {}
+
+    void write(const Refuse& refuse) {
+        replace(0, rows_.size());
+        // A row that was refused beside an old one may be accepted after that is gone.
+        for (int round = 0; round < kMostRounds && !refused_.empty(); ++round) {
+            std::map<std::size_t, pg::SqlError> const before = std::move(refused_);
+            refused_.clear();
+            for (const auto& [row, error] : before) {
+                replace(row, 1);
+            }
+            if (refused_.size() == before.size()) {
+                break;
+            }
+        }
+        for (const auto& [row, error] : refused_) {
+            refuse(row, error);
+        }
+    }
+
+  private:
+    static constexpr int kMostRounds = 10;
+
+    void replace(std::size_t begin, std::size_t size) {
+        write_by_halves(
+            begin, size,
+            [&](std::size_t first, std::size_t count) {
+                std::vector<std::string> ids;
+                for (std::size_t row = first; row < first + count; ++row) {
+                    ids.emplace_back(rows_.id_text(row));
+                }
+                delete_ids(target_, ids);
+                put_range(statement_, rows_, first, count);
+            },
+            [&](std::size_t row, const pg::SqlError& error) { refused_.emplace(row, error); });
+    }
+
+    const OpenTarget& target_;
+    const EncodedRows& rows_;
+    std::string statement_;
+    std::map<std::size_t, pg::SqlError> refused_;
+};
+
+}  // namespace
+
+void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
+    if (rows.size() == 0) {
+        return;
+    }
+    std::string const statement = put_statement(target, where_same);
+    std::optional<pg::SqlError> const error =
+        pg::run_in_subtransaction([&] { put_range(statement, rows, 0, rows.size()); });
+    if (!error) {
+        return;
+    }
+    if (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
+        return Replacement(target, rows).write(refuse);
+    }
+    if (!may_concern_row(*error)) {
+        throw pg::SqlError(*error);
+    }
+    write_by_halves(
+        0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
+        refuse);
+}
+
+void put_row(const OpenTarget& target, const std::string& id, const std::string& data) {
+    pg::execute("INSERT INTO " + target.sql() + " (id, data, _synced_at) VALUES ($1, $2::jsonb, now())" + kOnConflict,
+                {id, data});
+}
+
+void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, const Refuse& refuse) {
+    write_by_halves(
+        0, ids.size(),
+        [&](std::size_t first, std::size_t count) {
+            auto const begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
+            delete_ids(target, std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count)));
+        },
+        refuse);
+}
+
+std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
+                                const std::vector<std::string>& known) {
+    pg::QueryResult const moment =
+        pg::execute("SELECT pg_catalog.quote_literal($1), pg_catalog.quote_literal($2::text)",
+                    {pg::Param::timestamp(since), known});
+    std::string condition = SeenIds::not_seen(first_pass_name(table_id)) + " AND t._synced_at NOT BETWEEN " +
+                            moment.text(0, 0) + "::timestamptz AND clock_timestamp()";
+    if (!known.empty()) {
+        condition += " AND t.id <> ALL (" + moment.text(0, 1) + "::text[])";
+    }
+    if (second_pass) {
+        condition += " AND " + SeenIds::not_seen(second_pass_name(table_id));
+    }
+    return condition;
+}
+
+std::int64_t count_rows(const OpenTarget& target, const std::string& condition) {
+    return pg::execute("SELECT count(*) FROM " + target.rows_sql() + " t WHERE " + condition).int64(0, 0);
+}
+
+std::vector<std::string> list_ids(const OpenTarget& target, const std::string& condition,
+                                  const std::optional<std::string>& after, std::int64_t limit) {
+    pg::QueryResult const rows = pg::execute("SELECT t.id FROM " + target.rows_sql() + " t WHERE " + condition +
+                                                 " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT $2",
+                                             {after, limit});
+    std::vector<std::string> ids;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        ids.push_back(rows.text(i, 0));
+    }
+    return ids;
+}
+
+std::int64_t delete_where(const OpenTarget& target, const std::string& condition) {
+    return static_cast<std::int64_t>(
+        pg::execute("DELETE FROM " + target.rows_sql() + " t WHERE " + condition).processed());
+}
+
+}  // namespace pgrepl::target

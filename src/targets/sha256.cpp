@@ -1,0 +1,65 @@
+// SHA-256.
+
+#include "targets/sha256.hpp"
+
+#include "pg/error.hpp"
+
+extern "C" {
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "utils/resowner.h"
+}
+
+namespace pgrepl::target {
+
+namespace {
+
+/// A hash is registered with the resource owner, of which there is none between two transactions: there, rows that were
+/// read from a source are encoded, too.
+class ResourceOwnerScope {
+  public:
+    ResourceOwnerScope() {
+        if (CurrentResourceOwner == nullptr) {
+            owner_ = pg::CallPg([] { return ResourceOwnerCreate(nullptr, "pg_replicator hash"); });
+            CurrentResourceOwner = owner_;
+        }
+    }
+    ~ResourceOwnerScope() {
+        if (owner_ != nullptr) {
+            CurrentResourceOwner = nullptr;
+            ResourceOwnerDelete(owner_);  // the hash has been freed
+        }
+    }
+    ResourceOwnerScope(const ResourceOwnerScope&) = delete;
+    ResourceOwnerScope& operator=(const ResourceOwnerScope&) = delete;
+
+  private:
+    ResourceOwner owner_ = nullptr;
+};
+
+}  // namespace
+
+std::string sha256_hex(std::string_view bytes) {
+    unsigned char digest[PG_SHA256_DIGEST_LENGTH];
+    ResourceOwnerScope const owner;
+    pg::CallPg([&] {
+        pg_cryptohash_ctx* const context = pg_cryptohash_create(PG_SHA256);
+        bool const hashed =
+            context != nullptr && pg_cryptohash_init(context) >= 0 &&
+            pg_cryptohash_update(context, reinterpret_cast<const uint8*>(bytes.data()), bytes.size()) >= 0 &&
+            pg_cryptohash_final(context, digest, sizeof(digest)) >= 0;
+        pg_cryptohash_free(context);
+        if (!hashed) {
+            elog(ERROR, "could not compute SHA-256");
+        }
+    });
+    constexpr char kHex[] = "0123456789abcdef";
+    std::string text;
+    for (unsigned char const byte : digest) {
+        text += kHex[byte >> 4];
+        text += kHex[byte & 15];
+    }
+    return text;
+}
+
+}  // namespace pgrepl::target

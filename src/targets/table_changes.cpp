@@ -1,0 +1,88 @@
+// Coalescing and writing.
+
+#include "targets/table_changes.hpp"
+
+#include <algorithm>
+
+#include "targets/row_error.hpp"
+
+namespace pgrepl::target {
+
+void TableChanges::put(RowEncoder& encoder, std::span<const core::Value> row) {
+    try {
+        encoder.encode(row, rows_);
+    } catch (const RowError& error) {
+        set_aside(encoder.id_of(row), error);
+        return;
+    }
+    std::size_t const index = rows_.size() - 1;
+    std::string id(rows_.id_text(index));
+    if (!set_aside_.empty()) {
+        set_aside_.erase(id);
+    }
+    latest_.insert_or_assign(std::move(id), index);
+}
+
+void TableChanges::set_aside(const std::string& id, const pg::SqlError& error) {
+    set_aside_.insert_or_assign(id, error);
+}
+
+void TableChanges::remove(const std::string& id) {
+    set_aside_.erase(id);
+    latest_.insert_or_assign(id, kGone);
+}
+
+void TableChanges::remove_all() {
+    clear();
+    cleared_ = true;
+}
+
+void TableChanges::write(const OpenTarget& target, WhereSame where_same) {
+    if (cleared_) {
+        delete_where(target, "true");
+    }
+    std::vector<std::string> gone;
+    std::vector<bool> wanted(rows_.size(), false);
+    for (const auto& [id, index] : latest_) {
+        if (index == kGone) {
+            gone.push_back(id);
+        } else {
+            wanted[index] = true;
+        }
+    }
+    rows_.remove_rows([&](std::size_t row) { return !wanted[row]; });
+    // In the index's order each of its pages is visited once.
+    rows_.sort_by_id();
+    std::sort(gone.begin(), gone.end());
+    delete_rows(target, gone, [&](std::size_t index, const pg::SqlError& error) {
+        refused_.push_back({gone[index], true, std::nullopt, error});
+    });
+    put_rows(target, rows_, where_same, [&](std::size_t row, const pg::SqlError& error) {
+        refused_.push_back({std::string(rows_.id_text(row)), false, row, error});
+    });
+    for (const auto& [id, error] : set_aside_) {
+        refused_.push_back({id, false, std::nullopt, error});
+    }
+}
+
+std::vector<std::string> TableChanges::ids() const {
+    std::vector<std::string> result;
+    result.reserve(latest_.size() + set_aside_.size());
+    for (const auto& [id, index] : latest_) {
+        result.push_back(id);
+    }
+    for (const auto& [id, error] : set_aside_) {
+        result.push_back(id);
+    }
+    return result;
+}
+
+void TableChanges::clear() {
+    rows_.clear();
+    latest_.clear();
+    set_aside_.clear();
+    refused_.clear();
+    cleared_ = false;
+}
+
+}  // namespace pgrepl::target

@@ -1,0 +1,229 @@
+// DDL of target and staging tables.
+
+#include "targets/target_table.hpp"
+
+#include "pg/membership.hpp"
+#include "pg/relation_headers.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "pg/unlogged_table.hpp"
+#include "targets/open_target.hpp"
+#include "targets/seen_ids.hpp"
+#include "targets/statement_error.hpp"
+
+namespace pgrepl::target {
+
+namespace {
+
+/// The marker of a staging table: the only row without an id. Rows with an id and without data stand for rows
+/// of the source that were set aside, so that a merge does not delete them.
+constexpr const char* kMarkerRow = " (id, data) VALUES (NULL, NULL)";
+
+/// What may lie about until the next refresh.
+constexpr std::int64_t kMostKeptBytes = 16 << 20;
+
+/// As it was made, for this owner and nobody else; merges that were refused rows have left an index.
+constexpr const char* kIsAsMade = R"(
+    SELECT c.relkind = 'r' AND c.relpersistence = 'u' AND NOT c.relhasindex
+           AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+                       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+           AND EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a
+                       WHERE a.grantee = $2 AND a.privilege_type = 'SELECT')
+           AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee NOT IN (c.relowner, $2))
+    FROM pg_catalog.pg_class c WHERE c.oid = $1)";
+
+/// Waits as for a target: who reads all tables can keep a lock on ours, and so can an earlier copy's worker.
+void lock_side_table(const TargetName& name) {
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
+    pg::execute("LOCK TABLE " + name.sql() + " IN ACCESS EXCLUSIVE MODE");
+}
+
+/// The same; false if others keep it. Nearly always the lock is to be had at once, without a subtransaction: the end of
+/// each costs as much as its transaction has dropped tables.
+bool can_lock_side_table(const TargetName& name, Oid relid) {
+    if (pg::CallPg([&] { return ConditionalLockRelationOid(relid, AccessExclusiveLock); })) {
+        return true;
+    }
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { lock_side_table(name); });
+    if (error && reach_of(*error) != Reach::kLocked) {
+        throw pg::SqlError(*error);
+    }
+    return !error;
+}
+
+void drop_locked_side_table(const TargetName& name, Oid relid) {
+    pg::leave_extension(RelationRelationId, relid);
+    // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
+    pg::execute("DROP TABLE " + name.sql() + " CASCADE");
+}
+
+/// Empties a side table that was kept; false if it has to be made anew. What is in it is worth nothing by now, so that
+/// it may be cut off at once, without a new file: if this transaction aborts, the marker is gone.
+bool reuse_side_table(const TargetName& name, Oid owner) {
+    std::optional<Oid> const relid = find_table(name);
+    if (!relid) {
+        return false;
+    }
+    lock_side_table(name);
+    pg::QueryResult const as_made = pg::execute(kIsAsMade, {pg::Param::oid(*relid), pg::Param::oid(owner)});
+    if (as_made.empty() || !as_made.boolean(0, 0)) {
+        return false;
+    }
+    pg::CallPg([&] { heap_truncate(list_make1_oid(*relid)); });
+    return true;
+}
+
+void make_staging_table(const TargetName& staging, Oid owner) {
+    create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
+    // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
+    // matters.
+    pg::execute("ALTER TABLE " + staging.sql() +
+                " ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0, "
+                "ALTER COLUMN _synced_at SET STATISTICS 0");
+}
+
+}  // namespace
+
+std::string TargetName::sql() const { return pg::quoted(schema, table); }
+
+std::optional<Oid> find_table(const TargetName& name) {
+    pg::QueryResult const found = pg::execute(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = $2",
+        {name.schema, name.table});
+    return found.empty() ? std::nullopt : std::optional(found.oid(0, 0));
+}
+
+Oid require_side_table(const TargetName& name) {
+    std::optional<Oid> const relid = find_table(name);
+    if (!relid) {
+        throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "side table " + name.sql() + " does not exist",
+                           "It has been dropped by hand.", "It is made again when the work begins again.");
+    }
+    return *relid;
+}
+
+Oid create_target(const TargetName& name, const std::string& origin) {
+    if (pg::execute("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", {name.schema}).empty()) {
+        pg::execute("CREATE SCHEMA " + pg::quoted(name.schema));
+    }
+    pg::execute("CREATE TABLE " + name.sql() +
+                " (id text COLLATE pg_catalog.\"C\" NOT NULL, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)");
+    pg::QueryResult const literal = pg::execute("SELECT pg_catalog.quote_literal($1)", {origin});
+    pg::execute("COMMENT ON TABLE " + name.sql() + " IS " + literal.text(0, 0));
+    // By the name it could be another one's: a schema can be renamed.
+    pg::QueryResult const made = pg::execute(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner = $3",
+        {name.schema, name.table, pg::Param::oid(GetUserId())});
+    if (made.empty()) {
+        throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " was moved while it was being made",
+                           "Its schema has been renamed.", "Call replicator_resync to make it again.");
+    }
+    return made.oid(0, 0);
+}
+
+void add_primary_key(const OpenTarget& target) {
+    pg::QueryResult const existing = pg::execute(
+        "SELECT 1 FROM pg_catalog.pg_index WHERE indrelid = $1 AND indisprimary", {pg::Param::oid(target.relid)});
+    if (existing.empty()) {
+        pg::execute("ALTER TABLE " + target.sql() + " ADD PRIMARY KEY (id)");
+    }
+}
+
+void truncate_target(const OpenTarget& target) { pg::execute("TRUNCATE TABLE " + target.rows_sql()); }
+
+Oid file_of(Oid relid) {
+    pg::QueryResult const file = pg::execute("SELECT pg_catalog.pg_relation_filenode($1)", {pg::Param::oid(relid)});
+    return file.is_null(0, 0) ? InvalidOid : file.oid(0, 0);
+}
+
+void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
+    if (std::optional<Oid> const older = find_table(name)) {
+        lock_side_table(name);
+        drop_locked_side_table(name, *older);
+    }
+    pg::flush_if_aborted();
+    pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
+    pg::join_extension(RelationRelationId, require_side_table(name));
+    pg::QueryResult const role =
+        pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
+    pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));
+}
+
+void drop_side_table(const TargetName& name) {
+    std::optional<Oid> const relid = find_table(name);
+    if (relid && can_lock_side_table(name, *relid)) {
+        drop_locked_side_table(name, *relid);
+    }
+}
+
+TargetName staging_name(std::int32_t table_id) { return {"replicator", "staging_" + std::to_string(table_id)}; }
+
+TargetName seen_name(std::int32_t table_id) { return {"replicator", "seen_" + std::to_string(table_id)}; }
+
+TargetName first_pass_name(std::int32_t table_id) { return {"replicator", "first_pass_" + std::to_string(table_id)}; }
+
+TargetName second_pass_name(std::int32_t table_id) { return {"replicator", "second_pass_" + std::to_string(table_id)}; }
+
+void create_staging(std::int32_t table_id, Oid owner) {
+    TargetName const staging = staging_name(table_id);
+    if (!reuse_side_table(staging, owner)) {
+        make_staging_table(staging, owner);
+    }
+    if (!reuse_side_table(seen_name(table_id), owner)) {
+        create_seen_table(seen_name(table_id), owner);
+    }
+    pg::execute("INSERT INTO " + staging.sql() + kMarkerRow);
+}
+
+bool staging_is_intact(std::int32_t table_id) {
+    TargetName const staging = staging_name(table_id);
+    if (!find_table(staging)) {
+        return false;
+    }
+    // The marker was the first row written, so the scan ends on the first page.
+    return !pg::execute("SELECT 1 FROM " + staging.sql() + " WHERE id IS NULL LIMIT 1").empty();
+}
+
+void drop_staging(std::int32_t table_id) {
+    drop_side_table(staging_name(table_id));
+    drop_side_table(seen_name(table_id));
+}
+
+void release_staging(std::int32_t table_id, bool keep) {
+    std::int64_t bytes = 0;
+    for (const TargetName& name : {staging_name(table_id), seen_name(table_id)}) {
+        std::optional<Oid> const relid = keep ? find_table(name) : std::nullopt;
+        bytes += relid
+                     ? pg::execute("SELECT pg_catalog.pg_total_relation_size($1)", {pg::Param::oid(*relid)}).int64(0, 0)
+                     : kMostKeptBytes;
+    }
+    if (bytes >= kMostKeptBytes) {
+        drop_staging(table_id);
+    }
+}
+
+void drop_orphaned_side_tables(const std::vector<std::int32_t>& known) {
+    std::vector<std::string> kept;
+    kept.reserve(known.size());
+    for (std::int32_t const id : known) {
+        kept.push_back(std::to_string(id));
+    }
+    pg::QueryResult const orphans = pg::execute(
+        "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = 'replicator'::regnamespace "
+        "AND c.relkind = 'r' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]+$' "
+        "AND pg_catalog.substring(c.relname::text, '[0-9]+$') <> ALL ($1)",
+        {kept});
+    for (std::size_t i = 0; i < orphans.rows(); ++i) {
+        drop_side_table({"replicator", orphans.text(i, 0)});
+    }
+}
+
+void drop_side_tables(std::int32_t table_id) {
+    drop_staging(table_id);
+    drop_side_table(first_pass_name(table_id));
+    drop_side_table(second_pass_name(table_id));
+}
+
+}  // namespace pgrepl::target
