@@ -94,7 +94,7 @@ QUERIES = {
                    "JOIN replicator.source_table t ON t.id = c.table_id JOIN replicator.source s ON s.id = t.source_id",
     "copy left open": "SELECT s.name, st.state, st.copy_position FROM replicator.source_state st "
                       "JOIN replicator.source s ON s.id = st.source_id "
-                      "WHERE st.copy_position IS NOT NULL OR st.state <> CASE s.mode WHEN 'continuous' THEN 'streaming' "
+                      "WHERE st.copy_position IS NOT NULL OR st.state::text <> CASE s.mode WHEN 'continuous' THEN 'streaming' "
                       "ELSE 'idle' END",
     "table not done": "SELECT source, \"table\", state, reason FROM replicator_tables "
                       "WHERE state NOT IN ('excluded', 'unsupported', (SELECT CASE mode WHEN 'continuous' "
