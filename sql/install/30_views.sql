@@ -156,7 +156,8 @@ SELECT s.name,
             ELSE replicator.rate(st.copy_rows, st.copy_finished_at - st.copy_started_at) END AS rows_per_second,
        coalesce(st.changes_applied, 0) AS changes_applied,
        CASE WHEN st.copy_finished_at IS NOT NULL THEN round(coalesce(r.changes_last_minute, 0) / 60.0, 2) END AS changes_per_second,
-       CASE WHEN s.mode <> 'continuous' THEN greatest(clock_timestamp() - st.state_read_at, interval '0')
+       CASE WHEN s.mode <> 'continuous'
+            THEN CASE WHEN st.state_read_at IS NOT NULL THEN greatest(clock_timestamp() - st.state_read_at, interval '0') END
             WHEN p.source_id IS NULL THEN clock_timestamp() - st.copy_started_at
             ELSE replicator.stream_lag(clock_timestamp(), greatest(r.caught_up_at, p.end_seen_at), p.source_time, p.read_at,
                                        st.copy_started_at) END AS lag,
