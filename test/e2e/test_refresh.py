@@ -215,7 +215,14 @@ def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, data
         cluster.query("SELECT replicator_sync('late')")  # the source worker will go on from one copy to the next
         (supervisor,) = cluster.workers("source worker")
         stopped = {supervisor}
-        os.kill(supervisor, signal.SIGSTOP)  # not before the others have done what there is to do
+
+        def stopped_outside_of_a_transaction():  # in one it may hold locks that the others need
+            os.kill(supervisor, signal.SIGSTOP)
+            if cluster.query("SELECT xact_start IS NULL FROM pg_stat_activity WHERE pid = %s", (supervisor,)) == [(True,)]:
+                return True
+            os.kill(supervisor, signal.SIGCONT)
+            return False
+        wait_until(stopped_outside_of_a_transaction)  # not before the others have done what there is to do
         try:
             cluster.fail_at("waiting_for_chunk:wait")
 
