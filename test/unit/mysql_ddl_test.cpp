@@ -318,6 +318,8 @@ TEST(MysqlDdl, a_shown_statement_is_short_and_keeps_secrets) {
         "CREATE TABLE t (a int) ENGINE=FEDERATED CONNECTION='***' COMMENT = _utf8'***'");
     EXPECT_EQ(mysql::shown_statement("ALTER TABLE `a'b` ADD c int AS (aes_encrypt(\"x\", 'it''s \\' secret'))", {}),
               "ALTER TABLE `a'b` ADD c int AS (aes_encrypt('***', '***'))");
+    EXPECT_EQ(mysql::shown_statement("ALTER TABLE t ADD c varchar(20) DEFAULT 0x67656865696d", {}),
+              "ALTER TABLE t ADD c varchar(20) DEFAULT '***'");
     EXPECT_EQ(mysql::shown_statement("DROP TABLE \"t\"", {.ansi_quotes = true}), "DROP TABLE \"t\"");
     EXPECT_EQ(mysql::shown_statement("ALTER TABLE t COMMENT 'no end", {}), "ALTER TABLE t COMMENT '***'");
     std::string accents = "ALTER TABLE ";

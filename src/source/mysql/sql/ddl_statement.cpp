@@ -413,8 +413,11 @@ std::string shown_statement(std::string_view sql, const SqlReading& reading) {
         if (word.begin > shown_to && !shown.empty()) {
             shown += ' ';
         }
-        shown += word.kind == SqlWord::Kind::kText ? std::string_view("'***'")
-                                                   : sql.substr(word.begin, word.end - word.begin);
+        // Also of 0x67…, which is a text by its bytes.
+        bool const is_text =
+            word.kind == SqlWord::Kind::kText ||
+            (word.kind == SqlWord::Kind::kWord && (word.text.starts_with("0x") || word.text.starts_with("0b")));
+        shown += is_text ? std::string_view("'***'") : sql.substr(word.begin, word.end - word.begin);
         shown_to = word.end;
     }
     if (shown.size() > kMostShownBytes) {

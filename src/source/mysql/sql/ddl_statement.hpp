@@ -38,8 +38,9 @@ struct LoggedStatement {
 /// `database` is the default for names without one. All text is UTF-8.
 LoggedStatement read_statement(std::string_view sql, std::string_view database, const SqlReading& reading);
 
-/// The statement for SchemaChange::statement: at most 1,000 bytes, without comments, and with '***' for each literal:
-/// a password may be in any of them (CONNECTION, the COMMENT that Spider reads, an expression's key).
+/// The statement for SchemaChange::statement: at most 1,000 bytes, without comments, and with '***' for each literal
+/// but decimal numbers: a password may be in any of them (CONNECTION, the COMMENT that Spider reads, an expression's
+/// key).
 std::string shown_statement(std::string_view sql, const SqlReading& reading);
 
 }  // namespace pgrepl::mysql
