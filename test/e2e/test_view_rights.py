@@ -104,9 +104,9 @@ def test_keys_in_control_calls_are_shown_to_members_of_the_owner(cluster, watche
 def test_what_code_of_the_owner_says_is_not_shown_to_others(cluster, watched):
     """Whatever its SQLSTATE, and its hint no more than its text: pg_monitor read rows in both."""
     cluster.query("CREATE FUNCTION watched.tell(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS "
-                  "$$ BEGIN RAISE 'row 4711' USING ERRCODE = '42501', HINT = 'hint 4711'; END $$; "
+                  "$$ BEGIN RAISE 'row ofAnna' USING ERRCODE = '42501', HINT = 'hint ofAnna'; END $$; "
                   "SELECT replicator_alter('watched', rules => '{\"indexes\": {\"t\": [\"watched.tell(data->>''a'')\"]}}')")
     failed = "SELECT state, last_error FROM replicator_indexes WHERE source = 'watched'"
-    wait_until(lambda: cluster.query(failed) == [("failed", "row 4711 (hint 4711)")], 60, lambda: f"the index to fail: {cluster.query(failed)}")
+    wait_until(lambda: cluster.query(failed) == [("failed", "row ofAnna (hint ofAnna)")], 60, lambda: f"the index to fail: {cluster.query(failed)}")
     everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
-    assert "4711" not in everything and "SQLSTATE 42501;" in everything
+    assert "ofAnna" not in everything and "SQLSTATE 42501;" in everything
