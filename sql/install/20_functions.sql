@@ -141,6 +141,10 @@ CREATE FUNCTION replicator.is_stopped()
 RETURNS boolean LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_is_stopped';
 COMMENT ON FUNCTION replicator.is_stopped() IS 'Whether replicator_stop_workers holds for this database';
 
+CREATE FUNCTION replicator.short_of_slots_since()
+RETURNS timestamptz LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_short_of_slots_since';
+COMMENT ON FUNCTION replicator.short_of_slots_since() IS 'Since when the launcher finds no background worker slot even for a look at the databases; null: it finds one';
+
 CREATE FUNCTION replicator.worker_phases(
     OUT pid integer, OUT source_id integer, OUT table_id integer, OUT phase text, OUT rows_done bigint,
     OUT rows_total bigint, OUT since timestamptz

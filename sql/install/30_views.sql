@@ -37,6 +37,15 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION replicator.obstacle() IS 'What keeps all workers of this database from starting; null: nothing';
 
+CREATE FUNCTION replicator.slot_hint(wanted_since timestamptz)
+RETURNS text LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT 'No background worker slot is free (max_worker_processes = ' || current_setting('max_worker_processes')
+           || '); it has waited for one since ' || date_trunc('second', wanted_since) || ', and who has waited longest is served first. '
+           || 'Raise max_worker_processes in postgresql.conf and restart the server.';
+END;
+COMMENT ON FUNCTION replicator.slot_hint(timestamptz) IS 'What to do for a worker that waits for a slot; null: it does not wait';
+
 -- All that was committed at the source before the latest of these moments is applied: the end of its log was seen; the copy
 -- was begun; the last transaction was committed there, by a clock that may run ahead, and in no case after it was read here.
 CREATE FUNCTION replicator.stream_lag(
@@ -143,6 +152,7 @@ SELECT s.name,
        s.mode,
        CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused'
             WHEN o.role IS NULL THEN 'failed'
+            WHEN slot.wanted_since IS NOT NULL THEN 'backing_off'
             WHEN st.state = 'streaming' AND t.to_copy > 0 THEN 'copying' ELSE st.state::text END AS state,
        w.pid AS worker_pid,
        coalesce(t.tables, '{}'::jsonb) AS tables,
@@ -164,20 +174,22 @@ SELECT s.name,
        p.position,
        st.last_applied_at,
        coalesce(CASE WHEN o.role IS NULL THEN 'its owner, role "' || o.name || '", does not exist' END,
+                CASE WHEN slot.wanted_since IS NOT NULL THEN 'no free background worker slot' END,
                 replicator.shown_error(st.last_error, st.last_sqlstate, pg_has_role(o.role, 'USAGE')), t.failed_table, t.locked_table) AS last_error,
-       CASE WHEN o.role IS NOT NULL THEN replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(o.role, 'USAGE')) END AS detail,
+       CASE WHEN o.role IS NOT NULL AND slot.wanted_since IS NULL THEN replicator.shown_error(st.last_detail, st.last_sqlstate, pg_has_role(o.role, 'USAGE')) END AS detail,
        coalesce(replicator.obstacle(),
                 CASE WHEN o.role IS NULL THEN 'Choose another owner: replicator_alter(name, owner => ''role'').' END,
                 CASE WHEN st.source_id IS NULL
                      THEN 'It was restored from a dump, or its database is a copy of another: check its URL, then call '
                           || 'replicator_resume.' END,
+                replicator.slot_hint(slot.wanted_since),
                 st.last_hint,
                 CASE WHEN t.locked > 0 THEN 'Targets of tables are locked: replicator_tables.blocked_by names the processes.'
                      WHEN w.wait_event_type = 'Lock' THEN 'The worker waits for a lock: blocked_by names the processes that hold it.' END,
                 CASE WHEN t.failed > 0 THEN 'replicator_tables says what is wrong with the tables that failed.' END,
                 CASE WHEN NOT s.paused AND st.state = 'starting' AND w.pid IS NULL
                           AND st.state_since < clock_timestamp() - interval '5 seconds'
-                     THEN 'No worker has started yet: look at max_worker_processes and at the server log.' END) AS hint,
+                     THEN 'No worker has started yet: look at the server log.' END) AS hint,
        st.next_retry_at,
        (SELECT count(*) FROM replicator.quarantine q WHERE q.source_id = s.id) AS quarantined,
        CASE WHEN w.wait_event_type = 'Lock' THEN pg_blocking_pids(w.pid)
@@ -193,6 +205,14 @@ LEFT JOIN replicator.source_state st
 LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.reader_id = st.reader_id
 LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
+-- The probe notes who waits; if there is no slot for a probe either, nobody can note anything.
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'source'
+LEFT JOIN replicator.source_work k ON k.source_id = s.id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN w.pid IS NULL AND NOT s.paused AND st.state <> 'failed' AND k.has_work
+                     AND (st.next_retry_at IS NULL OR st.next_retry_at <= clock_timestamp())
+                THEN coalesce(sw.since, replicator.short_of_slots_since()) END AS wanted_since
+) slot
 LEFT JOIN LATERAL (
     SELECT jsonb_object_agg(c.state, c.n) AS tables, sum(c.rows_copied) AS rows_copied, sum(c.rows_expected) AS rows_expected,
            sum(c.n) FILTER (WHERE c.wanted AND c.state IN ('pending', 'copying')) AS to_copy,

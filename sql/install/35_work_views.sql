@@ -62,7 +62,8 @@ SELECT j.id AS job,
        jt.repaired,
        coalesce(replicator.shown_error(jt.last_error, jt.last_sqlstate, g.readable),
                 replicator.shown_error(j.last_error, j.last_sqlstate, g.readable)) AS last_error,
-       coalesce(jt.last_hint, j.last_hint) AS hint,
+       coalesce(CASE WHEN j.state IN ('pending', 'running') AND jt.state IN ('pending', 'running')
+                     THEN replicator.slot_hint(sw.since) END, jt.last_hint, j.last_hint) AS hint,
        j.requested_by,
        j.requested_at,
        jt.started_at,
@@ -73,7 +74,8 @@ JOIN replicator.job_table jt ON jt.job_id = j.id
 JOIN replicator.source_table t ON t.id = jt.table_id
 JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN replicator.worker_phases() w ON w.pid = j.worker_pid AND w.table_id = t.id AND w.phase = 'comparing'
-     AND j.state = 'running';
+     AND j.state = 'running'
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'job';
 COMMENT ON VIEW @extschema@.replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
 COMMENT ON COLUMN @extschema@.replicator_jobs.job IS 'Number that replicator_verify or replicator_repair returned';
 COMMENT ON COLUMN @extschema@.replicator_jobs.kind IS 'verify or repair';
@@ -130,7 +132,8 @@ SELECT s.name AS source,
        i.started_at,
        i.finished_at,
        replicator.shown_error(i.last_error, i.last_sqlstate, g.readable) AS last_error,
-       i.last_hint AS hint
+       coalesce(CASE WHEN i.state IN ('pending', 'building') AND t.state IN ('idle', 'streaming')
+                     THEN replicator.slot_hint(sw.since) END, i.last_hint) AS hint
 FROM replicator.target_index i
 JOIN replicator.source_table t ON t.id = i.table_id
 JOIN replicator.source s ON s.id = t.source_id
@@ -138,6 +141,7 @@ JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN replicator.target_relation r ON r.table_id = t.id
 LEFT JOIN (pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid)
      ON x.indrelid = coalesce(r.relid, g.relation) AND c.relname = i.name
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'index'
 WHERE i.state <> 'unwanted';
 COMMENT ON VIEW @extschema@.replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
 COMMENT ON COLUMN @extschema@.replicator_indexes.source IS 'Name of the source';

@@ -224,11 +224,20 @@ Datum library_version(FunctionCallInfo) {
 
 Datum is_stopped(FunctionCallInfo) { PG_RETURN_BOOL(pg::is_stopped(MyDatabaseId)); }
 
+Datum short_of_slots_since(FunctionCallInfo fcinfo) {
+    TimestampTz const since = pg::short_of_slots_since();
+    if (since == 0) {
+        PG_RETURN_NULL();
+    }
+    PG_RETURN_TIMESTAMPTZ(since);
+}
+
 }  // namespace
 
 }  // namespace pgrepl::api
 
 PGREPL_SQL_FUNCTION(pg_replicator_is_stopped, pgrepl::api::is_stopped)
+PGREPL_SQL_FUNCTION(pg_replicator_short_of_slots_since, pgrepl::api::short_of_slots_since)
 PGREPL_SQL_FUNCTION(pg_replicator_sync, pgrepl::api::sync)
 PGREPL_SQL_FUNCTION(pg_replicator_pause, pgrepl::api::pause)
 PGREPL_SQL_FUNCTION(pg_replicator_resume, pgrepl::api::resume)

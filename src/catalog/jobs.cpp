@@ -195,14 +195,8 @@ std::vector<int> job_and_index_pids(std::int32_t source_id) {
     return pids;
 }
 
-std::vector<SideWork> list_job_work() {
-    pg::QueryResult const rows = pg::execute(kJobWork, {pg::Param::oid(MyDatabaseId)});
-    std::vector<SideWork> work;
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-        work.push_back(
-            {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
-    }
-    return work;
+std::vector<WantedWorker> list_job_work() {
+    return read_wanted_workers(pg::execute(kJobWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerRole::kJob);
 }
 
 void prune_jobs(int retention_s) {

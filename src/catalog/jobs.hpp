@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "catalog/target_relations.hpp"
+#include "catalog/wanted_workers.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -95,14 +96,8 @@ void cancel_job(std::int64_t job_id);
 /// Processes that may be working for the source: on a job or an index.
 std::vector<int> job_and_index_pids(std::int32_t source_id);
 
-/// A source with work for a job worker, or for an index worker.
-struct SideWork {
-    std::int32_t source_id = 0;
-    std::string name;
-    bool wants_worker = false;  ///< now
-    TimestampTz due_at = 0;     ///< else: when
-};
-std::vector<SideWork> list_job_work();
+/// Sources that want a job worker.
+std::vector<WantedWorker> list_job_work();
 
 /// Removes jobs that ended longer ago than `retention_s`.
 void prune_jobs(int retention_s);

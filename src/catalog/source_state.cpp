@@ -244,26 +244,11 @@ bool is_source_moving(std::int32_t source_id) {
                 .empty();
 }
 
-std::vector<SourceWork> list_source_work() {
-    pg::QueryResult const rows = pg::execute(kSourceWork, {pg::Param::oid(MyDatabaseId)});
-    std::vector<SourceWork> work;
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-        work.push_back(
-            {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
-    }
-    return work;
+std::vector<WantedWorker> list_source_work() {
+    return read_wanted_workers(pg::execute(kSourceWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerRole::kSource);
 }
 
-void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms) {
-    pg::execute(
-        "UPDATE replicator.source_state SET state = 'backing_off', state_since = clock_timestamp(), "
-        "last_error = 'no free background worker slot', last_sqlstate = '53000', "
-        "last_detail = 'All max_worker_processes = ' || pg_catalog.current_setting('max_worker_processes') || "
-        "' slots are in use.', "
-        "last_hint = 'Raise max_worker_processes in postgresql.conf and restart the server.', "
-        "last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
-        "next_retry_at = clock_timestamp() + $2 * interval '1 millisecond' WHERE source_id = $1",
-        {source_id, retry_ms});
+void tell_wait_for_slot(std::int32_t source_id) {
     tell_source_failure(source_id, RunState::kBackingOff,
                         pg::SqlError(ERRCODE_INSUFFICIENT_RESOURCES, "no free background worker slot", "",
                                      "Raise max_worker_processes in postgresql.conf and restart the server."));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "catalog/states.hpp"
+#include "catalog/wanted_workers.hpp"
 #include "pg/error.hpp"
 
 namespace pgrepl::catalog {
@@ -107,16 +108,10 @@ std::string target_position(std::int32_t source_id);
 /// Whether a copy is under way or the source streams, so that the target's position will change by itself.
 bool is_source_moving(std::int32_t source_id);
 
-/// A source that a probe found, and what it needs.
-struct SourceWork {
-    std::int32_t source_id = 0;
-    std::string name;
-    bool wants_worker = false;  ///< now
-    TimestampTz due_at = 0;     ///< else: when; 0: not by time
-};
-std::vector<SourceWork> list_source_work();
+/// Sources that want a source worker.
+std::vector<WantedWorker> list_source_work();
 
-/// No worker could be started: status names the setting.
-void record_no_worker_slot(std::int32_t source_id, std::int64_t retry_ms);
+/// It has waited for a background worker slot long enough to be told of. The views know of the wait itself.
+void tell_wait_for_slot(std::int32_t source_id);
 
 }  // namespace pgrepl::catalog

@@ -151,7 +151,7 @@ void notice_lost_indexes() {
             FOR NO KEY UPDATE OF i SKIP LOCKED))");
 }
 
-std::vector<SideWork> list_index_work() {
+std::vector<WantedWorker> list_index_work() {
     pg::QueryResult const rows =
         pg::execute(std::string("SELECT s.id, s.name, "
                                 "bool_or(i.next_attempt_at IS NULL OR i.next_attempt_at <= clock_timestamp()), "
@@ -163,12 +163,7 @@ std::vector<SideWork> list_index_work() {
                                 "WHERE NOT s.paused AND ") +
                         has_work() + " GROUP BY s.id, s.name ORDER BY s.id",
                     {pg::Param::oid(MyDatabaseId)});
-    std::vector<SideWork> work;
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-        work.push_back(
-            {static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2), rows.int64(i, 3)});
-    }
-    return work;
+    return read_wanted_workers(rows, pg::WorkerRole::kIndex);
 }
 
 void look_for_index_work_at_commit(std::int32_t source_id, std::optional<std::int32_t> table_id) {

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "catalog/jobs.hpp"
 #include "catalog/target_relations.hpp"
+#include "catalog/wanted_workers.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -66,7 +66,8 @@ void retry_failed_indexes(std::int32_t source_id);
 /// again.
 void notice_lost_indexes();
 
-std::vector<SideWork> list_index_work();
+/// Sources that want an index worker.
+std::vector<WantedWorker> list_index_work();
 
 /// The table, or without one all that the source has just been caught up with, is complete in this transaction: when it
 /// commits the launcher looks at the database if rules ask for indexes. For workers that stay then; the end of one has

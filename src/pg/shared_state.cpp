@@ -47,6 +47,8 @@ struct SharedState {
     int stopped_count;
     Oid stopped[kMaxStopped];
     ProbeSlot probes[kMostProbes];
+    TimestampTz short_of_slots_since;
+    bool slots_wanted;
     std::uint64_t failed_calls_ever;
     int failed_call_count;
     SharedFailedCall failed_calls[kMaxFailedCalls];
@@ -318,6 +320,31 @@ std::optional<ProbeResult> probe_result(int slot, Oid database) noexcept {
     Locked lock(shared->lock, LW_SHARED);
     const ProbeSlot& probe = shared->probes[slot];
     return probe.database == database && probe.done ? std::optional(probe.result) : std::nullopt;
+}
+
+void set_short_of_slots(bool is_short) noexcept {
+    Locked lock(shared->lock, LW_EXCLUSIVE);
+    if (is_short != (shared->short_of_slots_since != 0)) {
+        shared->short_of_slots_since = is_short ? GetCurrentTimestamp() : 0;
+    }
+}
+
+TimestampTz short_of_slots_since() noexcept {
+    if (!is_preloaded()) {
+        return 0;
+    }
+    Locked lock(shared->lock, LW_SHARED);
+    return shared->short_of_slots_since;
+}
+
+void set_slots_wanted(bool wanted) noexcept {
+    Locked lock(shared->lock, LW_EXCLUSIVE);
+    shared->slots_wanted = wanted;
+}
+
+bool are_slots_wanted() noexcept {
+    Locked lock(shared->lock, LW_SHARED);
+    return shared->slots_wanted;
 }
 
 bool set_stopped(Oid database, bool stopped) noexcept {

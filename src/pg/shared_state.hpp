@@ -66,8 +66,9 @@ constexpr int kMostProbes = 4;
 
 /// What a probe found.
 struct ProbeResult {
-    TimestampTz next_due = 0;  ///< when the database wants to be looked at again
-    bool complete = false;     ///< all that was to be looked at was; else the server log says what was not
+    TimestampTz next_due = 0;     ///< when the database wants to be looked at again
+    bool complete = false;        ///< all that was to be looked at was; else the server log says what was not
+    TimestampTz slot_wanted = 0;  ///< since when a worker waits for a slot there; 0: none does
 };
 
 /// Which databases asked to be looked at since the last call.
@@ -84,6 +85,14 @@ void probe_starts(int slot, Oid database) noexcept;
 void probe_done(int slot, Oid database, const ProbeResult& result) noexcept;
 /// Of a probe that has ended; nothing: it did not come to its end.
 std::optional<ProbeResult> probe_result(int slot, Oid database) noexcept;
+
+/// The launcher finds no slot even for a probe. It notes since when; the views show it.
+void set_short_of_slots(bool is_short) noexcept;
+/// 0: it is not.
+[[nodiscard]] TimestampTz short_of_slots_since() noexcept;
+/// Whether a worker of some database waits for a slot: what only makes others faster leaves it to that one.
+void set_slots_wanted(bool wanted) noexcept;
+[[nodiscard]] bool are_slots_wanted() noexcept;
 
 /// replicator_stop_workers() holds for a database until a control call there: nothing starts in it. False if there is
 /// no room to remember one more.

@@ -11,6 +11,10 @@
 // started, and the probe's answer can only change it. What the launcher knows is in its own memory; when it is lost,
 // all databases are looked at.
 //
+// With too few slots for workers, those that wait for one are served in the order in which they began to, in all
+// databases: whatever asks for a probe may be a worker that has ended, so that database comes first in which one has
+// waited longest, and its probe (probe.cpp) takes them in the same order.
+//
 // Probes run one after another, so they take one worker slot. Only beside one that takes long (it waits for a lock,
 // say) the next is started. A database whose last probe failed may take half of the slots only, so that the others are
 // served however many hang.
@@ -54,13 +58,14 @@ constexpr long kLeastPauseMs = 50;
 struct Watch {
     Oid database = InvalidOid;
     std::string name;
-    TimestampTz next_look = 0;   ///< by time; 0: at once
-    TimestampTz requested = 0;   ///< since when something asks for it; 0: nothing does
-    TimestampTz not_before = 0;  ///< after a probe that failed, or for which there was no slot
-    int failures = 0;            ///< probes that have failed in a row
-    bool exists = false;         ///< in pg_database, at the last look
-    bool served = false;         ///< it exists, is allowed, and its workers are not stopped
-    bool probed = false;         ///< a probe is under way
+    TimestampTz next_look = 0;    ///< by time; 0: at once
+    TimestampTz requested = 0;    ///< since when something asks for it; 0: nothing does
+    TimestampTz not_before = 0;   ///< after a probe that failed, or for which there was no slot
+    TimestampTz slot_wanted = 0;  ///< since when a worker waits for a slot there; 0: none does
+    int failures = 0;             ///< probes that have failed in a row
+    bool exists = false;          ///< in pg_database, at the last look
+    bool served = false;          ///< it exists, is allowed, and its workers are not stopped
+    bool probed = false;          ///< a probe is under way
 
     [[nodiscard]] TimestampTz due() const noexcept {
         TimestampTz const wanted = requested != 0 ? std::min(requested, next_look) : next_look;
@@ -167,6 +172,7 @@ class Launcher {
         watch.probed = false;
         if (result) {
             watch.next_look = result->next_due;
+            watch.slot_wanted = result->slot_wanted;
         }
         if (result && result->complete) {
             watch.failures = 0;
@@ -185,6 +191,8 @@ class Launcher {
         std::vector<Oid> const stopped = pg::stopped_databases();
         pg::ProbeRequests const requests = pg::take_probe_requests();
         std::vector<Database> const databases = list_databases();
+        // A worker may have ended: its slot is for whoever has waited longest, wherever that is.
+        bool const any_asks = requests.all || !requests.databases.empty();
         TimestampTz const now = GetCurrentTimestamp();
         for (auto& [oid, watch] : watches_) {
             watch.exists = false;
@@ -202,12 +210,16 @@ class Launcher {
             if (asks && watch.requested == 0) {
                 watch.requested = now;
             }
+            if (any_asks && watch.slot_wanted != 0) {
+                watch.requested = watch.slot_wanted;
+            }
         }
         bool const any_gone = std::erase_if(watches_, [](const auto& watch) { return !watch.second.exists; }) > 0;
         if (any_gone || !scratch_looked_at_) {
             remove_scratch_of_gone_databases();
             scratch_looked_at_ = true;
         }
+        note_whether_slots_are_wanted();
         for (Oid const oid : stopped) {
             if (!watches_.contains(oid)) {
                 pg::set_stopped(oid, false);
@@ -264,15 +276,23 @@ class Launcher {
             "pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + watch.name, arguments, true);
         if (!worker) {
             watch.not_before = after_ms(now, kNoSlotRetryMs);
+            pg::set_short_of_slots(true);
             warn_about_slots();
             return false;
         }
+        pg::set_short_of_slots(false);
         warned_about_slots_ = false;
         watch.requested = 0;
         watch.next_look = after_ms(now, kRescanMs);
         watch.probed = true;
         probe_at(slot).emplace(Probe{watch.database, watch.name, watch.failures > 0, std::move(*worker), now});
         return true;
+    }
+
+    void note_whether_slots_are_wanted() const {
+        pg::set_slots_wanted(std::any_of(watches_.begin(), watches_.end(), [](const auto& watch) {
+            return watch.second.served && watch.second.slot_wanted != 0;
+        }));
     }
 
     void warn_about_slots() {

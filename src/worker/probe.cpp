@@ -9,6 +9,7 @@
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/target_indexes.hpp"
+#include "catalog/wanted_workers.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
@@ -31,6 +32,8 @@ constexpr int kLookAnywayMs = 60'000;
 constexpr int kNotInstalledMs = 600'000;
 /// A worker that was started but ended before it was known as its source's asks for nothing.
 constexpr int kLookWhetherStartedMs = 5'000;
+/// Sources that have waited for a slot for longer are told of in events and in the log.
+constexpr int kLongWaitMs = 10'000;
 /// What others hold locked is looked at again later.
 constexpr const char* kLockPatience = "2s";
 
@@ -67,57 +70,116 @@ constexpr WorkerKind kJobWorker = {pg::WorkerRole::kJob, "pg_replicator_job_work
 constexpr WorkerKind kIndexWorker = {pg::WorkerRole::kIndex, "pg_replicator_index_worker_main",
                                      "pg_replicator index worker", "pg_replicator indexes of "};
 
-/// Whether the source got a worker of the kind, or has one.
-bool start_worker_of(const WorkerKind& kind, std::int32_t source_id, const std::string& source_name, NextProbe& next) {
-    {
-        pg::Transaction transaction;
-        bool const served = pg::is_source_locked(source_id, kind.role);
-        transaction.commit();
-        if (served) {
-            return true;
-        }
+const WorkerKind& kind_of(pg::WorkerRole role) {
+    switch (role) {
+        case pg::WorkerRole::kJob:
+            return kJobWorker;
+        case pg::WorkerRole::kIndex:
+            return kIndexWorker;
+        case pg::WorkerRole::kSource:
+            break;
     }
+    return kSourceWorker;
+}
+
+bool is_there(const catalog::WantedWorker& worker) {
+    pg::Transaction transaction;
+    bool const served = pg::is_source_locked(worker.source_id, worker.role);
+    transaction.commit();
+    return served;
+}
+
+/// False if there is no slot for it.
+bool start(const catalog::WantedWorker& worker) {
+    const WorkerKind& kind = kind_of(worker.role);
     pg::WorkerArguments arguments;
     arguments.database = MyDatabaseId;
-    arguments.source_id = source_id;
-    next.in(kLookWhetherStartedMs);
-    return pg::start_worker(kind.function, kind.type, kind.name + source_name, arguments, false).has_value();
+    arguments.source_id = worker.source_id;
+    return pg::start_worker(kind.function, kind.type, kind.name + worker.source_name, arguments, false).has_value();
 }
 
-void serve_sources(NextProbe& next) {
-    std::vector<catalog::SourceWork> sources;
-    {
-        pg::Transaction transaction;
-        sources = catalog::list_source_work();
-        transaction.commit();
-    }
-    for (const catalog::SourceWork& source : sources) {
-        if (!source.wants_worker) {
-            next.at(source.due_at);
-        } else if (!start_worker_of(kSourceWorker, source.source_id, source.name, next)) {
-            pg::Transaction transaction;
-            catalog::record_no_worker_slot(source.source_id, kNoSlotRetryMs);
-            transaction.commit();
-            next.when_a_slot_may_be_free();
-        }
-    }
-}
+/// What the sources of the database want of workers. Those that wait for a slot come first, in the order in which they
+/// began to wait; from the first on for which there is none, all have to wait.
+class WorkersToStart {
+  public:
+    explicit WorkersToStart(NextProbe& next) : next_(next) {}
 
-void serve_side_work(const WorkerKind& kind, std::vector<catalog::SideWork> (*list)(), NextProbe& next) {
-    std::vector<catalog::SideWork> sources;
-    {
+    void look_for(pg::WorkerRole role, std::vector<catalog::WantedWorker> (*list)()) {
         pg::Transaction transaction;
-        sources = list();
+        std::vector<catalog::WantedWorker> found = list();
+        std::erase_if(found, [&](const catalog::WantedWorker& worker) {
+            if (!worker.now) {
+                next_.at(worker.due_at);
+            }
+            return !worker.now;
+        });
+        catalog::forget_waits_of_others(role, found);
         transaction.commit();
+        wanted_.insert(wanted_.end(), found.begin(), found.end());
     }
-    for (const catalog::SideWork& source : sources) {
-        if (!source.wants_worker) {
-            next.at(source.due_at);
-        } else if (!start_worker_of(kind, source.source_id, source.name, next)) {
-            next.when_a_slot_may_be_free();
+
+    void start_all() {
+        std::stable_sort(wanted_.begin(), wanted_.end(), [](const auto& a, const auto& b) {
+            return a.slot_wanted != 0 && (b.slot_wanted == 0 || a.slot_wanted < b.slot_wanted);
+        });
+        bool any_slot = true;
+        for (catalog::WantedWorker& worker : wanted_) {
+            if (is_there(worker)) {
+                served_.push_back(worker);
+            } else if (any_slot && start(worker)) {
+                next_.in(kLookWhetherStartedMs);
+                served_.push_back(worker);
+            } else {
+                any_slot = false;
+                waiting_.push_back(worker);
+            }
+        }
+        if (!waiting_.empty()) {
+            next_.when_a_slot_may_be_free();
         }
     }
-}
+
+    /// Since when the first of those waits for which there was no slot; 0: there was one for each.
+    TimestampTz note_who_waits() const {
+        if (waiting_.empty() && served_.empty()) {
+            return 0;
+        }
+        pg::Transaction transaction;
+        for (const catalog::WantedWorker& worker : served_) {
+            if (worker.slot_wanted != 0) {
+                catalog::end_wait_for_slot(worker);
+            }
+        }
+        for (const catalog::WantedWorker& worker : waiting_) {
+            if (worker.slot_wanted == 0) {
+                catalog::wait_for_slot(worker);
+            }
+        }
+        transaction.commit();
+        if (waiting_.empty()) {
+            return 0;
+        }
+        TimestampTz const first = waiting_.front().slot_wanted;
+        return first != 0 ? first : GetCurrentTimestamp();
+    }
+
+    void tell_who_waits_for_long() const {
+        TimestampTz const before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -kLongWaitMs);
+        pg::Transaction transaction;
+        for (const catalog::WantedWorker& worker : waiting_) {
+            if (worker.role == pg::WorkerRole::kSource && worker.slot_wanted != 0 && worker.slot_wanted < before) {
+                catalog::tell_wait_for_slot(worker.source_id);
+            }
+        }
+        transaction.commit();
+    }
+
+  private:
+    NextProbe& next_;
+    std::vector<catalog::WantedWorker> wanted_;
+    std::vector<catalog::WantedWorker> served_;
+    std::vector<catalog::WantedWorker> waiting_;
+};
 
 void write_failed_calls() {
     std::vector<pg::FailedCall> const calls = pg::failed_calls();
@@ -173,8 +235,9 @@ class Steps {
 pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>& scratch) {
     NextProbe next;
     Steps steps;
+    WorkersToStart workers(next);
+    TimestampTz slot_wanted = 0;
     next.in(kLookAnywayMs);
-    steps.attempt("sources", [&] { serve_sources(next); });
     steps.attempt("lost indexes", [] {
         pg::Transaction transaction;
         catalog::notice_lost_indexes();
@@ -185,12 +248,16 @@ pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>&
         catalog::note_names_of_owners();
         transaction.commit();
     });
-    steps.attempt("jobs", [&] { serve_side_work(kJobWorker, catalog::list_job_work, next); });
-    steps.attempt("indexes", [&] { serve_side_work(kIndexWorker, catalog::list_index_work, next); });
+    steps.attempt("sources", [&] { workers.look_for(pg::WorkerRole::kSource, catalog::list_source_work); });
+    steps.attempt("jobs", [&] { workers.look_for(pg::WorkerRole::kJob, catalog::list_job_work); });
+    steps.attempt("indexes", [&] { workers.look_for(pg::WorkerRole::kIndex, catalog::list_index_work); });
+    steps.attempt("workers", [&] { workers.start_all(); });
+    steps.attempt("waits for slots", [&] { slot_wanted = workers.note_who_waits(); });
+    steps.attempt("long waits for slots", [&] { workers.tell_who_waits_for_long(); });
     steps.attempt("side tables", [&] { remove_what_is_orphaned(scratch); });
     steps.attempt("events", write_failed_calls);
     steps.attempt("old events and jobs", prune_history);
-    return {next.due(), steps.complete()};
+    return {next.due(), steps.complete(), slot_wanted};
 }
 
 pg::ProbeResult probe_database() {
@@ -209,7 +276,7 @@ pg::ProbeResult probe_database() {
             }
         }
     }
-    return {next.due(), true};
+    return {next.due(), true, 0};
 }
 
 }  // namespace

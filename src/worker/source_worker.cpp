@@ -251,7 +251,8 @@ class SourceWorker {
         if (count == 0 || !copy.worth_copy_workers()) {
             return;
         }
-        if (!workers.start(count, context_, config_.name)) {
+        // A source that waits for a worker comes before a copy that could be faster.
+        if (pg::are_slots_wanted() || !workers.start(count, context_, config_.name)) {
             pg::Transaction transaction;
             catalog::note_no_copy_workers(source_id_);
             transaction.commit();

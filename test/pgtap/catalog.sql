@@ -9,7 +9,7 @@ CREATE VIEW members AS
 SELECT d.classid, d.objid FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
 WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator';
 
-SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'difference', 'event', 'job', 'job_table', 'position', 'quarantine',
+SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['chunk', 'difference', 'event', 'job', 'job_table', 'position', 'quarantine', 'slot_wait',
           'source', 'source_state', 'source_table', 'target_index', 'target_relation'], 'the catalog has the tables that the documentation names')
 FROM pg_class c WHERE c.relnamespace = 'replicator'::regnamespace AND c.relkind = 'r';
 SELECT is(array_agg(c.relname::text ORDER BY c.relname), ARRAY['replicator_differences', 'replicator_events', 'replicator_indexes',
