@@ -25,7 +25,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 11;
+constexpr std::uint32_t kAdapterAbiVersion = 12;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -113,6 +113,13 @@ struct TableInfo {
     }
 };
 
+/// The one of that name; nothing if there is none.
+inline std::optional<TableInfo> find_among(std::vector<TableInfo> tables, const TableName& name) {
+    auto const found =
+        std::find_if(tables.begin(), tables.end(), [&](const TableInfo& table) { return table.name == name; });
+    return found == tables.end() ? std::nullopt : std::optional(std::move(*found));
+}
+
 /// A part of a table in key order: keys above `lower`, up to and including `upper`. Opaque text of the adapter; an
 /// empty bound is open.
 struct ChunkRange {
@@ -151,14 +158,7 @@ class Snapshot {
     virtual std::vector<TableInfo> discover() = 0;
 
     /// One of them; nothing if there is none of that name. Better than discover() where a source has many tables.
-    virtual std::optional<TableInfo> find_table(const TableName& name) {
-        for (TableInfo& table : discover()) {
-            if (table.name == name) {
-                return std::move(table);
-            }
-        }
-        return std::nullopt;
-    }
+    virtual std::optional<TableInfo> find_table(const TableName& name) { return find_among(discover(), name); }
 
     /// Disjoint ranges that cover the table, about `wanted` of them; one where the key cannot be divided.
     virtual std::vector<ChunkRange> plan_chunks(const TableInfo& table, int wanted) = 0;
@@ -198,6 +198,40 @@ struct SnapshotRequest {
     bool beside_log = false;
 };
 
+/// The log of a source that is open, as its server keeps it. What is read of it comes as a stream; this is what is
+/// asked beside streams.
+///
+/// A read and the log are put in order by marks: whoever takes a low mark, reads, and takes a high mark, has read a
+/// state that lies between the two, wherever the reader of the log is.
+class Log {
+  public:
+    virtual ~Log() = default;
+
+    /// Every change in the log up to this position is seen by a read that begins later.
+    virtual Position low_mark() = 0;
+
+    /// Every change that a read which has ended has seen is in the log up to this position.
+    virtual Position high_mark() = 0;
+
+    /// Whether a read that begins now sees every change up to `position`, which a stream or a copy has given.
+    virtual bool is_visible(const Position& position) = 0;
+
+    /// The same place in the log as `position`, which low_mark() has just given, with what tells this log from another
+    /// of later that uses the same names. For a position at which a stream is to begin.
+    virtual Position anchored(const Position& position) = 0;
+
+    /// Whether the log is still the one that a stream has read up to `position`, and gives all that it holds. `at_end`:
+    /// the stream has just come to its end. False: open the stream again, which says what is wrong, if anything is.
+    virtual bool is_intact(const Position& position, bool at_end) = 0;
+
+    /// Whether the log, if check_prerequisites(true) finds it usable, holds every change but the `unlogged_actions` of
+    /// tables, as far as the account can tell: a server may change rows and log nothing.
+    virtual bool holds_all_changes() = 0;
+
+    /// A stream of its own connection. At most one for each reader_id at a time.
+    virtual std::unique_ptr<ChangeStream> open_stream(const StreamRequest& request) = 0;
+};
+
 /// A source that is open. One per worker; not thread-safe.
 class Source {
   public:
@@ -227,36 +261,12 @@ class Source {
     /// Then it throws kTableLocked. Of snapshots it concerns those that are opened later.
     virtual void set_lock_patience(std::optional<int> /*patience_ms*/) {}
 
-    /// Whether a read that begins now sees every change up to `position`, which a stream or a copy has given. What a
-    /// source without a log has given it has shown.
-    virtual bool shows(const Position& /*position*/) { return true; }
-
-    // ---- a source with a log; the others throw kUnsupported ----
-
-    /// Every change in the log up to this position is seen by a read that begins later.
-    virtual Position low_mark() { throw_no_log(); }
-
-    /// Every change that a read which has ended has seen is in the log up to this position.
-    virtual Position high_mark() { throw_no_log(); }
-
-    /// The same place in the log as `position`, which low_mark() has just given, with what tells this log from another
-    /// of later that uses the same names. For a position at which a stream is to begin.
-    virtual Position anchored(const Position& position) { return position; }
-
-    /// Whether the log is still the one that a stream has read up to `position`, and gives all that it holds. `at_end`:
-    /// the stream has just come to its end. False: open the stream again, which says what is wrong, if anything is.
-    virtual bool is_log_intact(const Position& position, bool /*at_end*/) { return has_reached(high_mark(), position); }
-
-    /// Whether the log, if check_prerequisites(true) finds it usable, holds every change but the `unlogged_actions` of
-    /// tables, as far as the account can tell: a server may change rows and log nothing.
-    virtual bool logs_all_changes() { throw_no_log(); }
+    /// Its log of changes, which lives as long as the source; null if this kind of source has none.
+    virtual Log* log() { return nullptr; }
 
     /// The table as it is now; nothing if there is none of that name, or if it is not one of those that discover()
-    /// gives.
-    virtual std::optional<TableInfo> find_table(const TableName& /*name*/) { throw_no_log(); }
-
-    /// A stream of its own connection. At most one for each reader_id at a time.
-    virtual std::unique_ptr<ChangeStream> open_stream(const StreamRequest& /*request*/) { throw_no_log(); }
+    /// gives. Better than discover() where a source has many tables.
+    virtual std::optional<TableInfo> find_table(const TableName& name) { return find_among(discover(), name); }
 
     /// Whether a target that holds `held` holds everything that the source held at `mark`. A source without a log can
     /// say so only if both are provably the same state.
@@ -264,12 +274,6 @@ class Source {
 
     /// Removes what earlier snapshots left in the scratch directory, except what belongs to `keep`.
     virtual void discard_snapshots(const Position& keep) = 0;
-
-  private:
-    [[noreturn]] static void throw_no_log() {
-        throw SourceError(SourceErrorKind::kUnsupported, 0, "this kind of source has no log of changes", false, {},
-                          "Use mode => 'periodic' or 'once'.");
-    }
 };
 
 /// How sources of a kind are copied.

@@ -159,10 +159,10 @@ void read_all(core::Source& source, const std::string& database, const std::stri
 void time_stream(core::Source& source, std::uint32_t reader_id, const std::string& position,
                  const core::TableName& name) {
     auto const began = std::chrono::steady_clock::now();
-    core::Position const mark = source.high_mark();
-    auto const stream = source.open_stream({.position = {position},
-                                            .reader_id = reader_id,
-                                            .tables = {{name, source.find_table(name).value().structure}}});
+    core::Position const mark = source.log()->high_mark();
+    auto const stream = source.log()->open_stream({.position = {position},
+                                                   .reader_id = reader_id,
+                                                   .tables = {{name, source.find_table(name).value().structure}}});
     core::Position reached{position};
     std::size_t changes = 0;
     core::ChangeBatch batch;
@@ -274,9 +274,10 @@ int run(int argc, char** argv) {
         time_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), argument(5),
                     {argument(6), "", argument(7)});
     } else if (command == "stream-interrupt") {
-        auto const stream = source->open_stream({.position = source->low_mark(),
-                                                 .reader_id = static_cast<std::uint32_t>(std::stoul(argument(4))),
-                                                 .tables = {}});
+        auto const stream =
+            source->log()->open_stream({.position = source->log()->low_mark(),
+                                        .reader_id = static_cast<std::uint32_t>(std::stoul(argument(4))),
+                                        .tables = {}});
         std::jthread const stopper([&interrupts, after = std::chrono::milliseconds(std::stoi(argument(7)))] {
             std::this_thread::sleep_for(after);
             interrupts.raised = true;

@@ -104,26 +104,28 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
 
 class StreamCommands {
   public:
-    StreamCommands(core::Source& source, std::uint32_t reader_id) : source_(source) { request_.reader_id = reader_id; }
+    StreamCommands(core::Source& source, std::uint32_t reader_id) : source_(source), log_(*source.log()) {
+        request_.reader_id = reader_id;
+    }
 
     std::string run(const std::string& line) {
         std::istringstream words(line);
         std::string command;
         words >> command;
         if (command == "low" || command == "high") {
-            return command == "low" ? source_.low_mark().text : source_.high_mark().text;
+            return command == "low" ? log_.low_mark().text : log_.high_mark().text;
         }
         if (command == "shows") {
-            return source_.shows({line.substr(6)}) ? "1" : "0";
+            return log_.is_visible({line.substr(6)}) ? "1" : "0";
         }
         if (command == "comparable") {
             return source_.name_rules().comparable(std::string_view(line).substr(command.size() + 1));
         }
         if (command == "anchored") {
-            return source_.anchored({line.substr(command.size() + 1)}).text;
+            return log_.anchored({line.substr(command.size() + 1)}).text;
         }
         if (command == "intact") {
-            return source_.is_log_intact({line.substr(command.size() + 1)}, true) ? "1" : "0";
+            return log_.is_intact({line.substr(command.size() + 1)}, true) ? "1" : "0";
         }
         if (command == "start" || command == "doubt") {
             return command == "start" ? stream_->start().text : stream_->doubt();
@@ -148,7 +150,7 @@ class StreamCommands {
             return copy(words);
         }
         request_.position.text = line.substr(command.size() + 1);
-        (command == "open" ? stream_ : second_) = source_.open_stream(request_);
+        (command == "open" ? stream_ : second_) = log_.open_stream(request_);
         return "opened";
     }
 
@@ -177,7 +179,7 @@ class StreamCommands {
     std::string copy(std::istringstream& words) {
         core::TableName name;
         words >> name.database >> name.table;
-        auto const joined = source_.open_snapshot({.join = source_.low_mark(), .durable = false, .beside_log = true});
+        auto const joined = source_.open_snapshot({.join = log_.low_mark(), .durable = false, .beside_log = true});
         core::TableInfo const table = source_.find_table(name).value();
         std::string rows;
         core::RowBatch batch(table.layout.columns.size());
@@ -205,6 +207,7 @@ class StreamCommands {
     }
 
     core::Source& source_;
+    core::Log& log_;
     core::StreamRequest request_;
     std::unique_ptr<core::ChangeStream> stream_;
     std::unique_ptr<core::ChangeStream> second_;

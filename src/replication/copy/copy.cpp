@@ -12,6 +12,7 @@
 #include "replication/access/error_policy.hpp"
 #include "replication/access/own_target.hpp"
 #include "replication/access/source_access.hpp"
+#include "replication/access/source_log.hpp"
 #include "replication/setup/log_use.hpp"
 #include "replication/setup/registration.hpp"
 #include "targets/target_table.hpp"
@@ -116,7 +117,7 @@ void Copy::begin(bool durable, bool log_may_serve) {
     beside_log_ = config_.is_continuous() || (once && log_may_serve && is_log_usable(source_));
     TimestampTz read_at = GetCurrentTimestamp();
     std::vector<PlannedTable> const planned = take_state(durable);
-    if (once && beside_log_ && !log_mends(source_, planned)) {
+    if (once && beside_log_ && !log_mends(log_of(source_), planned)) {
         beside_log_ = false;
         read_at = GetCurrentTimestamp();
         take_state(durable);
@@ -127,9 +128,9 @@ void Copy::begin(bool durable, bool log_may_serve) {
 /// Opens what is to be read, and registers the tables that are there.
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
-    core::Position const mark = beside_log_ ? source_.low_mark() : core::Position{};
+    core::Position const mark = beside_log_ ? log_of(source_).low_mark() : core::Position{};
     snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
-    position_ = beside_log_ ? source_.anchored(snapshot_->position()) : snapshot_->position();
+    position_ = beside_log_ ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     std::vector<core::TableInfo> discovered;
     for (const auto& [name, info] : copier_->tables()) {

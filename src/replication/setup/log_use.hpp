@@ -14,6 +14,6 @@ namespace pgrepl::replication {
 bool is_log_usable(core::Source& source);
 
 /// The log has all changes of those of the tables that are to be copied.
-bool log_mends(core::Source& source, const std::vector<PlannedTable>& tables);
+bool log_mends(core::Log& log, const std::vector<PlannedTable>& tables);
 
 }  // namespace pgrepl::replication

@@ -183,7 +183,7 @@ void BesideCopy::read_window() {
     for (const SetAside& row : set_aside_) {
         untouched_.insert(row.id);
     }
-    high_mark_ = source_.high_mark();
+    high_mark_ = log_.high_mark();
     has_window_ = true;
     pg::failure_point("window_read");
 }

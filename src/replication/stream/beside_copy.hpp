@@ -34,11 +34,11 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `config`, by which `source` was opened, and `source` outlive it. A window holds the stream's
+    /// `config`, by which `source` was opened, `source` and its `log` outlive it. A window holds the stream's
     /// commits up for as long as it takes to write it: at most `window`.
-    BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
+    BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source, core::Log& log,
                const core::BatchLimits& window)
-        : context_(context), config_(config), source_(source), window_limits_(window) {}
+        : context_(context), config_(config), source_(source), log_(log), window_limits_(window) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
@@ -91,6 +91,7 @@ class BesideCopy {
     CopyContext context_;
     const catalog::SourceConfig& config_;
     core::Source& source_;
+    core::Log& log_;
     core::BatchLimits window_limits_;
     std::optional<catalog::StreamTable> table_;
     std::optional<pg::SidePhase> phase_;

@@ -21,7 +21,7 @@ void ReadAgain::has_begun(std::int32_t table_id, const std::string& definition) 
     if (found == tables_.end() || (!found->second.known_at.text.empty() && found->second.definition == definition)) {
         return;
     }
-    found->second = {definition, source_.high_mark()};
+    found->second = {definition, log_.high_mark()};
 }
 
 }  // namespace pgrepl::replication

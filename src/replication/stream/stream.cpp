@@ -17,7 +17,7 @@
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
 #include "replication/access/error_policy.hpp"
-#include "replication/access/low_mark.hpp"
+#include "replication/access/source_log.hpp"
 #include "replication/stream/schema_effects.hpp"
 #include "replication/stream/stream_table.hpp"
 
@@ -58,12 +58,13 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
     : context_(context),
       config_(config),
       source_(source),
+      log_(log_of(source)),
       interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config, source, {.rows = limits_.changes, .bytes = limits_.bytes}),
+      beside_(context, config, source, log_, {.rows = limits_.changes, .bytes = limits_.bytes}),
       keyless_(context, config, source),
       locked_(config.target_lock_patience_ms()),
-      read_again_(source) {}
+      read_again_(source, log_) {}
 
 Stream::~Stream() = default;
 
@@ -89,7 +90,7 @@ void Stream::open() {
     }
     source_.set_lock_patience(SourceLocks::kPatienceMs);
     mark_taken_at_ = GetCurrentTimestamp();
-    mark_ = source_.high_mark();
+    mark_ = log_.high_mark();
     request.position = position_;
     for (const catalog::StreamTable& table : known_) {
         if (table.is_followed()) {
@@ -97,7 +98,7 @@ void Stream::open() {
             request.tables.push_back({table.name, table.structure});
         }
     }
-    stream_ = source_.open_stream(request);
+    stream_ = log_.open_stream(request);
     position_ = stream_->start();
     if (std::string const doubt = stream_->doubt(); !doubt.empty()) {
         settle_doubt(doubt);
@@ -165,7 +166,7 @@ int Stream::wait_ms(bool is_busy) const {
 
 /// Whether a read that begins now sees all that was applied.
 bool Stream::is_shown() {
-    bool const shown = wait_until_shown(source_, interrupts_, position_, shown_patience_ms_);
+    bool const shown = wait_until_visible(log_, interrupts_, position_, shown_patience_ms_);
     shown_patience_ms_ = shown ? kShownPatienceMs : 0;
     return shown;
 }
@@ -257,7 +258,7 @@ void Stream::look_for_the_end() {
         return;
     }
     end_told_at_ = GetCurrentTimestamp();
-    end_ = source_.high_mark();
+    end_ = log_.high_mark();
     end_asked_at_ = Clock::now();
     end_answer_took_ = end_asked_at_ - now;
     require_history(is_quiet);
@@ -269,7 +270,7 @@ void Stream::look_for_the_end() {
 
 /// What has been read must be in the source's log for good. Opening it again says what is wrong, if it is not.
 void Stream::require_history(bool at_end) {
-    if (!source_.is_log_intact(position_, at_end)) {
+    if (!log_.is_intact(position_, at_end)) {
         throw core::SourceError(core::SourceErrorKind::kUnreachable, 0,
                                 "the log of source \"" + config_.name + "\" is not the one that was read", true,
                                 "What has been read is " + position_.text + ".",
@@ -377,7 +378,7 @@ void Stream::take_sync_requests() {
         transaction.commit();
     }
     if (asked) {
-        mark_ = source_.high_mark();
+        mark_ = log_.high_mark();
         require_history(false);
     }
 }

@@ -119,6 +119,7 @@ class Stream {
     CopyContext context_;
     const catalog::SourceConfig& config_;
     core::Source& source_;
+    core::Log& log_;
     core::Interrupts& interrupts_;
     std::unique_ptr<core::ChangeStream> stream_;
     core::StreamLimits limits_;

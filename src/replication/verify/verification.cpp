@@ -13,8 +13,8 @@
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
-#include "replication/access/low_mark.hpp"
 #include "replication/access/own_target.hpp"
+#include "replication/access/source_log.hpp"
 #include "replication/verify/suspect_check.hpp"
 #include "targets/bisection.hpp"
 #include "targets/row_error.hpp"
@@ -402,8 +402,9 @@ std::string held_by_target(const VerificationContext& context) {
 }
 
 bool is_shown(core::Source& source, const std::string& held, int patience_ms) {
+    core::Log* const log = source.log();
     pg::BackendInterrupts interrupts;
-    return held.empty() || wait_until_shown(source, interrupts, {held}, patience_ms);
+    return held.empty() || log == nullptr || wait_until_visible(*log, interrupts, {held}, patience_ms);
 }
 
 catalog::Findings verify_table(const VerificationContext& context, core::Source& source,

@@ -31,7 +31,7 @@ constexpr std::chrono::seconds kMostTimeInLog{4};
 
 constexpr std::chrono::seconds kLookForGapsEvery{30};
 
-class MysqlSource final : public core::Source {
+class MysqlSource final : public core::Source, public core::Log {
   public:
     MysqlSource(const core::OpenRequest& config, core::Interrupts& interrupts)
         : options_(parse_options(config.url)),
@@ -78,6 +78,8 @@ class MysqlSource final : public core::Source {
         }
     }
 
+    core::Log* log() override { return this; }
+
     core::Position low_mark() override {
         return {ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
@@ -85,12 +87,12 @@ class MysqlSource final : public core::Source {
         })};
     }
 
-    bool shows(const core::Position& position) override {
+    bool is_visible(const core::Position& position) override {
         return ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
             StateIdentity const identity = StateIdentity::parse(position.text);
             // A moment was read, not logged.
-            return !identity.moment.empty() || mysql::shows(server, identity, log_reader());
+            return !identity.moment.empty() || mysql::is_visible(server, identity, log_reader());
         });
     }
 
@@ -110,7 +112,7 @@ class MysqlSource final : public core::Source {
         return {anchored.text()};
     }
 
-    bool is_log_intact(const core::Position& position, bool at_end) override {
+    bool is_intact(const core::Position& position, bool at_end) override {
         StreamPosition const read(StateIdentity::parse(position.text));
         std::string const resets = ask([](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
@@ -126,7 +128,7 @@ class MysqlSource final : public core::Source {
         });
     }
 
-    bool logs_all_changes() override {
+    bool holds_all_changes() override {
         return ask([&](Connection& server) { return mysql::logs_all_changes(server, options_.databases); });
     }
 

@@ -145,7 +145,7 @@ bool locate_snapshot(Connection& connection, StateIdentity& identity) {
     return gtid.has_value();
 }
 
-bool shows(Connection& connection, const StateIdentity& position, const LogReader& position_at) {
+bool is_visible(Connection& connection, const StateIdentity& position, const LogReader& position_at) {
     if (connection.is_mariadb() && !position.binlog.empty() && server_identity(connection) == position.server) {
         connection.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", kDoing);
         SnapshotPlace const place = place_of_snapshot(connection);

@@ -50,7 +50,7 @@ bool locate_snapshot(Connection& connection, StateIdentity& identity);
 using LogReader = std::function<std::string(const StateIdentity& place)>;
 
 /// Whether a read that begins now sees every change up to `position`.
-bool shows(Connection& connection, const StateIdentity& position, const LogReader& position_at);
+bool is_visible(Connection& connection, const StateIdentity& position, const LogReader& position_at);
 
 /// Both throw kUnsupported if the server has no log of changes with GTIDs. `position_at` is needed for MariaDB.
 StateIdentity low_mark(Connection& connection, const LogReader& position_at = {});
