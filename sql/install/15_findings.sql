@@ -172,7 +172,6 @@ COMMENT ON COLUMN replicator.event.outcome IS 'ok or error';
 COMMENT ON COLUMN replicator.event.sqlstate IS 'SQLSTATE of the error';
 COMMENT ON COLUMN replicator.event.message IS 'Text of the error, or what happened';
 
-REVOKE ALL ON ALL TABLES IN SCHEMA replicator FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('replicator.quarantine', '');
 SELECT pg_catalog.pg_extension_config_dump('replicator.quarantine_id_seq', '');

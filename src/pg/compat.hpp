@@ -30,6 +30,17 @@
 #define PGREPL_MAY_BECOME_ROLE "MEMBER"
 #endif
 
+// What ExecutorCheckPerms_hook is given was moved out of the range table in 16.
+#if PG_VERSION_NUM >= 160000
+#define PGREPL_RIGHTS_CHECK_PARAMETERS List *range_table, List *checked
+#define PGREPL_RIGHTS_CHECK_ARGUMENTS range_table, checked
+using PgreplCheckedRelation = RTEPermissionInfo;
+#else
+#define PGREPL_RIGHTS_CHECK_PARAMETERS List* checked
+#define PGREPL_RIGHTS_CHECK_ARGUMENTS checked
+using PgreplCheckedRelation = RangeTblEntry;
+#endif
+
 // Extensions name their own wait events from 17 on.
 #if PG_VERSION_NUM >= 170000
 #define PGREPL_WAIT_EVENT(name) WaitEventExtensionNew(name)

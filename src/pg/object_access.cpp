@@ -1,15 +1,22 @@
-// The hook at uses of objects.
+// The hooks at uses of objects and at the check of a statement's rights.
 
 #include "pg/object_access.hpp"
 
 #include <cstring>
 
+#include "pg/compat.hpp"
 #include "pg/error.hpp"
 #include "pg/owner_code.hpp"
 
 extern "C" {
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_trigger.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 }
 
 namespace pgrepl::pg {
@@ -19,6 +26,7 @@ namespace {
 constexpr const char* kSchema = "replicator";
 
 object_access_hook_type next_hook = nullptr;
+ExecutorCheckPerms_hook_type next_rights_check = nullptr;
 
 bool is_of_our_catalog(Oid schema) {
     const char* const name = get_namespace_name(schema);
@@ -45,6 +53,55 @@ void search(Oid schema, ObjectAccessNamespaceSearch& search) {
     search.result = false;
 }
 
+bool is_table_of_our_catalog(Oid relid) {
+    Oid const schema = get_rel_namespace(relid);
+    return OidIsValid(schema) && is_of_our_catalog(schema);
+}
+
+void refuse_change(Oid relid) {
+    ereport(ERROR,
+            (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+             errmsg("permission denied for table %s.%s", kSchema, get_rel_name(relid)),
+             errdetail("Workers act by what it holds, with the rights of its superuser. Whatever was granted, only "
+                       "superusers change it."),
+             errhint("Use the functions replicator_*.")));
+}
+
+bool check_rights(PGREPL_RIGHTS_CHECK_PARAMETERS, bool raise) {
+    ListCell* cell = nullptr;
+    foreach (cell, checked) {
+        auto const* const relation = static_cast<const PgreplCheckedRelation*>(lfirst(cell));
+        Oid const user = OidIsValid(relation->checkAsUser) ? relation->checkAsUser : GetUserId();
+        if ((relation->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) != 0 && !superuser_arg(user) &&
+            is_table_of_our_catalog(relation->relid)) {
+            if (raise) {
+                refuse_change(relation->relid);
+            }
+            return false;
+        }
+    }
+    return next_rights_check == nullptr || next_rights_check(PGREPL_RIGHTS_CHECK_ARGUMENTS, raise);
+}
+
+/// Foreign keys that refer to a table are triggers of it, too.
+void create_trigger(Oid trigger) {
+    if (superuser()) {
+        return;
+    }
+    Relation const triggers = table_open(TriggerRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_trigger_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(trigger));
+    SysScanDesc const scan = systable_beginscan(triggers, TriggerOidIndexId, true, SnapshotSelf, 1, &key);
+    HeapTuple const found = systable_getnext(scan);
+    Oid const relid =
+        HeapTupleIsValid(found) ? reinterpret_cast<Form_pg_trigger>(GETSTRUCT(found))->tgrelid : InvalidOid;
+    systable_endscan(scan);
+    table_close(triggers, AccessShareLock);
+    if (is_table_of_our_catalog(relid)) {
+        refuse_change(relid);
+    }
+}
+
 void execute(Oid function) {
     if (function != F_PG_ADVISORY_UNLOCK_ALL || !detail::on_target || MyBgworkerEntry == nullptr) {
         return;
@@ -63,6 +120,10 @@ void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, 
         search(object, *static_cast<ObjectAccessNamespaceSearch*>(argument));
     } else if (access == OAT_FUNCTION_EXECUTE) {
         execute(object);
+    } else if (access == OAT_POST_CREATE && object_class == TriggerRelationId) {
+        create_trigger(object);
+    } else if (access == OAT_TRUNCATE && !superuser() && is_table_of_our_catalog(object)) {
+        refuse_change(object);
     }
 }
 
@@ -71,6 +132,8 @@ void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, 
 void guard_objects() {
     next_hook = object_access_hook;
     object_access_hook = on_access;
+    next_rights_check = ExecutorCheckPerms_hook;
+    ExecutorCheckPerms_hook = check_rights;
 }
 
 }  // namespace pgrepl::pg

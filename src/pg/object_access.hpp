@@ -8,6 +8,9 @@ namespace pgrepl::pg {
 /// table, which takes no more than PREPARE, or have a column of its row type, and a refresh would wait for that for
 /// ever.
 ///
+/// Tables there are changed by superusers alone, whatever is granted (by name, by default privileges, by
+/// pg_write_all_data): they tell the workers whose rights to use, and which expressions to evaluate with them.
+///
 /// And what a statement on a target calls in a worker does not let go of the locks by which a source has one worker.
 ///
 /// Call once, when the library is loaded.

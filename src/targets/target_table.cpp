@@ -32,6 +32,11 @@ constexpr const char* kIsAsMade = R"(
            AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(c.relacl) a WHERE a.grantee NOT IN (c.relowner, $2))
     FROM pg_catalog.pg_class c WHERE c.oid = $1)";
 
+constexpr const char* kOthersWithRights = R"(
+    SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                    ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
+    FROM pg_catalog.pg_class c, LATERAL pg_catalog.aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner)";
+
 /// Waits as for a target: who reads all tables can keep a lock on ours, and so can an earlier copy's worker.
 void lock_side_table(const TargetName& name) {
     pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
@@ -145,7 +150,13 @@ void create_side_table(const TargetName& name, Oid owner, const std::string& col
     }
     pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
-    pg::join_extension(RelationRelationId, require_side_table(name));
+    Oid const relid = require_side_table(name);
+    pg::join_extension(RelationRelationId, relid);
+    // Default privileges of the superuser that workers are.
+    pg::QueryResult const others = pg::execute(kOthersWithRights, {pg::Param::oid(relid)});
+    for (std::size_t i = 0; i < others.rows(); ++i) {
+        pg::execute("REVOKE ALL ON " + name.sql() + " FROM " + others.text(i, 0));
+    }
     pg::QueryResult const role =
         pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
     pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));

@@ -172,3 +172,38 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     assert cluster.query("SELECT tableowner FROM pg_tables WHERE schemaname = 'orphan'", database="orphanage") == [("second_owner",)]
     cluster.query("SELECT replicator_stop_workers()", database="orphanage")
     cluster.query("DROP DATABASE orphanage")
+
+
+def test_the_role_that_created_the_extension_can_leave_nothing_in_it_that_workers_run(cluster, database, many_rows):
+    """It was a superuser then; what it, or whoever its objects went to, puts into our catalog would run with ours."""
+    cluster.query("CREATE DATABASE made_by_another")
+    cluster.query("CREATE ROLE maker SUPERUSER LOGIN; CREATE ROLE heir")
+    cluster.query("CREATE EXTENSION pg_replicator", database="made_by_another", user="maker")
+    path = database("made.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'made', mode => 'periodic', refresh_interval => '1 s')", (f"sqlite://{path}",),
+                  database="made_by_another")
+    cluster.wait_for_copy("made", database="made_by_another")
+    owned = ("SELECT pg_describe_object(d.classid, d.objid, 0) FROM pg_shdepend o JOIN pg_depend d USING (classid, objid) "
+             "WHERE o.deptype = 'o' AND d.deptype = 'e' AND d.refclassid = 'pg_extension'::regclass")
+    assert cluster.query(owned, database="made_by_another") == [], "pg_shdepend holds every owner but the bootstrap superuser"
+    dumped = cluster._run([f"{BINDIR}/pg_dump", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "--schema-only",
+                           "made_by_another"]).stdout
+    assert "maker" not in dumped and "TO pg_monitor" not in dumped, "the dump repeats what the extension grants"
+    cluster.query("ALTER ROLE maker NOSUPERUSER")
+    for what in ("CREATE OR REPLACE VIEW replicator.source_owner AS SELECT 1 AS source_id",
+                 "ALTER TABLE replicator.source_state ENABLE ALWAYS TRIGGER ALL", "ALTER SCHEMA replicator RENAME TO ours",
+                 "CREATE FUNCTION replicator.trap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cluster.query(what, database="made_by_another", user="maker")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("UPDATE t SET a = 4 WHERE id = 1")
+    file.close()
+    wait_until(lambda: cluster.query("SELECT data->>'a' FROM made.t WHERE id = '1'", database="made_by_another") == [("4",)],
+               what="the change, as ever")
+    cluster.query("REASSIGN OWNED BY maker TO heir", database="made_by_another")
+    assert cluster.query(owned, database="made_by_another") == []
+    cluster.query("DROP ROLE maker")
+    assert cluster.status("made", database="made_by_another")["state"] == "idle"
+    cluster.query("SELECT replicator_drop('made'); DROP EXTENSION pg_replicator CASCADE", database="made_by_another")
+    cluster.query("DROP DATABASE made_by_another WITH (FORCE)")
+    cluster.query("DROP ROLE heir")
