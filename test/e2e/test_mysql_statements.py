@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from mysql_servers import MariaDbServer
+from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from private_cluster import wait_until
 from observing import caught_up, equal, rows, table_row
 
@@ -157,6 +157,49 @@ def test_dialects_and_temporary_tables_of_mariadb(cluster, db, follow):
     caught_up(cluster)
     assert '"w": 5' in rows(cluster, "customer")["1"] and set(rows(cluster, "customer")) == {"1", "2", "3", "4"}
     assert table_row(cluster, "customer")["state"] == "streaming" and equal(cluster)
+
+
+@pytest.fixture
+def lending(cluster):
+    """A MySQL server with a table of its own, and one whose rows another server keeps, which happens to be itself."""
+    try:
+        server = MySqlServer({"federated": "ON"})
+    except UnavailableServer as reason:
+        pytest.skip(str(reason))
+    server.create_user("lender", "pw", "SELECT ON far.*")
+    server.run("CREATE DATABASE far; USE far; CREATE TABLE there (id INT PRIMARY KEY); INSERT INTO there VALUES (1); CREATE DATABASE near; USE near; "
+               "CREATE TABLE own (id INT PRIMARY KEY); INSERT INTO own VALUES (1); CREATE TABLE lent (id INT PRIMARY KEY) ENGINE=FEDERATED "
+               f"CONNECTION='mysql://lender:pw@127.0.0.1:{server.port}/far/there'")
+    yield server
+    cluster.query("SELECT replicator_drop(name, drop_tables => true) FROM replicator_status WHERE name = 'near'")
+    server.destroy()
+
+
+def test_a_table_whose_rows_are_kept_elsewhere_is_not_followed(cluster, lending):
+    """Others change them there, without a word in this server's log."""
+    cluster.query("SELECT replicator_init(%s, name => 'near', target_schema => 'near')", (lending.url("near"),))
+    cluster.wait_for_state("near", "streaming")
+    assert table_row(cluster, "lent", "near")["state"] == "unsupported" and "FEDERATED" in table_row(cluster, "lent", "near")["reason"]
+    lending.run("INSERT INTO far.there VALUES (2); INSERT INTO near.own VALUES (2)")
+    caught_up(cluster, "near")
+    assert set(rows(cluster, "own", "near")) == {"1", "2"} and cluster.status("near")["state"] == "streaming"
+
+
+def test_a_table_whose_engine_cannot_be_asked_fails_alone(cluster, lending):
+    """It stopped the whole source: the error is one of a thousand that a server has."""
+    cluster.query("SELECT replicator_init(%s, name => 'near', target_schema => 'near', mode => 'once')", (lending.url("near"),))
+    cluster.wait_for_copy("near")
+    assert set(rows(cluster, "lent", "near")) == {"1"}
+    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'other', lender@localhost IDENTIFIED BY 'other'; FLUSH TABLES; INSERT INTO near.own VALUES (2)")
+    cluster.query("SELECT replicator_sync('near')")
+    wait_until(lambda: len(rows(cluster, "own", "near")) == 2, 60, lambda: f"the other table: {cluster.status('near')}")
+    row = table_row(cluster, "lent", "near")
+    assert row["state"] == "failed" and "foreign data source" in row["reason"] and "replicator_resync" in row["hint"]
+    assert set(rows(cluster, "lent", "near")) == {"1"} and cluster.status("near")["state"] == "idle"
+    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'pw', lender@localhost IDENTIFIED BY 'pw'; FLUSH TABLES; INSERT INTO far.there VALUES (2)")
+    cluster.query("SELECT replicator_resync('near', 'lent')")
+    caught_up(cluster, "near")
+    assert set(rows(cluster, "lent", "near")) == {"1", "2"}
 
 
 def test_filters_and_rules_ignore_case_where_the_server_does(cluster):

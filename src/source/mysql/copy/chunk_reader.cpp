@@ -3,6 +3,7 @@
 
 #include "source/mysql/copy/chunk_reader.hpp"
 
+#include <errmsg.h>
 #include <mysqld_error.h>
 
 #include <algorithm>
@@ -21,6 +22,9 @@ constexpr std::uint64_t kSliceBytes = 32ULL * 1024 * 1024;
 constexpr std::uint64_t kFirstSliceRows = 20'000;
 constexpr std::uint64_t kMostSliceRows = 500'000;
 constexpr std::uint64_t kLeastSliceRows = 4;
+constexpr const char* kEngineHint =
+    "Read the table at the source with SELECT. When that succeeds, call replicator_resync(name, table); or leave the "
+    "table out: replicator_remove_table(name, table).";
 
 class ChunkReader final : public core::ChunkReader, private RowStream {
   public:
@@ -61,9 +65,9 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
             }
         } catch (const core::SourceError& error) {
             give_up(batch);
-            if (shape_.info.is_view() && is_of_statement(error)) {
+            if (shape_.info.is_view() ? is_of_statement(error) : is_of_engine(error)) {
                 throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
-                                        error.detail(), kBrokenViewHint);
+                                        error.detail(), shape_.info.is_view() ? kBrokenViewHint : kEngineHint);
             }
             throw;
         } catch (...) {
@@ -97,6 +101,14 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
         return error.kind() == core::SourceErrorKind::kPermissionDenied ||
                error.kind() == core::SourceErrorKind::kAuthentication ||
                error.kind() == core::SourceErrorKind::kInternal;
+    }
+
+    /// What the server says of these rows, and nothing else is known of: their storage engine's error, such as that of
+    /// FEDERATED where the server that keeps the rows is away.
+    static bool is_of_engine(const core::SourceError& error) noexcept {
+        int const code = error.code();
+        bool const is_servers = code != 0 && !IS_MYSQL_ERROR(code) && !IS_MARIADB_ERROR(code);
+        return error.kind() == core::SourceErrorKind::kInternal && is_servers;
     }
 
     /// Rows up to the limits, or to the end of a slice.
