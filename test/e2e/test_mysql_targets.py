@@ -182,6 +182,27 @@ def test_a_locked_target_holds_up_its_own_table_only(cluster, db, follow):
     assert set_aside(cluster) == set() and equal(cluster)
 
 
+def test_locked_targets_are_waited_for_once_in_a_batch_and_not_in_the_next(cluster, db, follow):
+    db.run("CREATE TABLE free (id INT PRIMARY KEY)", "shop")
+    follow(options='{"target_lock_patience": "2s"}')
+    cluster.configure(log_lock_waits="on", deadlock_timeout="200ms")  # each wait of 200 ms is a line in the log
+    cluster.reload()
+    try:
+        with locking(cluster, "LOCK TABLE s.customer, s.line"):
+            before = len(cluster.log_text())
+            db.run("USE shop; BEGIN; UPDATE customer SET rate = 7; UPDATE line SET v = 7; INSERT INTO free VALUES (1); COMMIT")
+            wait_until(lambda: aside(cluster) and aside(cluster, "line"), 60, "both tables to wait aside")
+            db.run("USE shop; BEGIN; UPDATE customer SET rate = 8; UPDATE line SET v = 8; INSERT INTO free VALUES (2); COMMIT")
+            wait_until(lambda: len(rows(cluster, "free")) == 2, 60, "the next batch")
+            waits = [line for line in cluster.log_text()[before:].splitlines() if "still waiting for" in line]
+            assert len(waits) == 1, waits
+    finally:
+        cluster.configure(log_lock_waits="off", deadlock_timeout="1s")
+        cluster.reload()
+    caught_up(cluster)
+    assert equal(cluster)
+
+
 def test_a_schema_that_is_being_renamed_holds_up_its_own_tables_only(cluster, db, follow):
     """Its owner needs no right on the targets for that. Their names have to be held, so the whole source stood still."""
     db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY, v INT); INSERT INTO side.near VALUES (1, 1)")
