@@ -143,7 +143,9 @@ def test_what_was_known_of_the_lag_outlives_the_worker_and_the_server(cluster, d
     follow()
     caught_up(cluster)
     wait_until(lambda: lag_is(cluster, "= interval '0'"), 45, "the end of the log to be seen")
-    cluster.query("UPDATE replicator.position SET source_time = now() - interval '1 day'")  # of a source that is quiet
+    # Of a source that is quiet, and was copied long ago.
+    cluster.query("UPDATE replicator.position SET source_time = now() - interval '1 day'; "
+                  "UPDATE replicator.source_state SET copy_started_at = now() - interval '1 day'")
     cluster.query("SELECT replicator_pause('s')")
     wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
     assert lag_is(cluster, "< interval '1 hour'"), cluster.status("s")

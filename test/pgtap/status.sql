@@ -23,8 +23,9 @@ SELECT is(lag_of(NULL, NULL, '1 s', '7 min'), interval '7 min', 'a transaction o
 -- ---- state, percent and rates ----
 INSERT INTO replicator.source (id, name, kind, url, owner, mode, target_schema)
     VALUES (1, 's', 'mysql', 'mysql://host', current_user, 'continuous', 'tap');
-INSERT INTO replicator.source_state (source_id, database_oid, state, owner, copy_started_at, copy_finished_at, copy_rows)
-    SELECT 1, d.oid, 'streaming', current_user::regrole, now() - interval '1 day', now() - interval '1 day' + interval '10 s', 1000
+INSERT INTO replicator.source_state (source_id, database_oid, state, owner, copy_started_at, copy_finished_at, copy_rows,
+                                     changes_applied)
+    SELECT 1, d.oid, 'streaming', current_user::regrole, now() - interval '1 day', now() - interval '1 day' + interval '10 s', 1000, 1000000
     FROM pg_database d WHERE d.datname = current_database();
 INSERT INTO replicator.position (source_id, position, source_time, end_seen_at) VALUES (1, 'x', now() - interval '1 day', now());
 
