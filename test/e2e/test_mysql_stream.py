@@ -29,6 +29,12 @@ def test_changes_arrive(cluster, db, follow):
     assert (table["rows_inserted"], table["rows_updated"], table["rows_deleted"]) == (1, 1, 1)
     assert equal(cluster)
 
+    def counted():
+        db.run("UPDATE line SET v = v + 1", "shop")
+        caught_up(cluster)
+        return cluster.status("s")["changes_per_second"] > 0
+    wait_until(counted, 240, "changes of the last minute")
+
 
 def test_of_several_changes_of_a_key_the_last_one_counts(cluster, db, follow):
     follow()
@@ -302,6 +308,34 @@ def test_a_stuck_worker_is_seen_in_the_lag(cluster, db, follow):
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_until(lambda: cluster.query("SELECT lag = interval '0' FROM replicator_status")[0][0], 45, "the lag to be gone")
+
+
+def test_of_a_table_that_is_created_the_source_is_asked_alone(cluster, db, follow):
+    """A stream that looks at all tables of the server for each new one falls behind while an application is installed."""
+    follow()
+    db.run("SET GLOBAL log_output = 'TABLE'; TRUNCATE TABLE mysql.general_log; SET GLOBAL general_log = ON")
+    try:
+        for number in range(5):
+            db.run(f"CREATE TABLE new{number} (id INT PRIMARY KEY); INSERT INTO new{number} VALUES (1)", "shop")
+            caught_up(cluster)
+    finally:
+        db.run("SET GLOBAL general_log = OFF")
+    assert [set(rows(cluster, f"new{number}")) for number in range(5)] == [{"1"}] * 5
+    asked = [row[0] for row in db.query("SELECT REPLACE(CONVERT(argument USING utf8mb4), '\n', ' ') FROM mysql.general_log "
+                                        "WHERE argument LIKE '%FROM information_schema.TABLES%' AND argument NOT LIKE '%general_log%'")]
+    assert len(asked) >= 5 and all("new" in question for question in asked), asked
+
+
+def test_the_error_of_an_outage_goes_with_it(cluster, db, follow):
+    """By itself: no call clears it."""
+    follow()
+    db.stop()
+    try:
+        assert cluster.wait_for_state("s", "backing_off")["last_error"]
+    finally:
+        db.start()
+    status = cluster.wait_for_state("s", "streaming")
+    assert (status["last_error"], status["detail"], status["next_retry_at"]) == (None, None, None), status
 
 
 def test_databases_may_come_later(cluster, db, mysql_source):
