@@ -124,6 +124,24 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
     assert "trusted" in action and "before" in why, why
 
 
+def test_a_failover_to_a_replica_that_is_behind_waits_for_it(cluster, pair, source_s):
+    registered(cluster, pair.first.url("shop"))
+    wait_until(lambda: pair.second_has(2), 240, "the second server to follow")
+    maria = pair.second.flavour == "MariaDB"
+    pair.second.run("STOP SLAVE SQL_THREAD" if maria else "STOP REPLICA SQL_THREAD")
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    failure(cluster, "does not have all yet", "catches up", "replicator_resync", state="backing_off")
+    pair.second.run("START SLAVE SQL_THREAD" if maria else "START REPLICA SQL_THREAD")
+    wait_until(lambda: pair.second_has(3), 240, "the second server to follow")
+    cluster.wait_for_state("s", "streaming")
+    pair.first.run("INSERT INTO shop.t VALUES (4, 4)")
+    wait_until(lambda: pair.second_has(4), 240, "the second server to follow")
+    caught_up(cluster)
+    assert cluster.query("SELECT count(*) FROM s.t") == [(4,)] and equal(cluster)
+
+
 def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source_s):
     registered(cluster, pair.first.url("shop"))
     wait_until(lambda: pair.second_has(2), 240, "the second server to follow")

@@ -113,6 +113,7 @@ class History {
             doubt = look_for_another_log();
             same_log = doubt.empty();
         }
+        is_another_ = !same_server || !doubt.empty();
         require_held(same_log);
         LogPlace place = same_server && doubt.empty() ? position_.place() : LogPlace();
         if (!same_server) {
@@ -270,13 +271,25 @@ class History {
         if (is_mariadb_) {
             require_domains(same_log);
         } else if (StateIdentity const mark = high_mark(server()); !holds_all_of(mark, position_.identity())) {
-            throw_lacking(*mark.gtid);
+            std::string const held = mark.gtid.value_or("");
+            throw_lacking(held, !position_.mysql_set().contains(MysqlGtidSet::parse(held)));
         }
     }
 
-    [[noreturn]] void throw_lacking(const std::string& held) const {
-        throw_diverged(address_, "The position is " + position_.identity().gtid.value_or("") + "; the server has " +
-                                     (held.empty() ? "nothing" : held) + ".");
+    /// Another server that has nothing of its own may be a replica that catches up. One with transactions that we do
+    /// not have goes on from somewhere else.
+    [[noreturn]] void throw_lacking(const std::string& held, bool has_others) const {
+        std::string const detail = "The position is " + position_.identity().gtid.value_or("") + "; the server has " +
+                                   (held.empty() ? "nothing" : held) + ".";
+        if (!is_another_ || has_others || held.empty()) {
+            throw_diverged(address_, detail);
+        }
+        throw SourceError(SourceErrorKind::kUnreachable, 0,
+                          "MySQL server " + address_ + " does not have all yet that was read from the one before it",
+                          true, detail,
+                          "A replica that is behind catches up; then the stream goes on by itself. If it was made the "
+                          "primary before that, it has lost transactions: correct the URL with replicator_alter, or "
+                          "copy the source anew: replicator_resync(name).");
     }
 
     void require_domains(bool same_log) {
@@ -296,7 +309,7 @@ class History {
             }
             bool const is_deleted = !logged.state.knows_domain(last.domain) && applied.sequence == 0;
             if (!same_log || !is_deleted) {
-                throw_lacking(logged.state.text());
+                throw_lacking(logged.state.text(), position_.maria_state().lacks(logged.state).has_value());
             }
             position_.forget_domain(last.domain);
         }
@@ -437,6 +450,7 @@ class History {
     std::string address_;
     std::string server_;  ///< what tells it from others
     bool is_mariadb_ = false;
+    bool is_another_ = false;  ///< than the one that was read, perhaps
 };
 
 }  // namespace

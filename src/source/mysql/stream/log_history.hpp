@@ -30,7 +30,8 @@ namespace pgrepl::mysql {
 
 using Connect = std::function<std::unique_ptr<Connection>()>;
 
-/// Throws kDiverged where the log does not go on from the position; kPositionLost where what follows is not in it any
+/// Throws kDiverged where the log does not go on from the position; kUnreachable where it may do so later, of another
+/// server that has nothing but a part of what was read; kPositionLost where what follows is not in it any
 /// more. The position is now one of the server that answers. Returns why transactions of before the switch to another
 /// server may have been missed; empty: they were not. At most one connection at a time is used.
 std::string continue_history(const Connect& connect, StreamPosition& position, std::uint32_t reader_id);
