@@ -36,7 +36,7 @@ class Reading {
                                 "table \"" + name.qualified() + "\" is no longer at the source", false);
     }
 
-    [[nodiscard]] core::Position position() const { return snapshot_->position(); }
+    [[nodiscard]] const core::Snapshot& snapshot() const { return *snapshot_; }
 
     /// Reads the suspects of the block. Those that cannot be encoded, or are not where they were, are left out.
     void read(const SuspectBlock& block, target::EncodedRows& rows) {
@@ -106,7 +106,8 @@ class SuspectCheck {
         }
         bool const shown = is_shown(source_, held, kReachPatienceMs);
         Reading first(source_, table_.name);
-        bool const reached = shown && target_has_reached(context_, source_, table_.table_id, first.position());
+        bool const reached = shown && target_has_reached(context_, source_, table_.table_id,
+                                                         mark_behind(context_, source_, first.snapshot()));
         for (const SuspectBlock& block : blocks) {
             if (reached) {
                 check_block(first, block);

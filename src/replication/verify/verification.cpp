@@ -94,7 +94,7 @@ class TableVerification {
             }
             check_collected();
         }
-        return snapshot->position();
+        return mark_behind(context_, source_, *snapshot);
     }
 
     core::TableInfo find_table_info(core::Snapshot& snapshot) const {
@@ -287,7 +287,7 @@ class TableVerification {
                 in_transaction([&] { seen.write(); });
             }
         }
-        return snapshot->position();
+        return mark_behind(context_, source_, *snapshot);
     }
 
     void report_extra_rows(const std::string& condition) {
@@ -395,6 +395,10 @@ bool target_has_reached(const VerificationContext& context, const core::Source& 
         }
         pg::wait_for_latch(kReachPollMs, pg::WaitFor::kTarget);
     }
+}
+
+core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot) {
+    return context.follows_log ? source.high_mark() : snapshot.position();
 }
 
 std::string held_by_target(const VerificationContext& context) {

@@ -41,6 +41,10 @@ struct VerificationContext {
 bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
                         const core::Position& mark);
 
+/// What a target must have reached to hold all that `snapshot` shows, which has been read from. Where a log is followed
+/// that is a place in it: on a busy server the state that was read has no name that a target could ever hold.
+core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot);
+
 /// What the target holds, which the source may not show yet; empty: nothing of that kind. In a transaction.
 std::string held_by_target(const VerificationContext& context);
 /// Whether a read of the source that begins now sees all of `held`, after a wait of up to `patience_ms`.
