@@ -143,6 +143,21 @@ def test_columns_that_the_copy_does_not_show_do_not_come(server, adapter, table,
     assert [batch["layouts"][f"d.{table}"]["lacks"] for batch in batches if batch["layouts"]] == [""]
 
 
+def test_a_structure_that_changes_without_a_word_is_told_once(server, adapter, table):
+    """By the columns that a row has and nobody knows, and by types that are others than those of the row before."""
+    def unlogged(sql):
+        return f"SET sql_log_bin = 0; {sql}; SET sql_log_bin = 1; "
+    stream = adapter.stream(table)
+    redefined = [("redefined", f"d.{table}", "")]
+    server.run(unlogged(f"ALTER TABLE {table} ADD COLUMN c int") + f"INSERT INTO {table} VALUES (1, 'x', 1); INSERT INTO {table} VALUES (2, 'x', 1)", "d")
+    assert stream.schema() == redefined
+    server.run(unlogged(f"ALTER TABLE {table} MODIFY b varchar(77)") + f"INSERT INTO {table} VALUES (3, 'x', 1); INSERT INTO {table} VALUES (4, 'x', 1)", "d")
+    assert stream.schema() == redefined
+    assert stream.ask(f"table d {table}") == "followed"
+    server.run(f"INSERT INTO {table} VALUES (5, 'x', 1); INSERT INTO {table} VALUES (6, 'x', 1)", "d")
+    assert stream.schema() == []
+
+
 def test_statements_about_rights_and_foreign_keys_are_told(server, adapter, table):
     server.run(f"CREATE TABLE child_{table} (id int PRIMARY KEY, a int, KEY (a)) ENGINE = InnoDB", "d")
     stream = adapter.stream(table)

@@ -257,6 +257,24 @@ def test_a_right_to_a_table_that_is_revoked_concerns_that_table(cluster, db, poo
     assert table_row(cluster, "line")["state"] == "streaming" and equal(cluster)
 
 
+def test_a_structure_that_changes_without_a_word_in_the_log_is_seen_with_the_next_row(cluster, db, follow):
+    """Of the rows that were not touched, too."""
+    follow()
+
+    def unlogged(sql, then):
+        db.run(f"UPDATE customer SET rate = rate + 1; SET sql_log_bin = 0; {sql}; SET sql_log_bin = 1; {then}", "shop")
+        caught_up(cluster)
+        assert table_row(cluster, "customer")["state"] == "streaming" and equal(cluster)
+    unlogged("ALTER TABLE customer ADD COLUMN more INT DEFAULT 7", "INSERT INTO customer VALUES (4, 'a', 1, NULL, 8)")
+    assert all('"more": ' in row for row in rows(cluster, "customer").values()), rows(cluster, "customer")
+    unlogged("ALTER TABLE customer MODIFY more VARCHAR(10)", "UPDATE customer SET more = 'x' WHERE id = 4")
+    assert '"more": "7"' in rows(cluster, "customer")["1"]
+    unlogged("ALTER TABLE customer DROP COLUMN more", "UPDATE customer SET name = 'x' WHERE id = 4")
+    assert not any("more" in row for row in rows(cluster, "customer").values())
+    unlogged("ALTER TABLE customer RENAME COLUMN name TO called", "UPDATE customer SET called = 'y' WHERE id = 4")
+    assert all('"called": ' in row for row in rows(cluster, "customer").values())
+
+
 def test_columns_follow_what_the_account_may_read(cluster, db, poor, source_s):
     db.run("CREATE TABLE staff (id INT PRIMARY KEY, a VARCHAR(9), salary VARCHAR(9), doc JSON, t TEXT, " + ("UNIQUE (t)" if db.flavour == "MariaDB" else "KEY (a)")
            + "); INSERT INTO staff VALUES (1, 'a', 'hidden', '{\"x\": 1}', 'text'), (2, 'b', 'hidden', '[]', NULL)", "shop")

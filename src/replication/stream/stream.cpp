@@ -357,7 +357,8 @@ void Stream::follow(const catalog::StreamTable& table) {
     if (known == followed_.end()) {
         followed_.emplace(table.name, std::make_unique<Table>(table));
     } else if (known->second->in_catalog.table_id == table.table_id &&
-               known->second->in_catalog.structure == table.structure) {
+               known->second->in_catalog.structure == table.structure &&
+               known->second->in_catalog.definition == table.definition) {
         known->second->in_catalog = table;
         return;
     } else {
@@ -411,11 +412,16 @@ void Stream::apply_batch() {
         }
         apply_changes(complete, batch_.changes.size());
     }
+    take_up_touched();
+    report();
+}
+
+/// Before anything else of the log is read.
+void Stream::take_up_touched() {
     if (!in_transaction() && (all_touched_ || !touched_.empty())) {
         std::set<std::int32_t> touched = std::exchange(touched_, {});
         reload_tables(std::exchange(all_touched_, false) ? std::nullopt : std::optional(std::move(touched)));
     }
-    report();
 }
 
 /// The source will never commit what has been written of its transaction.

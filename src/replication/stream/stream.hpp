@@ -97,7 +97,9 @@ class Stream {
     [[nodiscard]] const catalog::StreamTable* next_to_copy() const;
 
     void apply_batch();
+    void take_up_touched();
     void note_unread_tables();
+    [[nodiscard]] bool has_caught_up(const Table& table) const;
     void note_unread(Table& table, const core::SourceError& error);
     void settle_unread_tables();
     void settle_unread(Table& table);

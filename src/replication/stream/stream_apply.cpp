@@ -126,6 +126,12 @@ void Stream::set_apart(Table& table, const pg::SqlError& error) {
 }
 
 void Stream::note_unread_tables() {
+    for (const core::SchemaChange& change : batch_.schema_changes) {
+        auto const found = followed_.find(change.table);
+        if (change.kind == core::SchemaChange::Kind::kRedefined && found != followed_.end()) {
+            read_again_.forget(found->second->in_catalog.table_id);  // what was tried, was tried with another structure
+        }
+    }
     for (const core::UnreadTable& unread : batch_.unread_tables) {
         if (auto const found = followed_.find(unread.table); found != followed_.end()) {
             note_unread(*found->second, unread.error);
@@ -134,8 +140,7 @@ void Stream::note_unread_tables() {
     for (std::size_t i = 0; i < batch_.tables.size(); ++i) {
         Table* const table = table_of_batch_[i];
         const std::string& column = batch_.tables[i].lacking_column;
-        // The structure of others may be of a later time than their events: the statement in between will be met.
-        if (!column.empty() && table != nullptr && table->in_catalog.state == catalog::TableState::kStreaming) {
+        if (!column.empty() && table != nullptr && has_caught_up(*table)) {
             note_unread(*table, core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                                   "the changes of table " + table->in_catalog.name.qualified() +
                                                       " lack column \"" + column + "\"",
@@ -143,6 +148,13 @@ void Stream::note_unread_tables() {
                                                   "Copy the table anew: replicator_resync(name, table)."));
         }
     }
+}
+
+/// The structure of others may be of a later time than their events: the statement in between will be met. What has
+/// just caught up is read from the catalog a moment later.
+bool Stream::has_caught_up(const Table& table) const {
+    catalog::TableState const state = table.in_catalog.state;
+    return state == catalog::TableState::kStreaming || (streaming_ && state == catalog::TableState::kCatchingUp);
 }
 
 void Stream::note_unread(Table& table, const core::SourceError& error) {

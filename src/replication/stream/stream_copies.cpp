@@ -56,6 +56,7 @@ bool Stream::work_on_beside_copy() {
     }
     begin_transaction();
     commit_transaction();
+    take_up_touched();
     return true;
 }
 

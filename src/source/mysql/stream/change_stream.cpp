@@ -312,6 +312,10 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (lost_) {
             batch_.add_schema_changes({*std::exchange(lost_, std::nullopt)});
         }
+        for (const core::TableName& table : tables_.doubtful()) {  // its rows are the same, as far as is known
+            batch_.add_schema_changes(
+                {{.kind = core::SchemaChange::Kind::kRedefined, .table = table, .renamed_to = {}, .statement = ""}});
+        }
         position_.commit(place_behind());
         // MariaDB tells the time of the session, which may have set it to anything.
         bool const is_told = commit_time_us_ != 0;

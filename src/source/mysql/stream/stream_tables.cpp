@@ -61,8 +61,11 @@ void require_same_key(const TableMap& map, const TableStructure& structure, cons
 
 void StreamTables::follow(const core::FollowedTable& table) {
     forget(table.name);
-    followed_[names_.comparable(table.name)] = {
-        .name = table.name, .structure = TableStructure::parse(table.structure), .map = "", .current = nullptr};
+    followed_[names_.comparable(table.name)] = {.name = table.name,
+                                                .structure = TableStructure::parse(table.structure),
+                                                .map = "",
+                                                .unknown_columns = {},
+                                                .current = nullptr};
 }
 
 void StreamTables::forget(const core::TableName& name) {
@@ -136,9 +139,16 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
                           "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its configuration, "
                           "and copy the table anew: replicator_resync(name, table).");
     }
+    if (followed.current) {
+        doubtful_.insert(followed.name);
+    }
     EventTable table = event_table_of(map, event.place, charsets_);
     require_same_key(map, followed.structure, event.place);
     StreamedLayout layout = complete_table(table, followed.structure, event.place);
+    if (layout.unknown_columns != followed.unknown_columns) {
+        doubtful_.insert(followed.name);
+    }
+    followed.unknown_columns = std::move(layout.unknown_columns);
     followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
     followed.map = definition;
 }
@@ -146,6 +156,7 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
 void StreamTables::begin_transaction() {
     notes_changed_ = false;
     changed_.clear();
+    doubtful_.clear();
     if (mapped_.size() >= kMostMapped) {
         mapped_.clear();  // a map stands before the rows of each statement
     }

@@ -72,6 +72,10 @@ class StreamTables {
     /// From here on in the open transaction: most of them need not be known by what they have changed.
     void note_changed() noexcept { notes_changed_ = true; }
 
+    /// Tables of which maps in the open transaction say something else than those before, or than the structure, though
+    /// no statement did. Some columns nobody tells us of: they are told of once.
+    [[nodiscard]] const std::set<core::TableName>& doubtful() const noexcept { return doubtful_; }
+
     /// No map that stands before this point is used behind it.
     void begin_transaction();
 
@@ -86,7 +90,8 @@ class StreamTables {
     struct Followed {
         core::TableName name;
         TableStructure structure;
-        std::string map;  ///< of which `current` was made
+        std::string map;                           ///< of which `current` was made
+        std::vector<std::string> unknown_columns;  ///< that it has, and the structure has not
         std::shared_ptr<StreamedTable> current;
     };
 
@@ -98,6 +103,7 @@ class StreamTables {
     std::map<core::TableName, Followed> followed_;  ///< by the names' comparable form
     bool notes_changed_ = false;
     std::set<core::TableName> changed_;
+    std::set<core::TableName> doubtful_;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
 };
 

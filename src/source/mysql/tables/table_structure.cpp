@@ -175,6 +175,9 @@ StreamedLayout complete_table(EventTable& table, const TableStructure& structure
         const StructureColumn* const known = structure.find(column.name);
         bool const is_end = !structure.end_column.empty() && column.name == structure.end_column;
         bool const left_out = known == nullptr || known->left_out;
+        if (known == nullptr && !is_end) {
+            streamed.unknown_columns.push_back(column.name);
+        }
         if (left_out && !is_end) {
             table.leave_out(i);
             continue;

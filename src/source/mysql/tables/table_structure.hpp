@@ -45,6 +45,7 @@ struct StreamedLayout {
     std::optional<std::uint32_t> end_column;
     /// One that the structure has and the event has not; empty: none.
     std::string lacking_column;
+    std::vector<std::string> unknown_columns;  ///< those that the event has and the structure has not
 };
 
 /// Completes `table`, an event's, by what the structure says of its columns, and leaves out those that it does not
