@@ -398,7 +398,8 @@ bool target_has_reached(const VerificationContext& context, const core::Source& 
 }
 
 core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot) {
-    return context.follows_log ? source.high_mark() : snapshot.position();
+    core::Log* const log = source.log();
+    return context.follows_log && log != nullptr ? log->high_mark() : snapshot.position();
 }
 
 std::string held_by_target(const VerificationContext& context) {
