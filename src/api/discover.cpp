@@ -39,7 +39,7 @@ std::optional<std::string> number_text(const std::optional<std::int64_t>& number
 std::vector<core::TableInfo> discover_tables(const std::string& url, Oid caller) {
     core::ParsedUrl const parsed = core::parse_source_url(url);
     replication::AllowedSource const allowed =
-        replication::check_source_allowed(parsed.url, parsed.has_password, caller);
+        replication::check_source_allowed(parsed.url, !parsed.password.empty(), caller);
     catalog::SourceConfig config;
     config.kind = parsed.url.kind;
     config.url = parsed.url.without_secret();

@@ -68,7 +68,8 @@ void choose_owner(const std::string& role, Oid caller, catalog::SourceConfig& co
 
 void hand_over(const catalog::SourceConfig& before, const catalog::SourceConfig& after, Oid caller) {
     // A password that did not come with a dump is asked for when the source is resumed.
-    replication::check_source_allowed(core::parse_source_url(after.url).url, after.has_secret, after.owner);
+    replication::check_source_allowed(core::parse_source_url(after.url).url,
+                                      after.gives_password() || after.lacks_password(), after.owner);
     std::set<std::string> schemas;
     for (const catalog::SourceTable& table : catalog::list_tables(after.id)) {
         if (!table.target_created) {

@@ -46,10 +46,10 @@ void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& confi
                            "the URL is of kind \"" + parsed.url.kind + "\", the source of kind \"" + config.kind + "\"",
                            "A source keeps its kind.", "Register another source with replicator_init.");
     }
-    if (parsed.has_password) {
+    if (!parsed.password.empty()) {
         config.password = parsed.password;
         config.has_secret = true;
-    } else if (replication::has_password_reference(parsed.url)) {
+    } else if (parsed.has_password || replication::has_password_reference(parsed.url)) {  // an empty one is none
         config.password.reset();
         config.has_secret = false;
     } else if (config.has_secret) {
@@ -57,7 +57,7 @@ void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& confi
     }
     config.kind = parsed.url.kind;
     config.url = parsed.url.without_secret();
-    replication::check_source_allowed(parsed.url, config.password.has_value(), caller);
+    replication::check_source_allowed(parsed.url, config.gives_password(), caller);
 }
 
 void check_mode(const catalog::SourceConfig& config) {

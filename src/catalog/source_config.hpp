@@ -34,6 +34,10 @@ struct SourceConfig {
     KeyRules keys;  ///< of the rules
     std::optional<std::string> password;
 
+    [[nodiscard]] bool gives_password() const noexcept { return password && !password->empty(); }
+    /// It had one, which has not come with the dump that it was restored from.
+    [[nodiscard]] bool lacks_password() const noexcept { return has_secret && !password; }
+
     /// Its changes are followed.
     [[nodiscard]] bool is_continuous() const noexcept { return mode == "continuous"; }
     [[nodiscard]] int copy_workers(int setting) const {

@@ -32,7 +32,7 @@ struct SourceUrl {
 struct ParsedUrl {
     SourceUrl url;
     std::string password;  ///< from the user part, or the query parameter `password`
-    bool has_password = false;
+    bool has_password = false;  ///< one was given; it may be empty
 };
 
 /// Parses `text`: `sqlite:///path`, `sqlite:path`, a bare path that ends in .db, .sqlite or .sqlite3, or

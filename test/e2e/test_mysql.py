@@ -166,6 +166,42 @@ def test_a_role_without_rights_names_no_file_of_the_server(cluster, server, shop
     cluster.query("DROP OWNED BY visitor; DROP ROLE visitor")
 
 
+def test_only_a_superuser_uses_an_account_without_a_password(cluster, server, shop, files):
+    """From PostgreSQL's host accounts may be reached that ask for no password, which are not the role's."""
+    server.create_user("passwordless", "")
+    cluster.query("CREATE ROLE visitor; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO visitor; "
+                  "GRANT CREATE ON DATABASE postgres TO visitor; GRANT pg_read_server_files TO visitor")
+    for name, text in (("empty", ""), ("line", "\n"), ("passfile", "*:*:*:*:\n")):
+        (files / name).write_text(text)
+    place = f"127.0.0.1:{server.port}/{shop}"
+    connection = cluster.connect()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE visitor")
+        for url in (f"mysql://passwordless@{place}", f"mysql://passwordless:@{place}", f"mysql://passwordless@{place}?password=",
+                    f"mysql://passwordless@{place}?password", f"mysql://passwordless:file:{files}/empty@{place}", f"mysql://passwordless:file:{files}/line@{place}",
+                    f"mysql://passwordless@{place}?passfile={files}/passfile"):
+            cursor.execute("SELECT bool_and(ok) FROM replicator_validate(%s, mode => 'once')", (url,))
+            assert cursor.fetchone() == (False,), url
+            for call in ("SELECT * FROM replicator_discover(%s)", "SELECT replicator_init(%s, name => 'without', mode => 'once')"):
+                with pytest.raises(psycopg2.Error) as refused:
+                    cursor.execute(call, (url,))
+                assert refused.value.pgcode in ("2F003", "28P01"), url
+    connection.close()
+    cluster.query("SELECT replicator_init(%s, name => 'without', target_schema => 'without', mode => 'once')", (server.url(shop),))
+    cluster.wait_for_copy("without")
+    # An empty one takes the place of the one that is stored, and the source may not be given to the role then.
+    cluster.query("SELECT replicator_alter('without', source_url => %s)", (f"mysql://passwordless:@{place}",))
+    cluster.query("CALL replicator_wait('without', '240 s')")
+    assert cluster.query("SELECT has_secret FROM replicator.source WHERE name = 'without'") == [(False,)]
+    with pytest.raises(psycopg2.Error) as refused:
+        cluster.query("SELECT replicator_alter('without', owner => 'visitor')")
+    assert refused.value.pgcode == "2F003"
+    cluster.query("SELECT replicator_drop('without', drop_tables => true)")
+    cluster.query("DROP SCHEMA without; DROP OWNED BY visitor; DROP ROLE visitor")
+    server.run("DROP USER passwordless@localhost, passwordless@'127.0.0.1'")
+
+
 def test_a_server_that_is_away_is_waited_for(cluster, server, shop, mysql_source):
     mysql_source(shop, "away")
     cluster.wait_for_copy("away")

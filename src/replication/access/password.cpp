@@ -72,13 +72,7 @@ std::string from_passfile(const core::SourceUrl& url, const std::string& path, i
                        "Add a line host:port:database:user:password.");
 }
 
-}  // namespace
-
-bool has_password_reference(const core::SourceUrl& url) {
-    return !url.password_reference.empty() || url.query.contains(kPassfile);
-}
-
-std::string read_password(const core::SourceUrl& url, int default_port) {
+std::string follow_reference(const core::SourceUrl& url, int default_port) {
     const std::string& reference = url.password_reference;
     if (reference.starts_with(kEnvironment)) {
         std::string const name = reference.substr(std::string_view(kEnvironment).size());
@@ -97,6 +91,25 @@ std::string read_password(const core::SourceUrl& url, int default_port) {
         return password;
     }
     return from_passfile(url, url.query.at(kPassfile), default_port);
+}
+
+}  // namespace
+
+bool has_password_reference(const core::SourceUrl& url) {
+    return !url.password_reference.empty() || url.query.contains(kPassfile);
+}
+
+std::string read_password(const core::SourceUrl& url, int default_port) {
+    std::string password = follow_reference(url, default_port);
+    if (password.empty()) {
+        throw pg::SqlError(ERRCODE_INVALID_PASSWORD, "the password that the URL refers to is empty",
+                           url.password_reference.empty()
+                               ? "The parameter passfile names a file, whose entry for this source has none."
+                               : "It is to be in \"" + url.password_reference + "\".",
+                           "Put the password there. For an account without a password, only a superuser may register "
+                           "a source, with a URL that refers to none.");
+    }
+    return password;
 }
 
 }  // namespace pgrepl::replication

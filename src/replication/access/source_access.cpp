@@ -110,7 +110,7 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
     return std::move(*now);
 }
 
-AllowedSource check_source_allowed(const core::SourceUrl& url, bool has_password, Oid role) {
+AllowedSource check_source_allowed(const core::SourceUrl& url, bool gives_password, Oid role) {
     if (url.is_file()) {
         return check_path(url.path, role);
     }
@@ -128,7 +128,7 @@ AllowedSource check_source_allowed(const core::SourceUrl& url, bool has_password
         }
         return {};
     }
-    if (!has_password && !superuser_arg(role)) {
+    if (!gives_password && !superuser_arg(role)) {
         throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED, "a password is required",
                            "A role that is not superuser must give a password of its own in the URL.",
                            "Write scheme://user:password@host/database.");
@@ -147,12 +147,12 @@ void require_owner(const catalog::SourceConfig& config) {
 AllowedSource check_source_allowed(const catalog::SourceConfig& config) {
     require_owner(config);
     core::SourceUrl const url = core::parse_source_url(config.url).url;
-    if (config.has_secret && !config.password && !has_password_reference(url)) {
+    if (config.lacks_password() && !has_password_reference(url)) {
         throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "source \"" + config.name + "\" has no password",
                            "Passwords are not part of a dump.",
                            "Give it again: replicator_alter(name, source_url => 'scheme://user:password@…').");
     }
-    return check_source_allowed(url, config.password.has_value(), config.owner);
+    return check_source_allowed(url, config.gives_password(), config.owner);
 }
 
 namespace {
