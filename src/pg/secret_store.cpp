@@ -1,6 +1,7 @@
 // One server for each secret: with one server for all, two calls at once would meet in one row of the catalog. It is
 // known by its wrapper and its version, which is the number: any role that may use some wrapper can make servers of any
-// name.
+// name. So that none can make one of the name that ours will have, in a transaction that stays open and would be waited
+// for, a part of the name is random.
 
 #include "pg/secret_store.hpp"
 
@@ -43,13 +44,13 @@ Oid find_server(const char* number) {
     return found;
 }
 
-/// One that nobody has given to a server.
-char* free_name(const char* number) {
-    char* name = psprintf("%s%s", kServerPrefix, number);
-    for (int i = 2; OidIsValid(get_foreign_server_oid(name, true)); ++i) {
-        name = psprintf("%s%s_%d", kServerPrefix, number, i);
+/// One that nobody can have given to a server.
+char* new_name(const char* number) {
+    std::uint64_t random = 0;
+    if (!pg_strong_random(&random, sizeof(random))) {
+        ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not generate a random number")));
     }
-    return name;
+    return psprintf("%s%s_" UINT64_FORMAT, kServerPrefix, number, random);
 }
 
 ObjectAddress address(Oid class_id, Oid object_id) {
@@ -75,7 +76,7 @@ RoleSpec* bootstrap_superuser() {
 
 void create_server(const char* number, const char* secret) {
     CreateForeignServerStmt* const server = makeNode(CreateForeignServerStmt);
-    server->servername = free_name(number);
+    server->servername = new_name(number);
     server->version = pstrdup(number);
     server->fdwname = pstrdup(kWrapper);
     ObjectAddress const server_address = CreateForeignServer(server);

@@ -130,6 +130,24 @@ def test_nobody_takes_the_place_of_a_password(cluster, shop, registered):
     cluster.query("DROP FOREIGN DATA WRAPPER other CASCADE; DROP OWNED BY squatter; DROP ROLE squatter")
 
 
+def test_nobody_keeps_a_password_waiting_for_a_name(cluster, shop, registered):
+    """A role that may use some wrapper makes servers in a transaction that it leaves open: of all names that ours have had, for every number that may come."""
+    cluster.query("CREATE FOREIGN DATA WRAPPER other; CREATE ROLE squatter LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER other TO squatter")
+    last = cluster.query("SELECT max(id) FROM replicator.source")[0][0]
+    (name, _), = secrets(cluster)
+    with contextlib.closing(cluster.connect(user="squatter")) as squatter:
+        squatter.autocommit = False
+        with squatter.cursor() as cursor:
+            for number in range(last + 1, last + 9):
+                for wanted in {f"pg_replicator_source_{number}", name.replace(f"_source_{last}", f"_source_{number}")}:
+                    cursor.execute(f"CREATE SERVER {wanted} VERSION '{number}' FOREIGN DATA WRAPPER other")
+            cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'after', target_schema => 'after', mode => 'once')", (url(shop),))
+            cluster.query("SET statement_timeout = '60s'; SELECT replicator_alter('after', source_url => %s)", (url(shop, "second", SECOND),))
+        squatter.rollback()
+    cluster.query("SELECT replicator_drop('after', drop_tables => true); DROP SCHEMA IF EXISTS after")
+    cluster.query("DROP FOREIGN DATA WRAPPER other CASCADE; DROP OWNED BY squatter; DROP ROLE squatter")
+
+
 def test_a_password_goes_with_its_transaction_and_its_source(cluster, shop, registered):
     before = secrets(cluster)
     with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
