@@ -1,4 +1,5 @@
 """Encryption of connections to MySQL and MariaDB servers, and servers that want more than they are to have."""
+import os
 import re
 import ssl
 import subprocess
@@ -7,7 +8,7 @@ import psycopg2
 import pytest
 
 from fake_mysql import OK, FakeServer
-from private_cluster import wait_until
+from private_cluster import BINDIR, unprivileged, wait_until
 from observing import caught_up, equal, failure, registered, rows
 
 
@@ -37,6 +38,27 @@ def with_tls(server, files, tmp_path):
     yield files, pin, other
     server.settings = before
     server.restart()
+
+
+def test_a_file_that_is_none_is_neither_waited_for_nor_read_without_end(cluster, with_tls, db):
+    """Opening a FIFO waits for its writer, and no signal ends that: neither the call nor the server could be stopped."""
+    files, _, _ = with_tls
+    fifo = files / "fifo"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    place = f"127.0.0.1:{db.port}/shop"
+
+    def discovered(url):
+        command = [f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c", f"SELECT * FROM replicator_discover('{url}')"]
+        return subprocess.run(unprivileged(command, cluster.directory), capture_output=True, text=True, cwd="/", timeout=90).stderr
+    try:
+        for name in (fifo, "/dev/zero"):
+            for url in (f"mysql://u:file:{name}@{place}", f"mysql://u@{place}?passfile={name}", db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={name}")):
+                assert "not a regular file" in discovered(url), url
+        missing = discovered(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/none"))
+        assert "No such file" in missing and "sslrootcert" in missing
+    finally:
+        os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # ends a wait for a writer
 
 
 def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source_s):

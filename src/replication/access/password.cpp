@@ -4,9 +4,11 @@
 #include "replication/access/password.hpp"
 
 #include <cstdlib>
-#include <fstream>
-#include <optional>
+#include <sstream>
+#include <utility>
 #include <vector>
+
+#include "core/small_file.hpp"
 
 namespace pgrepl::replication {
 
@@ -16,18 +18,18 @@ constexpr const char* kEnvironment = "env:";
 constexpr const char* kFile = "file:";
 constexpr const char* kPassfile = "passfile";
 
-std::ifstream open_file(const std::string& path) {
+std::string read_file(const std::string& path) {
     if (path.empty() || path[0] != '/') {
         throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the path of a password file must be absolute",
                            "The path is \"" + path + "\".", "Write file:/directory/file, or passfile=/directory/file.");
     }
-    std::ifstream file(path);
-    if (!file) {
+    core::SmallFile file = core::read_small_file(path);
+    if (!file.fault.empty()) {
         throw pg::SqlError(ERRCODE_UNDEFINED_FILE, "cannot read the password file \"" + path + "\"",
-                           "It is read by the database server.",
+                           file.fault + " It is read by the database server.",
                            "Create it, readable by the server's operating system user alone.");
     }
-    return file;
+    return std::move(file.text);
 }
 
 /// The fields of a line; a backslash takes the next character as it is.
@@ -56,7 +58,7 @@ std::pair<std::string, std::string> first_host(const core::SourceUrl& url, int d
 std::string from_passfile(const core::SourceUrl& url, const std::string& path, int default_port) {
     auto const [host, port] = first_host(url, default_port);
     std::string const wanted[] = {host, port, url.path, url.user};
-    std::ifstream file = open_file(path);
+    std::istringstream file(read_file(path));
     for (std::string line; std::getline(file, line);) {
         std::vector<std::string> const fields = split_line(line);
         bool matches = fields.size() == 5 && !line.starts_with('#');
@@ -85,10 +87,8 @@ std::string follow_reference(const core::SourceUrl& url, int default_port) {
         return value;
     }
     if (reference.starts_with(kFile)) {
-        std::ifstream file = open_file(reference.substr(std::string_view(kFile).size()));
-        std::string password;
-        std::getline(file, password);
-        return password;
+        std::string const text = read_file(reference.substr(std::string_view(kFile).size()));
+        return text.substr(0, text.find('\n'));
     }
     return from_passfile(url, url.query.at(kPassfile), default_port);
 }

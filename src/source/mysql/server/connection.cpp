@@ -18,6 +18,7 @@
 #include <numeric>
 
 #include "source/mysql/server/mysql_error.hpp"
+#include "source/mysql/server/root_certificates.hpp"
 #include "source/mysql/server/tls_session.hpp"
 
 namespace pgrepl::mysql {
@@ -97,10 +98,13 @@ Connection::Connection(const ConnectOptions& options, const std::string& passwor
       connect_timeout_ms_(std::max(connect_timeout_ms, 1000)),
       answer_timeout_ms_(connect_timeout_ms_),
       user_(options.user) {
+    RootCertificates const certificates(options.root_certificate);
+    ConnectOptions with_certificates = options;
+    with_certificates.root_certificate = certificates.path();
     for (std::size_t i = 0; i < options.hosts.size(); ++i) {
         throw_if_interrupted();
         try {
-            connect(options.hosts[i], options, password);
+            connect(options.hosts[i], with_certificates, password);
             break;
         } catch (const SourceError& error) {
             bool const try_next = error.kind() == SourceErrorKind::kUnreachable ||
