@@ -17,6 +17,8 @@ constexpr std::array<std::string_view, 5> kWords{"password", "passphrase", "secr
 /// Of an argument of a refused call these count, too: `pass` also in bypass, `key` also in api_key.
 constexpr std::array<std::string_view, 10> kMoreWords{"pass", "token",  "key",   "credential",    "credentials",
                                                       "auth", "bearer", "basic", "authorization", "identified by"};
+/// Of a parameter of a URL, beside kWords.
+constexpr std::array<std::string_view, 2> kParameterWords{"token", "authmechanismproperties"};
 constexpr std::string_view kStars = "***";
 /// As much is looked at for a password: else a text of many megabytes would be looked through to its end for each of
 /// its URLs, in a log hook that nothing can interrupt. Where one goes on beyond that, its end is looked for in all of
@@ -47,16 +49,54 @@ Span hide(std::string_view text, std::size_t begin, std::size_t end) noexcept {
     return {begin, is_reference(secret) || secret == kStars ? begin : end};
 }
 
-/// Where what a quote opens before `begin` ends. A quote that is doubled or has a backslash before it does not end it.
+/// Where what a quote opens before `begin` ends. A quote that is doubled does not end it. One after a backslash does or
+/// does not: that depends on the kind of literal, and on a setting. So the later end counts.
 std::size_t end_of_quoted(std::string_view text, std::size_t begin, char quote) noexcept {
-    for (std::size_t i = begin; i < text.size(); ++i) {
-        if (text[i] == '\\' || (text[i] == quote && i + 1 < text.size() && text[i + 1] == quote)) {
-            ++i;
-        } else if (text[i] == quote) {
-            return i;
+    auto const end = [&](bool backslash_escapes) {
+        for (std::size_t i = begin; i < text.size(); ++i) {
+            bool const escape = backslash_escapes && text[i] == '\\';
+            if (escape || (text[i] == quote && i + 1 < text.size() && text[i + 1] == quote)) {
+                ++i;
+            } else if (text[i] == quote) {
+                return i;
+            }
         }
+        return text.size();
+    };
+    return std::max(end(true), end(false));
+}
+
+/// The character at `at`, decoded if it is percent-encoded; moves `at` behind it. Bytes that are no encoding stay.
+char next_decoded(std::string_view text, std::size_t& at) noexcept {
+    constexpr std::string_view kHex = "0123456789abcdef";
+    char const first = text[at++];
+    std::size_t const high = first == '%' && at + 1 < text.size() ? kHex.find(lower(text[at])) : kHex.npos;
+    std::size_t const low = high == kHex.npos ? high : kHex.find(lower(text[at + 1]));
+    if (low == kHex.npos) {
+        return first;
     }
-    return text.size();
+    at += 2;
+    return static_cast<char>(high * 16 + low);
+}
+
+bool decodes_to(std::string_view text, std::size_t at, std::string_view word) noexcept {
+    return std::all_of(word.begin(), word.end(),
+                       [&](char c) { return at < text.size() && lower(next_decoded(text, at)) == c; });
+}
+
+/// What a URL's first parameter is given whose name names a secret. Empty if there is none.
+Span in_parameters(std::string_view url) noexcept {
+    std::size_t name = url.find('?');
+    while (name != url.npos) {
+        std::size_t const next = url.find('&', ++name);
+        std::size_t const end = std::min(next, url.size());
+        std::size_t const equals = url.substr(0, end).find('=', name);
+        if (equals != url.npos && names_secret(url.substr(name, equals - name))) {
+            return {equals + 1, end};
+        }
+        name = next;
+    }
+    return {0, 0};
 }
 
 /// Where a URL ends whose scheme begins at `scheme`, in a text that is known from `first` on.
@@ -74,7 +114,7 @@ std::size_t end_of_url(std::string_view text, std::size_t first, std::size_t sch
         std::size_t const from = tag == text.npos ? scheme - 1 : earliest + tag;
         return std::min(text.find(text.substr(from, scheme - from), authority), text.size());
     }
-    return std::min(text.find_first_of(" \t\r\n'\"`<>", authority), text.size());
+    return std::min(text.find_first_of(" \t\r\n", authority), text.size());
 }
 
 /// Whether what stands after a host's colon is a port.
@@ -83,44 +123,68 @@ bool is_port(std::string_view text) noexcept {
     return digits == text.size() || (digits > 0 && std::string_view("/?,#").find(text[digits]) != text.npos);
 }
 
+/// The password before the last @, which ends the user part: there may be others in a password. Without one it may have
+/// been cut off. Empty if there is none.
+Span in_user_part(std::string_view url) noexcept {
+    std::size_t const sign = url.rfind('@');
+    if (sign != url.npos) {
+        // After a ? it stands in what may be a parameter: then nobody knows where a password ends.
+        bool const in_query = url.find('?') < sign;
+        std::size_t const colon = std::min(url.find(':'), sign);
+        return {std::min(colon + 1, sign), in_query && colon < sign ? url.size() : sign};
+    }
+    std::size_t const query = url.find('?');
+    std::size_t const host = url.starts_with('[') ? url.find(']') : 0;
+    std::size_t const colon = host == url.npos ? host : url.find(':', host);
+    bool const nothing = colon == url.npos || colon > query || is_port(url.substr(colon + 1));
+    return {nothing ? url.size() : colon + 1, url.size()};
+}
+
 /// The password of the URL whose `://` is at `at`.
 Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWhat what) noexcept {
     std::size_t const authority = at + 3;
     std::string_view const text = whole.substr(0, authority + kLongest);
-    Span const nothing{authority, authority};
     std::size_t scheme = at;
     while (scheme > first && is_scheme_char(text[scheme - 1])) {
         --scheme;
     }
     std::string_view const name = text.substr(scheme, at - scheme);
     bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](std::string_view s) { return same(name, s); });
-    if ((what == RedactWhat::kSourceUrls && !known) || name.empty() || text.substr(authority).starts_with('/')) {
-        return nothing;
+    if ((what == RedactWhat::kSourceUrls && !known) || name.empty()) {
+        return {authority, authority};
     }
-    std::string_view const rest = text.substr(authority, end_of_url(text, first, scheme, authority) - authority);
-    bool const cut = authority + rest.size() == text.size() && text.size() < whole.size();
-    auto const to_end = [&] { return end_of_url(whole, first, scheme, authority); };
-    auto const to_last_sign = [&] { return whole.substr(0, to_end()).rfind('@'); };
-    auto const whole_span = [&](Span span, const auto& end) {
-        return cut && span.begin < span.end ? Span{span.begin, end()} : span;
-    };
-    // The last @ ends the user part: there may be others in a password.
-    std::size_t const sign = rest.rfind('@');
-    if (sign != rest.npos) {
-        std::size_t const colon = rest.find(':');
-        return colon < sign ? whole_span(hide(text, authority + colon + 1, authority + sign), to_last_sign) : nothing;
+    std::string_view const url = text.substr(authority, end_of_url(text, first, scheme, authority) - authority);
+    bool const cut = authority + url.size() == text.size() && text.size() < whole.size();
+    auto const hidden = [&](Span part) { return hide(text, authority + part.begin, authority + part.end); };
+    Span const parameter = hidden(in_parameters(url));
+    Span found = url.starts_with('/') ? parameter : hidden(in_user_part(url));
+    if (parameter.begin < parameter.end && found.begin < found.end) {
+        found = {std::min(parameter.begin, found.begin), std::max(parameter.end, found.end)};
+    } else if (found.begin == found.end) {
+        found = parameter;
     }
-    // Without one it may have been cut off.
-    std::size_t const host = rest.starts_with('[') ? rest.find(']') : 0;
-    std::size_t const colon = host == rest.npos ? host : rest.find(':', host);
-    if (colon == rest.npos || is_port(rest.substr(colon + 1))) {
-        return nothing;
+    return cut && found.begin < found.end ? Span{found.begin, end_of_url(whole, first, scheme, authority)} : found;
+}
+
+/// Where a parameter of a URL ends, of which the beginning is not known. A doubled quote is one of the value's.
+std::size_t end_of_parameter(std::string_view text, std::size_t begin) noexcept {
+    for (std::size_t i = begin; i < text.size(); ++i) {
+        bool const quote = text[i] == '\'' || text[i] == '"';
+        if (quote && i + 1 < text.size() && text[i + 1] == text[i]) {
+            ++i;
+        } else if (quote || std::string_view(" \t\r\n&").find(text[i]) != std::string_view::npos) {
+            return i;
+        }
     }
-    return whole_span(hide(text, authority + colon + 1, authority + rest.size()), to_end);
+    return text.size();
+}
+
+bool follows_parameter_sign(std::string_view text, std::size_t first, std::size_t at) noexcept {
+    return at > first && (text[at - 1] == '?' || text[at - 1] == '&');
 }
 
 /// What a word that names a password is given: `password=…`, `"password": "…"`.
-Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
+Span after_word(std::string_view whole, std::size_t end_of_word, bool in_a_query) noexcept {
     std::string_view const text = whole.substr(0, end_of_word + kLongest);
     std::size_t i = end_of_word;
     Span const nothing{i, i};
@@ -136,8 +200,9 @@ Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
     bool const in_quotes = i < text.size() && (text[i] == '"' || text[i] == '\'');
     std::size_t const begin = in_quotes ? i + 1 : i;
     auto const end_in = [&](std::string_view part) {
-        return in_quotes ? end_of_quoted(part, begin, part[i])
-                         : std::min(part.find_first_of(" \t\r\n&,;)}'\"#", i), part.size());
+        return in_quotes    ? end_of_quoted(part, begin, part[i])
+               : in_a_query ? end_of_parameter(part, begin)
+                            : std::min(part.find_first_of(" \t\r\n&,;)}'\"#", begin), part.size());
     };
     Span const found = hide(text, begin, end_in(text));
     bool const cut = found.end == text.size() && text.size() < whole.size();
@@ -146,7 +211,7 @@ Span after_word(std::string_view whole, std::size_t end_of_word) noexcept {
 
 /// The length of a word that names a password, if one begins at `at` and counts.
 std::size_t word_at(std::string_view text, std::size_t first, std::size_t at, RedactWhat what) noexcept {
-    if (what == RedactWhat::kSourceUrls && (at == first || (text[at - 1] != '?' && text[at - 1] != '&'))) {
+    if (what == RedactWhat::kSourceUrls && !follows_parameter_sign(text, first, at)) {
         return 0;
     }
     for (std::string_view const word : kWords) {
@@ -166,7 +231,7 @@ Span next_secret(std::string_view text, std::size_t first, RedactWhat what) noex
             found = in_url(text, first, i, what);
         } else if (c == 'p' || c == 's') {  // the first letters of all words
             std::size_t const length = word_at(text, first, i, what);
-            found = length == 0 ? found : after_word(text, i + length);
+            found = length == 0 ? found : after_word(text, i + length, follows_parameter_sign(text, first, i));
         }
         if (found.begin < found.end) {
             return found;
@@ -214,19 +279,10 @@ bool has_password_switch(std::string_view text) noexcept {
     return after < text.size() && text[after] != ' ';
 }
 
-/// What was percent-encoded, decoded; bytes that are no encoding stay.
 std::string decoded(std::string_view text) {
     std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        constexpr std::string_view kHex = "0123456789abcdef";
-        std::size_t const high = text[i] == '%' && i + 2 < text.size() ? kHex.find(lower(text[i + 1])) : kHex.npos;
-        std::size_t const low = high == kHex.npos ? high : kHex.find(lower(text[i + 2]));
-        if (low == kHex.npos) {
-            out += text[i];
-        } else {
-            out += static_cast<char>(high * 16 + low);
-            i += 2;
-        }
+    for (std::size_t at = 0; at < text.size();) {
+        out += next_decoded(text, at);
     }
     return out;
 }
@@ -253,6 +309,19 @@ std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexc
 
 bool holds_password(std::string_view text, RedactWhat what) noexcept {
     return next_secret(text, 0, what).begin < text.size();
+}
+
+bool names_secret(std::string_view parameter) noexcept {
+    auto const any_at = [&](std::size_t at, const auto& words) {
+        return std::any_of(words.begin(), words.end(),
+                           [&](std::string_view word) { return decodes_to(parameter, at, word); });
+    };
+    for (std::size_t at = 0; at < parameter.size(); ++at) {
+        if (any_at(at, kWords) || any_at(at, kParameterWords)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool has_user_and_password(std::string_view text) noexcept {

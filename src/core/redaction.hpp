@@ -23,6 +23,9 @@ bool holds_password(std::string_view text, RedactWhat what) noexcept;
 
 std::string redacted(std::string text, RedactWhat what);
 
+/// Whether the name of a URL's parameter, which may be percent-encoded, says that its value is a secret.
+bool names_secret(std::string_view parameter) noexcept;
+
 /// `user:password@host`, with or without a scheme before it.
 bool has_user_and_password(std::string_view text) noexcept;
 

@@ -23,8 +23,6 @@ constexpr std::array<Scheme, 6> kSchemes{{{"mysql", "mysql"},
                                           {"mongodb+srv", "mongodb"},
                                           {"postgresql", "postgresql"},
                                           {"postgres", "postgresql"}}};
-constexpr std::array<std::string_view, 7> kSecretWords{
-    "password", "passphrase", "secret", "passwd", "pwd", "token", "authmechanismproperties"};
 constexpr std::array<std::string_view, 3> kFileEndings{".db", ".sqlite", ".sqlite3"};
 
 [[noreturn]] void fail(std::string text, std::string detail, std::string hint) {
@@ -61,15 +59,6 @@ std::string decode(std::string_view text) {
     return out;
 }
 
-/// What a parameter's name says about its value, beside `password` itself.
-bool names_a_secret(std::string_view name) {
-    std::string lower(name);
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    return std::any_of(kSecretWords.begin(), kSecretWords.end(),
-                       [&](std::string_view word) { return lower.find(word) != std::string::npos; });
-}
-
 std::string encode(std::string_view text, std::string_view keep) {
     constexpr char kHex[] = "0123456789ABCDEF";
     std::string out;
@@ -97,7 +86,7 @@ std::map<std::string, std::string> parse_query(std::string_view text) {
         // Names are not quoted in errors: what stands behind a ? may be the rest of a password that holds one.
         if (!item.empty()) {
             std::string name = decode(item.substr(0, equals));
-            if (name != "password" && names_a_secret(name)) {
+            if (name != "password" && names_secret(item.substr(0, equals))) {
                 fail("malformed URL: a parameter would hold a secret",
                      "Only the parameter password can be kept apart from the URL, not others that hold a password, a "
                      "passphrase, a secret, a token or authMechanismProperties.",

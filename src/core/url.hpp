@@ -31,7 +31,7 @@ struct SourceUrl {
 
 struct ParsedUrl {
     SourceUrl url;
-    std::string password;  ///< from the user part, or the query parameter `password`
+    std::string password;       ///< from the user part, or the query parameter `password`
     bool has_password = false;  ///< one was given; it may be empty
 };
 

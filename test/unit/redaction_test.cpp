@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
+#include <random>
+
 #include "core/redaction.hpp"
+#include "core/source_error.hpp"
+#include "core/url.hpp"
 
 namespace {
 
@@ -10,14 +15,31 @@ using pgrepl::core::redacted;
 using pgrepl::core::RedactWhat;
 
 TEST(Redaction, passwords_in_urls_of_sources_go_wherever_they_stand) {
-    for (const char* const text :
-         {"mysql://u:geheim@h/db", "MariaDB://u:geheim@h",
-          "SELECT replicator_init('mysql://u:geheim@h', name => 'x@y')", "'mysql://u:gehe''im@h'",
-          "parameters: $1 = 'mysql://u:gehe im@h', $2 = 'x'", "$$mysql://u:geheim@h$$ x@y",
-          "$tag$mysql://u:gehe$im@h$tag$", "source \"mysql://u:geh@eim@h/db\" does not exist",
-          "mysql://u:geh/eim@h:1/db", "\"mysql://u:geheim", "parameters: $1 = 'mysql://u:1geheim...'",
-          "mysql://u@h/db?password=geheim&x=y", "two: mysql://u:geheim@h1 and mongodb+srv://u:geheim@h2",
-          "mysql://u:gehe\"im@h", "{\"u\": \"mysql://u:gehe\\\"im@h\"}"}) {
+    for (const char* const text : {"mysql://u:geheim@h/db",
+                                   "MariaDB://u:geheim@h",
+                                   "SELECT replicator_init('mysql://u:geheim@h', name => 'x@y')",
+                                   "'mysql://u:gehe''im@h'",
+                                   "parameters: $1 = 'mysql://u:gehe im@h', $2 = 'x'",
+                                   "$$mysql://u:geheim@h$$ x@y",
+                                   "$tag$mysql://u:gehe$im@h$tag$",
+                                   "source \"mysql://u:geh@eim@h/db\" does not exist",
+                                   "mysql://u:geh/eim@h:1/db",
+                                   "\"mysql://u:geheim",
+                                   "parameters: $1 = 'mysql://u:1geheim...'",
+                                   "mysql://u@h/db?password=geheim&x=y",
+                                   "two: mysql://u:geheim@h1 and mongodb+srv://u:geheim@h2",
+                                   "mysql://u:gehe\"im@h",
+                                   "'mysql://u:ab\\''geheim@h'",
+                                   "E'mysql://u:ab\\'geheim@h'",
+                                   "(mysql://u:it's_geheim@h)",
+                                   "mysql://u@h/db?password=a;geheim",
+                                   "(mysql://h/db?password=a)geheim) exists",
+                                   "'mysql://h/?%70asswor%64=geheim x'",
+                                   "'mysql://h/?password=it''s geheim&x=y'",
+                                   "mysql://h/db?x=y:z&password=geheim",
+                                   "mysql://u:1@h?password=2@geheim",
+                                   "'mysql:' || '//h/db?password=a;geheim'",
+                                   "{\"u\": \"mysql://u:gehe\\\"im@h\"}"}) {
         std::string const shown = redacted(text, RedactWhat::kSourceUrls);
         EXPECT_EQ(shown.find("gehe"), shown.npos) << shown;
         EXPECT_EQ(shown.find("im@h"), shown.npos) << shown;
@@ -25,12 +47,86 @@ TEST(Redaction, passwords_in_urls_of_sources_go_wherever_they_stand) {
     }
 }
 
+/// What is shown of `text` holds nothing of a password that has the letters of kPassword.
+constexpr const char* kPassword = "GEHEIM";
+
+std::string quoted(const std::string& text, char quote, bool doubled, bool backslashes) {
+    std::string out(1, quote);
+    for (char const c : text) {
+        out += (c == quote && doubled) ? std::string(2, c) : std::string(1, c);
+        if ((c == '\\' && backslashes) || (c == quote && !doubled)) {
+            out.insert(out.size() - 1, "\\");
+        }
+    }
+    return out + quote;
+}
+
+/// Of every URL that we take, wherever the server may quote it.
+TEST(Redaction, what_the_parser_takes_for_a_password_is_seen_in_any_text) {
+    std::mt19937 random(1);
+    auto const one_of = [&](const auto& these) { return std::string(these[random() % std::size(these)]); };
+    constexpr const char* kPieces[] = {
+        "@", ":", "/", "?", "#", "=",  "%",  "%40", "'", "\"", "\\", " ",    "[",   "]",        "\\'", "''", "<",
+        "$", "{", "}", ",", ";", "\t", "\n", "`",   "(", ")",  "$$", "env:", "***", "password", "%70", "12", "\u00fc"};
+    constexpr const char* kUsers[] = {"u", "", "b%6fb", "b@b", "it's"};
+    constexpr const char* kHosts[] = {"h", "127.0.0.1:3306", "[::1]:3306", "h1,h2:3"};
+    constexpr const char* kPaths[] = {"", "/", "/d", "/d?sslmode=disable", "?x=y:z"};
+    constexpr const char* kNames[] = {"password", "%70assw%6Frd"};
+    int taken = 0;
+    for (int i = 0; i < 5'000; ++i) {
+        std::string password;
+        for (std::size_t pieces = random() % 5; pieces > 0; --pieces) {
+            password += one_of(kPieces);
+        }
+        password.insert(random() % (password.size() + 1), kPassword);
+        std::string const user = one_of(kUsers);
+        std::string const url =
+            random() % 3 == 0 ? "mysql://" + user + "@" + one_of(kHosts) + "/d?a=b&" + one_of(kNames) + "=" + password
+                              : "mysql://" + user + ":" + password + "@" + one_of(kHosts) + one_of(kPaths);
+        try {
+            if (pgrepl::core::parse_source_url(url).password.find(kPassword) == std::string::npos) {
+                continue;
+            }
+        } catch (const pgrepl::core::SourceError&) {
+            continue;
+        }
+        ++taken;
+        std::string const bare = url.find_first_of(" \t\n") == url.npos ? "Key (url)=(" + url + ") exists." : "";
+        for (const std::string& text :
+             {"VALUES (" + quoted(url, '\'', true, false) + ", 'x')",
+              "VALUES (E" + quoted(url, '\'', false, true) + ", 'x')", "VALUES ($a$" + url + "$a$, 'x')",
+              "{\"a\": " + quoted(url, '"', false, true) + ", \"b\": 1}", bare}) {
+            std::string const shown = redacted(text, RedactWhat::kSourceUrls);
+            EXPECT_EQ(shown.find(kPassword), shown.npos) << text << "\n" << shown;
+        }
+    }
+    EXPECT_GT(taken, 2'500);
+}
+
 TEST(Redaction, what_is_no_password_stays) {
-    for (const char* const text :
-         {"mysql://u@h:3306/db", "mysql://h:3306", "mysql://h1:1,h2:2/db?x=y", "mysql://[::1]:3306/db",
-          "mysql://u:env:PW@h/db", "mysql://u:file:/pw@h/db", "mysql://u:***@h", "sqlite:///a:b@c",
-          "scheme://user:password@host", "", ":", "://", "mysql://", "mysql://u:", "https://u:p@h", "password = 'x'",
-          "no password", "(using password: YES)"}) {
+    for (const char* const text : {"mysql://u@h:3306/db",
+                                   "mysql://h:3306",
+                                   "mysql://h1:1,h2:2/db?x=y",
+                                   "mysql://[::1]:3306/db",
+                                   "mysql://u:env:PW@h/db",
+                                   "mysql://u:file:/pw@h/db",
+                                   "mysql://u:***@h",
+                                   "mysql://u:***@h/d?a=b",
+                                   "mysql://h/d?password=***&a=b c",
+                                   "mysql://h/d?password=env:PW&a=b",
+                                   "mysql://h/d?passfile=/a",
+                                   "postgres:///d?a=b",
+                                   "sqlite:///a:b@c",
+                                   "scheme://user:password@host",
+                                   "",
+                                   ":",
+                                   "://",
+                                   "mysql://",
+                                   "mysql://u:",
+                                   "https://u:p@h",
+                                   "password = 'x'",
+                                   "no password",
+                                   "(using password: YES)"}) {
         EXPECT_EQ(redacted(text, RedactWhat::kSourceUrls), text);
     }
 }
