@@ -7,31 +7,16 @@
 #include <cstring>
 
 #include "core/redaction.hpp"
+#include "pg/call_in_statement.hpp"
 #include "pg/error.hpp"
 
 namespace pgrepl::pg {
 
 namespace {
 
-constexpr const char* kPrefix = "replicator_";
-constexpr const char* kCallsWithUrl[] = {"init", "alter", "validate", "discover"};
 constexpr const char* kLeftOut = "***";
 
 emit_log_hook_type previous_hook = nullptr;
-
-/// Whether a function is named that has a URL among its arguments.
-bool names_call(const char* text) noexcept {
-    for (const char* at = text == nullptr ? nullptr : strcasestr(text, kPrefix); at != nullptr;
-         at = strcasestr(at, kPrefix)) {
-        at += std::strlen(kPrefix);
-        for (const char* const call : kCallsWithUrl) {
-            if (pg_strncasecmp(at, call, std::strlen(call)) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
 
 bool may_hold_url(const char* text) noexcept { return text != nullptr && std::strstr(text, "://") != nullptr; }
 
@@ -58,73 +43,22 @@ void leave_out_literals(char* text) noexcept {
     }
 }
 
-constexpr const char* kExecute = "execute";
-
-/// Behind blanks and comments, which end where the server ends them: block comments nest.
-const char* skip_blanks(const char* at) noexcept {
-    int depth = 0;
-    while (*at != '\0') {
-        if (at[0] == '/' && at[1] == '*') {
-            ++depth;
-            at += 2;
-        } else if (depth > 0) {
-            bool const ends = at[0] == '*' && at[1] == '/';
-            depth -= ends ? 1 : 0;
-            at += ends ? 2 : 1;
-        } else if (at[0] == '-' && at[1] == '-') {
-            at += std::strcspn(at, "\r\n");
-        } else if (std::strchr(" \t\r\n\f\v", *at) != nullptr) {
-            ++at;
-        } else {
-            break;
-        }
-    }
-    return at;
-}
-
-/// Whether the prepared statement whose name begins at `at` calls us. Of a name in escapes it is not asked: it may.
-bool calls_prepared(const char* at) noexcept {
-    if ((at[0] == 'u' || at[0] == 'U') && at[1] == '&') {
-        return true;
-    }
-    bool const quoted = *at == '"';
-    at += quoted ? 1 : 0;
-    char name[NAMEDATALEN] = {};  // prepared_queries is asked for that many bytes
-    for (std::size_t i = 0; i < NAMEDATALEN - 1 && *at != '\0'; ++at) {
-        if (quoted ? *at == '"' && *++at != '"' : std::strchr(" \t\r\n\f\v(;/-", *at) != nullptr) {
-            break;
-        }
-        name[i++] = quoted ? *at : static_cast<char>(pg_tolower(static_cast<unsigned char>(*at)));
-    }
-    const PreparedStatement* const prepared = FetchPreparedStatement(name, false);
-    return prepared != nullptr && names_call(prepared->plansource->query_string);
-}
-
-/// EXECUTE, which other statements may hold too (EXPLAIN, CREATE TABLE … AS), does not name what it calls; its
-/// arguments may be a URL, or the password alone. Neither raises nor allocates.
-bool executes_call(const char* statement) noexcept {
-    auto const is_part_of_word = [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '$';
-    };
-    for (const char* at = statement; at != nullptr && *at != '\0'; ++at) {
-        if ((at == statement || !is_part_of_word(at[-1])) && pg_strncasecmp(at, kExecute, std::strlen(kExecute)) == 0) {
-            const char* const behind = at + std::strlen(kExecute);
-            if (!is_part_of_word(*behind) && (may_hold_url(behind) || calls_prepared(skip_blanks(behind)))) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 bool shows_password(const char* text) noexcept {
     return may_hold_url(text) && core::holds_password(text, core::RedactWhat::kSourceUrls);
 }
 
+/// What is logged of statements of other processes: of those that are part of a deadlock; of one that has crashed.
+bool concerns_call_elsewhere(const ErrorData& data) noexcept {
+    bool const in_postmaster = MyProcPid == PostmasterPid;
+    return may_execute_call(data.detail_log, RunsIn::kAnotherProcess) ||
+           (in_postmaster && may_execute_call(data.detail, RunsIn::kAnotherProcess));
+}
+
 bool concerns_call(const ErrorData& data) noexcept {
-    return executes_call(debug_query_string) || shows_password(debug_query_string) || names_call(debug_query_string) ||
-           names_call(data.message) || names_call(data.detail) || names_call(data.detail_log) ||
-           names_call(data.context) || names_call(data.internalquery);
+    return may_execute_call(debug_query_string, RunsIn::kThisSession) || concerns_call_elsewhere(data) ||
+           shows_password(debug_query_string) || names_call(debug_query_string) || names_call(data.message) ||
+           names_call(data.detail) || names_call(data.detail_log) || names_call(data.context) ||
+           names_call(data.internalquery);
 }
 
 /// What the server's own parser and input functions say quotes pieces of the statement. Errors of ours, and what is

@@ -272,6 +272,9 @@ FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SE
          "PREPARE p AS SELECT replicator_validate($1)", "EXECUTE p('%s')", "EXECUTE p('mysql://u:' || 'geheim' || '@127.0.0.1:1/d')", "EXECUTE p('%s', 1)", "DEALLOCATE p",
          "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "EXPLAIN (ANALYZE, VERBOSE) EXECUTE q('geheim')",
          "CREATE TEMP TABLE made AS EXECUTE q('geheim')", "EXECUTE/* /* */ */U&\"q\" ('geheim')", "EXECUTE--\nq/**/('geheim')", "execute\n\"q\"('geheim', 'geheim')",
+         # What it called is gone, is another, is not there, when it is logged.
+         "EXECUTE q('geheim'); DEALLOCATE q; SELECT 1 / 0", "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')",
+         "EXECUTE q('geheim'); DISCARD PLANS; DEALLOCATE q; PREPARE q AS SELECT 1; SELECT 1 / 0", "DEALLOCATE q", "EXPLAIN EXECUTE q('geheim')", "/**/EXECUTE Q('geheim')",
          "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')", "SELECT replicator_init(\"%s\")",
          "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')", "SELECT replicator_init('x', refresh_interval => '%s')",
          "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT replicator_init('mysql://u:it's geheim@h/d')",
@@ -307,6 +310,31 @@ def test_nothing_logged_shows_a_password(cluster, registered):
     # The trees of numbers: the bytes of the password, as debug_print_parse writes them.
     assert not log_lines(cluster, "geheim")[:5] and not log_lines(cluster, " ".join(str(byte) for byte in b"geheim"))[:5]
     assert log_lines(cluster, "statement: SELECT replicator_init(") and log_lines(cluster, "Query Text: ") and log_lines(cluster, "LOG:  plan:")
+
+
+def test_a_crash_shows_no_argument_of_an_execute(cluster, registered):
+    """The server logs what the process was running, and nobody else knows what the prepared statement was."""
+    statement = "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d') FROM pg_sleep(600)"
+    client = subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c", statement, "-c", "EXECUTE q('geheim')"],
+                              cluster.directory), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    pid = wait_until(lambda: cluster.query("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 45, "the statement")[0][0]
+    cluster.kill(pid)
+    client.wait()
+    cluster.query_when_up("SELECT 1")
+    assert log_lines(cluster, "Failed process was running: EXECUTE q(") and not log_lines(cluster, "geheim")
+    still_works(cluster)
+
+
+def test_statements_that_are_not_ours_are_logged_whole(cluster):
+    whole = ("DO $$ BEGIN EXECUTE format('SELECT 1 AS %I', 'kept_1'); END $$", "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$ /* kept_2 */",
+             "CREATE TABLE a (); CREATE TRIGGER t BEFORE INSERT ON a FOR EACH STATEMENT WHEN ('kept_3' <> '') EXECUTE FUNCTION f()", "DROP TABLE a; DROP FUNCTION f()",
+             "PREPARE other AS SELECT $1 || ''", "EXECUTE other('kept_4')", "SELECT e'\\'EXECUTE x(1)', 'kept_5'", "SELECT 'EXECUTE x(1)' AS \"EXECUTE x\", $a$ EXECUTE x(1) $a$, 'kept_6'",
+             "GRANT EXECUTE ON FUNCTION replicator_pause(text) TO pg_monitor /* kept_7 */", "REVOKE EXECUTE ON FUNCTION replicator_pause(text) FROM pg_monitor")
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        for statement in whole:
+            cursor.execute(statement)
+    missing = [number for number in range(1, 8) if not log_lines(cluster, f"kept_{number}")]
+    assert missing == []
 
 
 def test_statistics_of_statements_show_no_password_of_a_query(cluster, registered):

@@ -1,0 +1,22 @@
+#pragma once
+// Whether the text of a statement may call one of our functions that have a URL among their arguments. For the log:
+// what is here neither raises nor allocates.
+
+#include <cstdint>
+
+namespace pgrepl::pg {
+
+/// Whether such a function is named.
+bool names_call(const char* text) noexcept;
+
+enum class RunsIn : std::uint8_t {
+    kThisSession,
+    kAnotherProcess,  ///< the text may have more around the statement
+};
+
+/// Whether there is an EXECUTE in `statement` that may call such a function: it does not name what it calls, and its
+/// arguments may be a URL, or the password alone. So it may wherever it is not known what it calls. Others hold it,
+/// too: EXPLAIN, CREATE TABLE … AS.
+bool may_execute_call(const char* statement, RunsIn where) noexcept;
+
+}  // namespace pgrepl::pg
