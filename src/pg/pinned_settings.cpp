@@ -15,7 +15,8 @@ constexpr PinnedSetting kOfWorkers[] = {
     {"exit_on_error", "off"},
     // As native apply: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
     {"session_replication_role", "replica"},
-    {"row_security", "off"},
+    // For what code of an owner reads. Of a target it hides nothing: one that would is not opened (target_shape.cpp).
+    {"row_security", "on"},
     {"default_transaction_isolation", "read committed"},
     {"default_transaction_read_only", "off"},
     {"default_transaction_deferrable", "off"},

@@ -139,7 +139,7 @@ SETTINGS = {
     "role": ("poor", "none"),
     "session_authorization": ("poor", "postgres"),
     "restrict_nonsystem_relation_kind": ("view", ""),
-    "row_security": ("on", "off"),
+    "row_security": ("off", "on"),
     "client_encoding": ("LATIN1", "UTF8"),
     "search_path": ("public", "pg_catalog, pg_temp"),
     "DateStyle": ("SQL, DMY", "ISO, MDY"),

@@ -100,6 +100,26 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
+def test_a_trigger_reads_of_a_table_with_row_level_security_what_the_owner_does(cluster, database, source, many_rows, owners):
+    path = database("guarded.db", many_rows(10))
+    cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.guarded (word text); INSERT INTO theirs.guarded VALUES ('seen'), ('hidden'); "
+                  "ALTER TABLE theirs.guarded ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON theirs.guarded USING (word = 'seen'); "
+                  "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT SELECT ON theirs.guarded TO first_owner")
+    cluster.query("SELECT replicator_init(%s, name => 'guarded')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("guarded")
+    # A function that the server calls, and what a function of its own runs from a text.
+    cluster.query("CREATE TABLE guarded.found (words text, by_text text); CREATE FUNCTION guarded.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                  "INSERT INTO guarded.found SELECT string_agg(word, ' '), query_to_xml('SELECT word FROM theirs.guarded', false, true, '')::text FROM theirs.guarded; RETURN NEW; END $$; "
+                  "CREATE TRIGGER look BEFORE UPDATE ON guarded.t FOR EACH ROW EXECUTE FUNCTION guarded.look(); "
+                  "ALTER TABLE guarded.t ENABLE ALWAYS TRIGGER look; "
+                  "ALTER TABLE guarded.t ADD CHECK (query_to_xml('SELECT * FROM theirs.guarded', false, true, '')::text !~ 'hidden')", user="first_owner")
+    refresh(cluster, path, "guarded", 70)
+    found = cluster.query("SELECT words, by_text FROM guarded.found")
+    assert found and {words for words, _ in found} == {"seen"} and not [text for _, text in found if "hidden" in text]
+    assert cluster.query("SELECT key FROM replicator_quarantine WHERE source = 'guarded'") == []
+    cluster.query("SELECT replicator_drop('guarded', drop_tables => true); DROP SCHEMA theirs CASCADE")
+
+
 def test_what_the_session_of_a_replay_had_used_before_writes_nothing_as_a_replica(cluster, database, source, many_rows, owners):
     path = database("kept.db", many_rows(1000))
     cluster.query("SELECT replicator_init(%s, name => 'kept')", (f"sqlite://{path}",), user="first_owner")
