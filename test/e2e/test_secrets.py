@@ -341,11 +341,16 @@ def test_statistics_of_statements_show_no_password_of_a_query(cluster, registere
     bad = f"mysql://u:{WRONG}@127.0.0.1:1/d"
     fails(cluster, "SELECT replicator_init(%s)", (bad,))
     cluster.query("SELECT * FROM replicator_validate(%s)", (bad,))
-    cluster.query(f"DO $$ BEGIN PERFORM replicator_validate('{bad}'); END $$")
+    utility = [f"DO $$ BEGIN PERFORM replicator_validate('{bad}'); END $$"]
+    if int(cluster.query("SHOW server_version_num")[0][0]) < 160000:  # later ones leave out constants of more statements
+        utility += [f"EXPLAIN SELECT * FROM replicator_validate('{bad}')", f"SET my.url = '{bad}'", f"CREATE TEMP VIEW shown AS SELECT * FROM replicator_validate('{bad}')"]
+    for statement in utility:
+        cluster.query(statement)
     shown = cluster.query("SELECT query FROM pg_stat_statements WHERE query ~* 'replicator_(init|validate)' AND query !~* '^ *(do|execute|prepare|create|explain|declare)'")
     assert shown and not [query for query, in shown if "geheim" in query], shown
     # What security.md says of utility statements; where this fails, say less there.
-    assert [query for query, in cluster.query("SELECT query FROM pg_stat_statements WHERE query LIKE 'DO %'") if "geheim" in query]
+    for statement in utility:
+        assert "geheim" in str(cluster.query("SELECT query FROM pg_stat_statements WHERE starts_with(query, %s)", (statement.partition(bad)[0],))), statement
 
 
 def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, registered):
