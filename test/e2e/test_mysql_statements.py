@@ -133,10 +133,12 @@ def test_statements_that_change_nothing_change_nothing(cluster, db, follow):
     for statement in ("CREATE TABLE IF NOT EXISTS customer (id INT PRIMARY KEY)", "ALTER TABLE customer ADD INDEX (rate), ENGINE = InnoDB",
                       "OPTIMIZE TABLE line", "CREATE INDEX i ON line (v)",
                       "CREATE TABLE IF NOT EXISTS fresh (id INT PRIMARY KEY); INSERT INTO fresh VALUES (1)"):
-        db.run(statement, "shop")
-        caught_up(cluster)  # a table that the next statement locks is read again, as it cannot be looked at
-    with contextlib.suppress(AssertionError):  # a duplicate: the statement is rolled back, which MariaDB logs
-        two_phases = "SET binlog_alter_two_phase = 1; " if db.flavour == "MariaDB" and db.version() >= (10, 8) else ""
+        with cluster.waiting_at("nothing_to_do"):  # a table that a statement still locks is read again, as it cannot be looked at
+            db.run(statement, "shop")
+        caught_up(cluster)
+    two_phases = "SET binlog_alter_two_phase = 1; " if db.flavour == "MariaDB" and db.version() >= (10, 8) else ""
+    # A duplicate: the statement is rolled back, which MariaDB logs.
+    with cluster.waiting_at("nothing_to_do"), contextlib.suppress(AssertionError):
         db.run("INSERT INTO line VALUES (5, 'x', 1); " + two_phases + "ALTER TABLE line ADD UNIQUE (v), ALGORITHM=COPY", "shop")
     caught_up(cluster)
     assert [statement for statement in events(cluster, "table %") if statement] == ["CREATE TABLE IF NOT EXISTS fresh (id INT PRIMARY KEY)"]
