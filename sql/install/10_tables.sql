@@ -218,8 +218,9 @@ CREATE TABLE replicator.source_table (
     paused           boolean NOT NULL DEFAULT false,
     key_columns      text[] NOT NULL DEFAULT '{}',
     consistency      text NOT NULL DEFAULT 'copying' CHECK (consistency IN
-                         ('transaction', 'copying', 'document', 'state', 'locked')),
+                         ('transaction', 'copying', 'document', 'state', 'locked', 'no room')),
     locked_since     timestamptz,
+    lacks_room       boolean NOT NULL DEFAULT false,
     definition       text,
     structure        text,
     keyless          boolean NOT NULL DEFAULT false,
@@ -267,8 +268,9 @@ COMMENT ON COLUMN replicator.source_table.reason IS 'Why it is excluded, unsuppo
 COMMENT ON COLUMN replicator.source_table.note IS 'What a user should know about it';
 COMMENT ON COLUMN replicator.source_table.paused IS 'Left out of copies and of the stream until resumed';
 COMMENT ON COLUMN replicator.source_table.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
-COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked: rows of an earlier moment than those of the other tables';
-COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits aside because others have locked its target, or the target''s schema; null: it does not';
+COMMENT ON COLUMN replicator.source_table.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked, no room: rows of an earlier moment than those of the other tables';
+COMMENT ON COLUMN replicator.source_table.locked_since IS 'Since when it waits aside because others have locked its target, or the target''s schema, or because it lacks room; null: it does not';
+COMMENT ON COLUMN replicator.source_table.lacks_room IS 'Of one that waits aside: for room in its tablespace, or memory for code of its owner; else for a lock';
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
 COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';

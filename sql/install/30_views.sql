@@ -184,6 +184,7 @@ SELECT s.name,
                           || 'replicator_resume.' END,
                 replicator.slot_hint(slot.wanted_since),
                 st.last_hint,
+                CASE WHEN t.lacking_room > 0 THEN 'Tables have no room: replicator_tables.last_error says where. They are tried again.' END,
                 CASE WHEN t.locked > 0 THEN 'Targets of tables are locked: replicator_tables.blocked_by names the processes.'
                      WHEN w.wait_event_type = 'Lock' THEN 'The worker waits for a lock: blocked_by names the processes that hold it.' END,
                 CASE WHEN t.failed > 0 THEN 'replicator_tables says what is wrong with the tables that failed.' END,
@@ -196,7 +197,7 @@ SELECT s.name,
             WHEN t.locked > 0 THEN (
                 SELECT array_agg(DISTINCT b.pid) FROM replicator.source_table lt
                 CROSS JOIN unnest(replicator.blockers(lt.id)) AS b(pid)
-                WHERE lt.source_id = s.id AND lt.locked_since IS NOT NULL AND lt.state IN ('pending', 'copying')) END AS blocked_by
+                WHERE lt.source_id = s.id AND lt.locked_since IS NOT NULL AND NOT lt.lacks_room AND lt.state IN ('pending', 'copying')) END AS blocked_by
 FROM replicator.source s
 JOIN replicator.source_owner o ON o.source_id = s.id
 LEFT JOIN replicator.source_state st
@@ -221,10 +222,13 @@ LEFT JOIN LATERAL (
            sum(c.rows_copied) FILTER (WHERE c.state = 'copying') AS rows_being_copied,
            min(c.copy_started_at) FILTER (WHERE c.state = 'copying') AS copying_since,
            coalesce(sum(c.n) FILTER (WHERE c.state = 'failed'), 0) AS failed,
-           max(c.failed_table) AS failed_table, coalesce(sum(c.locked), 0) AS locked, max(c.locked_table) AS locked_table
+           max(c.failed_table) AS failed_table, coalesce(sum(c.locked), 0) AS locked,
+           coalesce(sum(c.lacking_room), 0) AS lacking_room, max(c.locked_table) AS locked_table
     FROM (SELECT k.state, k.wanted, k.complete, count(*) AS n,
-                 count(*) FILTER (WHERE k.waits) AS locked,
-                 min(format('table %s: its target is locked', k.name)) FILTER (WHERE k.waits) AS locked_table,
+                 count(*) FILTER (WHERE k.waits AND NOT k.lacks_room) AS locked,
+                 count(*) FILTER (WHERE k.waits AND k.lacks_room) AS lacking_room,
+                 min(format(CASE WHEN k.lacks_room THEN 'table %s: it has no room' ELSE 'table %s: its target is locked' END, k.name))
+                     FILTER (WHERE k.waits) AS locked_table,
                  sum(k.rows_copied) FILTER (WHERE k.wanted) AS rows_copied,
                  sum(greatest(k.rows_expected, k.rows_copied)) FILTER (WHERE k.wanted) AS rows_expected,
                  sum(CASE WHEN k.complete OR k.state = 'copying' THEN k.rows_copied ELSE 0 END) FILTER (WHERE k.wanted) AS rows_done,
@@ -238,7 +242,7 @@ LEFT JOIN LATERAL (
                        i.rows_copied, i.rows_expected, i.copy_started_at,
                        NOT i.paused AND i.state NOT IN ('excluded', 'unsupported') AS wanted,
                        i.state IN ('idle', 'catching_up', 'streaming') AS complete,
-                       NOT i.paused AND i.locked_since IS NOT NULL AND i.state IN ('pending', 'copying') AS waits
+                       NOT i.paused AND i.locked_since IS NOT NULL AND i.state IN ('pending', 'copying') AS waits, i.lacks_room
                 FROM replicator.source_table i WHERE i.source_id = s.id) k
           JOIN replicator.target g ON g.table_id = k.id
           GROUP BY k.state, k.wanted, k.complete) c
@@ -311,7 +315,7 @@ FROM replicator.source_table t
 JOIN replicator.source s ON s.id = t.source_id
 JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN LATERAL (SELECT t.locked_since, replicator.blockers(t.id) AS blocked_by
-                   WHERE t.locked_since IS NOT NULL AND t.state IN ('pending', 'copying') AND NOT t.paused) l ON true;
+                   WHERE t.locked_since IS NOT NULL AND NOT t.lacks_room AND t.state IN ('pending', 'copying') AND NOT t.paused) l ON true;
 COMMENT ON VIEW @extschema@.replicator_tables IS 'Tables of the sources: state, target, progress, and why one is not replicated';
 COMMENT ON COLUMN @extschema@.replicator_tables.source IS 'Name of the source';
 COMMENT ON COLUMN @extschema@.replicator_tables.database IS 'Database at the source; main for SQLite';
@@ -322,7 +326,7 @@ COMMENT ON COLUMN @extschema@.replicator_tables.state IS 'pending, copying, catc
 COMMENT ON COLUMN @extschema@.replicator_tables.reason IS 'Why it is excluded, unsupported or failed';
 COMMENT ON COLUMN @extschema@.replicator_tables.target IS 'Target table';
 COMMENT ON COLUMN @extschema@.replicator_tables.key_columns IS 'Columns that make up id; empty: the rowid, or without a key the whole row';
-COMMENT ON COLUMN @extschema@.replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked: rows of an earlier moment than those of the other tables';
+COMMENT ON COLUMN @extschema@.replicator_tables.consistency IS 'How much of a source transaction a reader may see: transaction, copying, document, state; locked, no room: rows of an earlier moment than those of the other tables';
 COMMENT ON COLUMN @extschema@.replicator_tables.rows_copied IS 'Rows that the copy under way, or the last one, has read';
 COMMENT ON COLUMN @extschema@.replicator_tables.rows_expected IS 'Estimate of the rows to read';
 COMMENT ON COLUMN @extschema@.replicator_tables.percent IS 'Part of the expected rows that has been read';

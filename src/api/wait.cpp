@@ -44,11 +44,10 @@ bool is_served(const Request& request, const std::string& name, std::string& las
     bool served = false;
     run_as_catalog([&](Oid) {
         pg::QueryResult const row = pg::execute(
-            "SELECT st.sync_done >= $2, st.state, s.paused, coalesce(st.last_error, (SELECT 'table ' || min(t.name) || "
-            "' "
-            "waits: its target is locked' FROM replicator.source_table t WHERE t.source_id = s.id AND t.locked_since "
-            "IS "
-            "NOT NULL AND t.state IN ('pending', 'copying') AND NOT t.paused)), st.last_hint FROM replicator.source s "
+            "SELECT st.sync_done >= $2, st.state, s.paused, coalesce(st.last_error, (SELECT min('table ' || t.name || "
+            "' waits: ' || CASE WHEN t.lacks_room THEN 'it has no room' ELSE 'its target is locked' END) "
+            "FROM replicator.source_table t WHERE t.source_id = s.id AND t.locked_since IS NOT NULL AND t.state IN "
+            "('pending', 'copying') AND NOT t.paused)), st.last_hint FROM replicator.source s "
             "JOIN replicator.source_state st ON st.source_id = s.id WHERE s.id = $1",
             {request.source_id, request.number});
         if (row.empty()) {

@@ -22,7 +22,7 @@ struct CopyTable {
     bool target_created = false;
     TargetRelation relation;
     bool filled = false;           ///< a copy of it has been completed: readers rely on its rows
-    bool locked = false;           ///< nothing is done with it until its target can be locked
+    bool locked = false;           ///< nothing is done with it until its target can be locked, or has room
     bool staging = false;          ///< its way; else direct
     Oid target_file = InvalidOid;  ///< where its rows were when the copy began
     bool complete = false;         ///< it is staged, and nothing is left to copy

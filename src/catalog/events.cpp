@@ -76,6 +76,27 @@ Told look_up_table(std::int32_t table_id) {
                                  {table_id}));
 }
 
+/// Once, until the table is up to date again, or there is another error.
+void tell_trouble(std::int32_t table_id, const std::string& sqlstate, const std::string& message, const char* action,
+                  const char* what) {
+    pg::QueryResult const row = pg::execute(
+        std::string("UPDATE replicator.source_table t SET failed_since = coalesce(t.failed_since, clock_timestamp()), "
+                    "failed_with = $2, last_hint = coalesce(t.last_hint, CASE WHEN s.mode = 'continuous' "
+                    "THEN pg_catalog.format('When the cause is gone: replicator_resync(%L, %L).', s.name, ") +
+            kQualifiedName +
+            ") ELSE pg_catalog.format('It is tried again with the next refresh; replicator_sync(%L) begins one.', "
+            "s.name) END) FROM replicator.source s, replicator.source_table before "
+            "WHERE t.id = $1 AND s.id = t.source_id AND before.id = $1 RETURNING s.name, " +
+            kQualifiedName + ", NULL, NULL, NULL, before.failed_with IS DISTINCT FROM $2, t.last_hint",
+        {table_id, sqlstate});
+    if (row.empty() || !row.boolean(0, 5)) {
+        return;
+    }
+    Told const told = read_told(row);
+    record(told, action, sqlstate, message);
+    pg::write_log(pg::LogLevel::kWarning, told.subject() + what + message, "The others go on.", row.text(0, 6));
+}
+
 }  // namespace
 
 void record_call(const std::string& source, Oid role, const std::string& action, const std::string& arguments_json) {
@@ -165,23 +186,11 @@ void tell_source_recovery(std::int32_t source_id) {
 }
 
 void tell_table_failure(std::int32_t table_id, const std::string& sqlstate, const std::string& message) {
-    pg::QueryResult const row = pg::execute(
-        std::string("UPDATE replicator.source_table t SET failed_since = coalesce(t.failed_since, clock_timestamp()), "
-                    "failed_with = $2, last_hint = coalesce(t.last_hint, CASE WHEN s.mode = 'continuous' "
-                    "THEN pg_catalog.format('When the cause is gone: replicator_resync(%L, %L).', s.name, ") +
-            kQualifiedName +
-            ") ELSE pg_catalog.format('It is tried again with the next refresh; replicator_sync(%L) begins one.', "
-            "s.name) END) FROM replicator.source s, replicator.source_table before "
-            "WHERE t.id = $1 AND s.id = t.source_id AND before.id = $1 RETURNING s.name, " +
-            kQualifiedName + ", NULL, NULL, NULL, before.failed_with IS DISTINCT FROM $2, t.last_hint",
-        {table_id, sqlstate});
-    if (row.empty() || !row.boolean(0, 5)) {
-        return;
-    }
-    Told const told = read_told(row);
-    record(told, "table failed", sqlstate, message);
-    pg::write_log(pg::LogLevel::kWarning, told.subject() + " has failed: " + message, "The others go on.",
-                  row.text(0, 6));
+    tell_trouble(table_id, sqlstate, message, "table failed", " has failed: ");
+}
+
+void tell_lack_of_room(std::int32_t table_id, const std::string& sqlstate, const std::string& message) {
+    tell_trouble(table_id, sqlstate, message, "table lacks room", " has no room: ");
 }
 
 void tell_table_recovery(std::int32_t table_id) {

@@ -40,7 +40,9 @@ void tell_failover(std::int32_t source_id, bool compares, const std::string& dou
 
 /// The table has failed. Where its entry has no hint, it gets one.
 void tell_table_failure(std::int32_t table_id, const std::string& sqlstate, const std::string& message);
-/// It is up to date again, if it had failed.
+/// It waits aside for room.
+void tell_lack_of_room(std::int32_t table_id, const std::string& sqlstate, const std::string& message);
+/// It is up to date again, if it had failed, or waited for room.
 void tell_table_recovery(std::int32_t table_id);
 /// The source's table is not replicated any more: it is gone, or has become what cannot be replicated.
 void tell_left_out(std::int32_t table_id, TableState state, const std::string& reason);

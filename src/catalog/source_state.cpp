@@ -189,7 +189,7 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
 }
 
 bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
-                    std::optional<std::int64_t> retry_ms) {
+                    std::optional<std::int64_t> retry_ms, bool not_after_refresh) {
     NotedError const noted(error);
     RunState const state = retry_ms ? RunState::kBackingOff : RunState::kFailed;
     pg::execute(
@@ -197,9 +197,11 @@ bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
         "ELSE clock_timestamp() END, state = $3::replicator.run_state, last_error = $4, last_sqlstate = $5, "
         "last_detail = nullif($6, ''), "
         "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
-        "next_retry_at = clock_timestamp() + $8 * interval '1 millisecond' "
+        "next_retry_at = clock_timestamp() + least($8 * interval '1 millisecond', CASE WHEN $9 THEN (SELECT "
+        "s.refresh_interval FROM replicator.source s WHERE s.id = $1) END) "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, name_of(state), noted.message, noted.sqlstate, noted.detail, noted.hint, retry_ms});
+        {source_id, generation, name_of(state), noted.message, noted.sqlstate, noted.detail, noted.hint, retry_ms,
+         not_after_refresh});
     // A lock is no failure: the views say who holds it.
     return error.sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE && tell_source_failure(source_id, state, error);
 }

@@ -87,10 +87,10 @@ void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);
 void end_copy(std::int32_t source_id, std::int64_t generation, const std::string& position, std::int64_t changes,
               bool log_follows, bool complete);
 
-/// Records an error. The source backs off, and is tried again after `retry_ms`; without that it has failed. Whether the
-/// server log says so: else it has said the same before.
+/// Records an error. The source backs off, and is tried again after `retry_ms`, but `not_after_refresh`, if that is to
+/// be sooner; without `retry_ms` it has failed. Whether the server log says so: else it has said the same before.
 bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::SqlError& error,
-                    std::optional<std::int64_t> retry_ms);
+                    std::optional<std::int64_t> retry_ms, bool not_after_refresh);
 
 /// Another reader with our id took our place at the source. Returns how often that has happened, with less than the
 /// window between two times.

@@ -202,10 +202,22 @@ constexpr const char* kFail = R"(
 constexpr const char* kLeaveAside = R"(
     UPDATE replicator.source_table
     SET state = 'pending', copy_way = NULL, copy_bound = NULL,
-        consistency = CASE WHEN keyless OR consistency = 'copying' THEN consistency ELSE 'locked' END,
-        locked_since = coalesce(locked_since, clock_timestamp()), reason = 'its target is locked: it waits aside',
+        consistency = CASE WHEN keyless OR consistency = 'copying' THEN consistency WHEN $5 THEN 'no room'
+                           ELSE 'locked' END,
+        locked_since = coalesce(locked_since, clock_timestamp()), lacks_room = $5,
+        reason = CASE WHEN $5 THEN 'it has no room: it waits aside' ELSE 'its target is locked: it waits aside' END,
         last_error = $2, last_sqlstate = $3, last_hint = $4
     WHERE id = $1 AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed'))";
+
+constexpr const char* kStayAside = R"(
+    UPDATE replicator.source_table
+    SET state = 'pending', copy_way = NULL, copy_bound = NULL,
+        consistency = CASE WHEN keyless OR consistency = 'copying' THEN consistency WHEN lacks_room THEN 'no room'
+                           ELSE 'locked' END,
+        reason = CASE WHEN lacks_room THEN 'it has no room: it waits aside'
+                      ELSE 'its target is locked: it waits aside' END
+    WHERE id = $1 AND locked_since IS NOT NULL
+      AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed'))";
 
 const char* consistency_text(std::optional<core::Consistency> consistency) {
     if (!consistency) {
@@ -385,7 +397,16 @@ void fail_table(std::int32_t table_id, const pg::SqlError& error) {
 }
 
 void leave_aside(std::int32_t table_id, const pg::SqlError& error) {
-    take_step(kLeaveAside, {table_id, error.what(), pg::sqlstate_text(error.sqlstate()), kLockedHint});
+    take_step(kLeaveAside,
+              {table_id, error.what(), noted_sqlstate(error), hint_for_table_aside(error), is_lack_of_room(error)});
+    forget_chunks(table_id);
+    if (is_lack_of_room(error)) {
+        tell_lack_of_room(table_id, noted_sqlstate(error), error.what());
+    }
+}
+
+void stay_aside(std::int32_t table_id) {
+    take_step(kStayAside, {table_id});
     forget_chunks(table_id);
 }
 

@@ -34,6 +34,7 @@
 //                      it; else the copy is given up, its tables are pending, and all begins again
 //     DROP, CREATE     streaming → excluded (the target stays) → pending → copying/beside_seen → streaming
 //     a locked target  streaming → pending, with locked_since → (the lock is gone) copying/beside_seen → streaming
+//     a full one       the same, with lacks_room, until it is tried again and there is room
 //     an error         copying → failed → (replicator_resync) pending; or → copying, with the next refresh, unless its
 //                      copy has killed its process three times
 //     a pause          is a person's word beside the state. A copy of the source goes on without the table, which is
@@ -154,9 +155,12 @@ void end_beside_copy(std::int32_t table_id, bool streaming);
 /// The table failed; the others go on. Its chunks are forgotten. One that was left out meanwhile stays that.
 void fail_table(std::int32_t table_id, const pg::SqlError& error);
 
-/// Others have locked its target: it waits aside until they are done (locked_tables.hpp). Its rows are no longer those
+/// Others have locked its target, or it has no room: it waits aside (locked_tables.hpp). Its rows are no longer those
 /// of the transactions that the other tables show: its consistency says so.
 void leave_aside(std::int32_t table_id, const pg::SqlError& error);
+
+/// One that waits aside within a copy leaves the copy: it still waits for the same.
+void stay_aside(std::int32_t table_id);
 
 /// Its target was just made, and holds no row.
 void note_empty_target(std::int32_t table_id);

@@ -4,7 +4,10 @@
 
 #include "core/redaction.hpp"
 #include "core/utf8.hpp"
+#include "pg/owner_code.hpp"
 
+#include <algorithm>
+#include <charconv>
 #include <string_view>
 
 namespace pgrepl::pg {
@@ -28,10 +31,48 @@ RaisedBy raised_by(const ErrorData& data) {
     return raised ? RaisedBy::kUserCode : RaisedBy::kServer;
 }
 
+/// Files of PostgreSQL's code in which it finds out that memory, disk or files lack that are not those of one relation.
+constexpr std::string_view kServerPlaces[] = {
+    "alignedalloc.c", "aset.c",     "bufmgr.c",   "buffile.c",   "bump.c",      "copydir.c",       "dsa.c",
+    "dsm.c",          "dsm_impl.c", "dynahash.c", "fd.c",        "fileset.c",   "generation.c",    "localbuf.c",
+    "lock.c",         "lwlock.c",   "mcxt.c",     "predicate.c", "relmapper.c", "sharedfileset.c", "shmem.c",
+    "slab.c",         "slru.c",     "smgr.c",     "storage.c",   "twophase.c",  "xlog.c",          "xlogutils.c",
+};
+
+/// A path of a relation's file, as md.c names it: base/…, global/…, pg_tblspc/<OID>/….
+Lack lack_of_file(std::string_view message) {
+    constexpr std::string_view kTablespaces = "pg_tblspc/";
+    std::size_t const at = message.find(kTablespaces);
+    if (at == std::string_view::npos) {
+        return Lack::kRelationFile;
+    }
+    Oid tablespace = InvalidOid;
+    const char* const digits = message.data() + at + kTablespaces.size();
+    std::from_chars(digits, message.data() + message.size(), tablespace);
+    return tablespace == MyDatabaseTableSpace ? Lack::kRelationFile : Lack::kTablespace;
+}
+
+Lack lack_of(const ErrorData& data) {
+    int const category = ERRCODE_TO_CATEGORY(data.sqlerrcode);
+    if ((category != ERRCODE_INSUFFICIENT_RESOURCES && category != ERRCODE_SYSTEM_ERROR) || data.filename == nullptr) {
+        return Lack::kNothing;
+    }
+    std::string_view const place = data.filename;
+    if (place == "md.c") {
+        return lack_of_file(data.message == nullptr ? "" : data.message);
+    }
+    // pg_ls_dir and the like: a directory that a user names.
+    bool const of_user = data.funcname != nullptr && std::string_view(data.funcname) == "ReadDirExtended";
+    bool const known = std::find(std::begin(kServerPlaces), std::end(kServerPlaces), place) != std::end(kServerPlaces);
+    return known && !of_user ? Lack::kServer : Lack::kNothing;
+}
+
 SqlError::Fields fields_of(const ErrorData& data) {
     SqlError::Fields fields;
     fields.raised_by = raised_by(data);
+    fields.lack = lack_of(data);
     fields.on_target = detail::on_target;
+    fields.in_owner_code = std::exchange(detail::left_owner_code, false) || owner_code_runs();
     fields.sqlstate = data.sqlerrcode;
     fields.message = data.message == nullptr ? "unknown error" : data.message;
     fields.detail = owned(data.detail);
@@ -149,6 +190,8 @@ SqlError current_exception_as_sql_error() noexcept {
 }
 
 bool on_target = false;
+
+bool left_owner_code = false;
 
 bool statement_hidden = false;
 

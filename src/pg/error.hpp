@@ -30,6 +30,16 @@ enum class RaisedBy : std::uint8_t {
     kInterrupt,  ///< a cancel that somebody has sent, or the end of a statement_timeout
 };
 
+/// What an error of the classes 53 (resources) and 58 (system) says is lacking, by the place in PostgreSQL's code that
+/// raised it. The SQLSTATE says nothing of that: code of a user gets the same from files that it opens (COPY, LOAD,
+/// pg_read_file), from other servers, and from its own limits.
+enum class Lack : std::uint8_t {
+    kNothing,       ///< or nothing that is known to be the server's
+    kServer,        ///< memory, disk or files that all of the server needs
+    kRelationFile,  ///< the file of one relation, in the database's own tablespace
+    kTablespace,    ///< a file in another tablespace
+};
+
 /// An error as SQL reports it. Thrown for errors of ours, and for every PostgreSQL ERROR that passes CallPg.
 /// Owns its texts, so it outlives any memory context.
 class SqlError : public std::exception {
@@ -40,7 +50,9 @@ class SqlError : public std::exception {
         std::string detail;
         std::string hint;
         RaisedBy raised_by = RaisedBy::kUs;
+        Lack lack = Lack::kNothing;
         bool on_target = false;         ///< by a statement within a RoleScope of a restricted operation
+        bool in_owner_code = false;     ///< within a function of a user that such a statement called (owner_code.hpp)
         bool locked_at_source = false;  ///< core::SourceErrorKind::kTableLocked
         // The rest is filled only for errors that PostgreSQL raised.
         std::string context;
@@ -110,6 +122,10 @@ class ErrorStackScope {
 
 /// Whether the statement under way is one on a target; kept by RoleScope.
 extern bool on_target;
+
+/// Whether the error that is on its way to CallPg has left a function of a user that the statement called; kept by
+/// owner_code.cpp, and taken by the error.
+extern bool left_owner_code;
 
 /// Whether the call under way may hold a secret in its text; ends with it.
 extern bool statement_hidden;

@@ -28,6 +28,7 @@ bool only_known_statements = false;
 /// Only the outermost call switches: what a function within it sets, it had the right to set.
 void begin_call() {
     if (depth == 0) {
+        detail::left_owner_code = false;
         SessionReplicationRole = SESSION_REPLICATION_ROLE_ORIGIN;
         NotPassedOn::suspend();
         if (only_known_statements) {
@@ -58,6 +59,7 @@ void around_call(FmgrHookEventType event, FmgrInfo* function, Datum* data) {
         begin_call();
     } else if (event != FHET_START && depth > 0) {
         end_call();
+        detail::left_owner_code = event == FHET_ABORT && depth == 0;
     }
     if (event != FHET_START && next_hook != nullptr) {
         next_hook(event, function, data);

@@ -117,19 +117,22 @@ class IndexWorker {
 
     /// An error of the expression or of the rows stays; others may pass.
     void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
-        if (replication::is_locked_out(error)) {
+        int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
+        bool const lacks_room = category == ERRCODE_INSUFFICIENT_RESOURCES;
+        if (replication::waits_aside(error) && !lacks_room) {
             return leave_for_later(index, error);
         }
-        int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
         bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
                            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
                             category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
-        bool const again = !stays && index.failures + 1 < kMostFailures;
+        bool const again = lacks_room || (!stays && index.failures + 1 < kMostFailures);
         std::int64_t const delay_ms =
             replication::retry_delay_ms(index.failures, config_.retry_initial_ms(), config_.retry_max_ms());
         log_failure("index \"" + index.index.name + "\" of source", config_.name, error);
         pg::SqlError::Fields fields = error.fields();
-        if (fields.hint.empty()) {
+        if (lacks_room) {
+            fields.hint = "Make room. The index is built when there is some: it is tried again after pauses that grow.";
+        } else if (fields.hint.empty()) {
             fields.hint = "Correct the rows or the rule, then call replicator_resume or replicator_alter to try again.";
         }
         pg::Transaction transaction;

@@ -146,7 +146,7 @@ class JobWorker {
             if (!error) {
                 throw;  // a cancel among others
             }
-            if (replication::is_locked_out(*error)) {
+            if (replication::waits_aside(*error)) {
                 locked_ = *error;  // the others first
                 return;
             }

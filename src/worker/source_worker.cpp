@@ -350,8 +350,9 @@ class SourceWorker {
             bool const again = verdict.retryable && evictions < kMostEvictions;
             std::int64_t const retry_ms = replication::retry_delay_ms(
                 std::max(state->retry_count, evictions), config_.retry_initial_ms(), config_.retry_max_ms());
-            told = catalog::record_failure(source_id_, context_.generation, verdict.error,
-                                           again ? std::optional(retry_ms) : std::nullopt);
+            told =
+                catalog::record_failure(source_id_, context_.generation, verdict.error,
+                                        again ? std::optional(retry_ms) : std::nullopt, verdict.others_are_up_to_date);
         }
         transaction.commit();
         if (!told) {

@@ -60,7 +60,7 @@ void count_source(std::int32_t source_id) {
     std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id);
     if (deaths >= catalog::kMostDeaths && state) {
         (void)catalog::record_failure(source_id, state->generation, died(at, "Then call replicator_resume."),
-                                      std::nullopt);
+                                      std::nullopt, false);
         catalog::forget_source_deaths(source_id);
     }
 }

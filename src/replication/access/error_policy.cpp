@@ -59,6 +59,8 @@ Verdict judge_current_exception() {
                 position_lost,
                 concerns_log(error.kind()),
                 error.kind() == core::SourceErrorKind::kThrownOut};
+    } catch (const TablesLeftAside& error) {
+        return {.error = error, .others_are_up_to_date = true};
     } catch (const pg::SqlError& error) {
         bool const needs_person =
             error.sqlstate() == ERRCODE_INSUFFICIENT_PRIVILEGE || error.sqlstate() == ERRCODE_INVALID_PARAMETER_VALUE ||
@@ -88,13 +90,16 @@ bool concerns_table_alone(const pg::SqlError& error) {
     return target::reach_of(error) != target::Reach::kEverything;
 }
 
-bool is_locked_out(const pg::SqlError& error) {
-    return error.fields().locked_at_source ||
-           (error.fields().on_target && target::reach_of(error) == target::Reach::kLocked);
+bool waits_aside(const pg::SqlError& error) {
+    if (!error.fields().on_target) {
+        return error.fields().locked_at_source;
+    }
+    target::Reach const reach = target::reach_of(error);
+    return reach == target::Reach::kLocked || reach == target::Reach::kNoRoom;
 }
 
 void set_table_apart(std::int32_t table_id, const pg::SqlError& error) {
-    if (is_locked_out(error)) {
+    if (waits_aside(error)) {
         catalog::leave_aside(table_id, error);
     } else {
         catalog::fail_table(table_id, error);

@@ -8,6 +8,12 @@
 
 namespace pgrepl::replication {
 
+/// A refresh has ended without tables that wait aside; the others are up to date.
+class TablesLeftAside : public pg::SqlError {
+  public:
+    using SqlError::SqlError;
+};
+
 /// What a source worker does about an error.
 struct Verdict {
     pg::SqlError error;
@@ -16,6 +22,7 @@ struct Verdict {
     bool position_lost = false;  ///< the source's log no longer reaches back to the stream's position
     bool log_unusable = false;   ///< the log cannot be followed, this time or from now on; a copy needs none of it
     bool thrown_out = false;     ///< by another reader with our id
+    bool others_are_up_to_date = false;  ///< than those that wait aside: they are refreshed when it is time, no later
 };
 
 /// The exception being handled, judged. Call it within a catch block.
@@ -29,11 +36,11 @@ std::optional<pg::SqlError> error_of_table_alone();
 bool concerns_table_alone(const pg::SqlError& error);
 
 /// Whether nothing is wrong with the table but that somebody else holds a lock on its target, on a row of it, or on the
-/// table at the source.
-bool is_locked_out(const pg::SqlError& error);
+/// table at the source; or that there is no room for it.
+bool waits_aside(const pg::SqlError& error);
 
 /// What comes of an error that concerns the table alone, in the transaction that is open: it waits aside until the lock
-/// is gone, or it has failed.
+/// is gone or there is room, or it has failed.
 void set_table_apart(std::int32_t table_id, const pg::SqlError& error);
 
 /// Delay before attempt `retry_count` + 1: doubling from `initial_ms` up to `max_ms`, with up to half of it taken

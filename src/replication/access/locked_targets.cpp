@@ -29,6 +29,7 @@ void LockedTargets::left_aside(std::int32_t table_id) {
     Table& table = tables_[table_id];
     table.delay = std::clamp(2 * table.delay, kFirstDelay, kLongestDelay);
     table.next_look = Clock::now() + table.delay;
+    table.pauses = true;
 }
 
 bool LockedTargets::look_again(std::int32_t source_id, Oid owner, Which which) {
@@ -36,6 +37,9 @@ bool LockedTargets::look_again(std::int32_t source_id, Oid owner, Which which) {
     pg::Transaction transaction;
     for (const catalog::LockedTable& table : catalog::locked_tables(source_id)) {
         Table& known = tables_[table.table_id];
+        if (table.lacks_room && !known.pauses) {
+            left_aside(table.table_id);  // by a worker that has copied a chunk of it
+        }
         if (Clock::now() < known.next_look || (which == Which::kInCopy && !table.in_copy)) {
             continue;
         }
@@ -47,6 +51,7 @@ bool LockedTargets::look_again(std::int32_t source_id, Oid owner, Which which) {
         }
         if (is_free) {
             catalog::end_locked(table.table_id);
+            known.pauses = false;
             any = true;
         } else {
             known.next_look = Clock::now() + kFirstDelay;

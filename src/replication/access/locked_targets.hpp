@@ -1,10 +1,11 @@
 #pragma once
-// Targets that others have locked: how long a statement waits for one, and when it is looked at again.
+// Targets that others have locked, or that have no room: how long a statement waits for one, and when it is looked at
+// again.
 //
 // All tables of a batch together wait for one patience (option target_lock_patience), not each for its own. A table
 // that was left aside is tried again when its target can be opened at once, looked at a few times a second; and then it
 // gets a moment only, for what holds it up may be locks on rows, which are not seen beforehand. Each time it is left
-// aside again the next look is later.
+// aside again the next look is later. Of room nothing is seen beforehand: the look after the pause is the next attempt.
 
 #include <chrono>
 #include <cstdint>
@@ -40,6 +41,7 @@ class LockedTargets {
     struct Table {
         std::chrono::milliseconds delay{};
         Clock::time_point next_look;
+        bool pauses = false;  ///< for room, until next_look
     };
 
     int patience_ms_;

@@ -226,7 +226,7 @@ bool ChunkCopier::copy_next_chunk() {
     } catch (...) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         pg::Transaction transaction;
-        if (table_error && is_locked_out(*table_error) && !table->staging) {
+        if (table_error && waits_aside(*table_error) && !table->staging) {
             catalog::release_chunk(*chunk, context_.generation);
             catalog::note_locked(table->table_id, *table_error);
             transaction.commit();

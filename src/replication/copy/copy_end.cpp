@@ -1,5 +1,7 @@
 // The end of a copy: tables whose chunks are all in are completed, what was staged is merged.
 
+#include <algorithm>
+
 #include "catalog/deaths.hpp"
 #include "catalog/locked_tables.hpp"
 #include "catalog/quarantine.hpp"
@@ -22,6 +24,20 @@ namespace {
 /// How many times target_lock_patience a first copy waits for locked targets when all others are in.
 constexpr int kPatiencesForFirstCopy = 10;
 
+[[noreturn]] void throw_not_refreshed(const std::vector<catalog::LockedTable>& aside) {
+    std::string const what = "the targets of " + std::to_string(aside.size()) + " tables ";
+    bool const any_lacks_room =
+        std::any_of(aside.begin(), aside.end(), [](const catalog::LockedTable& table) { return table.lacks_room; });
+    if (any_lacks_room) {
+        throw TablesLeftAside(ERRCODE_DISK_FULL, what + "have no room, or are locked: they were not refreshed",
+                              "All other tables were.",
+                              "replicator_tables.last_error says what is lacking. It is tried again.");
+    }
+    throw TablesLeftAside(ERRCODE_LOCK_NOT_AVAILABLE, what + "are locked: they were not refreshed",
+                          "All other tables were.",
+                          "replicator_tables.blocked_by names the processes that hold the locks. It is tried again.");
+}
+
 }  // namespace
 
 bool Copy::advance() {
@@ -35,13 +51,13 @@ bool Copy::advance() {
         transaction.commit();
     }
     bool all_complete = true;
-    std::vector<std::int32_t> locked;
+    std::vector<catalog::CopyTable> locked;
     for (const catalog::CopyTable& table : tables) {
         if (table.complete) {
             continue;
         }
         if (table.locked) {
-            locked.push_back(table.table_id);
+            locked.push_back(table);
         } else if (table.pending_chunks > 0) {
             all_complete = false;
         } else {
@@ -66,7 +82,7 @@ void Copy::note_progress(const std::vector<catalog::CopyTable>& tables) {
 
 /// Nothing but these is left to be copied. For a while they are waited for, because what was copied of them would have
 /// to be copied again; then the others go on. True if none is in the copy any more.
-bool Copy::give_up_locked(const std::vector<std::int32_t>& locked) {
+bool Copy::give_up_locked(const std::vector<catalog::CopyTable>& locked) {
     if (locked.empty()) {
         only_locked_since_.reset();
         return true;
@@ -79,8 +95,8 @@ bool Copy::give_up_locked(const std::vector<std::int32_t>& locked) {
         return false;
     }
     pg::Transaction transaction;
-    for (std::int32_t const table_id : locked) {
-        catalog::leave_aside(table_id, pg::SqlError(ERRCODE_LOCK_NOT_AVAILABLE, "the target is locked"));
+    for (const catalog::CopyTable& table : locked) {
+        catalog::stay_aside(table.table_id);
     }
     transaction.commit();
     return true;
@@ -117,7 +133,7 @@ void Copy::complete_table(const catalog::CopyTable& table) {
             throw;
         }
         pg::Transaction transaction;
-        if (is_locked_out(*table_error)) {
+        if (waits_aside(*table_error)) {
             catalog::note_locked(table.table_id, *table_error);
         } else {
             catalog::fail_table(table.table_id, explained(*table_error, table.name));
@@ -140,7 +156,7 @@ pg::SqlError Copy::explained(const pg::SqlError& error, const core::TableName& t
 
 void Copy::finish() {
     pg::WorkInHand const at_end({pg::Work::kSource, 0, 0});
-    std::size_t locked = 0;
+    std::vector<catalog::LockedTable> aside;
     {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
@@ -158,8 +174,8 @@ void Copy::finish() {
         }
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
-        locked = catalog::locked_tables(context_.source_id).size();
-        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, beside_log_, locked == 0);
+        aside = catalog::locked_tables(context_.source_id);
+        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, beside_log_, aside.empty());
         if (beside_log_) {
             catalog::begin_catching_up(context_.source_id);
         }
@@ -172,11 +188,8 @@ void Copy::finish() {
     copier_.reset();
     snapshot_.reset();
     source_.discard_snapshots({});
-    if (locked > 0 && !beside_log_) {  // a stream copies them beside itself
-        throw pg::SqlError(ERRCODE_LOCK_NOT_AVAILABLE,
-                           "the targets of " + std::to_string(locked) + " tables are locked: they were not refreshed",
-                           "All other tables were.",
-                           "replicator_tables.blocked_by names the processes that hold the locks. It is tried again.");
+    if (!aside.empty() && !beside_log_) {  // a stream copies them beside itself
+        throw_not_refreshed(aside);
     }
 }
 
@@ -194,7 +207,7 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
     std::optional<pg::SqlError> const error =
         merge_staged(context_, own_target(table, table.table_id, context_.owner), fingerprint, counts);
     if (error) {
-        if (is_locked_out(*error)) {
+        if (waits_aside(*error)) {
             locked_.waited_in_vain();
         }
         set_table_apart(table.table_id, *error);

@@ -119,7 +119,7 @@ void Stream::set_apart(Table& table, const pg::SqlError& error) {
     if (!concerns_table_alone(error)) {
         throw pg::SqlError(error);
     }
-    if (is_locked_out(error)) {
+    if (waits_aside(error)) {
         locked_.waited_in_vain();
     }
     table.error = error;
@@ -213,7 +213,7 @@ void Stream::write_window() {
         throw pg::SqlError(*error);
     }
     if (error) {
-        if (is_locked_out(*error)) {
+        if (waits_aside(*error)) {
             locked_.waited_in_vain();
         }
         set_table_apart(table_id, *error);
