@@ -266,3 +266,36 @@ def test_another_mode_in_the_middle(cluster, db, mysql_source):
         assert_equal(cluster, db)
         cluster.query("SELECT replicator_drop('s', drop_tables => true)")
         db.run("DROP TABLE hold", "shop")
+
+
+@contextlib.contextmanager
+def open_registration(cluster, database, schema):
+    """Of a table whose target would be <schema>.newt, by somebody who does not commit it."""
+    path = database("theirs.db", "CREATE TABLE newt (id INTEGER PRIMARY KEY)")
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT replicator_init(%s, name => 'theirs', target_schema => %s)", (f"sqlite://{path}", schema))
+        yield
+        cursor.execute("ROLLBACK")
+
+
+NEWT = "SELECT state FROM replicator_tables WHERE source = 's' AND \"table\" = 'newt'"
+
+
+def test_nobody_waits_for_the_open_registration_of_somebody_else(cluster, db, follow, database):
+    follow()
+    with open_registration(cluster, database, "s"):
+        db.run("CREATE TABLE newt (id INT PRIMARY KEY); INSERT INTO newt VALUES (1); INSERT INTO customer VALUES (70, '', 0, NULL)", "shop")
+        cluster.query("CALL replicator_wait('s', '60 s')")
+        assert cluster.query("SELECT count(*) FROM s.customer") == [(4,)] and cluster.query(NEWT) == [("unsupported",)]
+    wait_until(lambda: cluster.query(NEWT) == [("streaming",)], what="the table")
+
+
+def test_a_first_copy_does_not_wait_for_the_open_registration_of_somebody_else(cluster, db, mysql_source, database):
+    with contextlib.ExitStack() as stack:
+        with cluster.waiting_at("worker_begins", lambda: mysql_source("shop", "s", mode="once")):
+            stack.enter_context(open_registration(cluster, database, "s"))
+            db.run("CREATE TABLE newt (id INT PRIMARY KEY)", "shop")
+        assert cluster.wait_for_state("s", "idle", 60) and cluster.query(NEWT) == [("unsupported",)]
+    cluster.query("SELECT replicator_sync('s')")
+    cluster.query("CALL replicator_wait('s', '240 s')")
+    assert cluster.query(NEWT) == [("idle",)]

@@ -19,6 +19,9 @@ class SourceLocks {
     bool found_locked(std::int32_t table_id);
     void went_on(std::int32_t table_id) { tables_.erase(table_id); }
 
+    /// And it has not gone on since.
+    [[nodiscard]] bool has_found_locked(std::int32_t table_id) const { return tables_.contains(table_id); }
+
     [[nodiscard]] bool may_be_tried(std::int32_t table_id) const;
     /// Those that may not be tried just now.
     [[nodiscard]] std::vector<std::int32_t> waiting() const;

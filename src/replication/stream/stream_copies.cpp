@@ -90,11 +90,16 @@ int Stream::keyless_interval_ms() const noexcept {
 /// Nothing is left to be copied of what was asked for.
 bool Stream::copies_are_in() const { return !awaits_copies() && !keyless_.is_active() && !next_keyless_; }
 
-/// Tables that wait aside among them, and those that are to be looked at.
+/// Tables that wait aside among them, and those that are to be looked at; not one that is left out until the open
+/// transaction of somebody else's, which can last as long as that likes, has taken its target's name or not.
 bool Stream::awaits_copies() const {
-    return !changed_.empty() || std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
-        return table.locked || (!table.keyless && (table.copy_bound || table.state == catalog::TableState::kPending));
+    bool const any_changed = std::any_of(changed_.begin(), changed_.end(), [&](const catalog::SourceTable& table) {
+        return !open_names_.has_found_locked(table.id);
     });
+    return any_changed || std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
+               return table.locked ||
+                      (!table.keyless && (table.copy_bound || table.state == catalog::TableState::kPending));
+           });
 }
 
 /// What has been left aside, and what is up to date again.
