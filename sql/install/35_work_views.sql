@@ -117,6 +117,29 @@ COMMENT ON COLUMN @extschema@.replicator_differences.difference IS 'changed, mis
 COMMENT ON COLUMN @extschema@.replicator_differences.repaired IS 'Whether it was mended';
 COMMENT ON COLUMN @extschema@.replicator_differences.found_at IS 'When it was found';
 
+-- Of an index that is being built, whoever its worker waits for: for those who have written to the table, and at the end for
+-- all transactions that began before. Of one that was put off, whoever has the table locked.
+CREATE FUNCTION replicator.index_blockers(index_id integer)
+RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT CASE WHEN i.state = 'building'
+                THEN (SELECT pg_blocking_pids(w.pid) FROM replicator.live_workers() w
+                      WHERE w.pid = i.worker_pid AND w.worker_type = 'pg_replicator index worker' AND w.wait_event_type = 'Lock')
+                WHEN i.state = 'pending' AND i.last_sqlstate LIKE '55P03%'
+                THEN (SELECT array_agg(DISTINCT coalesce(l.pid, 0)) FROM pg_locks l
+                      WHERE l.granted AND l.locktype = 'relation' AND l.relation = r.relid
+                        AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+                        AND (l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+                             -- What is left of an interrupted build is dropped when nobody uses the table any more.
+                             OR EXISTS (SELECT FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
+                                        WHERE x.indrelid = r.relid AND c.relname = i.name AND NOT x.indisvalid))
+                        AND NOT EXISTS (SELECT FROM replicator.live_workers() w WHERE w.pid = l.pid)) END
+    FROM replicator.target_index i
+    LEFT JOIN replicator.target_relation r ON r.table_id = i.table_id
+    WHERE i.id = index_blockers.index_id;
+END;
+COMMENT ON FUNCTION replicator.index_blockers(integer) IS 'Processes that keep an index from being built; 0: a prepared transaction; null: none does';
+
 CREATE VIEW @extschema@.replicator_indexes AS
 SELECT s.name AS source,
        t.database,
@@ -133,7 +156,10 @@ SELECT s.name AS source,
        i.finished_at,
        replicator.shown_error(i.last_error, i.last_sqlstate, g.readable) AS last_error,
        coalesce(CASE WHEN i.state IN ('pending', 'building') AND t.state IN ('idle', 'streaming')
-                     THEN replicator.slot_hint(sw.since) END, i.last_hint) AS hint
+                     THEN replicator.slot_hint(sw.since) END,
+                CASE WHEN i.state = 'building' AND b.blocked_by IS NOT NULL
+                     THEN 'It waits for transactions that were there before: blocked_by names their processes.' END, i.last_hint) AS hint,
+       b.blocked_by
 FROM replicator.target_index i
 JOIN replicator.source_table t ON t.id = i.table_id
 JOIN replicator.source s ON s.id = t.source_id
@@ -142,6 +168,7 @@ LEFT JOIN replicator.target_relation r ON r.table_id = t.id
 LEFT JOIN (pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid)
      ON x.indrelid = coalesce(r.relid, g.relation) AND c.relname = i.name
 LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'index'
+LEFT JOIN LATERAL (SELECT replicator.index_blockers(i.id) AS blocked_by WHERE i.state IN ('pending', 'building')) b ON true
 WHERE i.state <> 'unwanted';
 COMMENT ON VIEW @extschema@.replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
 COMMENT ON COLUMN @extschema@.replicator_indexes.source IS 'Name of the source';
@@ -158,6 +185,7 @@ COMMENT ON COLUMN @extschema@.replicator_indexes.started_at IS 'When its last bu
 COMMENT ON COLUMN @extschema@.replicator_indexes.finished_at IS 'When its last build ended';
 COMMENT ON COLUMN @extschema@.replicator_indexes.last_error IS 'Why it could not be built';
 COMMENT ON COLUMN @extschema@.replicator_indexes.hint IS 'What to do about it';
+COMMENT ON COLUMN @extschema@.replicator_indexes.blocked_by IS 'Processes whose locks or open transactions it waits for; 0: a prepared transaction; null: nothing keeps it';
 
 CREATE VIEW @extschema@.replicator_progress AS
 SELECT p.pid,

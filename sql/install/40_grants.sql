@@ -37,7 +37,7 @@ GRANT SELECT ON @extschema@.replicator_status, @extschema@.replicator_tables, @e
 -- Functions in a view are called with the reader's rights.
 GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), replicator.library_version(),
     replicator.worker_phases(), replicator.stream_reports(),
-    replicator.short_of_slots_since(), replicator.slot_hint(timestamptz),
+    replicator.short_of_slots_since(), replicator.slot_hint(timestamptz), replicator.index_blockers(integer),
     replicator.rate(numeric, interval), replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz), replicator.file_bytes(oid), replicator.relation_bytes(oid), replicator.is_published(oid), replicator.blockers(integer),
     replicator.shown_error(text, text, boolean) TO pg_monitor;
 

@@ -125,12 +125,11 @@ void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::o
 void wait_for_lock(const TargetIndex& index, const pg::SqlError& error, std::int64_t retry_ms) {
     pg::execute(
         "UPDATE replicator.target_index SET state = CASE WHEN $4 THEN state ELSE 'pending' END, "
-        "last_error = 'its table is locked', last_sqlstate = $2, last_hint = 'The processes that hold the lock: SELECT "
-        "pid FROM pg_locks WHERE granted AND relation = ' || pg_catalog.quote_literal($5) || '::regclass. The index is "
-        "built when it is gone.', next_attempt_at = clock_timestamp() + $3 * interval '1 millisecond' "
+        "last_error = 'its table is locked', last_sqlstate = $2, last_hint = 'blocked_by names the processes that have "
+        "locked it. The index is built when they are done.', "
+        "next_attempt_at = clock_timestamp() + $3 * interval '1 millisecond' "
         "WHERE id = $1 AND state IN ('building', 'unwanted')",
-        {index.id, pg::sqlstate_text(error.sqlstate()), retry_ms, index.clean_up,
-         pg::quoted(index.target_schema, index.target_name)});
+        {index.id, pg::sqlstate_text(error.sqlstate()), retry_ms, index.clean_up});
 }
 
 void retry_failed_indexes(std::int32_t source_id) {

@@ -113,6 +113,37 @@ bool lock_table_of(Oid table, Oid owner) {
     });
 }
 
+/// Waits, as statements on targets do, for transactions that have written to the table. DefineIndex waits for the same
+/// without a bound, when the index is there already; until then, others can be built first.
+void wait_for_writers(Oid table, Oid owner) {
+    RoleScope const as_owner(owner, RoleScope::Restriction::kRestrictedOperation);
+    CallPg([&] {
+        LOCKTAG tag;
+        SET_LOCKTAG_RELATION(tag, MyDatabaseId, table);
+        WaitForLockers(tag, ShareLock, false);
+    });
+}
+
+/// The patience with targets for what cannot have a RoleScope.
+class LockTimeoutOfSession {
+  public:
+    LockTimeoutOfSession() : saved_ms_(LockTimeout) {
+        if (target_patience() > 0) {
+            set(target_patience());
+        }
+    }
+    ~LockTimeoutOfSession() { set(saved_ms_); }
+    LockTimeoutOfSession(const LockTimeoutOfSession&) = delete;
+    LockTimeoutOfSession& operator=(const LockTimeoutOfSession&) = delete;
+
+  private:
+    static void set(int milliseconds) {
+        SetConfigOption("lock_timeout", std::to_string(milliseconds).c_str(), PGC_USERSET, PGC_S_SESSION);
+    }
+
+    int saved_ms_;
+};
+
 /// Runs what commits by itself, in a transaction that it may replace by others. `role` is who is asked for rights; no
 /// code of a user may run in `body` but where the server restricts it.
 template <typename Body>
@@ -203,6 +234,7 @@ bool create_index_concurrently(Oid table, const IndexText& index, Oid owner) {
         if (!lock_table_of(table, owner)) {
             return false;
         }
+        wait_for_writers(table, owner);
         tree = analyse(table, statement("CREATE INDEX CONCURRENTLY ", index), owner, memory.context());
         lock.emplace(table);
         transaction.commit();
@@ -225,6 +257,8 @@ void drop_invalid_index_concurrently(Oid table, const std::string& index, Oid ow
         lock.emplace(table);
         transaction.commit();
     }
+    // It waits for all who have used the table; one that gives up is tried again.
+    LockTimeoutOfSession const patience;
     run_self_committing(owner, [&] {
         // Not performDeletion, which takes the strongest lock even for this.
         ObjectAddresses* const objects = new_object_addresses();

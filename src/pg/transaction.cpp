@@ -89,6 +89,8 @@ void set_until_scope_ends(const char* name, const char* value) {
 
 void set_target_patience(int milliseconds) noexcept { target_patience_ms = milliseconds; }
 
+int target_patience() noexcept { return target_patience_ms; }
+
 TargetPatience::TargetPatience(int milliseconds) noexcept : saved_ms_(target_patience_ms) {
     target_patience_ms = milliseconds;
 }

@@ -68,6 +68,7 @@ std::optional<SqlError> run_in_subtransaction(Body&& body) {
 /// How long statements on targets (those within a RoleScope of a restricted operation) wait for each lock; 0: as the
 /// session's lock_timeout has it. Workers set it; the rows of our own catalog they wait for as long as it takes.
 void set_target_patience(int milliseconds) noexcept;
+int target_patience() noexcept;
 
 /// Another patience until the end of the scope.
 class TargetPatience {

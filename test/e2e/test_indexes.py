@@ -295,3 +295,50 @@ def test_a_locked_table_keeps_the_indexes_of_others_from_nothing(cluster, databa
         cursor.execute("COMMIT")
     wait_ready(cluster, "apart", 2)
     assert cluster.query(shown) == [("a", "ready", None), ("b", "ready", None)]
+
+
+def test_what_a_build_waits_for_is_named_and_keeps_no_other_index_waiting(cluster, database, source, held_up):
+    make = "CREATE TABLE {0} (id INTEGER PRIMARY KEY, v INT); INSERT INTO {0} VALUES (1, 1)"
+    for name, tables in (("one", "ab"), ("two", "c")):
+        source(database(f"{name}.db", *(make.format(table) for table in tables)), name,
+               options='{"target_lock_patience": "100ms", "retry_max": "1s"}')
+        cluster.wait_for_copy(name)
+
+    def shown(*columns, where="true"):
+        return cluster.query(f"SELECT \"table\", {', '.join(columns)} FROM replicator_indexes "
+                             f"WHERE source IN ('one', 'two') AND {where} ORDER BY 1")
+
+    def ask_for(expression):
+        for name in ("one", "two"):
+            cluster.query("SELECT replicator_alter(%s, rules => %s)", (name, '{"indexes": {"*": ["%s"]}}' % expression))
+
+    def ready():
+        wait_until(lambda: {state for _, state in shown("state")} == {"ready"}, 60, lambda: shown("state", "last_error"))
+
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE one.a IN ROW EXCLUSIVE MODE")
+        ask_for("data->>'v'")
+        wait_until(lambda: shown("state", "last_error", "blocked_by") == [
+            ("a", "pending", "its table is locked", [other.info.backend_pid]), ("b", "ready", None, None), ("c", "ready", None, None)],
+            60, lambda: shown("state", "last_error", "blocked_by"))
+        cursor.execute("COMMIT")
+    ready()
+
+    old = held_up()
+    ask_for("data->>'w'")
+    pid = old.info.backend_pid
+    wait_until(lambda: shown("blocked_by", where="state = 'building'") == [("a", [pid]), ("c", [pid])], 60,
+               lambda: shown("state", "blocked_by"))
+    assert all("blocked_by" in hint for _, hint in shown("hint", where="state = 'building'"))
+    with contextlib.closing(cluster.connect()) as reader, reader.cursor() as cursor:
+        cursor.execute("BEGIN; SELECT FROM one.a")
+        # It can be interrupted; what is left of it cannot be dropped yet, which keeps no other index waiting.
+        cluster.query("SELECT replicator_pause('one')")
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'one'") == [], 60, "the worker's end")
+        old.rollback()
+        cluster.query("SELECT replicator_resume('one')")
+        wait_until(lambda: shown("state", "blocked_by") == [("a", "pending", [reader.info.backend_pid]), ("b", "ready", None), ("c", "ready", None)],
+                   60, lambda: shown("state", "last_error", "blocked_by"))
+        cursor.execute("COMMIT")
+    ready()
+    assert cluster.query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
