@@ -7,6 +7,7 @@
 #include "pg/compat.hpp"
 #include "pg/error.hpp"
 #include "pg/owner_code.hpp"
+#include "pg/shared_state.hpp"
 
 extern "C" {
 #include "access/genam.h"
@@ -112,6 +113,13 @@ void execute(Oid function) {
                     errhint("Take pg_advisory_xact_lock, or let go of each lock by pg_advisory_unlock.")));
 }
 
+/// ALTER EXTENSION … UPDATE: workers that did not start for the version's sake may start now.
+void altered(Oid extension) {
+    if (extension == get_extension_oid("pg_replicator", true)) {
+        GuardedEntry([] { probe_at_commit(); });
+    }
+}
+
 void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, void* argument) {
     if (next_hook != nullptr) {
         next_hook(access, object_class, object, part, argument);
@@ -124,6 +132,8 @@ void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, 
         create_trigger(object);
     } else if (access == OAT_TRUNCATE && !superuser() && is_table_of_our_catalog(object)) {
         refuse_change(object);
+    } else if (access == OAT_POST_ALTER && object_class == ExtensionRelationId) {
+        altered(object);
     }
 }
 

@@ -13,6 +13,8 @@ namespace pgrepl::pg {
 ///
 /// And what a statement on a target calls in a worker does not let go of the locks by which a source has one worker.
 ///
+/// An update of the extension has the launcher look at the database.
+///
 /// Call once, when the library is loaded.
 void guard_objects();
 

@@ -28,7 +28,7 @@ constexpr int kNoSlotRetryMs = 2'000;
 /// Whatever is due has the launcher probe; this is for what nobody tells us: an index that was dropped by hand, a wish
 /// whose wake-up was lost.
 constexpr int kLookAnywayMs = 60'000;
-/// CREATE EXTENSION asks for a probe; only one that is prepared and committed later does not.
+/// CREATE EXTENSION asks for a probe, and so does ALTER EXTENSION … UPDATE.
 constexpr int kNotInstalledMs = 600'000;
 /// A worker that was started but ended before it was known as its source's asks for nothing.
 constexpr int kLookWhetherStartedMs = 5'000;
@@ -268,7 +268,7 @@ pg::ProbeResult probe_database() {
         return serve_database(scratch);
     }
     NextProbe next;
-    next.in(kNotInstalledMs);
+    next.in(found == Installation::kNone ? kNotInstalledMs : kLookAnywayMs);
     if (found == Installation::kNone) {  // any more
         for (const replication::ScratchDirectory& directory : scratch) {
             if (directory.database == MyDatabaseId) {

@@ -79,3 +79,58 @@ def test_two_copies_of_a_cluster_do_not_throw_each_other_out_for_ever(cluster, d
         caught_up(cluster)
         assert "6" in rows(cluster, "customer")
         assert cluster.query("SELECT evictions FROM replicator.source_state") == [(0,)]
+
+
+@contextlib.contextmanager
+def standby_of(cluster, **settings):
+    """A base backup of the running cluster, started as its standby."""
+    standby = PrivateCluster.standby_of(cluster)
+    standby.configure(**settings)
+    standby.start()
+    try:
+        yield standby
+    finally:
+        standby.destroy()
+
+
+def test_a_standby_that_is_promoted_beside_the_original_goes_on_when_that_is_gone(cluster, db, follow):
+    follow()
+    with standby_of(cluster) as standby:
+        db.run("INSERT INTO customer VALUES (4, 'before', 0, NULL)", "shop")
+        caught_up(cluster)
+        wait_until(lambda: "4" in rows(standby, "customer"), what="the row at the standby")
+        status = standby.status("s")
+        assert "recovery" in status["hint"] and status["worker_pid"] is None and not standby.workers("launcher")
+        cluster.query("SELECT replicator_pause('s')")
+        wait_until(lambda: standby.status("s")["state"] == "paused", what="the pause at the standby")
+        cluster.query("SELECT replicator_resume('s')")
+        cluster.wait_for_state("s", "streaming")
+        standby.query("SELECT pg_promote()")
+        # The two cannot both be readers, and neither stops the source for the other without saying so.
+        both = (cluster, standby)
+        wait_until(lambda: any(each.status("s")["state"] == "failed" for each in both), what="one to give up")
+        [failed, *_] = [each for each in both if each.status("s")["state"] == "failed"]
+        assert "server_id" in failed.status("s")["last_error"] and "pg_replicator.enabled" in failed.status("s")["hint"]
+        cluster.stop()  # the failover that it may have been
+        try:
+            standby.query("SELECT replicator_resume('s')")
+            db.run("INSERT INTO customer VALUES (5, 'after', 0, NULL)", "shop")
+            caught_up(standby)
+            assert {"4", "5"} <= set(rows(standby, "customer"))
+        finally:
+            cluster.start()
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert {"4", "5"} <= set(rows(cluster, "customer"))
+
+
+def test_a_base_backup_with_enabled_off_leaves_the_original_alone(cluster, db, follow):
+    follow()
+    with standby_of(cluster, **{"pg_replicator.enabled": "off"}) as backup:
+        backup.query("SELECT pg_promote()")
+        wait_until(lambda: backup.query("SELECT pg_is_in_recovery()") == [(False,)], what="the promotion")
+        assert "pg_replicator.enabled" in backup.status("s")["hint"]
+        db.run("INSERT INTO customer VALUES (6, 'new', 0, NULL)", "shop")
+        caught_up(cluster)
+        assert cluster.query("SELECT evictions, retry_count FROM replicator.source_state") == [(0, 0)]
+        assert not backup.workers("source worker") and "6" not in rows(backup, "customer")

@@ -1,13 +1,15 @@
 """Pausing, restarting, dumping, dropping: what a DBA does with a running system."""
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
 import psycopg2
 import pytest
 
-from private_cluster import BINDIR, PrivateCluster, unprivileged, wait_until
+from private_cluster import BINDIR, PG_CONFIG, PrivateCluster, unprivileged, wait_until
 
 
 def test_a_pause_stays_a_pause_over_a_restart(cluster, database, source, many_rows, assert_equal):
@@ -35,6 +37,50 @@ def test_a_fast_shutdown_during_a_copy_is_prompt_and_clean(cluster, database, so
     assert time.monotonic() - began < 30
     cluster.wait_for_copy("fast")
     assert_equal(path, "fast")
+
+
+def test_a_session_may_discard_everything_and_be_somebody_else(cluster, database, many_rows, owners):
+    """What a session keeps for control calls (plans, callbacks, settings) survives DISCARD ALL; who calls is who the session
+    says at the call."""
+    path = database("d.db", many_rows(10))
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET SESSION AUTHORIZATION first_owner")
+        cursor.execute("SELECT public.replicator_init(%s, name => 'd')", (f"sqlite://{path}",))
+        cluster.wait_for_copy("d")
+        for reset in ("DISCARD ALL", "RESET SESSION AUTHORIZATION", "RESET ALL", "DISCARD PLANS"):
+            cursor.execute(reset)  # the first is back to who has logged in, too
+            cursor.execute("SELECT public.replicator_sync('d')")
+            cluster.wait_for_copy("d")
+            cursor.execute("SET SESSION AUTHORIZATION second_owner")
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute("SELECT public.replicator_sync('d')")
+            cursor.execute("SET SESSION AUTHORIZATION first_owner; SET search_path = nowhere; SELECT public.replicator_pause('d')")
+            cursor.execute("BEGIN; SELECT public.replicator_resume('d'); SET LOCAL SESSION AUTHORIZATION second_owner")
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                cursor.execute("SELECT public.replicator_pause('d')")
+            cursor.execute("ROLLBACK; SELECT public.replicator_resume('d')")
+            cursor.execute("ALTER TABLE d.t ADD CONSTRAINT small CHECK ((data->>'a')::int < 1000) NOT VALID")
+            change_file(path, "UPDATE t SET a = 5000 WHERE id = 1")
+            cursor.execute("SELECT public.replicator_sync('d')")
+            cluster.wait_for_copy("d")
+            cursor.execute("ALTER TABLE d.t DROP CONSTRAINT small")
+            cursor.execute("DISCARD ALL")
+            cursor.execute("SELECT stored FROM replicator_replay('d')")
+            assert cursor.fetchall() == [(True,)]
+            change_file(path, "UPDATE t SET a = 7 WHERE id = 1")
+        cursor.execute("DISCARD ALL")
+        cursor.execute("SELECT replicator_drop('d', drop_tables => true)")
+    roles = dict(cluster.query("SELECT outcome, array_agg(DISTINCT role ORDER BY role) FROM replicator_events WHERE source = 'd' "
+                               "AND action IN ('replicator_pause', 'replicator_resume', 'replicator_sync') GROUP BY 1"))
+    assert roles["ok"] == ["first_owner", "postgres"]
+    wait_until(lambda: cluster.query("SELECT DISTINCT role FROM replicator_events WHERE source = 'd' AND outcome = 'error'") == [("second_owner",)],
+               45, "the refused calls")
+
+
+def change_file(path, statement):
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.execute(statement)
+        file.commit()
 
 
 def test_two_sources_do_not_disturb_each_other(cluster, database, source, many_rows, assert_equal):
@@ -266,6 +312,43 @@ class TestOtherServers:
             assert "restart the server" in server.status("v")["hint"]
             assert not server.workers("source worker")
         finally:
+            server.destroy()
+
+    def test_an_update_of_the_extension_is_refused_or_goes_on_by_itself(self, database, many_rows):
+        path = database("u.db", many_rows(1000))
+        sharedir = subprocess.run([PG_CONFIG, "--sharedir"], check=True, capture_output=True, text=True).stdout.strip()
+        server = PrivateCluster()
+        script = None
+        try:
+            server.query("CREATE EXTENSION pg_replicator")
+            server.query("SELECT replicator_init(%s, name => 'u', refresh_interval => '1 s')", (f"sqlite://{path}",))
+            server.wait_for_state("u", "idle")
+            version = server.query("SELECT extversion FROM pg_extension WHERE extname = 'pg_replicator'")[0][0]
+            server.query("ALTER EXTENSION pg_replicator UPDATE")  # to what it is
+            server.query("SELECT replicator_sync('u')")
+            server.wait_for_copy("u")
+            # An older one, from which no script leads here: nothing is changed, and nothing runs.
+            server.query("UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'pg_replicator'")
+            with pytest.raises(psycopg2.Error, match='no update path from version "0.0.9"'):
+                server.query("ALTER EXTENSION pg_replicator UPDATE")
+            assert "ALTER EXTENSION" in server.status("u")["hint"]
+            wait_until(lambda: server.workers("source worker") == [], what="no worker")
+            # With a script, in the running server: workers start again without anybody's call.
+            script = os.path.join(sharedir, "extension", f"pg_replicator--0.0.9--{version}.sql")
+            try:
+                with open(script, "w") as file:
+                    file.write("-- Made by a test.\n")
+            except OSError as error:
+                pytest.skip(f"the server's extensions cannot be written: {error}")
+            server.query("SELECT replicator.request_probe()")
+            wait_until(lambda: "starts no workers in database" in server.log_text(), 45, "a look")
+            change_file(path, "INSERT INTO t VALUES (5000, 1, 'new')")
+            server.query("ALTER EXTENSION pg_replicator UPDATE")
+            assert server.status("u")["hint"] is None
+            wait_until(lambda: server.query("SELECT 1 FROM u.t WHERE id = '5000'") == [(1,)], 45, "the next refresh")
+        finally:
+            if script and os.path.exists(script):
+                os.unlink(script)
             server.destroy()
 
     def test_in_recovery_nothing_starts_and_promotion_starts_it(self, files, database, many_rows):

@@ -113,6 +113,16 @@ class PrivateCluster:
         copy.configure(unix_socket_directories=copy.directory, port=copy.port)
         return copy
 
+    @classmethod
+    def standby_of(cls, running):
+        """A base backup of a running cluster, which follows it; to be started."""
+        copy = cls.__new__(cls)
+        copy._make_directory()
+        copy._run([f"{BINDIR}/pg_basebackup", "-D", copy.data, "-R", "-X", "stream", "-c", "fast", "--no-sync",
+                   "-h", running.directory, "-p", str(running.port), "-U", "postgres"])
+        copy.configure(unix_socket_directories=copy.directory, port=copy.port)
+        return copy
+
     @staticmethod
     def give_to_server(path):
         """Makes a file or directory the server's, which runs as another user if we are root."""
