@@ -6,22 +6,23 @@ namespace pgrepl::catalog {
 
 namespace {
 
-/// All procedural languages say so in the context, as SQL functions do.
-bool was_in_code_of_a_user(const pg::SqlError& error) {
+/// What a statement on a target raises may come from anything that the owner has put there: not only from functions (a
+/// CHECK can have the server look for a table by a row's text), and in any language of messages.
+bool may_quote_code_of_a_user(const pg::SqlError& error) {
     const pg::SqlError::Fields& fields = error.fields();
     return fields.raised_by == pg::RaisedBy::kUserCode ||
-           (fields.on_target && fields.context.find(" function ") != std::string::npos);
+           (fields.on_target && fields.raised_by == pg::RaisedBy::kServer && !fields.quotes_nothing);
 }
 
 }  // namespace
 
 std::string noted_sqlstate(const pg::SqlError& error) {
-    return pg::sqlstate_text(error.sqlstate()) + (was_in_code_of_a_user(error) ? "*" : "");
+    return pg::sqlstate_text(error.sqlstate()) + (may_quote_code_of_a_user(error) ? "*" : "");
 }
 
 NotedError::NotedError(const pg::SqlError& error)
     : message(error.what()), sqlstate(noted_sqlstate(error)), detail(error.fields().detail), hint(error.fields().hint) {
-    if (was_in_code_of_a_user(error) && !hint.empty()) {
+    if (may_quote_code_of_a_user(error) && !hint.empty()) {
         message += " (" + hint + ")";
         hint.clear();
     }

@@ -39,6 +39,10 @@ constexpr std::string_view kServerPlaces[] = {
     "slab.c",         "slru.c",     "smgr.c",     "storage.c",   "twophase.c",  "xlog.c",          "xlogutils.c",
 };
 
+bool is_server_place(std::string_view place) {
+    return std::find(std::begin(kServerPlaces), std::end(kServerPlaces), place) != std::end(kServerPlaces);
+}
+
 /// A path of a relation's file, as md.c names it: base/…, global/…, pg_tblspc/<OID>/….
 Lack lack_of_file(std::string_view message) {
     constexpr std::string_view kTablespaces = "pg_tblspc/";
@@ -63,12 +67,20 @@ Lack lack_of(const ErrorData& data) {
     }
     // pg_ls_dir and the like: a directory that a user names.
     bool const of_user = data.funcname != nullptr && std::string_view(data.funcname) == "ReadDirExtended";
-    bool const known = std::find(std::begin(kServerPlaces), std::end(kServerPlaces), place) != std::end(kServerPlaces);
-    return known && !of_user ? Lack::kServer : Lack::kNothing;
+    return is_server_place(place) && !of_user ? Lack::kServer : Lack::kNothing;
+}
+
+/// Locks, interrupts, files of relations. Of other places it cannot be told: a function of the server's own that a
+/// CHECK calls with a row's text quotes that in an error of any class.
+bool quotes_nothing(const ErrorData& data) {
+    std::string_view const place = data.filename == nullptr ? "" : data.filename;
+    return place == "postgres.c" || place == "proc.c" || place == "deadlock.c" || place == "md.c" ||
+           is_server_place(place);
 }
 
 SqlError::Fields fields_of(const ErrorData& data) {
     SqlError::Fields fields;
+    fields.quotes_nothing = quotes_nothing(data);
     fields.raised_by = raised_by(data);
     fields.lack = lack_of(data);
     fields.on_target = detail::on_target;

@@ -51,6 +51,7 @@ class SqlError : public std::exception {
         std::string hint;
         RaisedBy raised_by = RaisedBy::kUs;
         Lack lack = Lack::kNothing;
+        bool quotes_nothing = false;    ///< PostgreSQL raised it where it knows neither rows nor code of users
         bool on_target = false;         ///< by a statement within a RoleScope of a restricted operation
         bool in_owner_code = false;     ///< within a function of a user that such a statement called (owner_code.hpp)
         bool locked_at_source = false;  ///< core::SourceErrorKind::kTableLocked

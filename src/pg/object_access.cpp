@@ -43,8 +43,8 @@ bool may_read_catalog(Oid schema) {
 
 void search(Oid schema, ObjectAccessNamespaceSearch& search) {
     // The cheap questions first; a superuser is not to wait where pg_extension is locked, either. Statements of ours on
-    // targets name staging tables with the owner's rights; what functions of the owner's say within them does not.
-    bool const ours = detail::on_target && !owner_code_runs();
+    // targets name staging tables with the owner's rights; what is said within them, as they run, does not.
+    bool const ours = detail::on_target && !owner_code_runs() && !target_statement_runs();
     if (!search.result || ours || superuser() || !is_of_our_catalog(schema) || may_read_catalog(schema)) {
         return;
     }

@@ -14,6 +14,36 @@ needs_fmgr_hook_type next_needs_hook = nullptr;
 fmgr_hook_type next_hook = nullptr;
 ExecutorStart_hook_type next_executor_start = nullptr;
 ProcessUtility_hook_type next_utility = nullptr;
+ExecutorRun_hook_type next_executor_run = nullptr;
+ExecutorFinish_hook_type next_executor_finish = nullptr;
+
+/// Statements on targets that are being executed.
+int executing = 0;
+
+/// Not begun by a statement on a target: nothing.
+template <typename Run>
+void execute_on_target(Run&& run) {
+    if (!detail::on_target) {
+        return run();
+    }
+    ++executing;
+    PG_TRY();
+    { run(); }
+    PG_FINALLY();
+    { --executing; }
+    PG_END_TRY();
+}
+
+void on_executor_run(QueryDesc* query, ScanDirection direction, uint64 count, bool once) {
+    execute_on_target([&] {
+        (next_executor_run != nullptr ? next_executor_run : standard_ExecutorRun)(query, direction, count, once);
+    });
+}
+
+void on_executor_finish(QueryDesc* query) {
+    execute_on_target(
+        [&] { (next_executor_finish != nullptr ? next_executor_finish : standard_ExecutorFinish)(query); });
+}
 
 /// Calls within each other. Each that began ends, or is told of the error that ended it.
 int depth = 0;
@@ -105,6 +135,8 @@ void note_role_of_statement() noexcept {
 
 bool owner_code_runs() noexcept { return depth > 0; }
 
+bool target_statement_runs() noexcept { return executing > 0; }
+
 OnTargetScope::OnTargetScope() noexcept : saved_(detail::on_target) {
     detail::on_target = true;
     note_role_of_statement();
@@ -132,6 +164,10 @@ void keep_replica_role_from_code_of_users() {
     ExecutorStart_hook = on_executor_start;
     next_utility = ProcessUtility_hook;
     ProcessUtility_hook = on_utility;
+    next_executor_run = ExecutorRun_hook;
+    ExecutorRun_hook = on_executor_run;
+    next_executor_finish = ExecutorFinish_hook;
+    ExecutorFinish_hook = on_executor_finish;
 }
 
 }  // namespace pgrepl::pg

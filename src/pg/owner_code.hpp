@@ -18,6 +18,10 @@ void note_role_of_statement() noexcept;
 /// Whether a function of a user that a statement on a target calls runs.
 bool owner_code_runs() noexcept;
 
+/// Whether a statement on a target has been analysed and planned, and is being executed: another that is analysed then
+/// is none of ours, though no function of a user may have asked for it (query_to_xml runs a text).
+bool target_statement_runs() noexcept;
+
 /// For a statement on a target that cannot have a RoleScope, because it commits within itself: functions of users that
 /// it calls are met as above, and errors know that a statement on a target raised them.
 class OnTargetScope {

@@ -1,4 +1,5 @@
 """Code of the owner of targets runs with the owner's rights, and so does whatever it leaves behind in the session."""
+import contextlib
 import json
 import os
 import sqlite3
@@ -350,3 +351,25 @@ def test_code_of_the_owner_is_restricted_wherever_it_stands(cluster, database, m
     assert cluster.query("SELECT stored FROM replicator_replay('hostile')") == [(True,)]
     nothing_escaped()
     cluster.query("SELECT replicator_drop('hostile', drop_tables => true); DROP OWNED BY hostile CASCADE; DROP ROLE hostile")
+
+
+def test_a_text_that_a_function_of_the_server_runs_finds_no_names_of_ours(cluster, database, many_rows, owners):
+    """query_to_xml analyses a text within the write to a target: it would lock what it names before any right is asked for."""
+    for owner, arguments in (("first_owner", ", refresh_interval => '1 s'"), ("second_owner", "")):
+        cluster.query(f"SELECT replicator_init(%s, name => %s{arguments})", (f"sqlite://{database(owner + '.db', many_rows(10))}", owner), user=owner)
+        cluster.wait_for_state(owner, "idle")
+    find = "SELECT relname FROM pg_class WHERE relnamespace = 'replicator'::regnamespace AND relname LIKE 'staging%'"
+    wait_until(lambda: cluster.query(find), what="the staging table that is kept")
+    (staging,), = cluster.query(find)
+    cluster.query(f"ALTER TABLE second_owner.t ADD CHECK (query_to_xml('SELECT 1 FROM replicator.{staging}', true, true, '') IS NOT NULL) NOT VALID",
+                  user="second_owner")
+    path = cluster.query("SELECT url FROM replicator.source WHERE name = 'second_owner'")[0][0].removeprefix("sqlite://")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.execute("UPDATE t SET a = 5")
+        file.commit()
+    cluster.query("SELECT replicator_sync('second_owner')", user="second_owner")
+    error = "SELECT last_error FROM replicator_tables WHERE source = 'second_owner'"
+    wait_until(lambda: cluster.query(error)[0][0], what="the error")
+    assert "permission denied for schema replicator" in cluster.query(error)[0][0]
+    for owner in ("first_owner", "second_owner"):
+        cluster.query("SELECT replicator_drop(%s, drop_tables => true)", (owner,))

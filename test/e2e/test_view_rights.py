@@ -110,3 +110,19 @@ def test_what_code_of_the_owner_says_is_not_shown_to_others(cluster, watched):
     wait_until(lambda: cluster.query(failed) == [("failed", "row ofAnna (hint ofAnna)")], 60, lambda: f"the index to fail: {cluster.query(failed)}")
     everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
     assert "ofAnna" not in everything and "SQLSTATE 42501;" in everything
+
+
+def test_what_the_server_says_of_a_row_is_not_shown_to_others(cluster, database, source, watched):
+    """Functions of the server's own, which a CHECK calls with texts of rows, quote those in errors of any class."""
+    path = database("quoted.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, b TEXT)")
+    source(path, "quoted")
+    cluster.wait_for_copy("quoted")
+    cluster.query("ALTER TABLE quoted.t ADD CHECK ((data->>'b')::regclass IS NOT NULL)")
+    file = sqlite3.connect(path, timeout=240)
+    file.executescript("INSERT INTO t VALUES (1, 'text_of_anna')")
+    file.close()
+    cluster.query("SELECT replicator_sync('quoted')")
+    error = "SELECT last_error FROM replicator_tables WHERE source = 'quoted'"
+    wait_until(lambda: "text_of_anna" in (cluster.query(error)[0][0] or ""), what=lambda: f"the table to fail: {cluster.query(error)}")
+    everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
+    assert "text_of_anna" not in everything and "SQLSTATE 42P01;" in everything
