@@ -25,7 +25,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 12;
+constexpr std::uint32_t kAdapterAbiVersion = 13;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -142,6 +142,16 @@ class ChunkReader {
     /// on exactly behind what it has handed out. False when the chunk has no more: the batch is empty.
     virtual bool read(RowBatch& batch, const BatchLimits& limits) = 0;
 
+    enum class Outcome : std::uint8_t { kRows, kEnd, kAwaited };
+    /// The same for one who has other things to do, where the snapshot is beside a stream: it waits for a moment at
+    /// most. kAwaited: another call goes on, which is to be given the same batch.
+    virtual Outcome try_read(RowBatch& batch, const BatchLimits& limits) {
+        return read(batch, limits) ? Outcome::kRows : Outcome::kEnd;
+    }
+    /// No more is to be read, and the batch is no longer needed. There too: false if it is to be called again; until
+    /// then there is no resume_bound().
+    virtual bool try_end() { return true; }
+
     /// The bound below which all rows have been handed out: a chunk that starts there goes on exactly.
     [[nodiscard]] virtual std::string resume_bound() const = 0;
 };
@@ -196,6 +206,10 @@ struct SnapshotRequest {
     /// a transaction open for longer than a chunk. The position is `join`, a low_mark() that was taken before; it can
     /// always be joined while the log reaches back to it. Empty: the snapshot has none.
     bool beside_log = false;
+    /// Also beside a stream, which goes on while rows are awaited: its readers are asked by try_read(), and a statement
+    /// reads so much at a time. Destroyed is first the reader, then the batch, then the snapshot; if the reader has not
+    /// ended, the snapshot is of no use any more.
+    std::optional<BatchLimits> beside_stream = {};
 };
 
 /// The log of a source that is open, as its server keeps it. What is read of it comes as a stream; this is what is
@@ -212,6 +226,10 @@ class Log {
 
     /// Every change that a read which has ended has seen is in the log up to this position.
     virtual Position high_mark() = 0;
+
+    /// A later high mark, for one that has read the log up to `read` and waits for an earlier one in vain: without what
+    /// sessions have announced and not put into the log, which may take them hours.
+    virtual Position settled_mark(const Position& read) = 0;
 
     /// Whether a read that begins now sees every change up to `position`, which a stream or a copy has given.
     virtual bool is_visible(const Position& position) = 0;

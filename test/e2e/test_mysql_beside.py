@@ -9,7 +9,8 @@ import pytest
 
 from mysql_servers import MariaDbServer, UnavailableServer
 from private_cluster import wait_until
-from observing import caught_up, finished, job_rows, rows, table_row
+from stalling_proxy import StallingProxy
+from observing import caught_up, finished, job_rows, registered, rows, table_row, verify
 
 
 @pytest.fixture
@@ -104,6 +105,93 @@ def test_many_small_tables_are_read_one_after_the_other_without_a_pause(cluster,
     with cluster.waiting_at("nothing_to_do"):
         assert cluster.query("SELECT count(*) FROM replicator_tables WHERE source = 's' AND state IN ('streaming', 'idle')")[0][0] == 23
         assert rows(cluster, "small7") == {"1": '{"id": 1}'} and list(rows(cluster, "bag7").values()) == ['{"v": 1}']
+
+
+@pytest.fixture
+def stalling(cluster, db, source_s):
+    """The source s, followed by way of a proxy that can hold its reads of tables."""
+    proxy = StallingProxy(db.port)
+
+    def follow_by_proxy(**arguments):
+        registered(cluster, db.url("beside").replace(f":{db.port}/", f":{proxy.port}/"), **arguments)
+        caught_up(cluster)
+        return proxy
+    yield follow_by_proxy
+    proxy.close()
+
+
+def arrive_at_once(cluster, db, numbers):
+    """Rows of another table: each while a read is held that is never answered."""
+    for number in numbers:
+        db.run(f"INSERT INTO o VALUES ({number})", "beside")
+        wait_until(lambda: str(number) in rows(cluster, "o"), 45, "the row to arrive")
+    assert cluster.status("s")["state"] in ("streaming", "copying")
+
+
+def test_rows_that_take_long_to_come_delay_no_other_table(cluster, db, stalling):
+    """What the stream does to the table meanwhile is newer than the rows that come then."""
+    proxy = stalling()
+    cluster.query("UPDATE s.t SET data = '{}'; INSERT INTO s.t VALUES ('77', '{}', now())")
+    proxy.hold(b"`t` FORCE INDEX")
+    cluster.query("SELECT replicator_resync('s', 't')")
+    wait_until(lambda: proxy.held == 1, 45, "the read to be held")
+    arrive_at_once(cluster, db, range(1, 4))
+    db.run("UPDATE t SET v = 2 WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (3, 3)", "beside")
+    arrive_at_once(cluster, db, range(4, 6))
+    wait_until(lambda: rows(cluster, "t") == {"1": '{"v": 2, "id": 1}', "3": '{"v": 3, "id": 3}', "77": "{}"}, 45, "the changes to arrive")
+    assert proxy.held == 1
+    proxy.let_go()
+    caught_up(cluster)
+    assert rows(cluster, "t") == {"1": '{"v": 2, "id": 1}', "3": '{"v": 3, "id": 3}'}
+    assert table_row(cluster, "t")["state"] == "streaming"
+
+
+def test_rows_of_a_table_without_a_key_that_take_long_to_come_delay_no_other(cluster, db, stalling):
+    proxy = stalling()
+    proxy.hold(b"`nokey`")
+    db.run("INSERT INTO nokey VALUES (2)", "beside")
+    cluster.query("SELECT replicator_sync('s')")
+    wait_until(lambda: proxy.held == 1, 45, "the read to be held")
+    arrive_at_once(cluster, db, range(1, 6))
+    assert len(rows(cluster, "nokey")) == 1 and proxy.held == 1
+    proxy.let_go()
+    caught_up(cluster)
+    assert sorted(rows(cluster, "nokey").values()) == ['{"v": 1}', '{"v": 2}']
+
+
+def test_a_read_is_given_up_where_too_much_changes_meanwhile_and_the_next_is_waited_for(cluster, db, stalling):
+    """What is kept of the changes is eight times a batch at most."""
+    proxy = stalling(options='{"apply_batch_bytes": "64kB"}')
+    db.run("INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, 1 FROM n", "beside")
+    db.run("".join(f"INSERT INTO t SELECT id + {1000 * k}, 1 FROM t WHERE id BETWEEN 3 AND 900;" for k in range(1, 10)), "beside")
+    caught_up(cluster)
+    proxy.hold(b"`t` FORCE INDEX")
+    cluster.query("SELECT replicator_resync('s', 't')")
+    wait_until(lambda: proxy.held == 1, 45, "the read to be held")
+    db.run("UPDATE t SET v = 2", "beside")
+    wait_until(lambda: proxy.held == 2, 45, "another read to be held")
+    db.run("UPDATE t SET v = 3 WHERE id < 50; DELETE FROM t WHERE id > 9000", "beside")
+    proxy.let_go()
+    caught_up(cluster)
+    assert rows(cluster, "t") == {str(id): f'{{"v": {v}, "id": {id}}}' for id, v in db.query("SELECT id, v FROM t", "beside")}
+
+
+def test_a_session_that_owns_the_name_of_a_transaction_and_does_not_commit_holds_up_nothing(cluster, db, follow):
+    """What it may commit is not in the log, so nobody sees it: on a server that is quiet nothing else says so."""
+    if db.flavour == "MariaDB":
+        pytest.skip("its sessions own no names")
+    follow()
+    session = Session(db, "SET gtid_next = '11111111-2222-3333-4444-555555555555:1'; SELECT SLEEP(240)", sleeps(db))
+    try:
+        assert db.value("SELECT @@global.gtid_owned") != ""
+        cluster.query("UPDATE s.t SET data = '{}' WHERE id = '2'")
+        assert verify(cluster, "s", ["t"])["t"]["changed"] == 1
+        cluster.query("SELECT replicator_resync('s', 't')")
+        caught_up(cluster)
+        assert rows(cluster, "t")["2"] == '{"v": 1, "id": 2}'
+        assert db.value("SELECT @@global.gtid_owned") != ""
+    finally:
+        session.end()
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ namespace pgrepl::replication {
 
 namespace {
 
+/// Of ids that the stream has touched, in windows: some 600,000 ids of usual length.
+constexpr std::size_t kMostTouchedWindows = 8;
+constexpr std::size_t kTouchedIdBytes = 80;  ///< what an entry takes besides
+
 bool has_rows(const std::string& table) { return !pg::execute("SELECT 1 FROM " + table + " LIMIT 1").empty(); }
 
 /// An empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
@@ -51,7 +55,6 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         }
         info_ = std::move(*info);
         encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
-        snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
         // What a source that was opened under other rules calls the key would be taken for the right one.
@@ -140,7 +143,9 @@ void BesideCopy::fail(const pg::SqlError& error) {
 void BesideCopy::stop() noexcept {
     table_.reset();
     phase_.reset();
+    end_reading();
     snapshot_.reset();
+    is_waited_for_ = false;
     encoder_.reset();
     seen_.reset();
     bound_.clear();
@@ -151,12 +156,17 @@ void BesideCopy::stop() noexcept {
     untouched_.clear();
 }
 
+void BesideCopy::open_snapshot() {
+    snapshot_ =
+        source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = window_limits_});
+}
+
 void BesideCopy::read_window() {
     pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
-        std::unique_ptr<core::ChunkReader> const reader = snapshot_->open_chunk(info_, {bound_, {}});
-        fill_window(*reader);
-        bound_ = reader->resume_bound();
+        if (!go_on_reading()) {
+            return;
+        }
     } catch (const core::SourceError& error) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         if (!table_error) {
@@ -177,35 +187,79 @@ void BesideCopy::read_window() {
         fail(*table_error);
         return;
     }
+    take_window();
+}
+
+/// Whether all rows of the window are in, and nothing of them is under way any more.
+bool BesideCopy::go_on_reading() {
+    if (!reader_) {
+        batch_.emplace(info_.layout.columns.size());
+        if (!snapshot_) {
+            open_snapshot();
+        }
+        reader_ = snapshot_->open_chunk(info_, {bound_, {}});
+    }
+    is_full_ = is_full_ || fill_window();
+    return is_full_ && reader_->try_end();
+}
+
+/// False while rows are awaited.
+bool BesideCopy::fill_window() {
+    core::BatchLimits limits;
+    limits.rows = std::min(limits.rows, window_limits_.rows);
+    while (rows_.size() < window_limits_.rows && rows_.bytes() < window_limits_.bytes) {
+        pg::check_interrupts();
+        auto outcome = core::ChunkReader::Outcome::kEnd;
+        if (!is_waited_for_) {
+            outcome = reader_->try_read(*batch_, limits);
+        } else if (reader_->read(*batch_, limits)) {
+            outcome = core::ChunkReader::Outcome::kRows;
+        }
+        if (outcome == core::ChunkReader::Outcome::kAwaited) {
+            return false;
+        }
+        if (outcome == core::ChunkReader::Outcome::kEnd) {
+            last_window_ = true;
+            return true;
+        }
+        for (std::size_t i = 0; i < batch_->row_count(); ++i) {
+            try {
+                encoder_->encode(batch_->row(i), rows_);
+            } catch (const target::RowError& error) {
+                set_aside_.push_back({encoder_->id_of(batch_->row(i)), error});
+            }
+        }
+    }
+    return true;
+}
+
+/// With its high mark, and without what the stream has touched since the read began.
+void BesideCopy::take_window() {
+    bound_ = reader_->resume_bound();
+    auto const take = [&](std::string id) {
+        if (!touched_.contains(id)) {
+            untouched_.insert(std::move(id));
+        }
+    };
     for (std::size_t row = 0; row < rows_.size(); ++row) {
-        untouched_.emplace(rows_.id_text(row));
+        take(std::string(rows_.id_text(row)));
     }
     for (const SetAside& row : set_aside_) {
-        untouched_.insert(row.id);
+        take(row.id);
     }
+    end_reading();
+    is_waited_for_ = false;
     high_mark_ = log_.high_mark();
     has_window_ = true;
     pg::failure_point("window_read");
 }
 
-void BesideCopy::fill_window(core::ChunkReader& reader) {
-    core::RowBatch batch(info_.layout.columns.size());
-    core::BatchLimits limits;
-    limits.rows = std::min(limits.rows, window_limits_.rows);
-    while (rows_.size() < window_limits_.rows && rows_.bytes() < window_limits_.bytes) {
-        pg::check_interrupts();
-        if (!reader.read(batch, limits)) {
-            last_window_ = true;
-            return;
-        }
-        for (std::size_t i = 0; i < batch.row_count(); ++i) {
-            try {
-                encoder_->encode(batch.row(i), rows_);
-            } catch (const target::RowError& error) {
-                set_aside_.push_back({encoder_->id_of(batch.row(i)), error});
-            }
-        }
-    }
+void BesideCopy::end_reading() noexcept {
+    reader_.reset();
+    batch_.reset();
+    is_full_ = false;
+    touched_.clear();
+    touched_bytes_ = 0;
 }
 
 void BesideCopy::touch(const target::TableChanges& changes) {
@@ -216,9 +270,29 @@ void BesideCopy::touch(const target::TableChanges& changes) {
         }
         seen_->write();
     }
+    if (is_reading()) {
+        keep_touched(ids);
+    }
     for (const std::string& id : ids) {
         untouched_.erase(id);
     }
+}
+
+void BesideCopy::keep_touched(const std::vector<std::string>& ids) {
+    for (const std::string& id : ids) {
+        if (touched_.insert(id).second) {
+            touched_bytes_ += id.size() + kTouchedIdBytes;
+        }
+    }
+    if (touched_bytes_ <= kMostTouchedWindows * window_limits_.bytes) {
+        return;
+    }
+    rows_.clear();
+    set_aside_.clear();
+    last_window_ = false;
+    end_reading();
+    snapshot_.reset();
+    is_waited_for_ = true;
 }
 
 bool BesideCopy::write(bool streaming) {

@@ -2,13 +2,19 @@
 // Way B of docs/dev/architecture.md: the copy of one table beside a running stream, by the stream's own worker and
 // between its batches, as DBLog and Debezium's incremental snapshots do it.
 //
-//   read_window   when the source shows what is applied here (low mark): read some rows; take the high mark
+//   read_window   when the source shows what is applied here (low mark): begin to read some rows. When they are in:
+//                 take the high mark
 //   touch         the stream has changed rows of the table: its word is newer than the window's, or as new
 //   write         in the transaction in which the stream reaches the high mark: write what is left of the window
 //
 // Why this is exact: a row of the window shows its key at some moment between the position that was applied when the
-// window was read and the high mark. If the stream touched the key in between, the window's row is dropped, and the
-// stream has said the rest. If it did not, the row is the same at both ends, so it is right at the high mark.
+// read began and the high mark. If the stream touched the key in between, the window's row is dropped, and the stream
+// has said the rest. If it did not, the row is the same at both ends, so it is right at the high mark.
+//
+// The first row may take minutes: where the server has to sort the table, where its rows are costly to compute, where
+// the network is stuck. The stream goes on meanwhile, and what it touches is kept, by id, until the window is in: which
+// of these ids the window will have nobody knows. What is kept is bounded. Beyond that the read is given up, and the
+// next one is waited for, for once: to try again and again would never come to an end.
 //
 // If the target had rows before, the ids met (by windows and by the stream) are kept in a side table, and the last
 // transaction deletes the others. Everything is resumed from the catalog: a window in hand is lost with the process.
@@ -18,11 +24,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "catalog/source_config.hpp"
 #include "catalog/stream_state.hpp"
+#include "core/row_batch.hpp"
 #include "core/source.hpp"
 #include "pg/progress.hpp"
 #include "replication/copy/chunk_copier.hpp"
@@ -52,8 +60,10 @@ class BesideCopy {
     /// table is to be followed from now on, with the structure that the catalog then has. Throws ConfigurationChanged.
     void begin(const catalog::StreamTable& table);
 
-    /// Reads the next rows. No transaction is open.
+    /// Begins to read the next rows, or goes on: with the last of them has_window(). Waits for a moment at most. No
+    /// transaction is open. The source need not show anything if is_reading() already.
     void read_window();
+    [[nodiscard]] bool is_reading() const noexcept { return reader_ != nullptr; }
 
     /// The table is no longer wanted, or begins anew.
     void stop() noexcept;
@@ -82,7 +92,12 @@ class BesideCopy {
 
     std::optional<std::string> prepare_target();
     void fail(const pg::SqlError& error);
-    void fill_window(core::ChunkReader& reader);
+    void open_snapshot();
+    bool go_on_reading();
+    bool fill_window();
+    void take_window();
+    void end_reading() noexcept;
+    void keep_touched(const std::vector<std::string>& ids);
     void write_rows();
     void end(bool streaming);
     bool make_or_find_target();
@@ -97,6 +112,12 @@ class BesideCopy {
     std::optional<pg::SidePhase> phase_;
     core::TableInfo info_;
     std::unique_ptr<core::Snapshot> snapshot_;
+    std::optional<core::RowBatch> batch_;
+    std::unique_ptr<core::ChunkReader> reader_;  ///< of the window that is being read
+    bool is_full_ = false;                       ///< no more of it is wanted
+    bool is_waited_for_ = false;                 ///< it, or the next one
+    std::unordered_set<std::string> touched_;    ///< ids that the stream has touched since the read began
+    std::size_t touched_bytes_ = 0;
     std::unique_ptr<target::RowEncoder> encoder_;
     std::unique_ptr<target::SeenIds> seen_;  ///< null: the target was empty
     std::string bound_;                      ///< rows up to here are in, or in the window

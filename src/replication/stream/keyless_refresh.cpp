@@ -24,8 +24,7 @@ namespace pgrepl::replication {
 namespace {
 
 /// The stream waits for as long as a piece takes.
-constexpr std::size_t kPieceRows = 10'000;
-constexpr std::size_t kPieceBytes = 8 << 20;
+constexpr core::BatchLimits kPiece = {.rows = 10'000, .bytes = 8 << 20};
 
 }  // namespace
 
@@ -74,7 +73,8 @@ void KeylessRefresh::open() {
     if (!wanted) {
         return close();
     }
-    snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true});
+    snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = kPiece});
+    batch_.emplace(info_.layout.columns.size());
     reader_ = snapshot_->open_chunk(info_, {});
     phase_.emplace("comparing a table without a key", context_.source_id, table_->table_id,
                    info_.estimated_rows.value_or(0));
@@ -99,15 +99,10 @@ void KeylessRefresh::prepare_target() {
     target::create_staging(table_->table_id, context_.owner);
 }
 
-void KeylessRefresh::step() {
+bool KeylessRefresh::step() {
     pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
-        bool const more = read_piece();
-        write_piece();
-        if (!more) {
-            merge();
-            close();
-        }
+        return go_on();
     } catch (const core::SourceError& error) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         if (!table_error) {
@@ -118,7 +113,8 @@ void KeylessRefresh::step() {
             throw;
         }
         if (error.kind() != core::SourceErrorKind::kTableChanged) {
-            return fail(*table_error);
+            fail(*table_error);
+            return true;
         }
         pg::Transaction transaction;
         catalog::ask_for_copy(table_->table_id, "its structure changed while it was being read");
@@ -131,25 +127,38 @@ void KeylessRefresh::step() {
         }
         fail(*table_error);
     }
+    return true;
 }
 
-/// False when there are no more.
-bool KeylessRefresh::read_piece() {
-    core::RowBatch batch(info_.layout.columns.size());
-    while (rows_.size() < kPieceRows && rows_.bytes() < kPieceBytes) {
+bool KeylessRefresh::go_on() {
+    core::ChunkReader::Outcome const outcome = read_piece();
+    if (outcome == core::ChunkReader::Outcome::kAwaited) {
+        return false;
+    }
+    write_piece();
+    if (outcome == core::ChunkReader::Outcome::kEnd) {
+        merge();
+        close();
+    }
+    return true;
+}
+
+core::ChunkReader::Outcome KeylessRefresh::read_piece() {
+    while (rows_.size() < kPiece.rows && rows_.bytes() < kPiece.bytes) {
         pg::check_interrupts();
-        if (!reader_->read(batch, core::BatchLimits{})) {
-            return false;
+        core::ChunkReader::Outcome const outcome = reader_->try_read(*batch_, core::BatchLimits{});
+        if (outcome != core::ChunkReader::Outcome::kRows) {
+            return outcome;
         }
-        for (std::size_t i = 0; i < batch.row_count(); ++i) {
+        for (std::size_t i = 0; i < batch_->row_count(); ++i) {
             try {
-                encoder_->encode(batch.row(i), rows_);
+                encoder_->encode(batch_->row(i), rows_);
             } catch (const target::RowError& error) {
-                set_aside_.push_back({encoder_->id_of(batch.row(i)), error});
+                set_aside_.push_back({encoder_->id_of(batch_->row(i)), error});
             }
         }
     }
-    return true;
+    return core::ChunkReader::Outcome::kRows;
 }
 
 void KeylessRefresh::write_piece() {
@@ -226,6 +235,7 @@ void KeylessRefresh::close() noexcept {
     table_.reset();
     phase_.reset();
     reader_.reset();
+    batch_.reset();
     snapshot_.reset();
     encoder_.reset();
     rows_.clear();

@@ -14,6 +14,7 @@
 
 #include "catalog/keyless_tables.hpp"
 #include "catalog/source_config.hpp"
+#include "core/row_batch.hpp"
 #include "core/source.hpp"
 #include "pg/progress.hpp"
 #include "replication/access/own_target.hpp"
@@ -37,8 +38,9 @@ class KeylessRefresh {
     /// The source must show what the stream has applied. Throws ConfigurationChanged.
     void begin(const catalog::KeylessTable& table);
 
-    /// Goes on; with the last rows it merges, and is no longer active.
-    void step();
+    /// Goes on; with the last rows it merges, and is no longer active. False if rows are awaited: after a moment the
+    /// stream goes on meanwhile.
+    bool step();
 
     /// The table is not wanted any more, or begins anew.
     void give_up();
@@ -47,7 +49,8 @@ class KeylessRefresh {
     void open();
     void prepare_target();
     void write_piece();
-    bool read_piece();
+    core::ChunkReader::Outcome read_piece();
+    bool go_on();
     void merge();
     void fail(const pg::SqlError& error);
     void close() noexcept;
@@ -60,6 +63,7 @@ class KeylessRefresh {
     std::optional<pg::SidePhase> phase_;
     core::TableInfo info_;
     std::unique_ptr<core::Snapshot> snapshot_;
+    std::optional<core::RowBatch> batch_;
     std::unique_ptr<core::ChunkReader> reader_;
     std::unique_ptr<target::RowEncoder> encoder_;
     target::EncodedRows rows_;

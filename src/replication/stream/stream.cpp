@@ -250,19 +250,21 @@ void Stream::look_for_the_end() {
     bool const is_quiet = end_seen_at_ != 0;
     // Asked is only a server that has just given a sign of life: one that is stuck would keep us waiting.
     bool const answers = is_quiet || batch_.bytes_read != 0;
+    bool const awaits_mark = (mark_ && !mark_is_reached()) || (beside_.has_window() && !beside_.is_due(position_));
     Clock::duration const pause =
-        is_quiet ? Clock::duration(kCheckHistoryEvery)
-                 : std::max<Clock::duration>(kAskForTheEndEvery, kMostTimeForAsking * end_answer_took_);
+        is_quiet && !awaits_mark ? Clock::duration(kCheckHistoryEvery)
+                                 : std::max<Clock::duration>(kAskForTheEndEvery, kMostTimeForAsking * end_answer_took_);
     Clock::time_point const now = Clock::now();
     if (!answers || (end_ && !is_quiet) || now - end_asked_at_ < pause) {
         return;
     }
     end_told_at_ = GetCurrentTimestamp();
-    end_ = log_.high_mark();
+    // Of what the server was about to commit some may have come to nothing, or be about to for hours.
+    end_ = is_quiet ? log_.settled_mark(position_) : log_.high_mark();
     end_asked_at_ = Clock::now();
     end_answer_took_ = end_asked_at_ - now;
     require_history(is_quiet);
-    if (is_quiet) {  // the others may have come to nothing: what the server was about to commit, and did not
+    if (is_quiet) {
         mark_ = mark_ ? end_ : mark_;
         beside_.wait_for(*end_);
     }

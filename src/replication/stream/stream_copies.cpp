@@ -43,7 +43,7 @@ bool Stream::work_on_beside_copy() {
         }
     }
     if (!beside_.has_window()) {
-        if (!is_shown()) {
+        if (!beside_.is_reading() && !is_shown()) {
             return false;
         }
         at_source(beside_.table_id(), [&] { beside_.read_window(); });
@@ -61,7 +61,7 @@ bool Stream::work_on_beside_copy() {
 }
 
 /// Reads and stages some rows of a table without a key, and merges it when all are in. True if there may be more to do
-/// at once.
+/// at once, false if rows are awaited.
 bool Stream::work_on_keyless_refresh() {
     if (!keyless_.is_active() && (!next_keyless_ || !is_shown())) {
         return false;
@@ -69,9 +69,10 @@ bool Stream::work_on_keyless_refresh() {
     std::int32_t const id = keyless_.is_active() ? keyless_.table_id() : next_keyless_->table_id;
     locked_.begin_batch();
     pg::TargetPatience const patience(locked_.patience_ms(id));
+    bool went_on = true;
     at_source(id, [&] {
         if (keyless_.is_active()) {
-            keyless_.step();
+            went_on = keyless_.step();
         } else {
             keyless_.begin(*std::exchange(next_keyless_, std::nullopt));
         }
@@ -79,7 +80,7 @@ bool Stream::work_on_keyless_refresh() {
     if (!keyless_.is_active()) {
         reload_tables(std::set{id});
     }
-    return true;
+    return went_on;
 }
 
 /// By time only where the stream stays.

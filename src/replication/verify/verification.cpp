@@ -37,6 +37,8 @@ constexpr std::size_t kMostSuspects = 10'000;
 constexpr std::size_t kMostHeldIds = 100'000;
 
 constexpr long kReachPollMs = 100;
+/// A mark may be one that is never reached.
+constexpr std::chrono::seconds kAskAgainAfter{3};
 
 constexpr std::int64_t kGroup = 1'000;
 
@@ -371,9 +373,11 @@ class TableVerification {
 
 }  // namespace
 
-bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
-                        const core::Position& mark) {
-    auto const deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kReachPatienceMs);
+bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id,
+                        core::Position mark) {
+    auto const began = std::chrono::steady_clock::now();
+    auto const deadline = began + std::chrono::milliseconds(kReachPatienceMs);
+    bool asked_again = !context.follows_log;
     while (true) {
         bool up_to_date = false;
         bool moving = false;
@@ -392,6 +396,10 @@ bool target_has_reached(const VerificationContext& context, const core::Source& 
         }
         if (!moving || std::chrono::steady_clock::now() > deadline) {
             return false;
+        }
+        if (!asked_again && std::chrono::steady_clock::now() - began > kAskAgainAfter) {
+            asked_again = true;
+            mark = log_of(source).settled_mark({held});
         }
         pg::wait_for_latch(kReachPollMs, pg::WaitFor::kTarget);
     }

@@ -38,8 +38,8 @@ struct VerificationContext {
 };
 
 /// Whether the target holds what the source held at `mark`; waits for it while the source is being copied or streams.
-bool target_has_reached(const VerificationContext& context, const core::Source& source, std::int32_t table_id,
-                        const core::Position& mark);
+bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id,
+                        core::Position mark);
 
 /// What a target must have reached to hold all that `snapshot` shows, which has been read from. Where a log is followed
 /// that is a place in it: on a busy server the state that was read has no name that a target could ever hold.

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "core/source.hpp"
+#include "source/mysql/copy/aside_snapshot.hpp"
 #include "source/mysql/copy/snapshot.hpp"
+#include "source/mysql/position/gtid_mysql.hpp"
 #include "source/mysql/position/state_identity.hpp"
 #include "source/mysql/server/connect_options.hpp"
 #include "source/mysql/server/connection.hpp"
@@ -68,6 +70,13 @@ class MysqlSource final : public core::Source, public core::Log {
     }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
+        if (request.beside_stream) {
+            return open_aside(interrupts_, [this, request](core::Interrupts& interrupts) {
+                std::unique_ptr<Connection> connection = connect(interrupts);
+                connection->be_patient();
+                return take_snapshot(std::move(connection), scope_, keys_, request);
+            });
+        }
         return take_snapshot(take_connection(), scope_, keys_, request);
     }
 
@@ -104,6 +113,24 @@ class MysqlSource final : public core::Source, public core::Log {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
             return mysql::high_mark(server).to_text();
         })};
+    }
+
+    /// The log is looked into only where it holds little, or nothing, that was not read.
+    core::Position settled_mark(const core::Position& read) override {
+        core::Position position = high_mark();
+        StateIdentity mark = StateIdentity::parse(position.text);
+        StateIdentity const held = StateIdentity::parse(read.text);
+        if (mark.owned.empty() || held.is_mariadb || held.server != mark.server || !held.gtid) {
+            return position;
+        }
+        MysqlGtidSet logged = MysqlGtidSet::parse(*held.gtid);
+        if (!logged.contains(MysqlGtidSet::parse(*mark.gtid))) {
+            return position;
+        }
+        logged.add(logged_beside(connect(), logged, random_reader_id()));
+        mark.gtid = logged.text();
+        mark.owned.clear();
+        return {mark.to_text()};
     }
 
     core::Position anchored(const core::Position& position) override {
@@ -212,8 +239,9 @@ class MysqlSource final : public core::Source, public core::Log {
         return std::random_device()() | kBeyondThoseOfServers;
     }
 
-    std::unique_ptr<Connection> connect() {
-        auto connection = std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts_);
+    std::unique_ptr<Connection> connect() { return connect(interrupts_); }
+    std::unique_ptr<Connection> connect(core::Interrupts& interrupts) {
+        auto connection = std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts);
         if (lock_patience_ms_) {
             connection->set_lock_patience(lock_patience_ms_);
         }

@@ -28,7 +28,8 @@ constexpr const char* kEngineHint =
 
 class ChunkReader final : public core::ChunkReader, private RowStream {
   public:
-    ChunkReader(ReadSession& session, TableShape shape, const core::ChunkRange& range)
+    ChunkReader(ReadSession& session, TableShape shape, const core::ChunkRange& range,
+                const std::optional<core::BatchLimits>& at_a_time)
         : session_(session),
           shape_(std::move(shape)),
           upper_(range.upper),
@@ -39,9 +40,14 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
             place_.lower = parse_bound(range.lower, shape_.key);
         }
         place_.upper = parse_bound(range.upper, shape_.key);
-        if (shape_.is_ordered) {
-            std::uint64_t const expected = shape_.row_bytes == 0 ? kFirstSliceRows : kSliceBytes / shape_.row_bytes;
-            slice_rows_ = std::clamp(expected, kLeastSliceRows, kFirstSliceRows);
+        if (at_a_time) {
+            most_rows_ = std::clamp<std::uint64_t>(at_a_time->rows, kLeastSliceRows, kMostSliceRows);
+            slice_bytes_ = std::min<std::uint64_t>(at_a_time->bytes, kSliceBytes);
+        }
+        if (shape_.is_ordered || (at_a_time && !shape_.key.empty())) {
+            std::uint64_t const first = std::min(most_rows_, kFirstSliceRows);
+            std::uint64_t const expected = shape_.row_bytes == 0 ? first : slice_bytes_ / shape_.row_bytes;
+            slice_rows_ = std::clamp(expected, kLeastSliceRows, first);
         }
     }
     ChunkReader(const ChunkReader&) = delete;
@@ -170,7 +176,7 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
         statement_.reset();
         if (slice_rows_ != 0 && rows_in_slice_ != 0) {
             std::uint64_t const row_bytes = std::max<std::uint64_t>(bytes_in_slice_ / rows_in_slice_, 1);
-            slice_rows_ = std::clamp(kSliceBytes / row_bytes, kLeastSliceRows, kMostSliceRows);
+            slice_rows_ = std::clamp(slice_bytes_ / row_bytes, kLeastSliceRows, most_rows_);
         }
     }
 
@@ -180,6 +186,8 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     std::string doing_;
     bool ended_;
     bool began_ = false;
+    std::uint64_t most_rows_ = kMostSliceRows;
+    std::uint64_t slice_bytes_ = kSliceBytes;
     KeyRange place_;                ///< what has not been handed out
     std::uint64_t slice_rows_ = 0;  ///< 0: all in one
     std::uint64_t rows_in_slice_ = 0;
@@ -190,8 +198,9 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
 }  // namespace
 
 std::unique_ptr<core::ChunkReader> open_chunk_reader(ReadSession& session, TableShape shape,
-                                                     const core::ChunkRange& range) {
-    return std::make_unique<ChunkReader>(session, std::move(shape), range);
+                                                     const core::ChunkRange& range,
+                                                     const std::optional<core::BatchLimits>& at_a_time) {
+    return std::make_unique<ChunkReader>(session, std::move(shape), range, at_a_time);
 }
 
 }  // namespace pgrepl::mysql

@@ -106,11 +106,14 @@ class StateTaker {
 
 class MysqlSnapshot final : public core::Snapshot {
   public:
-    MysqlSnapshot(std::unique_ptr<Connection> connection, Scope scope, KeyRules keys, ReadSession::Reads reads)
+    MysqlSnapshot(std::unique_ptr<Connection> connection, Scope scope, KeyRules keys,
+                  const core::SnapshotRequest& request)
         : server_(connection->server()),
           scope_(std::move(scope)),
           keys_(std::move(keys)),
-          session_(std::move(connection), reads) {}
+          at_a_time_(request.beside_stream),
+          session_(std::move(connection),
+                   request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState) {}
 
     /// Of reads that the log mends: any reader can join them.
     void begin_beside_log(const core::Position& join) { position_ = join; }
@@ -169,7 +172,7 @@ class MysqlSnapshot final : public core::Snapshot {
         if (shape.columns.empty()) {
             throw unreadable_view(table.name, server_);
         }
-        return open_chunk_reader(session_, std::move(shape), range);
+        return open_chunk_reader(session_, std::move(shape), range, at_a_time_);
     }
 
   private:
@@ -208,6 +211,7 @@ class MysqlSnapshot final : public core::Snapshot {
     KeyRules keys_;
     core::Position position_;
     Charsets charsets_;
+    std::optional<core::BatchLimits> at_a_time_;
     ReadSession session_;
     std::optional<TableShape> fresh_;
     std::chrono::steady_clock::time_point fresh_since_;
@@ -217,8 +221,7 @@ class MysqlSnapshot final : public core::Snapshot {
 
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection, const Scope& scope,
                                               const KeyRules& keys, const core::SnapshotRequest& request) {
-    auto const reads = request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState;
-    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), scope, keys, reads);
+    auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), scope, keys, request);
     if (request.beside_log) {
         snapshot->begin_beside_log(request.join);
     } else {

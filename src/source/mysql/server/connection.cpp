@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <exception>
 #include <numeric>
+#include <utility>
 
 #include "source/mysql/server/mysql_error.hpp"
 #include "source/mysql/server/root_certificates.hpp"
@@ -30,6 +31,7 @@ using core::SourceErrorKind;
 /// How long an answer may take. A dead peer is noticed by keepalives long before; this ends a wait for a server that
 /// is alive and silent.
 constexpr int kAnswerTimeoutMs = 15 * 60 * 1000;
+constexpr int kMostAnswerTimeoutMs = 24 * 60 * 60 * 1000;
 constexpr int kLongestWaitMs = 1000;
 constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
@@ -299,6 +301,8 @@ void Connection::set_lock_patience(std::optional<int> patience_ms) {
             "set up a session at");
 }
 
+void Connection::be_patient() noexcept { answer_timeout_ms_ = kMostAnswerTimeoutMs; }
+
 void Connection::throw_if_locked_out(std::string_view doing) {
     if (mysql_warning_count(handle_.get()) == 0) {
         return;
@@ -466,7 +470,12 @@ int Connection::wait(my_socket socket, bool for_reading) noexcept {
             errno = ETIMEDOUT;
             return 0;
         }
-        if (interrupts_.wait(static_cast<int>(socket), what, static_cast<int>(std::min<long>(left, kLongestWaitMs)))) {
+        // Others may be served meanwhile, where the wait is aside.
+        Connection* const served = std::exchange(serving, nullptr);
+        bool const came =
+            interrupts_.wait(static_cast<int>(socket), what, static_cast<int>(std::min<long>(left, kLongestWaitMs)));
+        serving = served;
+        if (came) {
             return 1;
         }
     }

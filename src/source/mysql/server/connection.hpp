@@ -65,6 +65,9 @@ class Connection {
     void set_lock_patience(std::optional<int> patience_ms);
     [[nodiscard]] int lock_patience_ms() const noexcept { return lock_patience_ms_; }
 
+    /// Where nobody waits for them, answers may take as long as the server is alive.
+    void be_patient() noexcept;
+
     /// Throws kTableLocked if the last query could not look into a table because of a lock: a question to
     /// information_schema then leaves out rows, and only warns.
     void throw_if_locked_out(std::string_view doing);

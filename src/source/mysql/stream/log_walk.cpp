@@ -9,6 +9,7 @@
 #include "source/mysql/stream/stream_position.hpp"
 
 namespace pgrepl::mysql {
+
 std::string position_at(std::unique_ptr<Connection> connection, const StateIdentity& start, std::uint32_t reader_id) {
     std::string const server = connection->server();
     StreamPosition position(start);
@@ -35,6 +36,19 @@ std::string position_at(std::unique_ptr<Connection> connection, const StateIdent
     throw core::SourceError(core::SourceErrorKind::kBusy, 0,
                             "the log of MySQL server " + server + " ends before " + start.binlog, true,
                             "It ends at " + log.place() + ".");
+}
+
+MysqlGtidSet logged_beside(std::unique_ptr<Connection> connection, const MysqlGtidSet& known, std::uint32_t reader_id) {
+    ReplicationConnection log(std::move(connection), reader_id);
+    log.begin(known, ReplicationConnection::Until::kEnd);
+    MysqlGtidSet logged;
+    while (std::optional<Event> const event = log.next_event()) {
+        if (event->header.type == EventType::kMysqlGtid || event->header.type == EventType::kGtidTagged) {
+            MysqlGtidEvent const gtid = parse_mysql_gtid(*event);
+            logged.add(gtid.origin, gtid.number);
+        }
+    }
+    return logged;
 }
 
 }  // namespace pgrepl::mysql
