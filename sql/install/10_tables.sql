@@ -94,7 +94,11 @@ CREATE TABLE replicator.source_state (
     owner            oid NOT NULL,
     evictions        integer NOT NULL DEFAULT 0,
     evicted_at       timestamptz,
-    compare_due      boolean NOT NULL DEFAULT false
+    compare_due      boolean NOT NULL DEFAULT false,
+    discovery_due    text,
+    reread_due       text,
+    reread_began_at  timestamptz,
+    reread_ended_at  timestamptz
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE replicator.source_state IS 'Run-time state of sources; not dumped';
 COMMENT ON COLUMN replicator.source_state.source_id IS 'The source';
@@ -112,6 +116,10 @@ COMMENT ON COLUMN replicator.source_state.copy_finished_at IS 'When the last cop
 COMMENT ON COLUMN replicator.source_state.copy_rows IS 'Rows that the last copy of the whole source has read';
 COMMENT ON COLUMN replicator.source_state.copy_sync_number IS 'Which requests (sync_requested) the copy under way serves';
 COMMENT ON COLUMN replicator.source_state.compare_due IS 'Whether another server has taken over with which all tables are to be compared, as soon as its log has been read';
+COMMENT ON COLUMN replicator.source_state.discovery_due IS 'The statement in the log, not shown by the source yet, after which tables may have come and gone that it does not name; null: none';
+COMMENT ON COLUMN replicator.source_state.reread_due IS 'Why all tables are to be read again, as soon as that may be: what the log has not told of rows; null: they are not';
+COMMENT ON COLUMN replicator.source_state.reread_began_at IS 'When all tables were last asked to be read again for such a reason';
+COMMENT ON COLUMN replicator.source_state.reread_ended_at IS 'When that was done; null: it is not';
 COMMENT ON COLUMN replicator.source_state.sync_requested IS 'Number of the latest request to bring the target up to date';
 COMMENT ON COLUMN replicator.source_state.sync_done IS 'Number of the latest request that was served';
 COMMENT ON COLUMN replicator.source_state.state_read_at IS 'When the source state that the target now holds was taken';

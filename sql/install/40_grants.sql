@@ -39,7 +39,7 @@ GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), repl
     replicator.worker_phases(), replicator.stream_reports(),
     replicator.short_of_slots_since(), replicator.slot_hint(timestamptz), replicator.index_blockers(integer),
     replicator.rate(numeric, interval), replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz), replicator.file_bytes(oid), replicator.relation_bytes(oid), replicator.is_published(oid), replicator.blockers(integer),
-    replicator.shown_error(text, text, boolean) TO pg_monitor;
+    replicator.next_reread(timestamptz, timestamptz), replicator.shown_error(text, text, boolean) TO pg_monitor;
 
 -- Have the launcher notice this database. Without preload this does nothing.
 SELECT replicator.request_probe();

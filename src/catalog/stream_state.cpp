@@ -66,7 +66,7 @@ void forget_position(std::int32_t source_id) {
     ask_for_all_copies(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
-        "copy_beside_log = false, compare_due = false WHERE source_id = $1",
+        "copy_beside_log = false, compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1",
         {source_id});
 }
 
@@ -175,6 +175,56 @@ bool begin_comparison(std::int32_t source_id) {
     }
     ask_for_comparisons(source_id);
     return true;
+}
+
+void ask_for_discovery(std::int32_t source_id, const std::string& statement) {
+    pg::execute("UPDATE replicator.source_state SET discovery_due = $2 WHERE source_id = $1", {source_id, statement});
+}
+
+std::optional<std::string> discovery_due(std::int32_t source_id) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT discovery_due FROM replicator.source_state WHERE source_id = $1 AND discovery_due IS NOT NULL",
+        {source_id});
+    return row.empty() ? std::nullopt : std::optional(row.text(0, 0));
+}
+
+void end_discovery(std::int32_t source_id) {
+    pg::execute("UPDATE replicator.source_state SET discovery_due = NULL WHERE source_id = $1", {source_id});
+}
+
+bool ask_for_reread(std::int32_t source_id, const std::string& why) {
+    return pg::execute("UPDATE replicator.source_state SET reread_due = $2 WHERE source_id = $1 AND reread_due IS NULL",
+                       {source_id, why})
+               .processed() > 0;
+}
+
+bool knows_of_reread(std::int32_t source_id) {
+    return !pg::execute(
+                "SELECT 1 FROM replicator.source_state WHERE source_id = $1 "
+                "AND (reread_due IS NOT NULL OR reread_began_at IS NOT NULL AND reread_ended_at IS NULL)",
+                {source_id})
+                .empty();
+}
+
+bool begin_reread(std::int32_t source_id, bool at_once) {
+    bool const begins =
+        pg::execute(
+            "UPDATE replicator.source_state SET reread_due = NULL, reread_began_at = clock_timestamp(), "
+            "reread_ended_at = NULL WHERE source_id = $1 AND reread_due IS NOT NULL "
+            "AND ($2 OR replicator.next_reread(reread_began_at, reread_ended_at) <= clock_timestamp())",
+            {source_id, at_once})
+            .processed() > 0;
+    if (begins) {
+        ask_for_rereads(source_id);
+    }
+    return begins;
+}
+
+void end_reread(std::int32_t source_id) {
+    pg::execute(
+        "UPDATE replicator.source_state SET reread_ended_at = clock_timestamp() "
+        "WHERE source_id = $1 AND reread_began_at IS NOT NULL AND reread_ended_at IS NULL",
+        {source_id});
 }
 
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {

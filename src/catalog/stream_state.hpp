@@ -81,6 +81,25 @@ void ask_for_comparison(std::int32_t source_id);
 /// stream or are being read, and those without a key. How far that is, the tables say themselves. False: it was not.
 bool begin_comparison(std::int32_t source_id);
 
+/// Tables may have come and gone by a statement that does not name them: the source is to be asked for all.
+void ask_for_discovery(std::int32_t source_id, const std::string& statement);
+/// The statement after which; nothing: they need not.
+std::optional<std::string> discovery_due(std::int32_t source_id);
+void end_discovery(std::int32_t source_id);
+
+// Rows of any table may have been changed that the log does not tell of: all tables are to be read again, as in a
+// comparison. Where this comes all the time, a copy that is under way is not begun anew, and another is put off, so
+// that tables can be read to their end.
+
+/// False if it is known already that it is due: whatever has come until it begins is made up for.
+bool ask_for_reread(std::int32_t source_id, const std::string& why);
+/// Whether it is due, or has yet to end.
+bool knows_of_reread(std::int32_t source_id);
+/// Begins it if it is due, and may be; `at_once`: it may.
+bool begin_reread(std::int32_t source_id, bool at_once);
+/// Nothing is being read any more.
+void end_reread(std::int32_t source_id);
+
 /// What one transaction changed in a table.
 struct ChangeCounts {
     std::int32_t table_id = 0;

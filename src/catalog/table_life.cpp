@@ -98,6 +98,12 @@ constexpr const char* kAskForComparisons = R"(
         reason = 'is compared with the server that has taken over'
     WHERE source_id = $1 AND target_name IS NOT NULL AND state IN ('copying', 'catching_up', 'streaming', 'idle'))";
 
+constexpr const char* kAskForRereads = R"(
+    UPDATE replicator.source_table
+    SET state = 'pending', copy_way = NULL, copy_bound = NULL, last_error = NULL, last_sqlstate = NULL, last_hint = NULL,
+        reason = 'perhaps changed at the source: it is being read again beside the stream'
+    WHERE source_id = $1 AND target_name IS NOT NULL AND state IN ('copying', 'catching_up', 'streaming', 'idle'))";
+
 constexpr const char* kBeginTableCopy = R"(
     UPDATE replicator.source_table
     SET state = 'copying', copy_way = CASE WHEN $2 THEN 'staging'::replicator.copy_way ELSE 'direct' END,
@@ -320,6 +326,8 @@ void ask_for_all_copies(std::int32_t source_id) { pg::execute(kAskForAllCopies, 
 void retry_failed_tables(std::int32_t source_id) { pg::execute(kRetryFailed, {source_id}); }
 
 void ask_for_comparisons(std::int32_t source_id) { pg::execute(kAskForComparisons, {source_id}); }
+
+void ask_for_rereads(std::int32_t source_id) { pg::execute(kAskForRereads, {source_id}); }
 
 bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
                       const std::vector<core::ChunkRange>& chunks) {

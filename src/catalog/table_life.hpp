@@ -94,6 +94,8 @@ void retry_failed_tables(std::int32_t source_id);
 /// Tables are compared with the server that has taken over: those that stream or are being read, and those without a
 /// key.
 void ask_for_comparisons(std::int32_t source_id);
+/// The same tables, because the log has not told of all changes.
+void ask_for_rereads(std::int32_t source_id);
 
 // ---- a copy of the source ----
 

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import subprocess
+import threading
 
 import pytest
 
@@ -98,6 +99,34 @@ def test_a_statement_that_is_not_understood_has_its_tables_read_again(cluster, d
     assert len(events(cluster, "statement not understood")) == 1 and len(events(cluster, "table perhaps changed", "shop.customer")) == 1
     assert set(untouched) <= set(cluster.query("SELECT xmin, ctid FROM s.line")) and not events(cluster, "table perhaps changed", "shop.line")
     assert cluster.status("s")["state"] == "streaming" and equal(cluster)
+
+
+def test_statements_that_come_all_the_time_do_not_keep_tables_from_being_read(cluster, db, follow):
+    """Each of them may have changed the table while it was read."""
+    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+           "SELECT a.i * 1000 + b.i, 0 FROM n a JOIN n b WHERE a.i <= 10", "shop")
+    follow(options='{"apply_batch_rows": 100}')
+    caught_up(cluster)
+    copied = table_row(cluster, "big")["copy_finished_at"]
+    stop = threading.Event()
+
+    def write():
+        number = 0
+        while not stop.wait(0.2):
+            number += 1
+            db.run(f"SET SESSION binlog_format = 'STATEMENT'; UPDATE big SET v = {number} WHERE id % 1000 = {number % 1000}", "shop")
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_until(lambda: table_row(cluster, "big")["copy_finished_at"] not in (None, copied), 120, "the table to be read again")
+        wait_until(lambda: "binlog_format = ROW" in (cluster.status("s")["hint"] or ""), 45, "the status to say that it will be once more")
+        assert table_row(cluster, "line")["consistency"] == "copying"
+        caught_up(cluster)
+    finally:
+        stop.set()
+        writer.join()
+    caught_up(cluster)
+    assert cluster.status("s")["hint"] is None and table_row(cluster, "line")["consistency"] == "transaction" and equal(cluster)
 
 
 def test_nothing_waits_for_who_has_locked_the_events(cluster, db, follow):

@@ -248,6 +248,12 @@ class SchemaEffects {
     /// Nobody knows what the statement did: what it may concern is read again, and what has come is taken.
     void look_at_all(const SchemaChange& change) {
         record_event("statement not understood", "database", change.table.database, change);
+        if (now_.all_unseen) {
+            for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+                may_concern(change, table.name) ? defer(table.name, change) : void();
+            }
+            return catalog::ask_for_discovery(config_.id, change.statement);
+        }
         std::set<core::TableName> known;
         for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
             known.insert(table.name);
@@ -273,15 +279,14 @@ class SchemaEffects {
         if (named != nullptr && !named->not_in_log.empty() && !named->is_view()) {
             return;
         }
-        std::vector<std::int32_t> meant;
-        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
-            if (is_replicated(table) && table.state != catalog::TableState::kFailed &&
-                table.state != catalog::TableState::kPending) {
-                meant.push_back(table.id);
-            }
-        }
-        if (meant.empty()) {
-            return;  // what is asked for already brings this, too
+        std::vector<catalog::SourceTable> const tables = catalog::list_tables(config_.id);
+        bool const any = std::any_of(tables.begin(), tables.end(), [](const catalog::SourceTable& table) {
+            return is_replicated(table) && table.state != catalog::TableState::kFailed &&
+                   table.state != catalog::TableState::kPending;
+        });
+        // What is asked for already brings this, too.
+        if (!any || !catalog::ask_for_reread(config_.id, change.note)) {
+            return;
         }
         pg::QueryResult const arguments = pg::execute(
             "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('statement', nullif($1, ''), 'note', "
@@ -289,13 +294,15 @@ class SchemaEffects {
             {change.statement, change.note});
         catalog::record_work(config_.name, config_.owner, "changes not read: all tables are read again",
                              arguments.text(0, 0));
-        for (std::int32_t const id : meant) {
-            catalog::ask_for_copy(id, reason(change));
-        }
+        // Only a stream that goes on may put it off.
+        (void)catalog::begin_reread(config_.id, !config_.is_continuous());
     }
 
     /// Columns that may not be read any more go from the target, others come.
     void see_rights(const SchemaChange& change) {
+        if (now_.all_unseen) {
+            return catalog::ask_for_discovery(config_.id, change.statement);
+        }
         std::set<core::TableName> known;
         auto const is_meant = [&](const core::TableName& name) {
             return change.table.table.empty() || names_.comparable(name) == names_.comparable(change.table);
@@ -316,9 +323,14 @@ class SchemaEffects {
         }
         for (const auto& [name, info] : now_.tables) {
             if (info && is_meant(name) && !known.contains(name)) {
-                appear(name, change);
+                appear(name, change.table.table.empty() ? created(name, change) : change);
             }
         }
+    }
+
+    /// It may have come by another statement than one about rights.
+    static SchemaChange created(const core::TableName& name, const SchemaChange& change) {
+        return {.kind = Kind::kCreated, .table = name, .renamed_to = {}, .statement = change.statement};
     }
 
     /// A name without a database is one of the default database.
@@ -435,22 +447,24 @@ std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
 
 }  // namespace
 
+TablesNow look_up_all_tables(core::Source& source) {
+    TablesNow now;
+    for (core::TableInfo& info : discover_or_nothing(source)) {
+        core::TableName const name = info.name;
+        now.tables.emplace(name, std::move(info));
+    }
+    return now;
+}
+
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
     bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
         return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
     });
-    if (all && !is_shown) {
-        throw core::SourceError(
-            core::SourceErrorKind::kBusy, 0, "the source does not show a statement that is in its log", true,
-            "It may concern any table, so that all of them are to be looked at.", "It is tried again.");
+    if (all && is_shown) {
+        now = look_up_all_tables(source);
     }
-    if (all) {
-        for (core::TableInfo& info : discover_or_nothing(source)) {
-            core::TableName const name = info.name;
-            now.tables.emplace(name, std::move(info));
-        }
-    }
+    now.all_unseen = all && !is_shown;
     auto const look_up = [&](const core::TableName& name) {
         std::optional<core::TableInfo> info = source.find_table(name);
         std::vector<core::TableName> const parts = info ? info->parts : std::vector<core::TableName>();
@@ -495,6 +509,14 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
     }
     effects.finish();
     return any ? std::nullopt : std::optional(std::move(ids));
+}
+
+void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,
+                       const TablesNow& all) {
+    SchemaEffects effects(config, source, all);
+    effects.apply({.kind = Kind::kRights, .table = {}, .renamed_to = {}, .statement = statement});
+    effects.finish();
+    catalog::end_discovery(config.id);
 }
 
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,

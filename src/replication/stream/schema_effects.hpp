@@ -24,8 +24,9 @@ namespace pgrepl::replication {
 struct TablesNow {
     std::map<core::TableName, std::optional<core::TableInfo>> tables;
     std::set<core::TableName> unseen;  ///< of which the source does not tell it now
+    bool all_unseen = false;           ///< nor of any other
 };
-/// `is_shown`: the source shows the statements.
+/// `is_shown`: the source shows the statements. If not, and they may concern any table, catalog::discovery_due().
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
 /// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.
@@ -38,5 +39,10 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
 /// to be looked at again.
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
                           const std::optional<core::TableInfo>& now);
+
+/// The source shows `all`, after a statement that it did not show when it was met (catalog::discovery_due()).
+void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,
+                       const TablesNow& all);
+TablesNow look_up_all_tables(core::Source& source);
 
 }  // namespace pgrepl::replication

@@ -160,7 +160,7 @@ int Stream::wait_ms(bool is_busy) const {
         return 0;
     }
     bool const awaits = beside_.is_active() || keyless_.is_active() || next_keyless_ || !changed_.empty() ||
-                        next_to_copy() != nullptr || (!streaming_ && mark_is_reached());
+                        discovery_due_ || next_to_copy() != nullptr || (!streaming_ && mark_is_reached());
     return awaits ? kWaitForMarkMs : kWaitMs;
 }
 
@@ -197,6 +197,9 @@ bool Stream::look_at_changed_tables() {
             due.push_back(table);
         }
     }
+    if (discovery_due_ && !any_to_be_looked_at()) {
+        return look_at_all_tables();
+    }
     if (due.empty() || !is_shown()) {
         return false;
     }
@@ -226,6 +229,23 @@ bool Stream::look_at_changed_tables() {
     return true;
 }
 
+/// After a statement that did not name them, and that the source did not show then.
+bool Stream::look_at_all_tables() {
+    if (!is_shown()) {
+        return false;
+    }
+    TablesNow const all = look_up_all_tables(source_);
+    {
+        pg::TargetPatience const patience(locked_.patience_ms());
+        pg::Transaction transaction;
+        catalog::take_turn(context_.source_id, context_.generation);
+        settle_all_tables(config_, source_, *discovery_due_, all);
+        transaction.commit();
+    }
+    reload_tables();
+    return true;
+}
+
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
@@ -240,7 +260,28 @@ void Stream::look_around() {
     if (tables_are_others()) {
         reload_tables();
     }
+    read_again_what_is_due();
     look_for_the_end();
+}
+
+/// Of what the log has not told: all tables, one time after the other.
+void Stream::read_again_what_is_due() {
+    if (!streaming_ || is_copying()) {
+        return;
+    }
+    bool begun = false;
+    {
+        pg::Transaction transaction;
+        if (catalog::knows_of_reread(context_.source_id)) {
+            catalog::take_turn(context_.source_id, context_.generation);
+            catalog::end_reread(context_.source_id);
+            begun = catalog::begin_reread(context_.source_id, false);
+        }
+        transaction.commit();
+    }
+    if (begun) {
+        reload_tables();
+    }
 }
 
 /// Where the log ends: whoever has applied it up to there is as far behind as the question is old, whatever the clocks
@@ -304,6 +345,7 @@ void Stream::reload_tables(const std::optional<std::set<std::int32_t>>& ids) {
         }
         now = catalog::stream_tables(context_.source_id, ids);
         changed_ = catalog::changed_tables(context_.source_id);
+        discovery_due_ = catalog::discovery_due(context_.source_id);
         next_keyless_ = catalog::next_keyless_table(context_.source_id, keyless_interval_ms(), source_locks_.waiting());
         transaction.commit();
     }
@@ -382,6 +424,7 @@ void Stream::take_sync_requests() {
     }
     if (asked) {
         mark_ = log_.high_mark();
+        mark_has_asked_ = false;
         require_history(false);
     }
 }
@@ -542,6 +585,10 @@ void Stream::note_what_is_reached() {
         catalog::clear_error(context_.source_id);
         pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
         all_touched_ = catalog::begin_comparison(context_.source_id) || all_touched_;
+    }
+    // Who waits is told when all that the log has not told until now is in. What it does not tell later is others'.
+    if (!std::exchange(mark_has_asked_, true)) {
+        all_touched_ = catalog::begin_reread(context_.source_id, true) || all_touched_;
     }
     // A statement in this very transaction may have asked for copies that known_ does not have yet.
     if (touched_.empty() && !all_touched_ && !awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {

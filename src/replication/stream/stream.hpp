@@ -79,6 +79,8 @@ class Stream {
     [[nodiscard]] bool tables_are_others();
     void reload_tables(const std::optional<std::set<std::int32_t>>& ids = {});
     [[nodiscard]] bool look_at_changed_tables();
+    [[nodiscard]] bool look_at_all_tables();
+    [[nodiscard]] bool any_to_be_looked_at() const;
     [[nodiscard]] bool is_shown();
     void at_source(std::int32_t table_id, const std::function<void()>& read);
     [[nodiscard]] int wait_ms(bool is_busy) const;
@@ -86,6 +88,8 @@ class Stream {
     void follow(const catalog::StreamTable& table);
     void take_sync_requests();
     void look_for_the_end();
+    void read_again_what_is_due();
+    [[nodiscard]] bool is_copying() const;
     void require_history(bool at_end);
     [[nodiscard]] bool work_on_beside_copy();
     [[nodiscard]] bool work_on_keyless_refresh();
@@ -132,6 +136,7 @@ class Stream {
     SourceLocks source_locks_;
     SourceLocks open_names_;                             ///< of tables whose targets' names others are about to take
     std::vector<catalog::SourceTable> changed_;          ///< by statements in the log, and to be looked at
+    std::optional<std::string> discovery_due_;           ///< after this statement
     std::optional<catalog::KeylessTable> next_keyless_;  ///< to be refreshed, when we last looked
     core::ChangeBatch batch_;
     std::vector<catalog::StreamTable> known_;      ///< as the catalog has them
@@ -159,6 +164,7 @@ class Stream {
     bool streaming_ = false;  ///< else catching up
     bool has_left_ = false;
     TimestampTz mark_taken_at_ = 0;
+    bool mark_has_asked_ = false;         ///< for what is due to be read again when the mark is reached
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
     TimestampTz read_at_ = 0;             ///< when the batch in hand had been read
     TimestampTz end_seen_at_ = 0;         ///< when the batch in hand showed the end of the log; 0: it did not

@@ -88,16 +88,25 @@ int Stream::keyless_interval_ms() const noexcept {
     return config_.is_continuous() ? config_.keyless_refresh_interval_ms() : 0;
 }
 
+/// Something is being copied, or can be; tables that wait aside are left out.
+bool Stream::is_copying() const {
+    return beside_.is_active() || keyless_.is_active() || next_keyless_ || next_to_copy() != nullptr;
+}
+
 /// Nothing is left to be copied of what was asked for.
 bool Stream::copies_are_in() const { return !awaits_copies() && !keyless_.is_active() && !next_keyless_; }
 
-/// Tables that wait aside among them, and those that are to be looked at; not one that is left out until the open
-/// transaction of somebody else's, which can last as long as that likes, has taken its target's name or not.
+/// Not one that is left out until the open transaction of somebody else's, which can last as long as that likes, has
+/// taken its target's name or not.
+bool Stream::any_to_be_looked_at() const {
+    return std::any_of(changed_.begin(), changed_.end(),
+                       [&](const catalog::SourceTable& table) { return !open_names_.has_found_locked(table.id); });
+}
+
+/// Tables that wait aside among them, and those that are to be looked at.
 bool Stream::awaits_copies() const {
-    bool const any_changed = std::any_of(changed_.begin(), changed_.end(), [&](const catalog::SourceTable& table) {
-        return !open_names_.has_found_locked(table.id);
-    });
-    return any_changed || std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
+    return any_to_be_looked_at() || discovery_due_ ||
+           std::any_of(known_.begin(), known_.end(), [](const catalog::StreamTable& table) {
                return table.locked ||
                       (!table.keyless && (table.copy_bound || table.state == catalog::TableState::kPending));
            });
