@@ -339,6 +339,25 @@ def test_a_domain_that_was_deleted_is_forgotten(server, adapter, table, only_mar
     assert stream.ask("intact " + stream.position) == "1"
 
 
+def test_a_domain_that_was_deleted_and_is_in_use_again_is_read_from_its_beginning(server, adapter, table, only_mariadb, reset):
+    """Its numbers have come as far again as those that were read."""
+    reset()
+    stream = adapter.stream(table)
+    insert(server, table, 1)
+    insert(server, table, 2, before="SET SESSION gtid_domain_id = 8;")
+    read = left_at(stream)
+    server.begin_log_file()
+    purge(server)
+    server.run("FLUSH BINARY LOGS DELETE_DOMAIN_ID = (8)")
+    insert(server, table, 3, 4, before="SET SESSION gtid_domain_id = 8;")
+    stream = adapter.stream(table, position=read).is_open()
+    assert stream.ask("doubt") == "" and stream.changes() == inserts(table, 3, 4)
+    stream.close()
+    server.begin_log_file()
+    insert(server, table, 5, before="SET SESSION gtid_domain_id = 8;")
+    assert adapter.stream(table, position=stream.position).is_open().changes() == inserts(table, 5)
+
+
 def test_numbers_out_of_order_are_gone_on_from(server, adapter, table, only_mariadb):
     stream = adapter.stream(table)
     insert(server, table, 1, 2)

@@ -137,6 +137,35 @@ def test_a_statement_in_the_log_has_all_tables_read_again(cluster, db, follow):
     assert events[0][0] == "UPDATE customer SET name = '***'" and all("binlog_format = ROW" in note for _, note in events), events
 
 
+def test_changes_that_the_server_says_are_missing_in_its_log_have_all_tables_read_again(cluster, db, follow):
+    """MariaDB says so between transactions, and again to each reader that looks for its place in that file."""
+    db.run("CREATE TABLE unlogged (id INT PRIMARY KEY AUTO_INCREMENT, b TEXT) ENGINE=MyISAM; CREATE TABLE texts (id INT PRIMARY KEY AUTO_INCREMENT, b TEXT); "
+           "INSERT INTO texts (b) VALUES (REPEAT('x', 3000)), (REPEAT('y', 3000)), (REPEAT('z', 3000))", "shop")
+    follow()
+    before = db.query("SELECT @@GLOBAL.max_binlog_stmt_cache_size, @@GLOBAL.binlog_stmt_cache_size")[0]
+    db.run("SET GLOBAL binlog_stmt_cache_size = 4096; SET GLOBAL max_binlog_stmt_cache_size = 4096")
+    try:
+        db._client("INSERT INTO unlogged (b) SELECT b FROM texts", "shop", check=False)
+    finally:
+        db.run(f"SET GLOBAL max_binlog_stmt_cache_size = {before[0]}; SET GLOBAL binlog_stmt_cache_size = {before[1]}")
+    stored = db.value("SELECT COUNT(*) FROM unlogged", "shop")
+    assert stored != "0"
+    db.run("INSERT INTO line VALUES (8, 'new', 8)", "shop")
+
+    def told():
+        return cluster.query("SELECT arguments->>'note' FROM replicator_events WHERE source = 's' AND action LIKE 'changes not read%' "
+                             "AND at > (SELECT max(at) FROM replicator_events WHERE action = 'replicator_init')")
+    wait_until(lambda: told() != [], 45, "the server's word to be met")
+    caught_up(cluster)
+    assert cluster.status("s")["state"] == "streaming" and len(rows(cluster, "unlogged")) == int(stored) and equal(cluster)
+    assert "missing from its binary log" in told()[0][0]
+    cluster.query("SELECT replicator_pause('s')")
+    cluster.query("SELECT replicator_resume('s')")
+    db.run("INSERT INTO line VALUES (9, 'new', 9)", "shop")
+    caught_up(cluster)
+    assert '[9,"new"]' in rows(cluster, "line") and len(told()) == 1
+
+
 def test_events_that_are_older_than_what_is_known_of_their_table_are_passed(cluster, db, follow, server):
     """All in one go, as after a pause: what is looked up at the first statement is what the last one has made."""
     new_type = "UUID" if server.flavour == "MariaDB" and server.version() >= (10, 7) else "VARCHAR(36)"

@@ -51,8 +51,7 @@ EventUse use_of(const Event& event) {
         case EventType::kStartEncryption:  // of the server's file: it sends the events behind it in the clear
             return EventUse::kPassOver;
         case EventType::kIncident:
-            throw_unsupported(event.place, "the server reports that events are missing from its binary log",
-                              "Copy the source anew: replicator_resync(name).");
+            throw_unsupported(event.place, "the server reports that events are missing from its binary log");
         default:
             if ((event.header.flags & EventHeader::kIgnorable) != 0) {
                 return EventUse::kPassOver;

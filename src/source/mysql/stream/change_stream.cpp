@@ -137,8 +137,11 @@ class MysqlChangeStream final : public core::ChangeStream {
             next_event();
         } catch (const SourceError& error) {
             bool const is_of_server = error.code() != 0;  // which says something instead of an event
-            if (!in_transaction_ || is_of_server || !concerns_one_table(error)) {
+            if (is_of_server || !concerns_one_table(error) || !(in_transaction_ || may_be_passed_outside())) {
                 throw;
+            }
+            if (!in_transaction_) {
+                return pass_outside(error);
             }
             note_lost(error);
             if (std::exchange(payload_open_, false)) {  // with the end of the transaction
@@ -147,10 +150,51 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
+    /// Between transactions: what cannot be read and was no part of one. If that was the name of one, as it may be
+    /// where not even its type is certain, what comes next says so.
+    [[nodiscard]] bool may_be_passed_outside() const noexcept {
+        return !passed_outside_ && (!is_header_certain_ || !is_of_transaction(last_header_.type));
+    }
+
+    /// It names one, is a part of one, or says how all events are to be read.
+    static bool is_of_transaction(EventType type) noexcept {
+        switch (type) {
+            case EventType::kMysqlGtid:
+            case EventType::kAnonymousGtid:
+            case EventType::kGtidTagged:
+            case EventType::kMariaGtid:
+            case EventType::kFormatDescription:
+            case EventType::kRotate:
+                return true;
+            default:
+                return is_part_of_transaction(type);
+        }
+    }
+
+    static bool is_part_of_transaction(EventType type) noexcept {
+        switch (type) {
+            case EventType::kTableMap:
+            case EventType::kQuery:
+            case EventType::kQueryCompressed:
+            case EventType::kExecuteLoadQuery:
+            case EventType::kXid:
+            case EventType::kXaPrepare:
+            case EventType::kTransactionPayload:
+                return true;
+            default:
+                return is_rows_event(type);
+        }
+    }
+
     void next_event() {
         if (!payload_open_) {
+            is_header_certain_ = false;
             Event const event = connection_.read_event();
+            is_header_certain_ = true;
             last_header_ = event.header;
+            if (passed_outside_ && !in_transaction_ && is_part_of_transaction(event.header.type)) {
+                throw SourceError(*passed_outside_);  // without its name no position can be told
+            }
             quiet_ = event.header.type == EventType::kHeartbeat || event.header.type == EventType::kHeartbeatV2;
             if (quiet_) {
                 end_what_has_lost_its_end();
@@ -218,14 +262,33 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (lost_) {
             lost_->table = {};
         } else if (tables_.follows_any()) {
-            std::string note = error.text();
-            note += error.detail().empty() ? "" : " (" + error.detail() + ")";
-            note += error.hint().empty() ? "" : " " + error.hint();
-            lost_ = core::SchemaChange{.kind = core::SchemaChange::Kind::kUnreadRows,
-                                       .table = std::move(named),
-                                       .renamed_to = {},
-                                       .statement = std::move(statement),
-                                       .note = std::move(note)};
+            lost_ = lost_rows(error, std::move(statement), std::move(named));
+        }
+    }
+
+    static core::SchemaChange lost_rows(const SourceError& error, std::string statement = {},
+                                        core::TableName named = {}) {
+        std::string note = error.text();
+        note += error.detail().empty() ? "" : " (" + error.detail() + ")";
+        note += error.hint().empty() ? "" : " " + error.hint();
+        return {.kind = core::SchemaChange::Kind::kUnreadRows,
+                .table = std::move(named),
+                .renamed_to = {},
+                .statement = std::move(statement),
+                .note = std::move(note)};
+    }
+
+    /// Between transactions stands what the server itself has to say, for instance that something is missing. Without
+    /// a certain header it may have been the name of a transaction: what comes next says so. MariaDB sends it also
+    /// where it looks for our place in a file.
+    void pass_outside(const SourceError& error) {
+        if (!is_header_certain_) {
+            passed_outside_.emplace(error);
+            return;
+        }
+        bool const was_passed = is_at_or_behind(position_.identity().binlog, connection_.place()).value_or(false);
+        if (!was_passed && tables_.follows_any()) {
+            batch_.tell(lost_rows(error));
         }
     }
 
@@ -235,6 +298,10 @@ class MysqlChangeStream final : public core::ChangeStream {
         end_what_has_lost_its_end();
         drop_what_is_cut_off();
         lost_.reset();
+        if (passed_outside_) {
+            note_lost(*passed_outside_);  // it may have told that something is missing
+            passed_outside_.reset();
+        }
         held_.discard();
         in_transaction_ = true;
         passed_maps_ = false;
@@ -538,8 +605,10 @@ class MysqlChangeStream final : public core::ChangeStream {
     StreamTables tables_;
     TransactionBatch batch_;
     HeldTransactions held_{kMostHeldBytes};
-    std::optional<core::SchemaChange> lost_;  ///< of the open transaction: what of it could not be read
-    EventHeader last_header_;                 ///< of the last event that came
+    std::optional<core::SchemaChange> lost_;     ///< of the open transaction: what of it could not be read
+    std::optional<SourceError> passed_outside_;  ///< between transactions: what could not be read there
+    EventHeader last_header_;                    ///< of the last event that came
+    bool is_header_certain_ = false;             ///< it is that of the event in hand
     PayloadReader payload_;
     bool payload_open_ = false;
     std::string storage_;

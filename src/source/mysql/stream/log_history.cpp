@@ -114,6 +114,9 @@ class History {
             same_log = doubt.empty();
         }
         is_another_ = !same_server || !doubt.empty();
+        if (same_log && is_mariadb_) {
+            forget_deleted_domains();
+        }
         require_held(same_log);
         LogPlace place = same_server && doubt.empty() ? position_.place() : LogPlace();
         if (!same_server) {
@@ -266,6 +269,29 @@ class History {
     }
 
     // ---- does it hold all that has been read? ----
+
+    /// A file of later that begins without a domain says that it was deleted. What the log has of it is new, though its
+    /// numbers may have come as far again as those that were read. (What a replica has applied it need not have
+    /// logged.)
+    void forget_deleted_domains() {
+        MariaGtidPosition const applied = logged_state(server()).applied;
+        LogFileName const read = split_file_name(position_.place().file);
+        std::string file = current_log_file(server());
+        for (LogFileName name = split_file_name(file); name.base == read.base && name.number > read.number;
+             name = split_file_name(file)) {
+            std::optional<std::string> const before = position_before(server(), file);
+            if (!before) {
+                return;  // purged, and those before it
+            }
+            MariaGtidPosition const held = MariaGtidPosition::parse(*before);
+            for (const MariaGtid& last : position_.maria_position().all()) {
+                if (held.last_of(last.domain).sequence == 0 && applied.last_of(last.domain).sequence == 0) {
+                    position_.forget_domain(last.domain);
+                }
+            }
+            file = file_before(file);
+        }
+    }
 
     void require_held(bool same_log) {
         if (is_mariadb_) {

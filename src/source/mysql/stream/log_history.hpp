@@ -10,7 +10,8 @@
 // Does it hold all that has been read? MySQL: every GTID. MariaDB: as its own replicas are answered: the last GTID of
 // each domain stands in its log, by the server that wrote it, whatever numbers others have used since; or it is the
 // last that it has applied as a replica, of a domain that it has logged nothing of yet. A domain that is gone from the
-// same log was deleted there, and nothing of it is asked for.
+// same log was deleted there, and nothing that was read of it is asked for; it may be in use again, with the same
+// numbers: then a file that was begun in between lists all domains but this one.
 //
 // If another server answers, after a failover: has it transactions of before the switch that were not read? MySQL sends
 // such a one late, after newer ones that had been read from the other server; MariaDB never sends it. They stand in its

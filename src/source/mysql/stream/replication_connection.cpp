@@ -2,6 +2,7 @@
 
 #include "source/mysql/stream/replication_connection.hpp"
 
+#include <limits>
 #include <utility>
 
 #include "source/mysql/binlog/control_events.hpp"
@@ -127,8 +128,14 @@ std::optional<Event> ReplicationConnection::next_event() {
     }
     bytes_read_ += packet.size() - 1;
     last_event_ = std::chrono::steady_clock::now();
-    Event const event = framer_.open({reinterpret_cast<const std::uint8_t*>(packet.data()) + 1, packet.size() - 1},
-                                     file_, next_position_);
+    Event event = framer_.open({reinterpret_cast<const std::uint8_t*>(packet.data()) + 1, packet.size() - 1}, file_,
+                               next_position_);
+    // The event before it may stand anywhere, where the server has looked for our place in the file.
+    bool const tells_place = event.header.next_position >= event.header.length + kFirstOffset &&
+                             next_position_ <= std::numeric_limits<std::uint32_t>::max() && !event.header.artificial();
+    if (tells_place) {
+        event.place.position = event.header.next_position - event.header.length;
+    }
     note_place(event);
     return event;
 }

@@ -129,9 +129,11 @@ void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> change
     std::move(changes.begin(), changes.end(), std::back_inserter(schema_changes_));
 }
 
+void TransactionBatch::tell(core::SchemaChange change) { batch_->schema_changes.push_back(std::move(change)); }
+
 void TransactionBatch::end_transaction(std::int64_t commit_time_us) {
     batch_->complete_changes = batch_->changes.size();
-    batch_->schema_changes = std::move(schema_changes_);
+    std::move(schema_changes_.begin(), schema_changes_.end(), std::back_inserter(batch_->schema_changes));
     for (core::UnreadTable& table : unread_) {
         add_once(batch_->unread_tables, std::move(table));
     }

@@ -24,6 +24,8 @@ class TransactionBatch {
     /// Changes of the table are missing; told when the transaction has ended.
     void add_unread(core::UnreadTable table);
     void add_schema_changes(std::vector<core::SchemaChange> changes);
+    /// Between transactions.
+    void tell(core::SchemaChange change);
     /// `commit_time_us`: 0 if it is not known.
     void end_transaction(std::int64_t commit_time_us);
 
