@@ -195,6 +195,22 @@ def test_a_session_that_owns_the_name_of_a_transaction_and_does_not_commit_holds
         session.end()
 
 
+@pytest.mark.parametrize("completion", ["CHAIN", "RELEASE"])
+def test_what_the_server_does_after_a_commit_by_default_makes_no_read_an_old_one(cluster, db, follow, completion):
+    """A transaction that begins with the end of another would show the rows of its beginning, in all windows."""
+    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+           "SELECT i, 1 FROM n", "beside")
+    try:
+        db.run(f"SET GLOBAL completion_type = '{completion}'")
+        follow(options='{"apply_batch_rows": 100}')
+        with cluster.waiting_at("window_read", lambda: cluster.query("SELECT replicator_resync('s', 'big')")):
+            db.run("UPDATE big SET v = 2 WHERE id > 800", "beside")
+        caught_up(cluster)
+        assert {id for id, data in rows(cluster, "big").items() if '"v": 2' in data} == {str(id) for id in range(801, 901)}
+    finally:
+        db.run("SET GLOBAL completion_type = 'NO_CHAIN'")
+
+
 @pytest.fixture
 def limited(server):
     """An account that may have so many connections."""

@@ -49,14 +49,14 @@ constexpr const char* kSession = R"(
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         transaction_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600,
         wait_timeout = 86400, sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0,
-        max_sort_length = 1024)";
+        max_sort_length = 1024, completion_type = NO_CHAIN)";
 constexpr const char* kMariaDbSession = R"(
     SET SESSION sql_mode = '', time_zone = '+00:00', character_set_client = utf8mb4,
         character_set_connection = utf8mb4, character_set_results = NULL, autocommit = 1,
         tx_isolation = 'REPEATABLE-READ', net_read_timeout = 600, net_write_timeout = 3600, wait_timeout = 86400,
         sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, max_sort_length = 1024,
         max_error_count = 64, sql_quote_show_create = 1, max_statement_time = 0,
-        idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0,
+        idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, completion_type = NO_CHAIN,
         system_versioning_asof = DEFAULT)";
 constexpr const char* kMySql8Session = R"(
     SET SESSION information_schema_stats_expiry = 0, max_execution_time = 0)";
