@@ -1,8 +1,8 @@
 -- Nobody else's: what another server sends, and what another role owns.
 
-CREATE FUNCTION replicator.skip_replayed()
-RETURNS trigger LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_skip_replayed';
-COMMENT ON FUNCTION replicator.skip_replayed() IS 'Trigger: leaves out rows that a subscription replays from the catalog of another cluster';
+CREATE FUNCTION replicator.guard()
+RETURNS trigger LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_guard';
+COMMENT ON FUNCTION replicator.guard() IS 'Trigger: lets superusers alone change the catalog, and leaves out what a subscription replays from that of another cluster';
 
 -- A publication FOR ALL TABLES has these, too. What they say holds for the cluster that publishes them: its sources would
 -- be followed here as well, as the same reader, and its owners and rules would be ours.
@@ -11,9 +11,11 @@ DECLARE
     ours regclass;
 BEGIN
     FOR ours IN SELECT oid FROM pg_class WHERE relnamespace = 'replicator'::regnamespace AND relkind = 'r' LOOP
-        EXECUTE format('CREATE TRIGGER skip_replayed BEFORE INSERT OR UPDATE OR DELETE ON %s '
-                       'FOR EACH ROW EXECUTE FUNCTION replicator.skip_replayed()', ours);
-        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER skip_replayed', ours);
+        EXECUTE format('CREATE TRIGGER guard BEFORE INSERT OR UPDATE OR DELETE ON %s '
+                       'FOR EACH ROW EXECUTE FUNCTION replicator.guard()', ours);
+        EXECUTE format('CREATE TRIGGER guard_all BEFORE TRUNCATE ON %s '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION replicator.guard()', ours);
+        EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER guard, ENABLE ALWAYS TRIGGER guard_all', ours);
     END LOOP;
 END
 $$;

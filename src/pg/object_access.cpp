@@ -59,13 +59,14 @@ bool is_table_of_our_catalog(Oid relid) {
     return OidIsValid(schema) && is_of_our_catalog(schema);
 }
 
-void refuse_change(Oid relid) {
+[[noreturn]] void raise_refusal(Oid relid) {
     ereport(ERROR,
             (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
              errmsg("permission denied for table %s.%s", kSchema, get_rel_name(relid)),
              errdetail("Workers act by what it holds, with the rights of its superuser. Whatever was granted, only "
                        "superusers change it."),
              errhint("Use the functions replicator_*.")));
+    pg_unreachable();
 }
 
 bool check_rights(PGREPL_RIGHTS_CHECK_PARAMETERS, bool raise) {
@@ -76,7 +77,7 @@ bool check_rights(PGREPL_RIGHTS_CHECK_PARAMETERS, bool raise) {
         if ((relation->requiredPerms & (ACL_INSERT | ACL_UPDATE | ACL_DELETE)) != 0 && !superuser_arg(user) &&
             is_table_of_our_catalog(relation->relid)) {
             if (raise) {
-                refuse_change(relation->relid);
+                raise_refusal(relation->relid);
             }
             return false;
         }
@@ -99,7 +100,7 @@ void create_trigger(Oid trigger) {
     systable_endscan(scan);
     table_close(triggers, AccessShareLock);
     if (is_table_of_our_catalog(relid)) {
-        refuse_change(relid);
+        raise_refusal(relid);
     }
 }
 
@@ -131,13 +132,17 @@ void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, 
     } else if (access == OAT_POST_CREATE && object_class == TriggerRelationId) {
         create_trigger(object);
     } else if (access == OAT_TRUNCATE && !superuser() && is_table_of_our_catalog(object)) {
-        refuse_change(object);
+        raise_refusal(object);
     } else if (access == OAT_POST_ALTER && object_class == ExtensionRelationId) {
         altered(object);
     }
 }
 
 }  // namespace
+
+void refuse_change_of_catalog(Oid relid) {
+    CallPg([&] { raise_refusal(relid); });
+}
 
 void guard_objects() {
     next_hook = object_access_hook;

@@ -1,6 +1,8 @@
 #pragma once
 // What rights in PostgreSQL's own catalog let anybody do, and nobody may.
 
+#include "pg/postgres.hpp"
+
 namespace pgrepl::pg {
 
 /// Names in the schema of our catalog are found by superusers, by whoever may read that catalog, and by our statements
@@ -17,5 +19,8 @@ namespace pgrepl::pg {
 ///
 /// Call once, when the library is loaded.
 void guard_objects();
+
+/// Throws SqlError (42501): nobody but superusers changes that table of our catalog.
+void refuse_change_of_catalog(Oid relid);
 
 }  // namespace pgrepl::pg

@@ -75,6 +75,25 @@ def test_nobody_but_superusers_changes_the_catalog(cluster, writer, database, ma
     cluster.query("UPDATE replicator.source SET owner = owner; SELECT replicator_pause('kept'); SELECT replicator_resume('kept')", database="granted")
 
 
+def test_nobody_else_changes_it_while_the_library_is_not_preloaded(cluster, writer, database, many_rows):
+    """No hook is there then; what is left of a change would be acted by as soon as there is."""
+    cluster.query("CREATE EXTENSION pg_replicator; CREATE SCHEMA theirs AUTHORIZATION writer; GRANT ALL ON ALL TABLES IN SCHEMA replicator TO writer",
+                  database="granted")
+    path = database("alone.db", many_rows(10))
+    cluster.query("SELECT replicator_init(%s, name => 'alone')", (f"sqlite://{path}",), database="granted")
+    cluster.wait_for_copy("alone", database="granted")
+    cluster.configure(shared_preload_libraries="")
+    cluster.restart()
+    try:
+        for change in CHANGES:
+            if "TRIGGER" not in change and "REFERENCES" not in change and "FOR UPDATE" not in change:
+                with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+                    cluster.query(change.replace("FROM PROGRAM 'true'", "FROM PROGRAM 'printf \"x\\ty\\tok\\n\"'"), database="granted", user="writer")
+    finally:
+        cluster.configure(shared_preload_libraries="pg_replicator")
+        cluster.restart()
+
+
 def test_what_a_subscription_brings_of_another_catalog_is_left_out(cluster, source, database, many_rows):
     """A publication FOR ALL TABLES has it: the sources would be followed from both sides, as one reader."""
     cluster.query("CREATE DATABASE elsewhere")
@@ -100,6 +119,10 @@ def test_what_a_subscription_brings_of_another_catalog_is_left_out(cluster, sour
         cluster.query("SELECT replicator_drop('sent', drop_tables => false); DELETE FROM sent.t WHERE id = '1'")
         wait_until(lambda: cluster.query("SELECT count(*) FROM sent.t", database="elsewhere") == [(9,)], what="the last change to arrive")
         assert cluster.query(catalog, database="elsewhere") == before
+        cluster.query("TRUNCATE replicator.event")
+        wait_until(lambda: cluster.query("SELECT apply_error_count > 0 FROM pg_stat_subscription_stats", database="elsewhere") == [(True,)],
+                   what="the subscription to be refused the TRUNCATE")
+        assert cluster.query("SELECT count(*) > 0 FROM replicator.event", database="elsewhere") == [(True,)]
         cluster.query("SELECT replicator_sync('here')", database="elsewhere")
         cluster.wait_for_copy("here", database="elsewhere")
     finally:

@@ -12,7 +12,8 @@ namespace {
 
 constexpr const char* kPublications = R"(
     WITH wanted AS (SELECT n, r FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS w(n, r))
-    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(p.pubname), ', ' ORDER BY p.pubname)
+    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(p.pubname), ', ' ORDER BY p.pubname),
+           coalesce(pg_catalog.bool_or(p.puballtables), false)
     FROM pg_catalog.pg_publication p
     WHERE p.puballtables AND EXISTS (SELECT FROM wanted)
        OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace i
@@ -43,6 +44,11 @@ core::Check check_publications(const std::vector<PlannedTable>& planned) {
                        : "Publications of this database hold target tables: " + found.text(0, 0) +
                              ". A subscription to them with origin = none copies the rows, and then gets no change.";
     check.hint = "Subscribe with origin = any, which is what a subscription has unless it says otherwise.";
+    if (found.boolean(0, 1)) {
+        check.hint +=
+            " Subscribers to ALL TABLES stop at the first row of a table that they do not have: create the "
+            "extension and the target tables there first.";
+    }
     return check;
 }
 

@@ -1,8 +1,9 @@
-// replicator.skip_replayed(): the trigger of our catalog's tables. A subscription to a publication FOR ALL TABLES of
-// another cluster with the extension brings that cluster's catalog.
+// replicator.guard(): the trigger of our catalog's tables, which also works while the library is not preloaded. A
+// subscription to a publication FOR ALL TABLES of another cluster with the extension brings that cluster's catalog.
 
 #include "api/entry.hpp"
 #include "pg/compat.hpp"
+#include "pg/object_access.hpp"
 
 extern "C" {
 #include "commands/trigger.h"
@@ -20,12 +21,17 @@ bool is_replay() {
     return MyBgworkerEntry != nullptr && origin != InvalidRepOriginId && origin != DoNotReplicateId;
 }
 
-Datum skip_replayed(FunctionCallInfo fcinfo) {
+/// Of rows it leaves out what is replayed; a TRUNCATE can only be refused.
+Datum guard(FunctionCallInfo fcinfo) {
     if (!CALLED_AS_TRIGGER(fcinfo)) {
-        throw pg::SqlError(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "skip_replayed() is a trigger");
+        throw pg::SqlError(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED, "guard() is a trigger");
     }
     auto const* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
-    if (is_replay()) {
+    bool const truncates = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
+    if (!superuser() || (truncates && is_replay())) {
+        pg::refuse_change_of_catalog(RelationGetRelid(trigger->tg_relation));
+    }
+    if (truncates || is_replay()) {
         return PointerGetDatum(nullptr);
     }
     return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
@@ -35,4 +41,4 @@ Datum skip_replayed(FunctionCallInfo fcinfo) {
 
 }  // namespace pgrepl::api
 
-PGREPL_SQL_FUNCTION(pg_replicator_skip_replayed, pgrepl::api::skip_replayed)
+PGREPL_SQL_FUNCTION(pg_replicator_guard, pgrepl::api::guard)
