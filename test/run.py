@@ -146,8 +146,9 @@ def regress():
 
 
 # Those that take longest, first: none of them is to be left alone at the end.
-LONG_FILES = ("test_mysql_convergence.py", "test_mysql_keys.py", "test_mysql_failures.py", "test_mysql_stream.py", "test_copy.py",
-              "test_chunks.py", "test_verify.py", "test_operations.py", "test_mysql_once.py", "test_values.py", "test_refresh.py")
+LONG_FILES = ("test_mysql_convergence.py", "test_mysql_under_writes.py", "test_mysql_many_tables.py", "test_mysql_failures.py",
+              "test_mysql_keys.py", "test_mysql_stream.py", "test_mysql_lag.py", "test_copy.py", "test_chunks.py", "test_verify.py",
+              "test_operations.py", "test_mysql_once.py", "test_values.py", "test_refresh.py")
 PYTHON_SUITES = {"adapter": "test/adapter", "e2e": "test/e2e"}
 SIDE_BY_SIDE = 6  # they wait for servers more than they work
 

@@ -11,7 +11,10 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
 
 import compare  # noqa: E402
+import mysql_compare  # noqa: E402
+from convergence import SEED  # noqa: E402
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer  # noqa: E402
+from observing import finished  # noqa: E402
 from private_cluster import PrivateCluster  # noqa: E402
 
 
@@ -114,8 +117,10 @@ def owners(cluster):
 
 @pytest.fixture(scope="module", params=[MariaDbServer, MySqlServer], ids=["MariaDB", "MySQL"])
 def server(request):
+    """With what the test file asks of it: SERVER_SETTINGS = {"MariaDB": {…}, "MySQL": {…}}."""
+    settings = getattr(request.module, "SERVER_SETTINGS", {})
     try:
-        instance = request.param()
+        instance = request.param(settings.get(request.param.flavour))
     except UnavailableServer as error:
         pytest.skip(str(error))
     yield instance
@@ -148,6 +153,28 @@ def mysql_source(cluster, server):
         if cluster.status(name):
             cluster.query_when_up("SELECT replicator_drop(%s, drop_tables => true)", (name,))
         cluster.query_when_up(f'DROP SCHEMA IF EXISTS "{name}" CASCADE')  # what a test that failed has left
+
+
+@pytest.fixture
+def assert_converged(cluster, server):
+    """The target holds what the source holds, and replicator_verify says the same."""
+    print(f"PGREPL_CONVERGENCE_SEED={SEED}")
+
+    def check(name, schemas, timeout_s=480, cluster=cluster):
+        cluster.query_when_up("CALL replicator_wait(%s, %s)", (name, f"{timeout_s} s"), timeout=timeout_s)
+        connection = cluster.connect()
+        try:
+            assert mysql_compare.differences(server, connection, schemas) == []
+        finally:
+            connection.close()
+        job = cluster.query("SELECT replicator_verify(%s)", (name,))[0][0]
+        wrong = {table: row for table, row in finished(cluster, job).items()
+                 if (row["state"], row["changed"], row["missing"], row["extra"], row["unconfirmed"]) != ("done", 0, 0, 0, 0)}
+        assert wrong == {}
+        assert cluster.query("SELECT source, \"table\", state, reason FROM replicator_tables WHERE source = %s AND state NOT IN "
+                             "('streaming', 'excluded', 'unsupported')", (name,)) == []
+        assert cluster.query("SELECT count(*) FROM replicator_quarantine WHERE source = %s", (name,)) == [(0,)]
+    return check
 
 
 @pytest.fixture

@@ -395,3 +395,25 @@ def test_a_comparison_ends_while_no_moment_of_the_source_is_quiet(cluster, db, f
         session.end()
     found = finished(cluster, job)["t"]
     assert (found["state"], found["changed"], found["extra"], found["unconfirmed"]) == ("done", 1, 1, 0), found
+
+
+def test_a_table_that_leaves_its_first_copy_is_copied_beside_the_stream(cluster, server, mysql_source, assert_converged):
+    """By a request, or by a statement at the source; its target has no primary key yet."""
+    server.run("""DROP DATABASE IF EXISTS early; CREATE DATABASE early; USE early; CREATE TABLE small (id INT PRIMARY KEY, v TEXT);
+        INSERT INTO small VALUES (1, 'x'), (2, 'y'); CREATE TABLE altered LIKE small; INSERT INTO altered SELECT * FROM small;
+        CREATE TABLE big (id INT PRIMARY KEY AUTO_INCREMENT, v VARCHAR(60)); INSERT INTO big (v) VALUES (REPEAT('x', 60)), ('é')""")
+    for _ in range(17):
+        server.run("INSERT INTO big (v) SELECT v FROM big", "early")
+
+    def states():
+        return dict(cluster.query("SELECT \"table\", state FROM replicator_tables WHERE source = 'early'"))
+    with cluster.waiting_at("chunk_committed", lambda: mysql_source("early", "early", mode="continuous", options='{"copy_workers_per_source": 0}')):
+        cluster.query("SELECT replicator_pause('early')")
+    assert states()["small"] == "copying"
+    cluster.query("SELECT replicator_resync('early', 'small')")
+    server.run("ALTER TABLE altered ADD COLUMN w INT DEFAULT 5; UPDATE altered SET v = 'z' WHERE id = 1; DELETE FROM small WHERE id = 1; "
+               "INSERT INTO small VALUES (3, 'new')", "early")
+    cluster.query("SELECT replicator_resume('early')")
+    assert_converged("early", {"early": "early"})
+    assert states() == {"small": "streaming", "altered": "streaming", "big": "streaming"}
+    server.run("DROP DATABASE early")
