@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 
 import psycopg2
@@ -371,3 +372,37 @@ class TestOtherServers:
             assert server.query("SELECT count(*) FROM rec.t")[0][0] == 1000
         finally:
             server.destroy()
+
+
+def test_a_resync_of_a_table_that_is_left_out_meanwhile_is_refused(cluster, copied):
+    """Whoever leaves it out between the look that found it replicated and the step that asks for its copy."""
+    copied("leaving")
+    table, = cluster.query("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id WHERE s.name = 'leaving'")[0]
+    refusals = []
+
+    def resync():
+        try:
+            cluster.query("SELECT replicator_resync('leaving', 't')")
+        except psycopg2.Error as error:
+            refusals.append(error)
+    call = threading.Thread(target=resync)
+    holder = cluster.connect()
+    holder.autocommit = False
+    try:
+        with holder.cursor() as cursor:
+            # The call writes this row after its look.
+            cursor.execute("SELECT 1 FROM replicator.target_relation WHERE table_id = %s FOR UPDATE", (table,))
+            call.start()
+            wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%replicator_resync%%' "
+                                             "AND %s = ANY (pg_blocking_pids(pid))", (holder.get_backend_pid(),)), 60, "the call to wait")
+            cursor.execute("UPDATE replicator.source_table SET state = 'excluded', reason = 'was dropped at the source' WHERE id = %s", (table,))
+        holder.commit()
+    finally:
+        holder.close()
+        call.join()
+    assert [(error.pgcode, error.diag.message_primary) for error in refusals] == [("55000", "the table is not replicated any more")]
+    assert refusals[0].diag.message_hint == "replicator_tables.reason says why."
+    # Nothing of the call is left but its event.
+    row, = cluster.query("SELECT state, reason FROM replicator_tables WHERE source = 'leaving'")
+    assert row == ("excluded", "was dropped at the source")
+    assert cluster.status("leaving")["state"] == "idle"
