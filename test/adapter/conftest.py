@@ -166,3 +166,14 @@ def adapter(server):
 @pytest.fixture
 def is_mariadb(server):
     return server.flavour == "MariaDB"
+
+
+stream_numbers = itertools.count()
+
+
+@pytest.fixture
+def table(server):
+    """A table of its own for each test."""
+    name = f"stream{next(stream_numbers)}"
+    server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
+    return name

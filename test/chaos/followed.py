@@ -6,7 +6,8 @@ import time
 import mysql_compare
 from faults import fault
 from mysql_servers import MariaDbServer, MySqlServer
-from mysql_writer import Writer, WritingThread, create_database
+from mysql_writer import Writer, WritingThread
+from mysql_written_database import create_database
 
 KINDS = {"MariaDB": MariaDbServer, "MySQL": MySqlServer}
 # A kill -9 must lose nothing that was committed.

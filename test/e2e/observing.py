@@ -63,6 +63,15 @@ def failure(cluster, *words, state="failed", name="s", timeout=240):
     return status
 
 
+def failed_alone(cluster, table, *words):
+    """The table has failed, says why, and the source streams."""
+    wait_until(lambda: table_row(cluster, table)["state"] == "failed", 240, lambda: f"the table to fail: {table_row(cluster, table)}")
+    text = cluster.query("SELECT last_error || ' ' || last_hint FROM replicator.source_table WHERE name = %s", (table,))[0][0]
+    for word in words:
+        assert word in text, text
+    cluster.wait_for_state("s", "streaming")
+
+
 def copied_anew(cluster, name="s"):
     """What the hints say."""
     cluster.query("SELECT replicator_resync(%s)", (name,))

@@ -7,7 +7,8 @@ import time
 import psycopg2
 
 from convergence import DURABLE, SECONDS, SEED
-from mysql_writer import Writer, WritingThread, create_database
+from mysql_writer import Writer, WritingThread
+from mysql_written_database import create_database
 
 SERVER_SETTINGS = {"MariaDB": DURABLE, "MySQL": {**DURABLE, "myisam-recover-options": "BACKUP,FORCE"}}
 

@@ -5,7 +5,8 @@ import time
 
 import mysql_compare
 from convergence import SECONDS, SEED
-from mysql_writer import Writer, WritingThread, create_database
+from mysql_writer import Writer, WritingThread
+from mysql_written_database import create_database
 from private_cluster import wait_until
 
 
