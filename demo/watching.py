@@ -47,4 +47,5 @@ def run_job(cluster, call):
                 "SELECT phase, \"table\", percent, bar FROM replicator_progress WHERE worker = 'job worker' AND bar IS NOT NULL"):
             print(f"     {bar} {percent:>5} %  {phase} {table}", flush=True)
         time.sleep(0.2)  # how often a person wants a line
-    show(cluster, f'SELECT "table", state, rows_compared, changed, missing, extra, repaired FROM replicator_jobs WHERE job = {job} ORDER BY 1')
+    show(cluster, f'SELECT "table", state, rows_compared, changed, missing, extra, repaired FROM replicator_jobs WHERE job = {job} ORDER '
+                  'BY 1')

@@ -55,7 +55,8 @@ KEYS = {
     "date": [("date", dates)],
     "datetime": [("datetime(6)", moments)],
     "time": [("time(6)", times)],
-    "timestamp": [("timestamp(6) default '2000-01-01'", lambda r: f"'20{r.randint(10, 37)}-0{r.randint(1, 9)}-03 00:00:00.{r.randint(0, 999999):06d}'")],
+    "timestamp": [("timestamp(6) default '2000-01-01'", lambda r: f"'20{r.randint(10, 37)}-0{r.randint(1, 9)}-03 "
+                                                                  f"00:00:00.{r.randint(0, 999999):06d}'")],
     "year": [("year", lambda r: str(r.choice([0, r.randint(1901, 2155)])))],
     "bit": [("bit(40)", lambda r: str(r.getrandbits(40)))],
     "enum": [("enum('z','b','a')", lambda r: r.choice(["'z'", "'b'", "'a'"])), ("int", integers(-50, 50))],
@@ -125,7 +126,8 @@ def test_partitions(server, adapter):
 
 
 LONG_KEYS = {
-    "text": "b TEXT CHARACTER SET latin1 NOT NULL", "blob": "b LONGBLOB NOT NULL", "accents": "b VARCHAR(4000) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL",
+    "text": "b TEXT CHARACTER SET latin1 NOT NULL", "blob": "b LONGBLOB NOT NULL",
+    "accents": "b VARCHAR(4000) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci NOT NULL",
     "padded": "b VARCHAR(4000) CHARACTER SET latin1 COLLATE latin1_swedish_ci NOT NULL"}
 
 
@@ -142,12 +144,16 @@ def test_keys_that_differ_only_at_their_end(server, adapter, name, key, is_maria
     assert sorted(int(n["n"]) for _, n in rows) == list(range(200))
 
 
-@pytest.mark.parametrize("declared", ["k0 ENUM('a','b') NOT NULL, k1 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1)",
-                                      "k0 VARCHAR(200) CHARACTER SET latin1 NOT NULL, k1 DECIMAL(65) NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1) USING HASH) ENGINE = MEMORY",
-                                      "k0 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, k1 INT NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, k1)"])
+@pytest.mark.parametrize("declared", ["k0 ENUM('a','b') NOT NULL, k1 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, n INT NOT NULL, PRIMARY "
+                                      "KEY (k0, k1)",
+                                      "k0 VARCHAR(200) CHARACTER SET latin1 NOT NULL, k1 DECIMAL(65) NOT NULL, n INT NOT NULL, PRIMARY KEY "
+                                      "(k0, k1) USING HASH) ENGINE = MEMORY",
+                                      "k0 VARCHAR(200) CHARACTER SET utf8mb4 NOT NULL, k1 INT NOT NULL, n INT NOT NULL, PRIMARY KEY (k0, "
+                                      "k1)"])
 def test_a_server_that_sorts_by_few_bytes(server, adapter, declared):
     few = 64 if server.flavour == "MariaDB" else 4
-    first, second = ("'b'", "CONCAT(REPEAT('x', 120), SHA2(%d, 256))") if "ENUM" in declared else ("CONCAT(REPEAT('x', 120), SHA2(%d, 256))", "%d")
+    first, second = ("'b'", "CONCAT(REPEAT('x', 120), SHA2(%d, 256))") if "ENUM" in declared else ("CONCAT(REPEAT('x', 120), SHA2(%d, "
+                                                                                                   "256))", "%d")
     server.run(f"DROP TABLE IF EXISTS few; CREATE TABLE few ({declared}{'' if 'ENGINE' in declared else ')'}; INSERT INTO few VALUES " +
                ", ".join(f"({first % i if '%' in first else first}, {second % i}, {i})" for i in range(1200)) + "; ANALYZE TABLE few", "d")
     before = server.query("SELECT @@GLOBAL.max_sort_length, @@GLOBAL.optimizer_switch")[0]

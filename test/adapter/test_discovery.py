@@ -143,8 +143,10 @@ def test_charsets_that_a_proxy_imposes_are_noticed(server, adapter):
 
 
 def test_an_account_for_columns_or_tables_only_sees_what_json_is(server, adapter):
-    server.run("""DROP TABLE IF EXISTS docs; CREATE TABLE docs (id int PRIMARY KEY, doc JSON, plain LONGTEXT CHARACTER SET utf8mb4, secret int);
-        INSERT INTO docs VALUES (1, '{"a": 1}', '{"a": 1}', 5); DROP USER IF EXISTS cols@'127.0.0.1', cols@localhost, tabs@'127.0.0.1', tabs@localhost""", "d")
+    server.run("""DROP TABLE IF EXISTS docs;
+        CREATE TABLE docs (id int PRIMARY KEY, doc JSON, plain LONGTEXT CHARACTER SET utf8mb4, secret int);
+        INSERT INTO docs VALUES (1, '{"a": 1}', '{"a": 1}', 5);
+        DROP USER IF EXISTS cols@'127.0.0.1', cols@localhost, tabs@'127.0.0.1', tabs@localhost""", "d")
     server.create_user("tabs", "pw", "SELECT ON d.docs")
     server.create_user("cols", "pw", "USAGE ON *.*")
     for host in ("127.0.0.1", "localhost"):  # a right to write a column is none to read it
@@ -187,7 +189,9 @@ def test_several_databases_and_no_system_ones(server, adapter):
     assert "t1" in everything and "t2" in everything and "user" not in everything
     assert {table["database"] for table in adapter.tables("d,d2").values()} == {"d", "d2"}
     # Letter by letter, though information_schema takes them for the same.
-    server.run("".join(f"CREATE DATABASE IF NOT EXISTS {name}; CREATE TABLE IF NOT EXISTS {name}.in_{name} (a int);" for name in ("D2", "đ2", "Sys")))
+    server.run("".join(f"CREATE DATABASE IF NOT EXISTS {name}; CREATE TABLE IF NOT EXISTS {name}.in_{name} (a int);" for name in ("D2",
+                                                                                                                                  "đ2",
+                                                                                                                                  "Sys")))
     try:
         assert {table["database"] for table in adapter.tables("d,d2").values()} == {"d", "d2"}
         assert {"in_D2", "in_đ2", "in_Sys"} < set(adapter.tables())

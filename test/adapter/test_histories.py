@@ -108,7 +108,8 @@ def test_a_log_that_has_something_else_at_the_place_is_another(server, adapter, 
     read = left_at(stream)
     head, place = read.split(" log=")
     file, offset, begun, rest = place.split(":", 3)
-    for other in (f"{file}:{int(offset) + 1}:{begun}:{rest}", f"{file}:{int(offset) + 1_000_000}:{begun}:{rest}", f"{file}:4:{begun}:{rest}",
+    for other in (f"{file}:{int(offset) + 1}:{begun}:{rest}", f"{file}:{int(offset) + 1_000_000}:{begun}:{rest}",
+                  f"{file}:4:{begun}:{rest}",
                   f"{file}:{offset}:{int(begun) - 1}:{rest}", f"{file.split('.')[0]}.999999:{offset}:{begun}:{rest}"):
         expect(adapter.stream(table, position=f"{head} log={other}").error(), "diverged", "log")
     assert "whether it goes on" in adapter.stream(table, position=f"{head} log=other.000001:{offset}:{begun}:{rest}").is_open().ask("doubt")
@@ -117,7 +118,8 @@ def test_a_log_that_has_something_else_at_the_place_is_another(server, adapter, 
     moved = head.replace(" server=", " server=x") if server.flavour == "MariaDB" else head
     assert adapter.stream(table, position=f"{moved} log={place}").is_open().ask("doubt") == ""
     if server.flavour == "MariaDB":
-        assert "cannot be told" in adapter.stream(table, position=f"{moved} log={file}:{offset}:{int(begun) - 1}:{rest}").is_open().ask("doubt")
+        assert "cannot be told" in adapter.stream(table,
+                                                  position=f"{moved} log={file}:{offset}:{int(begun) - 1}:{rest}").is_open().ask("doubt")
     assert "is no place in a log" in adapter.stream(table, position=f"{head} log=x").error()["text"]
 
 

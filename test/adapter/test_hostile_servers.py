@@ -51,7 +51,8 @@ class Curious(FakeServer):
     def decrypted(self, key):
         """What a packet encrypted with the key holds."""
         encrypted = self.received[-256:]
-        result = subprocess.run(["openssl", "pkeyutl", "-decrypt", "-inkey", key, "-pkeyopt", "rsa_padding_mode:oaep"], input=encrypted, capture_output=True)
+        result = subprocess.run(["openssl", "pkeyutl", "-decrypt", "-inkey", key, "-pkeyopt", "rsa_padding_mode:oaep"], input=encrypted,
+                                capture_output=True)
         return bytes(byte ^ self.nonce[i % 20] for i, byte in enumerate(result.stdout))
 
     def log_in(self, parameters):

@@ -22,7 +22,8 @@ def test_every_letter_is_compared_as_the_server_does(lower):
     letters = [chr(c) for c in range(0x80, 0x10000) if not 0xD800 <= c < 0xF900 and (chr(c).lower() != chr(c) or chr(c).upper() != chr(c))]
     names = ["".join(letters[i:i + 30]) for i in range(0, len(letters), 30)]
     lower.run("".join(f"CREATE TABLE `{i} {name}` (a int);" for i, name in enumerate(names)), "other")
-    made = dict(row[0].split(" ", 1) for row in lower.query("SELECT table_name FROM information_schema.tables WHERE table_schema = 'other'"))
+    made = dict(row[0].split(" ", 1) for row in lower.query("SELECT table_name FROM information_schema.tables WHERE table_schema = "
+                                                            "'other'"))
     stream = Adapter(lower).stream()
     assert {str(i): stream.ask(f"comparable {name}") for i, name in enumerate(names)} == made
     assert stream.ask("comparable ABC xyz") == "abc xyz"
@@ -33,7 +34,8 @@ def test_the_urls_database_and_statements_are_found_in_any_case(lower):
     adapter = Adapter(lower)
     assert set(adapter.tables("D")) == {"ärger", "t"}
     stream = adapter.stream("ÄRGER", "T", url=lower.url("D"))
-    lower.run("ALTER TABLE `ÄRGER` ADD COLUMN w int DEFAULT 5; TRUNCATE TABLE D.`ÄRGER`; INSERT INTO T VALUES (1); CREATE TABLE Neu (a int); "
+    lower.run("ALTER TABLE `ÄRGER` ADD COLUMN w int DEFAULT 5; TRUNCATE TABLE D.`ÄRGER`; INSERT INTO T VALUES (1); CREATE TABLE Neu (a "
+              "int); "
               "RENAME TABLE d.Neu TO OTHER.Neu", "d")
     batches = stream.read_all()
     told = [(kind, name.lower(), new.lower()) for batch in batches for kind, name, new, _ in batch["schema"]]

@@ -32,7 +32,8 @@ def test_dialects_of_mariadb(server, adapter, table, is_mariadb):
     if not is_mariadb:
         pytest.skip("MySQL has no such syntax")
     stream = adapter.stream(table)
-    server.run(f"TRUNCATE TABLE .{table}; SET sql_mode = 'MSSQL'; ALTER TABLE [{table}] ADD COLUMN [c]]d] int; CREATE TABLE [d].[a b] (a int); "
+    server.run(f"TRUNCATE TABLE .{table}; SET sql_mode = 'MSSQL'; ALTER TABLE [{table}] ADD COLUMN [c]]d] int; CREATE TABLE [d].[a b] (a "
+               "int); "
                "DROP TABLE [a b]", "d")
     assert stream.schema() == [("truncated", f"d.{table}", ""), *altered(table), ("created", "d.a b", ""), ("dropped", "d.a b", "")]
 
@@ -49,7 +50,8 @@ def test_rows_of_analyze_update_in_statement_format_may_concern_any_table(server
 
 def test_rows_of_a_function_in_statement_format_may_concern_any_table(server, adapter, table):
     server.run(f"SET GLOBAL log_bin_trust_function_creators = 1; DROP FUNCTION IF EXISTS change_it; INSERT INTO {table} VALUES (1, 'x');\n"
-               f"DELIMITER //\nCREATE FUNCTION change_it() RETURNS int DETERMINISTIC BEGIN UPDATE {table} SET b = 'y'; RETURN 1; END//\n", "d")
+               f"DELIMITER //\nCREATE FUNCTION change_it() RETURNS int DETERMINISTIC BEGIN UPDATE {table} SET b = 'y'; RETURN 1; END//\n",
+               "d")
     stream = adapter.stream(table)
     server.run("SET binlog_format = STATEMENT; (SELECT change_it())", "d")
     (kind, name, _, text), = [change for batch in stream.read_all() for change in batch["schema"]]
@@ -80,19 +82,24 @@ def test_names_in_what_the_server_writes_itself(server, adapter, table, is_maria
     name += str(next(numbers))
     stream = adapter.stream(table)
     run_bytes(server, (f"CREATE TABLE `{name}s` SELECT * FROM {table}; CREATE TEMPORARY TABLE x (a int); CREATE TABLE `{name}l` LIKE x; "
-                       f"ALTER TABLE `{name}s` ADD COLUMN c int; RENAME TABLE `{name}s` TO `{name}r`; DROP TABLE `{name}r`, `{name}l`").encode(encoding), charset)
+                       f"ALTER TABLE `{name}s` ADD COLUMN c int; RENAME TABLE `{name}s` TO `{name}r`; DROP TABLE `{name}r`, "
+                       f"`{name}l`").encode(encoding), charset)
     told = [change for change in stream.schema() if "?" not in change[1]]
     created, rest = told[:-4], told[-4:]
     for made in ("s", "l"):  # with other readings of the same bytes
         assert {("altered", f"d.{name}{made}", ""), ("created", f"d.{name}{made}", "")} & set(created), told
-    assert rest == [("altered", f"d.{name}s", ""), ("renamed", f"d.{name}s", f"d.{name}r"), ("dropped", f"d.{name}r", ""), ("dropped", f"d.{name}l", "")]
+    assert rest == [("altered", f"d.{name}s", ""), ("renamed", f"d.{name}s", f"d.{name}r"), ("dropped", f"d.{name}r", ""),
+                    ("dropped", f"d.{name}l", "")]
 
 
 def test_what_takes_rows_away_without_row_events_alters(server, adapter, table):
-    server.run(f"DROP TABLE {table}; CREATE TABLE {table} (a int PRIMARY KEY, b int) PARTITION BY LIST (a) (PARTITION p0 VALUES IN (1, 2, 3), PARTITION "
-               f"p1 VALUES IN (4)); INSERT INTO {table} VALUES (1, 1), (3, 3); DROP TABLE IF EXISTS mended; CREATE TABLE mended (a int) ENGINE=MyISAM", "d")
+    server.run(f"DROP TABLE {table}; CREATE TABLE {table} (a int PRIMARY KEY, b int) PARTITION BY LIST (a) (PARTITION p0 VALUES IN (1, 2, "
+               "3), PARTITION "
+               f"p1 VALUES IN (4)); INSERT INTO {table} VALUES (1, 1), (3, 3); DROP TABLE IF EXISTS mended; CREATE TABLE mended (a int) "
+               "ENGINE=MyISAM", "d")
     stream = adapter.stream(table)
-    server.run(f"ALTER TABLE {table} REORGANIZE PARTITION p0 INTO (PARTITION p0 VALUES IN (1, 2)); ALTER TABLE {table} REBUILD PARTITION p1; "
+    server.run(f"ALTER TABLE {table} REORGANIZE PARTITION p0 INTO (PARTITION p0 VALUES IN (1, 2)); ALTER TABLE {table} REBUILD PARTITION "
+               "p1; "
                f"REPAIR TABLE mended; OPTIMIZE TABLE mended; ALTER TABLE {table} REMOVE PARTITIONING", "d")
     assert server.query(f"SELECT a FROM {table}", "d") == [["1"]]
     assert stream.schema() == altered(table, table) + [("maintained", "d.mended", "")] * 2
@@ -113,7 +120,8 @@ def test_an_alter_in_two_phases_counts_when_it_has_ended(server, adapter, table,
         pytest.skip("MariaDB has it from 10.8 on")
     server.run(f"INSERT INTO {table} VALUES (1, 'x'), (2, 'x')", "d")
     stream = adapter.stream(table)
-    server.run(f"SET binlog_alter_two_phase = 1; ALTER TABLE {table} ADD COLUMN w int DEFAULT 5, ALGORITHM=COPY; INSERT INTO {table} VALUES (3, 'y', 6)", "d")
+    server.run(f"SET binlog_alter_two_phase = 1; ALTER TABLE {table} ADD COLUMN w int DEFAULT 5, ALGORITHM=COPY; INSERT INTO {table} "
+               "VALUES (3, 'y', 6)", "d")
     with pytest.raises(AssertionError, match="Duplicate"):
         server.run(f"SET binlog_alter_two_phase = 1; ALTER TABLE {table} ADD UNIQUE (w), ALGORITHM=COPY", "d")
     server.run(f"INSERT INTO {table} VALUES (4, 'y', 7)", "d")
@@ -134,7 +142,8 @@ def test_blanks_are_those_of_the_sessions_charset(server, adapter, table):
     """In latin1 the no-break space separates words, in UTF-8 it is part of a name: the server says which bytes do so where."""
     stream = adapter.stream(table)
     asked, blanks = b"".join(b"SELECT%c%d;\n" % (byte, byte) for byte in range(0x80, 0x100)), 0
-    for charset, in server.query("SELECT character_set_name FROM information_schema.character_sets WHERE maxlen = 1 AND character_set_name <> 'binary'"):
+    for charset, in server.query("SELECT character_set_name FROM information_schema.character_sets WHERE maxlen = 1 AND character_set_name "
+                                 "<> 'binary'"):
         for byte in map(int, run_bytes(server, asked, charset, "--force", "--skip-column-names").split()):
             run_bytes(server, b"TRUNCATE TABLE%c%s --%c" % (byte, table.encode(), byte), charset)
             blanks += 1

@@ -154,7 +154,8 @@ def test_damage_to_the_name_of_a_transaction_ends_the_stream(server, adapter, ta
 
 
 def test_what_was_prepared_elsewhere_is_known_after_a_reconnect(server, adapter, table):
-    server.run(f"CREATE DATABASE IF NOT EXISTS `other db`; CREATE TABLE IF NOT EXISTS `other db`.`x/y%` (a int); CREATE TABLE late_{table} LIKE {table}", "d")
+    server.run(f"CREATE DATABASE IF NOT EXISTS `other db`; CREATE TABLE IF NOT EXISTS `other db`.`x/y%` (a int); CREATE TABLE late_{table} "
+               f"LIKE {table}", "d")
     stream = adapter.stream(table)
     for xid, statement in (("one", "INSERT INTO `other db`.`x/y%` VALUES (1)"), ("two", "INSERT INTO `other db`.`x/y%` VALUES (2)"),
                            ("three", f"INSERT INTO late_{table} VALUES (1, 'x')")):
@@ -182,11 +183,13 @@ def unread(stream, table, *words):
 
 
 @pytest.mark.parametrize("statement", [
-    "UPDATE {0} t LEFT JOIN other_f o ON o.a = t.a SET t.b = 'y'", "INSERT INTO {0} VALUES (3, 'x')", "DELETE FROM {0}", "UPDATE view_of_{0} SET b = 'y'",
+    "UPDATE {0} t LEFT JOIN other_f o ON o.a = t.a SET t.b = 'y'", "INSERT INTO {0} VALUES (3, 'x')", "DELETE FROM {0}",
+    "UPDATE view_of_{0} SET b = 'y'",
     "INSERT INTO other_f VALUES (3, 'x')", "BEGIN; DELETE FROM {0}; COMMIT"])
 def test_a_statement_instead_of_rows_may_concern_any_table(server, adapter, table, statement):
     """Also where it names one: its triggers and functions, or a view, may reach others."""
-    server.run(f"CREATE TABLE IF NOT EXISTS other_f (a int PRIMARY KEY, b varchar(20)); DELETE FROM other_f; INSERT INTO {table} VALUES (1, 'x'); "
+    server.run(f"CREATE TABLE IF NOT EXISTS other_f (a int PRIMARY KEY, b varchar(20)); DELETE FROM other_f; INSERT INTO {table} VALUES "
+               "(1, 'x'); "
                f"CREATE VIEW view_of_{table} AS SELECT * FROM {table}", "d")
     stream = adapter.stream(table)
     server._client(f"SET SESSION binlog_format = STATEMENT; {statement.format(table)}", "d", check=False)
@@ -201,8 +204,10 @@ def test_a_deletion_among_rows_is_not_applied_behind_them(server, adapter, table
     """Statements that are not safe are logged as rows; also what is rolled back, behind a table without transactions."""
     server.run(f"INSERT INTO {table} VALUES (1, 'x'); CREATE TABLE plain_{table} (a int PRIMARY KEY, b varchar(40)) ENGINE=MyISAM", "d")
     stream = adapter.stream(table)
-    server.run(f"SET SESSION binlog_format = MIXED; BEGIN; DELETE FROM {table}; INSERT INTO {table} VALUES (5, LEFT(UUID(), 0)); COMMIT", "d")
-    server._client(f"SET SESSION binlog_format = STATEMENT; BEGIN; DELETE FROM {table}; INSERT INTO plain_{table} VALUES (1, ''); ROLLBACK", "d", check=False)
+    server.run(f"SET SESSION binlog_format = MIXED; BEGIN; DELETE FROM {table}; INSERT INTO {table} VALUES (5, LEFT(UUID(), 0)); COMMIT",
+               "d")
+    server._client(f"SET SESSION binlog_format = STATEMENT; BEGIN; DELETE FROM {table}; INSERT INTO plain_{table} VALUES (1, ''); "
+                   "ROLLBACK", "d", check=False)
     changes = [change for batch in stream.read_all() for change in batch["schema"]]
     assert changes and {change[0] for change in changes} == {"unread rows"}, changes
 
@@ -253,7 +258,8 @@ def test_incomplete_rows_concern_their_table(server, adapter, table, is_mariadb,
     if setting == "binlog_row_value_options" and is_mariadb:
         pytest.skip("MariaDB has no partial JSON")
     column = "json" if setting == "binlog_row_value_options" else "text"
-    server.run(f"""ALTER TABLE {table} ADD COLUMN c {column}; INSERT INTO {table} VALUES (1, 'x', '{{"a": "{'x' * 1000}", "b": 1}}')""", "d")
+    server.run(f"""ALTER TABLE {table} ADD COLUMN c {column}; INSERT INTO {table} VALUES (1, 'x', '{{"a": "{'x' * 1000}", "b": 1}}')""",
+               "d")
     server.run("CREATE TABLE IF NOT EXISTS other_g (a int PRIMARY KEY, b varchar(20)); DELETE FROM other_g", "d")
     stream = adapter.stream(table, "other_g")
     update = "c = JSON_SET(c, '$.b', 2)" if column == "json" else "c = 'y'"
@@ -335,7 +341,8 @@ def test_a_server_that_is_set_up_passes_every_check(adapter):
 def leaky(request):
     """Logs neither what it replicates nor a database."""
     try:
-        instance = request.param({"log-slave-updates" if request.param is MariaDbServer else "log-replica-updates": "OFF", "binlog-ignore-db": "aside"})
+        instance = request.param({"log-slave-updates" if request.param is MariaDbServer else "log-replica-updates": "OFF",
+                                  "binlog-ignore-db": "aside"})
     except UnavailableServer as reason:
         pytest.skip(str(reason))
     instance.run("CREATE DATABASE d; CREATE DATABASE aside; CREATE TABLE d.t (a int PRIMARY KEY)")
@@ -360,7 +367,8 @@ def test_what_a_server_leaves_out_of_its_log_is_said(leaky):
     assert found["binlog_filters"][:2] == (False, 2), "an account that may not see them"
     refused = Adapter(leaky).stream("t")
     assert refused.opened["error"] == KIND["unsupported"] and replica in refused.opened["detail"]
-    leaky.run("GRANT " + ("BINLOG MONITOR, REPLICA MONITOR" if is_mariadb else "REPLICATION CLIENT") + " ON *.* TO replicator@'127.0.0.1', replicator@localhost")
+    leaky.run("GRANT " + ("BINLOG MONITOR, REPLICA MONITOR" if is_mariadb else "REPLICATION CLIENT")
+              + " ON *.* TO replicator@'127.0.0.1', replicator@localhost")
     found = gaps(leaky)
     assert found["binlog_filters"][:2] == (False, 1) and "aside" in found["binlog_filters"][2]
     found = gaps(leaky, "aside")

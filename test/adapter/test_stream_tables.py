@@ -62,7 +62,8 @@ def test_what_changes_no_table_is_passed_over(server, adapter, table):
 def test_another_primary_key_is_not_passed_over(server, adapter, table):
     """Of which the log has no statement."""
     stream = adapter.stream(table).is_open()
-    server.run(f"SET sql_log_bin = 0; ALTER TABLE {table} MODIFY b varchar(20) NOT NULL, DROP PRIMARY KEY, ADD PRIMARY KEY (a, b); SET sql_log_bin = 1; "
+    server.run(f"SET sql_log_bin = 0; ALTER TABLE {table} MODIFY b varchar(20) NOT NULL, DROP PRIMARY KEY, ADD PRIMARY KEY (a, b); SET "
+               "sql_log_bin = 1; "
                f"INSERT INTO {table} VALUES (1, 'x'), (1, 'y')", "d")
     batches = stream.read_all()
     assert [change for batch in batches for change in batch["changes"]] == []
@@ -92,7 +93,7 @@ def test_a_table_is_followed_by_its_name(server, adapter, table):
 def test_databases_in_the_url_limit_what_is_told(server, adapter, table):
     server.run("CREATE DATABASE IF NOT EXISTS f")
     stream = adapter.stream(table, url=server.url("d"))
-    server.run(f"CREATE TABLE f.t (a int); RENAME TABLE f.t TO f.u; RENAME TABLE f.u TO d.u; DROP TABLE d.u; DROP DATABASE f", "d")
+    server.run("CREATE TABLE f.t (a int); RENAME TABLE f.t TO f.u; RENAME TABLE f.u TO d.u; DROP TABLE d.u; DROP DATABASE f", "d")
     assert stream.schema() == [("renamed", "f.u", "d.u"), ("dropped", "d.u", "")]
 
 
@@ -149,9 +150,11 @@ def test_a_structure_that_changes_without_a_word_is_told_once(server, adapter, t
         return f"SET sql_log_bin = 0; {sql}; SET sql_log_bin = 1; "
     stream = adapter.stream(table)
     redefined = [("redefined", f"d.{table}", "")]
-    server.run(unlogged(f"ALTER TABLE {table} ADD COLUMN c int") + f"INSERT INTO {table} VALUES (1, 'x', 1); INSERT INTO {table} VALUES (2, 'x', 1)", "d")
+    server.run(unlogged(f"ALTER TABLE {table} ADD COLUMN c int") + f"INSERT INTO {table} VALUES (1, 'x', 1); INSERT INTO {table} VALUES "
+                                                                   "(2, 'x', 1)", "d")
     assert stream.schema() == redefined
-    server.run(unlogged(f"ALTER TABLE {table} MODIFY b varchar(77)") + f"INSERT INTO {table} VALUES (3, 'x', 1); INSERT INTO {table} VALUES (4, 'x', 1)", "d")
+    server.run(unlogged(f"ALTER TABLE {table} MODIFY b varchar(77)") + f"INSERT INTO {table} VALUES (3, 'x', 1); INSERT INTO {table} "
+                                                                       "VALUES (4, 'x', 1)", "d")
     assert stream.schema() == redefined
     assert stream.ask(f"table d {table}") == "followed"
     server.run(f"INSERT INTO {table} VALUES (5, 'x', 1); INSERT INTO {table} VALUES (6, 'x', 1)", "d")
@@ -189,14 +192,16 @@ def test_of_a_versioned_table_the_current_rows_come(server, adapter, is_mariadb)
 def test_times_in_the_old_format_of_mariadb(server, adapter, is_mariadb):
     if not is_mariadb:
         pytest.skip("MySQL converts them")
-    columns = "a time, b time(2), c time(6), d datetime, e datetime(3), f datetime(6), g timestamp NULL, h timestamp(1) NULL, i timestamp(6) NULL"
+    columns = ("a time, b time(2), c time(6), d datetime, e datetime(3), f datetime(6), g timestamp NULL, h timestamp(1) NULL, "
+               "i timestamp(6) NULL")
     server.run("SET GLOBAL mysql56_temporal_format = OFF")
     try:
         server.run(f"DROP TABLE IF EXISTS old; CREATE TABLE old (id int PRIMARY KEY, {columns})", "d")
         stream = adapter.stream("old")
         for key, (time, moment) in enumerate([("-838:59:59", "0000-00-00"), ("-00:00:01.234567", "2024-01-31 10:20:30.987654"),
                                               ("12:34:56.5", "1999-12-31 23:59:59.999999")]):
-            server.run(f"SET sql_mode = ''; INSERT INTO old VALUES ({key}, " + ", ".join([f"'{time}'"] * 3 + [f"'{moment}'"] * 6) + ")", "d")
+            server.run(f"SET sql_mode = ''; INSERT INTO old VALUES ({key}, " + ", ".join([f"'{time}'"] * 3 + [f"'{moment}'"] * 6) + ")",
+                       "d")
     finally:
         server.run("SET GLOBAL mysql56_temporal_format = ON")
     changes = stream.changes()

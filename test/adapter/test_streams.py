@@ -35,7 +35,8 @@ def test_the_layout_is_the_snapshots(server, adapter, table):
     server.run(f"INSERT INTO {table} (a, b, c) VALUES (1, 'x', 'y')", "d")
     batch = stream.read_all()[0]
     columns = ["a", "b", "c"] if server.flavour == "MariaDB" and server.version() >= (11,) else ["a", "b", "c", "s"]
-    assert batch["layouts"][f"d.{table}"] == {"columns": columns, "key": ["c", "b"], "styles": ["0", "2", "0", "0"][:len(columns)], "lacks": ""}
+    assert batch["layouts"][f"d.{table}"] == {"columns": columns, "key": ["c", "b"], "styles": ["0", "2", "0", "0"][:len(columns)],
+                                              "lacks": ""}
     assert batch["changes"] == [["insert", f"d.{table}", adapter.rows("d", table)[0]]]
 
 
@@ -90,7 +91,7 @@ def test_savepoints_beside_a_table_without_transactions(server, adapter, table, 
     """The log then holds what was rolled back, and that it was."""
     if not is_mariadb:
         pytest.skip("MySQL with GTIDs refuses to mix engines in a transaction")
-    server.run(f"DROP TABLE IF EXISTS my; CREATE TABLE my (a int PRIMARY KEY, b varchar(20)) ENGINE = MyISAM", "d")
+    server.run("DROP TABLE IF EXISTS my; CREATE TABLE my (a int PRIMARY KEY, b varchar(20)) ENGINE = MyISAM", "d")
     stream = adapter.stream(table, "my")
     server.run(f"BEGIN; INSERT INTO {table} VALUES (1, 'x'); SAVEPOINT s; INSERT INTO {table} VALUES (2, 'x'); "
                f"INSERT INTO my VALUES (1, 'x'); INSERT INTO my SELECT a + 1, b FROM {table}; ROLLBACK TO s; COMMIT;"
@@ -104,7 +105,7 @@ def test_savepoints_beside_a_table_without_transactions(server, adapter, table, 
 @pytest.mark.parametrize("back", ["S", "`s`", "É", "`é`"])
 def test_names_of_savepoints_know_no_case(server, adapter, table, back, is_mariadb):
     """Behind a change that cannot be rolled back the log holds what was rolled back, and that it was."""
-    server.run(f"CREATE TABLE IF NOT EXISTS safe (a int) ENGINE = MyISAM", "d")
+    server.run("CREATE TABLE IF NOT EXISTS safe (a int) ENGINE = MyISAM", "d")
     stream = adapter.stream(table)
     name = "é" if back in "É`é`" else "s"
     unsafe = "INSERT INTO safe VALUES (1)" if is_mariadb else "DROP TEMPORARY TABLE IF EXISTS never"
@@ -254,7 +255,8 @@ def test_a_stream_survives_what_it_does_not_follow(server, adapter, table):
     """Users, events, routines, sequences, tables in memory after a restart."""
     server.run(f"CREATE TABLE m_{table} (a int) ENGINE = MEMORY; INSERT INTO m_{table} VALUES (1)", "d")
     stream = adapter.stream(table, f"m_{table}")
-    server.run(f"CREATE USER u_{table}@localhost IDENTIFIED BY 'x'; GRANT SELECT ON d.* TO u_{table}@localhost; DROP USER u_{table}@localhost; "
+    server.run(f"CREATE USER u_{table}@localhost IDENTIFIED BY 'x'; GRANT SELECT ON d.* TO u_{table}@localhost; DROP USER "
+               f"u_{table}@localhost; "
                "CREATE PROCEDURE p() SELECT 1; DROP PROCEDURE p; CREATE FUNCTION f() RETURNS int DETERMINISTIC RETURN 1; DROP FUNCTION f; "
                f"FLUSH TABLES; ANALYZE TABLE {table}; INSERT INTO {table} VALUES (1, 'x')", "d")
     assert stream.changes() == inserts(table, 1)
@@ -284,7 +286,8 @@ def test_a_name_that_a_session_only_holds_is_not_waited_for(server, adapter, tab
     if is_mariadb:
         pytest.skip("MariaDB names a transaction when it is logged")
     stream = adapter.stream(table).is_open()
-    held = threading.Thread(target=lambda: server._client("SET gtid_next = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:77'; BEGIN; SELECT SLEEP(240)", check=False))
+    held = threading.Thread(target=lambda: server._client("SET gtid_next = 'aaaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa:77'; BEGIN; SELECT "
+                                                          "SLEEP(240)", check=False))
     held.start()
     running = "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(240)%'"
     wait_until(lambda: server.query(running) and server.value("SELECT @@GLOBAL.gtid_owned"), 45, "the session")
@@ -308,7 +311,8 @@ def test_a_table_that_is_being_made_is_locked_and_not_without_columns(server, ad
         pytest.skip("MySQL shows a table when it is complete")
     server.run("SET GLOBAL max_error_count = 0")  # sessions that keep no warnings, unless they ask for some
     stream = adapter.stream(table)
-    made = threading.Thread(target=lambda: server._client(f"CREATE TABLE made_{table} (id INT PRIMARY KEY) AS SELECT 1 AS id, SLEEP(240)", "d", check=False))
+    made = threading.Thread(target=lambda: server._client(f"CREATE TABLE made_{table} (id INT PRIMARY KEY) AS SELECT 1 AS id, SLEEP(240)",
+                                                          "d", check=False))
     made.start()
     running = f"SELECT id FROM information_schema.processlist WHERE info LIKE 'CREATE TABLE made_{table}%' AND state = 'User sleep'"
     wait_until(lambda: server.query(running), 45, "the statement")

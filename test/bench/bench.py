@@ -18,7 +18,8 @@ from sqlite_refresh import bench_refresh
 from sqlite_verify import bench_verify
 
 BENCHES = {"sqlite": bench_copy, "refresh": bench_refresh, "verify": bench_verify,
-           "mysql": bench_mysql_copy, "mysql_apply": bench_apply, "mysql_lag": bench_lag, "mysql_memory": bench_memory, "mysql_tables": bench_tables}
+           "mysql": bench_mysql_copy, "mysql_apply": bench_apply, "mysql_lag": bench_lag, "mysql_memory": bench_memory,
+           "mysql_tables": bench_tables}
 
 
 def main():

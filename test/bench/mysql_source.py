@@ -35,7 +35,8 @@ def write_all_pages(server):
     """Lets the server do at once what it would do some time after it has got its rows."""
     server.run("SET GLOBAL innodb_io_capacity_max = 100000, innodb_io_capacity = 100000, innodb_max_dirty_pages_pct_lwm = 0, "
                "innodb_max_dirty_pages_pct = 0")
-    wait_until(lambda: int(server.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")[0][1]) < 100, what="its pages to be written")
+    wait_until(lambda: int(server.query("SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")[0][1]) < 100,
+               what="its pages to be written")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,8 @@ FOLLOWED, LEFT_OUT, MADE = (int(os.environ.get(name, default)) for name, default
 
 
 def made(prefix, count):
-    return "".join(f"CREATE TABLE {prefix}{i} (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO {prefix}{i} VALUES (1, 'x');" for i in range(count))
+    return "".join(f"CREATE TABLE {prefix}{i} (id INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO {prefix}{i} VALUES (1, 'x');" for i
+                   in range(count))
 
 
 def bench_tables():

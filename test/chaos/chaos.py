@@ -4,7 +4,8 @@
     CHAOS_FAULTS=20 CHAOS_BLOCK=20 CHAOS_SEED=… test/chaos/chaos.py        CHAOS_KEEP=1 keeps the cluster's directory
 
 Which faults come, with what they aim at, and which transactions the writer makes, are pure functions of the seed (and
-of the kinds of workers and failure points that src has); when they happen beside each other is not. A block is CHAOS_FAULTS' next CHAOS_BLOCK faults; at its end the writer pauses,
+of the kinds of workers and failure points that src has); when they happen beside each other is not. A block is CHAOS_FAULTS' next
+CHAOS_BLOCK faults; at its end the writer pauses,
 standing conditions are undone, and everything is compared (checks.py). The first block that differs ends the run.
 
 To look past a known defect: CHAOS_WITHOUT=pause,full leaves out the kinds of faults that begin so, and

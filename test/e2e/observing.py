@@ -85,7 +85,8 @@ def forget_history(server):
 
 def registered(cluster, url, name="s", **arguments):
     extra = "".join(f", {key} => %({key})s" for key in arguments)
-    cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})", {"url": url, "name": name, **arguments})
+    cluster.query(f"SELECT replicator_init(%(url)s, name => %(name)s, target_schema => %(name)s{extra})",
+                  {"url": url, "name": name, **arguments})
     cluster.wait_for_state(name, "streaming")
 
 

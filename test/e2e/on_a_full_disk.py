@@ -46,7 +46,8 @@ try:
     query("SELECT 1")
     wait_until(lambda: cluster.status("s", "small")["state"] == "streaming", 240, lambda: f"it to go on: {cluster.status('s', 'small')}")
     query("CALL replicator_wait('s', '240 s')")
-    theirs = subprocess.run([client, "--no-defaults", f"--socket={socket}", "-uroot", "-BN", "shop", "-e", "SELECT count(*), sum(v), sum(id) FROM wide"],
+    theirs = subprocess.run([client, "--no-defaults", f"--socket={socket}", "-uroot", "-BN", "shop", "-e",
+                             "SELECT count(*), sum(v), sum(id) FROM wide"],
                             check=True, capture_output=True, text=True).stdout.split()
     ours = query("SELECT count(*), sum((data->>'v')::int), sum(id::int) FROM s.wide")[0]
     assert [str(number) for number in ours] == theirs, (ours, theirs)

@@ -46,7 +46,8 @@ def attempts_of(cluster, user):
 
 def test_default_privileges_give_nothing_on_what_the_extension_makes(cluster, writer, database, many_rows):
     cluster.query("CREATE EXTENSION pg_replicator", database="granted")
-    given = ("SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = 'writer'::regrole AND relnamespace <> 'information_schema'::regnamespace "
+    given = ("SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a WHERE a.grantee = 'writer'::regrole AND relnamespace <> "
+             "'information_schema'::regnamespace "
              "UNION ALL SELECT p.proname FROM pg_proc p, aclexplode(p.proacl) a WHERE a.grantee = 'writer'::regrole "
              "UNION ALL SELECT n.nspname FROM pg_namespace n, aclexplode(n.nspacl) a WHERE a.grantee = 'writer'::regrole")
     assert cluster.query(given, database="granted") == []
@@ -72,12 +73,14 @@ def test_nobody_but_superusers_changes_the_catalog(cluster, writer, database, ma
     assert all("permission denied for table replicator." in error and "only superusers change it" in error for error in refused), refused
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cluster.query("UPDATE theirs.sources SET owner = 'postgres'", database="granted", user="writer")
-    cluster.query("UPDATE replicator.source SET owner = owner; SELECT replicator_pause('kept'); SELECT replicator_resume('kept')", database="granted")
+    cluster.query("UPDATE replicator.source SET owner = owner; SELECT replicator_pause('kept'); SELECT replicator_resume('kept')",
+                  database="granted")
 
 
 def test_nobody_else_changes_it_while_the_library_is_not_preloaded(cluster, writer, database, many_rows):
     """No hook is there then; what is left of a change would be acted by as soon as there is."""
-    cluster.query("CREATE EXTENSION pg_replicator; CREATE SCHEMA theirs AUTHORIZATION writer; GRANT ALL ON ALL TABLES IN SCHEMA replicator TO writer",
+    cluster.query("CREATE EXTENSION pg_replicator; CREATE SCHEMA theirs AUTHORIZATION writer; GRANT ALL ON ALL TABLES IN SCHEMA replicator "
+                  "TO writer",
                   database="granted")
     path = database("alone.db", many_rows(10))
     cluster.query("SELECT replicator_init(%s, name => 'alone')", (f"sqlite://{path}",), database="granted")
@@ -88,7 +91,8 @@ def test_nobody_else_changes_it_while_the_library_is_not_preloaded(cluster, writ
         for change in CHANGES:
             if "TRIGGER" not in change and "REFERENCES" not in change and "FOR UPDATE" not in change:
                 with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-                    cluster.query(change.replace("FROM PROGRAM 'true'", "FROM PROGRAM 'printf \"x\\ty\\tok\\n\"'"), database="granted", user="writer")
+                    cluster.query(change.replace("FROM PROGRAM 'true'", "FROM PROGRAM 'printf \"x\\ty\\tok\\n\"'"), database="granted",
+                                  user="writer")
     finally:
         cluster.configure(shared_preload_libraries="pg_replicator")
         cluster.restart()
@@ -97,13 +101,15 @@ def test_nobody_else_changes_it_while_the_library_is_not_preloaded(cluster, writ
 def test_what_a_subscription_brings_of_another_catalog_is_left_out(cluster, source, database, many_rows):
     """A publication FOR ALL TABLES has it: the sources would be followed from both sides, as one reader."""
     cluster.query("CREATE DATABASE elsewhere")
-    cluster.query("CREATE EXTENSION pg_replicator; CREATE SCHEMA sent; CREATE TABLE sent.t (id text PRIMARY KEY, data jsonb, _synced_at timestamptz)",
+    cluster.query("CREATE EXTENSION pg_replicator; CREATE SCHEMA sent; CREATE TABLE sent.t (id text PRIMARY KEY, data jsonb, _synced_at "
+                  "timestamptz)",
                   database="elsewhere")
     source(database("sent.db", many_rows(10)), "sent")
     other = database("here.db", many_rows(3))
     cluster.query("SELECT replicator_init(%s, name => 'here')", (f"sqlite://{other}",), database="elsewhere")
     cluster.wait_for_copy("here", database="elsewhere")
-    catalog = ("SELECT (SELECT jsonb_agg(to_jsonb(s)) FROM replicator.source s), (SELECT jsonb_agg(to_jsonb(t) - 'file') FROM replicator.source_table t), "
+    catalog = ("SELECT (SELECT jsonb_agg(to_jsonb(s)) FROM replicator.source s), (SELECT jsonb_agg(to_jsonb(t) - 'file') FROM "
+               "replicator.source_table t), "
                "(SELECT count(*) FROM replicator.source_state), (SELECT count(*) FROM replicator.target_relation)")
     before = cluster.query(catalog, database="elsewhere")
     cluster.query("CREATE PUBLICATION everything FOR ALL TABLES")
@@ -111,7 +117,8 @@ def test_what_a_subscription_brings_of_another_catalog_is_left_out(cluster, sour
     try:
         cluster.query("CREATE SUBSCRIPTION everything CONNECTION %s PUBLICATION everything WITH (create_slot = false)",
                       (f"host={cluster.directory} port={cluster.port} dbname=postgres user=postgres",), database="elsewhere")
-        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'", database="elsewhere") == [(0,)],
+        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_subscription_rel WHERE srsubstate <> 'r'",
+                                         database="elsewhere") == [(0,)],
                    what="the tables to be copied")
         assert cluster.query("SELECT count(*) FROM sent.t", database="elsewhere") == [(10,)]
         # Both have a source with the number 1: what is changed or deleted there must not be changed here.

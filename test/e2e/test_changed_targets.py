@@ -19,13 +19,16 @@ CHANGES = {
     "forced": ("ALTER TABLE s.forced ENABLE ROW LEVEL SECURITY; ALTER TABLE s.forced FORCE ROW LEVEL SECURITY", "row security is forced"),
     "textdata": ("ALTER TABLE s.textdata ALTER data TYPE text USING data::text", 'column "data" is not jsonb'),
     "number": ("ALTER TABLE s.number ALTER data DROP NOT NULL, ALTER data TYPE bigint USING 4711", 'column "data" is not jsonb'),
-    "domained": ("CREATE DOMAIN s.jd AS jsonb CHECK (value ? 'id'); ALTER TABLE s.domained ALTER data TYPE s.jd", 'column "data" is not jsonb'),
+    "domained": ("CREATE DOMAIN s.jd AS jsonb CHECK (value ? 'id'); ALTER TABLE s.domained ALTER data TYPE s.jd",
+                 'column "data" is not jsonb'),
     "short": ("ALTER TABLE s.short ALTER _synced_at TYPE timestamptz(0)", 'column "_synced_at" is not'),
     "view": ("ALTER TABLE s.view RENAME TO view_old; CREATE VIEW s.view AS SELECT * FROM s.view_old", "put in its place"),
-    "stored": ("ALTER TABLE s.stored RENAME TO stored_old; CREATE MATERIALIZED VIEW s.stored AS SELECT * FROM s.stored_old", "put in its place"),
+    "stored": ("ALTER TABLE s.stored RENAME TO stored_old; CREATE MATERIALIZED VIEW s.stored AS SELECT * FROM s.stored_old",
+               "put in its place"),
     "sequence": ("DROP TABLE s.sequence; CREATE SEQUENCE s.sequence", "put in its place"),
     "parted": ("ALTER TABLE s.parted RENAME TO parted_old; CREATE TABLE s.parted (LIKE s.parted_old, PRIMARY KEY (id)) "
-               "PARTITION BY HASH (id); CREATE TABLE s.part0 PARTITION OF s.parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)", "put in its place"),
+               "PARTITION BY HASH (id); CREATE TABLE s.part0 PARTITION OF s.parted FOR VALUES WITH (MODULUS 1, REMAINDER 0)",
+               "put in its place"),
     "parent": ("CREATE TABLE s.child () INHERITS (s.parent); INSERT INTO s.child VALUES ('c1', '{}', now())", None),
     "generated": ("ALTER TABLE s.generated ADD n2 text GENERATED ALWAYS AS (data->>'n') STORED", None),
     "needy": ("ALTER TABLE s.needy ADD must int NOT NULL DEFAULT 0; ALTER TABLE s.needy ALTER must DROP DEFAULT", "must be given a value"),
@@ -35,10 +38,12 @@ CHANGES = {
     "renamed": ("ALTER TABLE s.renamed RENAME TO renamed2", None),
     "moved": ("CREATE SCHEMA s2; ALTER TABLE s.moved SET SCHEMA s2", None),
     "unlogged": ("ALTER TABLE s.unlogged SET UNLOGGED", "is unlogged"),
-    "deferred": ("ALTER TABLE s.deferred DROP CONSTRAINT deferred_pkey; ALTER TABLE s.deferred ADD PRIMARY KEY (id) DEFERRABLE INITIALLY DEFERRED",
+    "deferred": ("ALTER TABLE s.deferred DROP CONSTRAINT deferred_pkey; ALTER TABLE s.deferred ADD PRIMARY KEY (id) DEFERRABLE INITIALLY "
+                 "DEFERRED",
                  "DEFERRABLE"),
     "ruled": ("CREATE RULE r AS ON INSERT TO s.ruled DO INSTEAD NOTHING", None),
-    "governed": ("CREATE RULE r AS ON INSERT TO s.governed DO INSTEAD NOTHING; ALTER TABLE s.governed ENABLE ALWAYS RULE r", "rewrite rule"),
+    "governed": ("CREATE RULE r AS ON INSERT TO s.governed DO INSTEAD NOTHING; ALTER TABLE s.governed ENABLE ALWAYS RULE r",
+                 "rewrite rule"),
     "collated": ('ALTER TABLE s.collated ALTER id TYPE text COLLATE "en-US-x-icu"', 'column "id" is not text COLLATE'),
     "wider": ('ALTER TABLE s.wider ADD "DATA" text, ALTER data DROP NOT NULL', None),
     # As Citus leaves a table that it has distributed: its own heap is empty, and statements find the rows all the same.
@@ -105,7 +110,8 @@ def changed(cluster):
            "GRANT ALL ON pg_catalog.pg_dist_partition TO holder")
     for table, (change, _) in CHANGES.items():
         if change:
-            run_as(cluster, "postgres" if table in ("given", "scattered") else "holder", "SET allow_system_table_mods = on" if table == "scattered" else "SELECT",
+            run_as(cluster, "postgres" if table in ("given", "scattered") else "holder",
+                   "SET allow_system_table_mods = on" if table == "scattered" else "SELECT",
                    change)
     with sqlite3.connect(path) as file:
         for table in CHANGES:
@@ -135,9 +141,11 @@ def test_a_comparison_of_changed_targets_names_what_is_changed(cluster, changed)
     before = cluster.postmaster_pid(), cluster.query("SELECT pg_postmaster_start_time(), (SELECT backend_start FROM pg_stat_activity "
                                                      "WHERE backend_type = 'checkpointer')")
     job = cluster.query("SELECT replicator_verify('s')")[0][0]
-    wait_until(lambda: cluster.query_when_up("SELECT bool_and(state NOT IN ('pending', 'running')) FROM replicator_jobs WHERE job = %s", (job,))[0][0], 60)
+    wait_until(lambda: cluster.query_when_up("SELECT bool_and(state NOT IN ('pending', 'running')) FROM replicator_jobs WHERE job = %s",
+                                             (job,))[0][0], 60)
     found = dict((table, rest) for table, *rest in cluster.query(
-        'SELECT "table", state, coalesce(last_error, \'\'), changed + missing + extra + unconfirmed FROM replicator_jobs WHERE job = %s', (job,)))
+        'SELECT "table", state, coalesce(last_error, \'\'), changed + missing + extra + unconfirmed FROM replicator_jobs WHERE job = %s',
+        (job,)))
     for table, (_, expected) in CHANGES.items():
         state, error, differences = found[table]
         if expected is None:
@@ -156,7 +164,8 @@ def test_a_target_of_another_make_is_taken_where_a_person_says_so(cluster, chang
     """Only that of the source's owner."""
     cluster.query("SELECT replicator_resync('s', 'parted'); SELECT replicator_resync('s', 'given'); SELECT replicator_resync('s', 'view')")
     served(cluster, "s")
-    assert reason(cluster, "s", "parted")[0] == "idle" and set(cluster.query("SELECT id, data->>'n' FROM s.parted")) == rows(changed, "parted")
+    assert reason(cluster, "s", "parted")[0] == "idle" and set(cluster.query("SELECT id, data->>'n' FROM s.parted")) == rows(changed,
+                                                                                                                             "parted")
     assert reason(cluster, "s", "given")[0] == "failed" and "it is a view" in reason(cluster, "s", "view")[1]
     assert cluster.query("SELECT count(*) FROM s.part0") == [(3,)]
     cluster.query("ALTER TABLE s.given OWNER TO holder; SELECT replicator_resync('s', 'given')")
@@ -189,7 +198,8 @@ def test_the_owner_of_a_schema_gets_no_rights_of_the_owner_of_a_source(cluster, 
     swap = """DROP TABLE app.orders;
         CREATE TABLE app.orders (id text COLLATE "C" PRIMARY KEY, data jsonb NOT NULL, _synced_at timestamptz NOT NULL);
         CREATE OR REPLACE FUNCTION app.t() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-          IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN EXECUTE 'ALTER ROLE app SUPERUSER'; END IF; RETURN NEW; END $$;
+          IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN EXECUTE 'ALTER ROLE app SUPERUSER'; END IF;
+          RETURN NEW; END $$;
         CREATE TRIGGER t BEFORE INSERT OR UPDATE ON app.orders FOR EACH ROW EXECUTE FUNCTION app.t();
         ALTER TABLE app.orders ENABLE ALWAYS TRIGGER t; GRANT ALL ON app.orders TO PUBLIC"""
     run_as(cluster, "app", swap)
@@ -220,8 +230,10 @@ def test_the_owner_of_a_schema_gets_no_rights_of_the_owner_of_a_source(cluster, 
         job = cluster.query("SELECT replicator_verify('app')")[0][0]
         cluster.query("SELECT replicator_sync('app')")
         blocked = "SELECT blocked_by FROM replicator_tables WHERE source = 'app' AND locked_since IS NOT NULL"
-        wait_until(lambda: cluster.query(blocked) == [([other.info.backend_pid],)], 60, lambda: f"the table to wait aside: {cluster.status('app')}")
-        wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.job WHERE id = %s", (job,)) == [("55P03",)], 60, "the job to wait")
+        wait_until(lambda: cluster.query(blocked) == [([other.info.backend_pid],)], 60,
+                   lambda: f"the table to wait aside: {cluster.status('app')}")
+        wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.job WHERE id = %s", (job,)) == [("55P03",)], 60,
+                   "the job to wait")
         cursor.execute("ROLLBACK")
     cluster.query("CALL replicator_wait('app', '240 s')")
     wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("done",)], 60)

@@ -97,7 +97,8 @@ def test_calls_that_change_a_source_at_once_both_take_effect(cluster, database, 
                        ("SELECT replicator_alter('both', mode => 'periodic', refresh_interval => '1 day')",)) is None
     assert second_call(("SELECT replicator_remove_table('both', 't')",), ("SELECT replicator_remove_table('both', 'u')",)) is None
     assert second_call(("SELECT replicator_pause('both')",), ("SELECT replicator_alter('both', refresh_interval => '2 days')",)) is None
-    assert cluster.query("SELECT options, mode, refresh_interval::text, exclude_tables, paused FROM replicator.source WHERE name = 'both'") == \
+    stored = "SELECT options, mode, refresh_interval::text, exclude_tables, paused FROM replicator.source WHERE name = 'both'"
+    assert cluster.query(stored) == \
         [({"max_quarantined": 7}, "periodic", "2 days", ["t", "u"], True)]
     assert second_call(("SELECT replicator_drop('both')",), ("SELECT replicator_pause('both')",)).sqlstate == "42704"
 
@@ -131,7 +132,8 @@ def test_a_target_truncated_during_a_refresh_is_filled_again(cluster, two_tables
     source(path, "truncated")
     cluster.wait_for_copy("truncated")
     with cluster.waiting_at("chunk_committed", lambda: cluster.query("SELECT replicator_sync('truncated')")):
-        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE found_rows BETWEEN 10 AND 209999"), 45, "a part to be compared")
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator.chunk WHERE found_rows BETWEEN 10 AND 209999"), 45,
+                   "a part to be compared")
         cluster.query("TRUNCATE truncated.t")
     cluster.wait_for_copy("truncated")
     assert_equal(path, "truncated")
@@ -144,7 +146,8 @@ def test_the_server_starts_after_an_aborted_transaction_that_made_a_side_table(w
     try:
         shutil.copy(ROOT / "build/pg_replicator_test.so", cluster.directory)
         cluster.query("CREATE EXTENSION pg_replicator")
-        cluster.query(f"CREATE FUNCTION make_side_table() RETURNS void LANGUAGE c AS '{cluster.directory}/pg_replicator_test', 'test_side_table'")
+        cluster.query(f"CREATE FUNCTION make_side_table() RETURNS void LANGUAGE c AS '{cluster.directory}/pg_replicator_test', "
+                      "'test_side_table'")
         victim, maker = cluster.connect(), cluster.connect()
         maker.autocommit = False
         maker.cursor().execute("SELECT make_side_table()")

@@ -234,7 +234,8 @@ def test_a_worker_that_cannot_even_say_what_is_wrong_is_not_started_again_at_onc
 def test_values_of_one_source_harm_no_other(cluster, source, database):
     """Sums beyond what a type holds made statements about all sources fail."""
     size = "ANALYZE; UPDATE sqlite_stat1 SET stat = '9223372036854775807 1'"
-    many = database("many.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); CREATE INDEX i{t} ON {t} (v); INSERT INTO {t} VALUES (1, 2)" for t in "ab"), size)
+    many = database("many.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); CREATE INDEX i{t} ON {t} (v); INSERT INTO {t} VALUES "
+                                 "(1, 2)" for t in "ab"), size)
     path = database("other.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)")
     with pytest.raises(psycopg2.Error, match="The most is 100 years"):
         source(many, "endless", mode="periodic", refresh_interval="293000 years")
@@ -248,9 +249,11 @@ def test_values_of_one_source_harm_no_other(cluster, source, database):
     with contextlib.closing(sqlite3.connect(path)) as file:
         file.execute("UPDATE t SET v = 2")
         file.commit()
-    wait_until(lambda: cluster.query("SELECT data->>'v' FROM other.t") == [("2",)], 60, lambda: f"the other source: {cluster.status('other')}")
+    wait_until(lambda: cluster.query("SELECT data->>'v' FROM other.t") == [("2",)], 60,
+               lambda: f"the other source: {cluster.status('other')}")
     # As a clock that was ahead for a while leaves it.
-    cluster.query("UPDATE replicator.source_state SET state_read_at = now() + interval '1 year' WHERE source_id = (SELECT id FROM replicator.source WHERE name = 'other')")
+    cluster.query("UPDATE replicator.source_state SET state_read_at = now() + interval '1 year' WHERE source_id = (SELECT id FROM "
+                  "replicator.source WHERE name = 'other')")
     with contextlib.closing(sqlite3.connect(path)) as file:
         file.execute("UPDATE t SET v = 3")
         file.commit()

@@ -54,7 +54,8 @@ def test_a_chunk_a_comparison_and_a_merge_are_tried_three_times(cluster, databas
 
     disarm = deadly("compare_table poison")
     job = cluster.query_when_up("SELECT replicator_verify('deadly')")[0][0]
-    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator.job WHERE id = %s AND state = 'failed'", (job,)), 240, "the job to fail")
+    wait_until(lambda: cluster.query_when_up("SELECT 1 FROM replicator.job WHERE id = %s AND state = 'failed'", (job,)), 240,
+               "the job to fail")
     tables = finished(cluster, job)
     assert tables["good"]["state"] == "done" and tables["poison"]["state"] == "failed"
     error, = cluster.query_when_up("SELECT last_error FROM replicator.job_table WHERE job_id = %s AND state = 'failed'", (job,))[0]
@@ -101,7 +102,8 @@ def test_the_build_of_an_index_is_tried_three_times(cluster, database, source, d
     disarm = deadly("index_analysed")
     source(database("indexed.db", TWO), "indexed", rules='{"indexes": {"poison": ["data->>\'v\'"]}}')
     index = "SELECT state, last_error FROM replicator_indexes WHERE source = 'indexed'"
-    wait_until(lambda: [row[0] for row in cluster.query_when_up(index)] == ["failed"], 60, lambda: f"the index to fail: {cluster.query_when_up(index)}")
+    wait_until(lambda: [row[0] for row in cluster.query_when_up(index)] == ["failed"], 60,
+               lambda: f"the index to fail: {cluster.query_when_up(index)}")
     assert "died 3 times in a row while it was building the index" in cluster.query_when_up(index)[0][1]
     assert table(cluster, "indexed", "poison")["state"] == "idle"
     disarm()
@@ -115,7 +117,8 @@ def test_a_trigger_whose_error_ends_the_worker_is_tried_three_times(cluster, dat
     cluster.wait_for_copy("fatal")
     cluster.query("CREATE FUNCTION fatal.end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
                   "PERFORM set_config('exit_on_error', 'on', false); RAISE 'the end' USING ERRCODE = '57P01'; END $$; "
-                  "CREATE TRIGGER \"end\" BEFORE UPDATE ON fatal.poison FOR EACH ROW EXECUTE FUNCTION fatal.end(); ALTER TABLE fatal.poison ENABLE ALWAYS TRIGGER \"end\"")
+                  "CREATE TRIGGER \"end\" BEFORE UPDATE ON fatal.poison FOR EACH ROW EXECUTE FUNCTION fatal.end(); ALTER TABLE "
+                  "fatal.poison ENABLE ALWAYS TRIGGER \"end\"")
     connection = sqlite3.connect(path)
     connection.executescript("UPDATE good SET v = 10; UPDATE poison SET v = 10")
     connection.close()
@@ -124,7 +127,8 @@ def test_a_trigger_whose_error_ends_the_worker_is_tried_three_times(cluster, dat
     cluster.wait_for_copy("fatal")
     assert cluster.query("SELECT DISTINCT data->>'v' FROM fatal.good") == [("10",)]
     # Another way to end what a worker is: its lock.
-    cluster.query("CREATE OR REPLACE FUNCTION fatal.end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_unlock_all(); RETURN NEW; END $$")
+    cluster.query("CREATE OR REPLACE FUNCTION fatal.end() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_unlock_all(); "
+                  "RETURN NEW; END $$")
     cluster.query("SELECT replicator_resync('fatal', 'poison')")
     cluster.wait_for_copy("fatal")
     assert "pg_advisory_unlock_all cannot be called" in table(cluster, "fatal", "poison")["reason"]
@@ -201,9 +205,11 @@ def test_a_stream_that_dies_between_its_batches_fails_the_source(cluster, mariad
 def test_the_refresh_of_a_table_without_a_key_is_tried_three_times(cluster, mariadb, deadly):
     mariadb.run("CREATE DATABASE keyless; USE keyless; CREATE TABLE good (id INT PRIMARY KEY, v INT); CREATE TABLE poison (v INT);"
                 "INSERT INTO good VALUES (1, 1); INSERT INTO poison VALUES (1)")
-    cluster.query_when_up("SELECT replicator_init(%s, name => 'keyless', target_schema => 'keyless', mode => 'continuous')", (mariadb.url("keyless"),))
+    cluster.query_when_up("SELECT replicator_init(%s, name => 'keyless', target_schema => 'keyless', mode => 'continuous')",
+                          (mariadb.url("keyless"),))
     cluster.wait_for_state("keyless", "streaming")
-    wait_until(lambda: table(cluster, "keyless", "poison")["state"] == "idle", 60, lambda: f"the table: {table(cluster, 'keyless', 'poison')}")
+    wait_until(lambda: table(cluster, "keyless", "poison")["state"] == "idle", 60,
+               lambda: f"the table: {table(cluster, 'keyless', 'poison')}")
     disarm = deadly("keyless_rows_staged")
     mariadb.run("USE keyless; INSERT INTO poison VALUES (2); UPDATE good SET v = 2")
     cluster.query_when_up("SELECT replicator_sync('keyless')")

@@ -64,7 +64,8 @@ def break_directory(path):
     (break_directory, "directory")], ids=lambda v: getattr(v, "__name__", ""))
 def test_a_broken_file_is_named_and_the_target_keeps_its_rows(cluster, database, source, breaks, word):
     import re
-    path = database("b.db", ROWS, "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) SELECT i, 'filler filler filler' AS f FROM n;")
+    path = database("b.db", ROWS, "CREATE TABLE filler AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 5000) "
+                                  "SELECT i, 'filler filler filler' AS f FROM n;")
     keep = f"{path}.keep"
     shutil.copy(path, keep)
     source(path, "broken")

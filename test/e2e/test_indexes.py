@@ -148,7 +148,8 @@ def test_only_a_change_of_what_is_wanted_interrupts_a_build(cluster, database, s
     cluster.query("SELECT replicator_alter('steady', rules => %s)", (rules,))
     building(cluster, "steady")
     begun = cluster.query("SELECT started_at FROM replicator_indexes WHERE source = 'steady'")
-    cluster.query("SELECT replicator_alter('steady', mode => 'periodic', refresh_interval => '1 day', options => '{\"retry_max\": \"2s\"}')")
+    cluster.query("SELECT replicator_alter('steady', mode => 'periodic', refresh_interval => '1 day', options => '{\"retry_max\": "
+                  "\"2s\"}')")
     cluster.query("SELECT replicator_alter('steady', rules => %s)", (rules,))
     holder.rollback()
     wait_ready(cluster, "steady", 1)
@@ -183,7 +184,8 @@ def test_pauses_do_not_use_up_the_failures_that_a_build_may_have(cluster, databa
     wait_until(lambda: not cluster.workers("index worker"), 45, "the worker to end")
     cluster.query(define.format("RAISE EXCEPTION 'not today' USING ERRCODE = '57014';"))
     cluster.query("SELECT replicator_resume('patient')")
-    error = wait_until(lambda: cluster.query("SELECT last_error, state FROM replicator_indexes WHERE source = 'patient' AND last_error <> ''"),
+    error = wait_until(lambda: cluster.query("SELECT last_error, state FROM replicator_indexes WHERE source = 'patient' AND last_error <> "
+                                             "''"),
                        45, "the build to fail")
     # Of an error that code of the owner has raised all texts are for its members only: the hint stands in the message.
     assert error == [("not today (Correct the rows or the rule, then call replicator_resume or replicator_alter to try again.)", "pending")]
@@ -244,7 +246,8 @@ def test_an_index_is_built_on_the_target_and_on_nothing_that_stands_in_its_place
     wait_ready(cluster, "swapped", 1)
     assert (built(target), built(other)) == (1, 0)
     cluster.query("SELECT replicator_alter('swapped', rules => %s)", (rules("a", "b"),))
-    wait_until(lambda: sorted(states(cluster, "swapped")) == ["failed", "ready"], 60, lambda: f"the build to be refused: {states(cluster, 'swapped')}")
+    wait_until(lambda: sorted(states(cluster, "swapped")) == ["failed", "ready"], 60,
+               lambda: f"the build to be refused: {states(cluster, 'swapped')}")
     assert "is not the target that was made" in cluster.query("SELECT last_error FROM replicator_indexes WHERE state = 'failed'")[0][0]
     assert (built(target), built(other)) == (1, 0)
     cluster.query("DROP SCHEMA swapped CASCADE; ALTER SCHEMA moved RENAME TO swapped; SELECT replicator_resume('swapped')")
@@ -283,14 +286,16 @@ def unwant(cluster, end):
 
 
 def test_a_locked_table_keeps_the_indexes_of_others_from_nothing(cluster, database, source):
-    source(database("apart.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); INSERT INTO {t} VALUES (1, 1)" for t in "ab")), "apart",
+    source(database("apart.db", *(f"CREATE TABLE {t} (id INTEGER PRIMARY KEY, v INT); INSERT INTO {t} VALUES (1, 1)" for t in "ab")),
+           "apart",
            options='{"target_lock_patience": "100ms", "retry_max": "1s"}')
     cluster.wait_for_copy("apart")
     shown = "SELECT \"table\", state, last_error FROM replicator_indexes WHERE source = 'apart' ORDER BY 1"
     with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
         cursor.execute("BEGIN; LOCK TABLE apart.a IN SHARE UPDATE EXCLUSIVE MODE")
         cluster.query("SELECT replicator_alter('apart', rules => '{\"indexes\": {\"*\": [\"data->>''v''\"]}}')")
-        wait_until(lambda: cluster.query(shown) == [("a", "pending", "its table is locked"), ("b", "ready", None)], 60, lambda: cluster.query(shown))
+        wait_until(lambda: cluster.query(shown) == [("a", "pending", "its table is locked"), ("b", "ready", None)], 60,
+                   lambda: cluster.query(shown))
         assert cluster.query("SELECT DISTINCT failures FROM replicator.target_index") == [(0,)]
         cursor.execute("COMMIT")
     wait_ready(cluster, "apart", 2)
@@ -337,7 +342,8 @@ def test_what_a_build_waits_for_is_named_and_keeps_no_other_index_waiting(cluste
         wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'one'") == [], 60, "the worker's end")
         old.rollback()
         cluster.query("SELECT replicator_resume('one')")
-        wait_until(lambda: shown("state", "blocked_by") == [("a", "pending", [reader.info.backend_pid]), ("b", "ready", None), ("c", "ready", None)],
+        wait_until(lambda: shown("state", "blocked_by") == [("a", "pending", [reader.info.backend_pid]), ("b", "ready", None),
+                                                            ("c", "ready", None)],
                    60, lambda: shown("state", "last_error", "blocked_by"))
         cursor.execute("COMMIT")
     ready()

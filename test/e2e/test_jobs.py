@@ -88,7 +88,8 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     source(path, "shown")
     cluster.wait_for_copy("shown")
     with comparing(cluster, "shown") as job:
-        seen = cluster.query('SELECT worker, source, "table", rows_total FROM replicator_progress WHERE phase = \'comparing\' AND rows_done > 0')
+        seen = cluster.query('SELECT worker, source, "table", rows_total FROM replicator_progress WHERE phase = \'comparing\' AND '
+                             'rows_done > 0')
         assert seen[0][:3] == ("job worker", "shown", "t") and seen[0][3] >= 400_000
         assert cluster.query("SELECT rows_compared > 0, state FROM replicator_jobs WHERE job = %s", (job,)) == [(True, "running")]
     finished(cluster, job)
@@ -133,7 +134,8 @@ def test_rows_compared_are_shown_in_every_phase(cluster, copied, assert_equal):
             cursor.execute("SELECT FROM replicator_replay('phases')")
         job = cluster.query("SELECT coalesce((SELECT max(job) FROM replicator_jobs WHERE source = 'phases' AND finished_at IS NULL), "
                             "(SELECT replicator_repair('phases', 't')))")[0][0]
-        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = 'Lock'", (phase,)),
+        wait_until(lambda: cluster.query("SELECT 1 FROM replicator_progress WHERE source = 'phases' AND phase = %s AND wait_event_type = "
+                                         "'Lock'", (phase,)),
                    45, f"the repair to wait in the phase {phase}")
         return job, cluster.query("SELECT rows_compared FROM replicator_jobs WHERE job = %s", (job,))[0][0]
     holder = cluster.connect()

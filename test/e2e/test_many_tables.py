@@ -71,7 +71,8 @@ def test_side_tables_of_a_copy_that_ends_while_they_are_made_are_removed(cluster
             cursor.execute(f"CREATE TABLE replicator.staging_{last} ()")
             cluster.query("SELECT replicator_sync('some')")
             wait_until(lambda: cluster.query("SELECT count(*) > 8 FROM pg_class WHERE relname ~ '^staging_'")[0][0] and
-                       cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker' AND wait_event_type = 'Lock'"),
+                       cluster.query("SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker' AND "
+                                     "wait_event_type = 'Lock'"),
                        45, "the worker to wait")
             worker = cluster.status("some")["worker_pid"]
             cluster.query("SELECT pg_terminate_backend(%s)", (worker,))

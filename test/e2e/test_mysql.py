@@ -46,7 +46,8 @@ def test_a_database_is_copied_and_refreshed(cluster, server, shop, mysql_source)
         ("18446744073709551615", '{"id": 18446744073709551615, "name": "漢字", "rate": -0.10, "notes": null, "joined": null}')]
     assert cluster.query("SELECT id FROM copied.line ORDER BY id") == [('[1,"X"]',), ('[1,"x"]',), ('[2,""]',)]
     before = cluster.query("SELECT xmin FROM copied.customer WHERE id = '1'")
-    server.run("UPDATE shop.customer SET rate = 2 WHERE id > 1; DELETE FROM shop.line WHERE b = 'X'; INSERT INTO shop.line VALUES (9, '9', 9)")
+    server.run("UPDATE shop.customer SET rate = 2 WHERE id > 1; DELETE FROM shop.line WHERE b = 'X'; INSERT INTO shop.line VALUES (9, '9', "
+               "9)")
     cluster.query("CALL replicator_wait('copied', '240 s')")
     assert cluster.query("SELECT data->>'rate' FROM copied.customer ORDER BY id") == [("1.50",), ("2.00",)]
     assert cluster.query("SELECT id FROM copied.line ORDER BY id") == [('[1,"x"]',), ('[2,""]',), ('[9,"9"]',)]
@@ -74,7 +75,8 @@ def test_every_commit_shows_one_state_while_others_write(cluster, server, mysql_
     """Money is moved between two tables all the while; its sum is right in every state that a reader of the target sees."""
     server.run("""DROP DATABASE IF EXISTS bank; CREATE DATABASE bank; USE bank;
         CREATE TABLE a (id INT PRIMARY KEY, money INT, filler CHAR(100)); CREATE TABLE b LIKE a;
-        INSERT INTO a SELECT seq, 1000, '' FROM (SELECT @n := @n + 1 AS seq FROM information_schema.columns, (SELECT @n := 0) x LIMIT 500) s;
+        INSERT INTO a SELECT seq, 1000, '' FROM (
+            SELECT @n := @n + 1 AS seq FROM information_schema.columns, (SELECT @n := 0) x LIMIT 500) s;
         INSERT INTO b SELECT * FROM a""")
     stop = threading.Event()
 
@@ -152,12 +154,15 @@ def test_what_is_wrong_with_the_server_is_said(cluster, server, shop):
 
 
 def test_a_role_without_rights_names_no_file_of_the_server(cluster, server, shop):
-    cluster.query("CREATE ROLE visitor; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO visitor; GRANT CREATE ON DATABASE postgres TO visitor")
+    cluster.query("CREATE ROLE visitor; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO visitor; GRANT CREATE ON DATABASE postgres TO "
+                  "visitor")
     connection = cluster.connect()
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE visitor")
-        for url in (server.url(shop, parameters="sslrootcert=/etc/passwd"), f"mysql://replicator@127.0.0.1:{server.port}/shop?passfile=/etc/passwd",
-                    f"mysql://replicator:file:/etc/passwd@127.0.0.1:{server.port}/shop", f"mysql://replicator:env:PATH@127.0.0.1:{server.port}/shop",
+        for url in (server.url(shop, parameters="sslrootcert=/etc/passwd"),
+                    f"mysql://replicator@127.0.0.1:{server.port}/shop?passfile=/etc/passwd",
+                    f"mysql://replicator:file:/etc/passwd@127.0.0.1:{server.port}/shop",
+                    f"mysql://replicator:env:PATH@127.0.0.1:{server.port}/shop",
                     f"mysql://replicator@127.0.0.1:{server.port}/shop"):
             with pytest.raises(psycopg2.Error) as refused:
                 cursor.execute("SELECT replicator_init(%s, mode => 'once')", (url,))
@@ -179,7 +184,8 @@ def test_only_a_superuser_uses_an_account_without_a_password(cluster, server, sh
     with connection.cursor() as cursor:
         cursor.execute("SET ROLE visitor")
         for url in (f"mysql://passwordless@{place}", f"mysql://passwordless:@{place}", f"mysql://passwordless@{place}?password=",
-                    f"mysql://passwordless@{place}?password", f"mysql://passwordless:file:{files}/empty@{place}", f"mysql://passwordless:file:{files}/line@{place}",
+                    f"mysql://passwordless@{place}?password", f"mysql://passwordless:file:{files}/empty@{place}",
+                    f"mysql://passwordless:file:{files}/line@{place}",
                     f"mysql://passwordless@{place}?passfile={files}/passfile"):
             cursor.execute("SELECT bool_and(ok) FROM replicator_validate(%s, mode => 'once')", (url,))
             assert cursor.fetchone() == (False,), url

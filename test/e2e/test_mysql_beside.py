@@ -198,7 +198,8 @@ def test_a_session_that_owns_the_name_of_a_transaction_and_does_not_commit_holds
 @pytest.mark.parametrize("completion", ["CHAIN", "RELEASE"])
 def test_what_the_server_does_after_a_commit_by_default_makes_no_read_an_old_one(cluster, db, follow, completion):
     """A transaction that begins with the end of another would show the rows of its beginning, in all windows."""
-    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+           "WHERE i < 900) "
            "SELECT i, 1 FROM n", "beside")
     try:
         db.run(f"SET GLOBAL completion_type = '{completion}'")
@@ -275,7 +276,8 @@ def late_server():
     except UnavailableServer as error:
         pytest.skip(str(error))
     instance.run("SET GLOBAL rpl_semi_sync_master_timeout = 240000; CREATE DATABASE late; USE late; "
-                 "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 1); CREATE TABLE nokey (v INT); CREATE TABLE other (id INT PRIMARY KEY)")
+                 "CREATE TABLE t (id INT PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1), (2, 1); CREATE TABLE nokey (v INT); CREATE "
+                 "TABLE other (id INT PRIMARY KEY)")
     yield instance
     instance.destroy()
 
@@ -310,7 +312,8 @@ def test_a_repair_does_not_write_what_the_source_shows_no_longer_than_its_log(cl
     assert late_server.query("SELECT v FROM late.t WHERE id = 1") == [["1"]], "it is shown already"
     job = cluster.query("SELECT replicator_repair('late', 't')")[0][0]
     # It meets both rows, and waits for the source.
-    wait_until(lambda: cluster.query("SELECT count(*) FROM replicator_progress WHERE phase = 'confirming'")[0][0] == 1, 45, "the job to wait")
+    wait_until(lambda: cluster.query("SELECT count(*) FROM replicator_progress WHERE phase = 'confirming'")[0][0] == 1, 45,
+               "the job to wait")
     assert cluster.query("SELECT state, changed, extra FROM replicator_jobs WHERE job = %s", (job,))[0][0] == "running"
     assert rows(cluster, "t", "late") == {"1": '{"v": 2, "id": 1}', "2": '{"v": 1, "id": 2}', "3": '{"v": 1, "id": 3}'}
     show()
@@ -322,7 +325,8 @@ def test_a_repair_does_not_write_what_the_source_shows_no_longer_than_its_log(cl
 def test_a_table_without_a_key_is_read_when_the_source_shows_what_was_applied(cluster, late_server, held_back):
     run, show = held_back
     run(b"INSERT INTO nokey VALUES (1)")
-    wait_until(lambda: late_server.value("SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync%'") == "1",
+    wait_until(lambda: late_server.value("SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for "
+                                         "semi-sync%'") == "1",
                45, "the commit to be held back")
     waiting = threading.Thread(target=lambda: caught_up(cluster, "late"))
     waiting.start()
@@ -334,16 +338,20 @@ def test_a_table_without_a_key_is_read_when_the_source_shows_what_was_applied(cl
 
 
 @pytest.mark.parametrize("statement", [b"GRANT SELECT ON *.* TO 'replicator'@'127.0.0.1'",
-                                       b"ALTER TABLE t ADD COLUMN c VARBINARY(3) DEFAULT _binary'\xff\xfe\x80'"], ids=["rights", "not understood"])
+                                       b"ALTER TABLE t ADD COLUMN c VARBINARY(3) DEFAULT _binary'\xff\xfe\x80'"],
+                         ids=["rights", "not understood"])
 def test_a_statement_on_any_table_that_the_source_does_not_show_yet_delays_no_other(cluster, late_server, held_back, statement):
     """What it may have done besides is seen as soon as the source shows it."""
     run, show = held_back
     number = str(len(statement))
-    late_server.run(f"SET sql_log_bin = 0; CREATE TABLE unlogged{number} (id INT PRIMARY KEY); INSERT INTO unlogged{number} VALUES (7)", "late")
+    late_server.run(f"SET sql_log_bin = 0; CREATE TABLE unlogged{number} (id INT PRIMARY KEY); INSERT INTO unlogged{number} VALUES (7)",
+                    "late")
     run(statement)
-    wait_until(lambda: late_server.value("SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for semi-sync%'") == "1",
+    wait_until(lambda: late_server.value("SELECT count(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for "
+                                         "semi-sync%'") == "1",
                45, "the commit to be held back")
-    wait_until(lambda: cluster.query("SELECT st.discovery_due FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'late'")
+    wait_until(lambda: cluster.query("SELECT st.discovery_due FROM replicator.source_state st JOIN replicator.source s ON s.id = "
+                                     "st.source_id WHERE s.name = 'late'")
                != [(None,)], 45, "the statement to be met")
     if b"GRANT" not in statement:  # that keeps the server from all else
         run(f"INSERT INTO other VALUES ({number})".encode())
@@ -352,12 +360,15 @@ def test_a_statement_on_any_table_that_the_source_does_not_show_yet_delays_no_ot
     show()
     caught_up(cluster, "late")
     assert rows(cluster, f"unlogged{number}", "late") == {"7": '{"id": 7}'}
-    assert all(found["changed"] + found["missing"] + found["extra"] + found["unconfirmed"] == 0 for found in verify(cluster, "late", ["t", "other"]).values())
+    assert all(found["changed"] + found["missing"] + found["extra"] + found["unconfirmed"] == 0 for found in verify(cluster, "late",
+                                                                                                                    ["t",
+                                                                                                                     "other"]).values())
 
 
 def test_a_table_that_was_left_out_in_the_middle_of_its_copy_is_read_from_the_first_row(cluster, db, follow):
     """What has changed meanwhile, before the place that the copy had come to, came by no log."""
-    db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 900) "
+    db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
+           "< 900) "
            "SELECT i FROM n", "beside")
     follow(options='{"apply_batch_rows": 100}')
     with cluster.waiting_at("window_read", lambda: cluster.query("SELECT replicator_resync('s', 'big')")):
@@ -380,7 +391,8 @@ def test_a_comparison_ends_while_no_moment_of_the_source_is_quiet(cluster, db, f
     if db.flavour == "MariaDB":
         pytest.skip("MariaDB names each state")
     follow()
-    session = Session(db, "SET gtid_next = '11111111-1111-1111-1111-111111111111:1'; BEGIN; INSERT INTO o VALUES (1000); DO SLEEP(240); ROLLBACK",
+    session = Session(db, "SET gtid_next = '11111111-1111-1111-1111-111111111111:1'; BEGIN; INSERT INTO o VALUES (1000); DO SLEEP(240); "
+                          "ROLLBACK",
                       sleeps(db))
     numbers = itertools.count()
     try:
@@ -407,7 +419,8 @@ def test_a_table_that_leaves_its_first_copy_is_copied_beside_the_stream(cluster,
 
     def states():
         return dict(cluster.query("SELECT \"table\", state FROM replicator_tables WHERE source = 'early'"))
-    with cluster.waiting_at("chunk_committed", lambda: mysql_source("early", "early", mode="continuous", options='{"copy_workers_per_source": 0}')):
+    with cluster.waiting_at("chunk_committed", lambda: mysql_source("early", "early", mode="continuous",
+                                                                    options='{"copy_workers_per_source": 0}')):
         cluster.query("SELECT replicator_pause('early')")
     assert states()["small"] == "copying"
     cluster.query("SELECT replicator_resync('early', 'small')")

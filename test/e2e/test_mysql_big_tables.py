@@ -7,7 +7,8 @@ from observing import caught_up, equal, rows
 
 def test_a_big_table_is_copied_beside_the_log_by_several_workers(cluster, db, follow):
     db.run("CREATE TABLE big (id INT PRIMARY KEY AUTO_INCREMENT, v INT, filler CHAR(80)); "
-           "INSERT INTO big (v, filler) SELECT 0, 'x' FROM information_schema.columns a, (SELECT 1 FROM information_schema.columns LIMIT 100) b LIMIT 150000", "shop")
+           "INSERT INTO big (v, filler) SELECT 0, 'x' FROM information_schema.columns a, (SELECT 1 FROM information_schema.columns LIMIT "
+           "100) b LIMIT 150000", "shop")
     stop = threading.Event()
 
     def write():
@@ -55,19 +56,22 @@ def test_events_of_200_megabytes(cluster, db, follow):
 
 def test_rows_that_come_behind_a_copy_beside_the_stream_stay(cluster, db, follow):
     """The copy ends by deleting what neither it nor the stream has met."""
-    db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+    db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "
+           "< 1000) "
            "SELECT a.i * 1000 + b.i FROM n a JOIN n b WHERE a.i <= 15", "shop")
     follow(options='{"apply_batch_rows": 100}')
     holder = cluster.connect()
     # The second window is not written before the lock is free.
     cluster.query("""SELECT replicator_pause('s');
-        CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN new; END$$;
+        CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS
+            $$BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN new; END$$;
         CREATE TRIGGER hold BEFORE UPDATE ON replicator.source_table FOR EACH ROW
             WHEN (old.name = 'big' AND old.copy_bound <> '' AND new.copy_bound <> old.copy_bound) EXECUTE FUNCTION public.hold();
         ALTER TABLE replicator.source_table ENABLE ALWAYS TRIGGER hold""")
     try:
         holder.cursor().execute("SELECT pg_advisory_lock(4711)")
-        cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big'); SELECT replicator_resume('s')")
+        cluster.query("INSERT INTO s.big VALUES ('none of ours', '{}', now()); SELECT replicator_resync('s', 'big'); SELECT "
+                      "replicator_resume('s')")
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"), what="the copy to wait")
         assert cluster.query("SELECT state, copy_bound <> '' FROM replicator.source_table WHERE name = 'big'") == [("copying", True)]
         db.run("INSERT INTO big VALUES (0); DELETE FROM big WHERE id = 1001; UPDATE big SET id = -5 WHERE id = 16000", "shop")

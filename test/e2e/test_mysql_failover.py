@@ -20,10 +20,12 @@ class FollowedByAnother:
         self.second.run("DROP USER 'replicator'@'127.0.0.1', 'replicator'@'localhost'")
         forget_history(self.second)
         if kind is MariaDbServer:
-            self.second.run(f"SET GLOBAL gtid_slave_pos = ''; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {self.first.port}, MASTER_USER = "
+            self.second.run(f"SET GLOBAL gtid_slave_pos = ''; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {self.first.port}, "
+                            "MASTER_USER = "
                             "'follower', MASTER_PASSWORD = 'pw', MASTER_USE_GTID = slave_pos; START SLAVE")
         else:
-            self.second.run(f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {self.first.port}, SOURCE_USER = 'follower', "
+            self.second.run(f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {self.first.port}, SOURCE_USER = "
+                            "'follower', "
                             "SOURCE_PASSWORD = 'pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA")
 
     def second_has(self, count):
@@ -163,7 +165,8 @@ def test_what_a_crash_of_the_source_has_cut_off_in_its_log_is_taken_back(cluster
     with contextlib.ExitStack() as stack:
         own = type(server)()
         stack.callback(own.destroy)
-        own.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); USE shop; INSERT INTO t SELECT seq, 1 FROM seq_1_to_1000; "
+        own.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); USE shop; INSERT INTO t SELECT seq, 1 FROM "
+                "seq_1_to_1000; "
                 "CREATE TABLE u (id INT PRIMARY KEY)")
         registered(cluster, own.url("shop"), options='{"apply_batch_rows": 100}')
         cluster.query("SELECT replicator_pause('s')")

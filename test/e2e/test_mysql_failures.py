@@ -108,29 +108,37 @@ def test_a_setting_that_is_changed_concerns_the_tables_that_are_written_with_it(
 
 def test_a_statement_in_the_log_has_all_tables_read_again(cluster, db, follow):
     """Whatever it names: what its triggers, functions and views reach is not in the log. Also when it happens again."""
-    db.run("CREATE TABLE nokey (v INT); INSERT INTO nokey VALUES (1); CREATE TABLE aside (id INT PRIMARY KEY); CREATE TRIGGER t AFTER INSERT ON aside FOR "
-           "EACH ROW UPDATE line SET v = NEW.id; CREATE VIEW seen AS SELECT * FROM customer; CREATE TABLE parent (id INT PRIMARY KEY); CREATE TABLE child "
-           "(id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE); INSERT INTO parent VALUES (1); INSERT INTO child VALUES (1, 1)", "shop")
+    db.run("CREATE TABLE nokey (v INT); INSERT INTO nokey VALUES (1); CREATE TABLE aside (id INT PRIMARY KEY); CREATE TRIGGER t AFTER "
+           "INSERT ON aside FOR "
+           "EACH ROW UPDATE line SET v = NEW.id; CREATE VIEW seen AS SELECT * FROM customer; CREATE TABLE parent (id INT PRIMARY KEY); "
+           "CREATE TABLE child "
+           "(id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES parent (id) ON DELETE CASCADE); INSERT INTO parent VALUES (1); INSERT "
+           "INTO child VALUES (1, 1)", "shop")
     follow(exclude_tables=["aside"])
     statements = ["UPDATE customer SET name = 'as a statement'", "UPDATE customer SET name = 'once more'", "INSERT INTO aside VALUES (77)",
-                  "UPDATE seen SET name = 'through a view'", "DELETE FROM parent", "UPDATE customer c JOIN line l SET c.name = 'joined', l.v = 9",
-                  "UPDATE nokey n, line l SET n.v = 5", "DELETE FROM seen WHERE id = 1; DELETE FROM line", "SET SESSION binlog_format = 'MIXED'; BEGIN; DELETE FROM "
+                  "UPDATE seen SET name = 'through a view'", "DELETE FROM parent",
+                  "UPDATE customer c JOIN line l SET c.name = 'joined', l.v = 9",
+                  "UPDATE nokey n, line l SET n.v = 5", "DELETE FROM seen WHERE id = 1; DELETE FROM line",
+                  "SET SESSION binlog_format = 'MIXED'; BEGIN; DELETE FROM "
                   "customer; INSERT INTO customer VALUES (5, LEFT(UUID(), 0), 0, NULL); COMMIT"]
     for statement in statements:
         db.run(f"SET SESSION binlog_format = 'STATEMENT'; {statement}", "shop")
         caught_up(cluster)
         found = finished(cluster, cluster.query("SELECT replicator_verify('s', '{customer,line,parent,child}')")[0][0])
-        assert {(table["state"], table["changed"] + table["missing"] + table["extra"] + table["unconfirmed"]) for table in found.values()} == {("done", 0)}, statement
+        assert {(table["state"], table["changed"] + table["missing"] + table["extra"] + table["unconfirmed"]) for table
+                in found.values()} == {("done", 0)}, statement
     assert set(rows(cluster, "customer")) == {"5"} and rows(cluster, "line") == rows(cluster, "child") == {}
     assert list(rows(cluster, "nokey").values()) == ['{"v": 5}']
-    events = cluster.query("SELECT arguments->>'statement', arguments->>'note' FROM replicator_events WHERE source = 's' AND action LIKE 'changes not read%' "
+    events = cluster.query("SELECT arguments->>'statement', arguments->>'note' FROM replicator_events WHERE source = 's' AND action LIKE "
+                           "'changes not read%' "
                            "AND at > (SELECT max(at) FROM replicator_events WHERE action = 'replicator_init') ORDER BY at")
     assert events[0][0] == "UPDATE customer SET name = '***'" and all("binlog_format = ROW" in note for _, note in events), events
 
 
 def test_changes_that_the_server_says_are_missing_in_its_log_have_all_tables_read_again(cluster, db, follow):
     """MariaDB says so between transactions, and again to each reader that looks for its place in that file."""
-    db.run("CREATE TABLE unlogged (id INT PRIMARY KEY AUTO_INCREMENT, b TEXT) ENGINE=MyISAM; CREATE TABLE texts (id INT PRIMARY KEY AUTO_INCREMENT, b TEXT); "
+    db.run("CREATE TABLE unlogged (id INT PRIMARY KEY AUTO_INCREMENT, b TEXT) ENGINE=MyISAM; CREATE TABLE texts (id INT PRIMARY KEY "
+           "AUTO_INCREMENT, b TEXT); "
            "INSERT INTO texts (b) VALUES (REPEAT('x', 3000)), (REPEAT('y', 3000)), (REPEAT('z', 3000))", "shop")
     follow()
     before = db.query("SELECT @@GLOBAL.max_binlog_stmt_cache_size, @@GLOBAL.binlog_stmt_cache_size")[0]
@@ -220,7 +228,8 @@ def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
         cluster.query("SELECT replicator_init(%s, name => 'twin', target_schema => 'twin', options => %s)",
                       (db.url("shop"), '{"server_id": 4711}'))
         wait_until(lambda: "server_id" in " ".join(filter(None, cluster.query(
-            "SELECT max(last_error), max(detail), max(hint) FROM replicator_status WHERE last_error IS NOT NULL")[0])), 240, "one to say so")
+            "SELECT max(last_error), max(detail), max(hint) FROM replicator_status WHERE last_error IS NOT NULL")[0])), 240,
+                   "one to say so")
         wait_until(lambda: any(cluster.status(name)["state"] == "failed" for name in ("s", "twin")), what="one to give up")
     finally:
         cluster.query("SELECT replicator_drop('twin', drop_tables => true)")
@@ -275,7 +284,8 @@ def test_tables_whose_changes_the_log_does_not_tell_are_left_out(cluster, db, fo
         db.run("INSERT INTO precise (id, v) VALUES (1, 1)", "shop")
     caught_up(cluster)
     assert set(rows(cluster, "plain")) == {"1"} and set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
-    db.run("CREATE TABLE later (id INT PRIMARY KEY, v INT) ENGINE=MERGE UNION=(plain) INSERT_METHOD=LAST; INSERT INTO later VALUES (5, 5)", "shop")
+    db.run("CREATE TABLE later (id INT PRIMARY KEY, v INT) ENGINE=MERGE UNION=(plain) INSERT_METHOD=LAST; INSERT INTO later VALUES (5, 5)",
+           "shop")
     caught_up(cluster)
     assert [table_row(cluster, table)["state"] for table in ("plain", "later")] == ["unsupported"] * 2
     mysql_source("shop", "o", mode="once", include_tables=["merged", "part2"] + (["precise"] if is_mariadb else []))
@@ -293,11 +303,13 @@ def test_a_table_that_is_damaged_at_the_source_fails_alone(cluster, db, server, 
     os.truncate(path, os.path.getsize(path) // 2 // 8192 * 8192 + 100)
     db.start()
     mysql_source("shop", "s", mode="continuous")
-    wait_until(lambda: (table_row(cluster, "broken") or {}).get("state") == "failed", 240, lambda: f"the table to fail: {cluster.status('s')['last_error']} {table_row(cluster, 'broken')}")
+    wait_until(lambda: (table_row(cluster, "broken") or {}).get("state") == "failed", 240,
+               lambda: f"the table to fail: {cluster.status('s')['last_error']} {table_row(cluster, 'broken')}")
     failed = table_row(cluster, "broken")
     assert "REPAIR TABLE" in str(failed) and "broken" in failed["last_error"], failed
     db.run("DELETE FROM customer WHERE id = 1", "shop")
-    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"} if table_row(cluster, "customer")["state"] == "streaming" else False, 60,
+    wait_until(lambda: set(rows(cluster, "customer")) == {"2", "3"} if table_row(cluster, "customer")["state"] == "streaming" else False,
+               60,
                lambda: f"the others to stream: {cluster.status('s')}")
     db._client("REPAIR TABLE shop.broken")
     cluster.query("SELECT replicator_resync('s', 'broken')")
@@ -320,7 +332,8 @@ def stopped(server):
 def test_a_server_that_falls_silent_is_noticed_and_waited_for(cluster, db, follow, server):
     follow()
     with stopped(server):
-        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status WHERE name = 's'")[0][0], 45, "the lag to grow")
+        wait_until(lambda: cluster.query("SELECT lag > interval '3 seconds' FROM replicator_status WHERE name = 's'")[0][0], 45,
+                   "the lag to grow")
         status = cluster.wait_for_state("s", "backing_off", 120)
         assert status["last_error"] and status["lag"] > "00:00:03", status
         before = time.monotonic()
@@ -355,7 +368,8 @@ def test_control_calls_do_not_wait_for_a_large_transaction(cluster, db, follow):
     db.run(f"SET @n = 0; INSERT INTO large SELECT @n := @n + 1, 'v', REPEAT('x', 150) FROM {one} a, {one} b LIMIT {rows}", "shop")
 
     def while_applying():
-        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = relation WHERE c.relname = 'large' AND mode = 'RowExclusiveLock'")[0][0] > 0,
+        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = relation WHERE c.relname = 'large' "
+                                         "AND mode = 'RowExclusiveLock'")[0][0] > 0,
                    240, lambda: f"the transaction to be applied: {cluster.status('s')}", interval=0.005)
     while_applying()
     returned, reacted = reaction(cluster, "SELECT replicator_pause('s')")
@@ -381,7 +395,8 @@ def test_a_full_disk_is_waited_for(db):
     if os.getuid() != 0:
         pytest.skip("only root may mount")
     script = os.path.join(os.path.dirname(__file__), "on_a_full_disk.py")
-    result = subprocess.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", script, db.url("shop"), db.socket, db.client[0]], capture_output=True, text=True, timeout=900)
+    result = subprocess.run(["unshare", "-m", "--propagation", "private", "/usr/bin/python3", script, db.url("shop"), db.socket,
+                             db.client[0]], capture_output=True, text=True, timeout=900)
     if result.returncode == 77:
         pytest.skip(result.stdout)
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]

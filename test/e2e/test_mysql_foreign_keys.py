@@ -22,7 +22,8 @@ def cascades_are_missed(cluster, server, begin):
     assert "shop.child (ON DELETE CASCADE, ON UPDATE CASCADE), shop.orphan (ON DELETE SET NULL)." in detail
     names = {row[0] for row in cluster.query('SELECT "check" FROM replicator_validate(%s, mode => \'once\')', (server.url("shop"),))}
     assert "foreign_keys" not in names
-    filtered = cluster.query("SELECT ok, detail FROM replicator_validate(%s, exclude_tables => '{orphan,child}') WHERE \"check\" = 'foreign_keys'",
+    filtered = cluster.query("SELECT ok, detail FROM replicator_validate(%s, exclude_tables => '{orphan,child}') WHERE \"check\" = "
+                             "'foreign_keys'",
                              (server.url("shop"),))
     assert filtered[0][0] and "child" not in filtered[0][1]
     begin()

@@ -41,18 +41,21 @@ def test_a_right_to_a_table_that_is_revoked_concerns_that_table(cluster, db, poo
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     failed_alone(cluster, "line", "may not read table shop.line", "GRANT SELECT")  # though the log would show it
     cluster.query("SELECT replicator_resync('s', 'line')")
-    wait_until(lambda: table_row(cluster, "line")["state"] in ("failed", "excluded"), 240, lambda: f"the table to fail alone: {table_row(cluster, 'line')} {cluster.status('s')}")
+    wait_until(lambda: table_row(cluster, "line")["state"] in ("failed", "excluded"), 240,
+               lambda: f"the table to fail alone: {table_row(cluster, 'line')} {cluster.status('s')}")
     db.run("DELETE FROM customer WHERE id = 2", "shop")
     wait_until(lambda: set(rows(cluster, "customer")) == {"3"}, 45, "the other table to go on")
     assert len(rows(cluster, "line")) == 3
     change_grants(db, "poor", "GRANT SELECT ON shop.line TO {}")
-    cluster.query("SELECT replicator_resync('s', 'line')" if table_row(cluster, "line")["state"] == "failed" else "SELECT replicator_add_table('s', 'line')")
+    cluster.query("SELECT replicator_resync('s', 'line')" if table_row(cluster, "line")["state"] == "failed"
+                  else "SELECT replicator_add_table('s', 'line')")
     caught_up(cluster)
     assert table_row(cluster, "line")["state"] == "streaming" and equal(cluster)
 
 
 def test_columns_follow_what_the_account_may_read(cluster, db, poor, source_s):
-    db.run("CREATE TABLE staff (id INT PRIMARY KEY, a VARCHAR(9), salary VARCHAR(9), doc JSON, t TEXT, " + ("UNIQUE (t)" if db.flavour == "MariaDB" else "KEY (a)")
+    db.run("CREATE TABLE staff (id INT PRIMARY KEY, a VARCHAR(9), salary VARCHAR(9), doc JSON, t TEXT, "
+           + ("UNIQUE (t)" if db.flavour == "MariaDB" else "KEY (a)")
            + "); INSERT INTO staff VALUES (1, 'a', 'hidden', '{\"x\": 1}', 'text'), (2, 'b', 'hidden', '[]', NULL)", "shop")
 
     def grant(statement):

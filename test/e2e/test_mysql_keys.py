@@ -113,7 +113,8 @@ def test_a_rule_that_is_not_true_makes_the_table_fail(cluster, unkeyed, mysql_so
 
 def ordinals(cluster, name="s"):
     """How often each row is there; its ids are numbered from 1 on."""
-    found = cluster.query(f"SELECT data->>'v', data->>'w', array_agg(id ORDER BY split_part(id, '#', 2)::int) FROM {name}.log GROUP BY 1, 2")
+    found = cluster.query(f"SELECT data->>'v', data->>'w', array_agg(id ORDER BY split_part(id, '#', 2)::int) FROM {name}.log GROUP BY "
+                          "1, 2")
     for row in found:
         base = row[2][0].split("#")[0]
         assert row[2] == [f"{base}#{i + 1}" for i in range(len(row[2]))] and len(base) == len("sha256:") + 64
@@ -219,7 +220,8 @@ def test_beside_a_stream_it_is_refreshed_when_asked_for(cluster, keyless, follow
     wait_until(lambda: ordinals(cluster).get(("9", "y")) == 1, 240, "the row")
     # A table without a key keeps its staging tables for its next refresh; no other table has any.
     assert cluster.query("SELECT count(*) FROM pg_class c WHERE relkind = 'r' AND relname ~ '^(staging|seen)_' AND NOT EXISTS ("
-                         "SELECT FROM replicator.source_table t WHERE t.keyless AND c.relname ~ ('^(staging|seen)_' || t.id || '$'))") == [(0,)]
+                         "SELECT FROM replicator.source_table t WHERE t.keyless AND c.relname ~ ('^(staging|seen)_' || t.id || "
+                         "'$'))") == [(0,)]
     assert not cluster.status("s")["last_error"]
 
 

@@ -74,7 +74,8 @@ def slow_source(cluster, db, server):
 
 def fill(db, first):
     """1.2 MB in 300 transactions, of a session whose clock runs ahead."""
-    db.run("SET timestamp = UNIX_TIMESTAMP() + 3;" + "".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 4000));" for i in range(300)), "shop")
+    db.run("SET timestamp = UNIX_TIMESTAMP() + 3;" + "".join(f"INSERT INTO big VALUES ({first + i}, REPEAT('x', 4000));" for i
+                                                             in range(300)), "shop")
 
 
 def false_zeros(cluster, last):

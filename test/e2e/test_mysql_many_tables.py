@@ -18,14 +18,16 @@ def roomy_cluster():
 
 def test_fifty_databases_are_one_source(cluster, server, assert_converged):
     names = [f"tenant_{i}" for i in range(50)]
-    server.run("".join(f"CREATE DATABASE {n}; CREATE TABLE {n}.t (id INT PRIMARY KEY, v TEXT); INSERT INTO {n}.t VALUES (1, '{n}');" for n in names))
+    server.run("".join(f"CREATE DATABASE {n}; CREATE TABLE {n}.t (id INT PRIMARY KEY, v TEXT); INSERT INTO {n}.t VALUES (1, '{n}');" for n
+                       in names))
     try:
         cluster.query("SELECT replicator_init(%s, name => 'tenants', mode => 'continuous', include_databases => ARRAY['tenant_*'])",
                       (server.url(""),))
         cluster.wait_for_state("tenants", "streaming")
         server.run("".join(f"BEGIN; INSERT INTO {n}.t VALUES (2, 'new'); UPDATE tenant_0.t SET v = '{n}'; COMMIT;" for n in names))
         server.run("CREATE TABLE tenant_7.late (id INT PRIMARY KEY); INSERT INTO tenant_7.late VALUES (1); DROP DATABASE tenant_8; "
-                   "CREATE DATABASE tenant_50; CREATE TABLE tenant_50.t (id INT PRIMARY KEY, v TEXT); INSERT INTO tenant_50.t VALUES (1, 'x')")
+                   "CREATE DATABASE tenant_50; CREATE TABLE tenant_50.t (id INT PRIMARY KEY, v TEXT); INSERT INTO tenant_50.t VALUES (1, "
+                   "'x')")
         names = [n for n in names if n != "tenant_8"] + ["tenant_50"]
         assert_converged("tenants", {n: n for n in names})
     finally:

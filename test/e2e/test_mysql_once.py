@@ -92,7 +92,8 @@ def wait_for_idle(cluster, name="s"):
 
 def wait_for_no_connection(server):
     """The server may take a moment to see that one was closed."""
-    wait_until(lambda: server.value("SELECT count(*) FROM information_schema.processlist WHERE user = 'replicator'") == "0", 45, "the end of our connections")
+    wait_until(lambda: server.value("SELECT count(*) FROM information_schema.processlist WHERE user = 'replicator'") == "0", 45,
+               "the end of our connections")
 
 
 @contextlib.contextmanager
@@ -237,7 +238,8 @@ def test_a_log_that_was_switched_off_meanwhile_leads_to_one_consistent_read(clus
 def test_select_is_enough(cluster, db):
     db.create_user("reader", PASSWORD, "SELECT ON *.*")
     with log_not_followed(cluster):
-        cluster.query("SELECT replicator_init(%s, name => 'reading', target_schema => 'reading', mode => 'once')", (db.url("shop", user="reader"),))
+        cluster.query("SELECT replicator_init(%s, name => 'reading', target_schema => 'reading', mode => 'once')",
+                      (db.url("shop", user="reader"),))
         cluster.wait_for_copy("reading")
     assert len(rows(cluster, "customer", "reading")) == 3
     assert not cluster.status("reading")["last_error"]
@@ -259,7 +261,8 @@ def test_another_mode_in_the_middle(cluster, db, mysql_source):
     for mode, state in (("continuous", "streaming"), ("periodic", "idle")):
         with held_up(cluster, db) as begin:
             begin(mysql_source)
-            cluster.query("SELECT replicator_alter('s', mode => %s, refresh_interval => %s)", (mode, "1 hour" if mode == "periodic" else None))
+            cluster.query("SELECT replicator_alter('s', mode => %s, refresh_interval => %s)",
+                          (mode, "1 hour" if mode == "periodic" else None))
             db.run("UPDATE customer SET rate = coalesce(rate, 0) + 1", "shop")
         cluster.wait_for_state("s", state)
         cluster.query("CALL replicator_wait('s', '240 s')")

@@ -71,7 +71,8 @@ def test_decoders_can_leave_our_rows_out_and_know_when_they_were_committed(clust
     apply(cluster, mariadb, "INSERT INTO t VALUES (3, 300)")
     cluster.query("ALTER TABLE shop.t DROP CONSTRAINT small; CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS "
                   "$$ BEGIN INSERT INTO public.local VALUES (100 + NEW.id::int); RETURN NEW; END $$; "
-                  "CREATE TRIGGER tell AFTER INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION tell(); ALTER TABLE shop.t ENABLE ALWAYS TRIGGER tell")
+                  "CREATE TRIGGER tell AFTER INSERT ON shop.t FOR EACH ROW EXECUTE FUNCTION tell(); ALTER TABLE shop.t ENABLE ALWAYS "
+                  "TRIGGER tell")
     cluster.query("DO $$ BEGIN INSERT INTO local VALUES (2); PERFORM * FROM replicator_replay('shop');"
                   "INSERT INTO local VALUES (3); END $$")
     apply(cluster, mariadb, "INSERT INTO t VALUES (4, 4)")
@@ -86,21 +87,24 @@ def test_a_default_subscriber_a_standby_and_recovery_get_them_as_ever(cluster, m
     cluster.query("CREATE DATABASE subscriber")
     cluster.query("CREATE SCHEMA shop", database="subscriber")
     cluster.query("CREATE TABLE shop.t (id text PRIMARY KEY, data jsonb, _synced_at timestamptz)", database="subscriber")
-    validate = 'SELECT ok, detail FROM replicator_validate(%s, name => $$other$$, target_schema => $$shop$$) WHERE "check" = $$publications$$'
+    validate = ('SELECT ok, detail FROM replicator_validate(%s, name => $$other$$, target_schema => $$shop$$) '
+                'WHERE "check" = $$publications$$')
     note = "SELECT note FROM replicator_tables WHERE source = 'shop'"
     assert cluster.query(validate, (mariadb.url("shop"),))[0][0] and "origin" not in (cluster.query(note)[0][0] or "")
     cluster.query("CREATE PUBLICATION p FOR TABLE shop.t")
     assert "hold target tables: p. " in cluster.query(validate, (mariadb.url("shop"),))[0][1]
     assert "origin = none" in cluster.query(note)[0][0]
     cluster.query("SELECT pg_create_logical_replication_slot('subscribed', 'pgoutput')")
-    cluster.query("CREATE SUBSCRIPTION s CONNECTION %s PUBLICATION p WITH (create_slot = false, slot_name = 'subscribed', copy_data = false)",
+    cluster.query("CREATE SUBSCRIPTION s CONNECTION %s PUBLICATION p WITH (create_slot = false, slot_name = 'subscribed', copy_data = "
+                  "false)",
                   (f"host={cluster.directory} port={cluster.port} dbname=postgres user=postgres",), database="subscriber")
     directory = os.path.join(cluster.directory, "standby")
     cluster._run([f"{BINDIR}/pg_basebackup", "-D", directory, "-R", "-c", "fast", "-h", cluster.directory, "-p", str(cluster.port),
                   "-U", "postgres"])
     assert not [name for name in os.listdir(directory) if name.startswith("pgsql_tmp")]
     port = free_port()
-    run = unprivileged([f"{BINDIR}/pg_ctl", "-D", directory, "-w", "-o", f"-p {port}", "-l", directory + ".log", "start"], cluster.directory)
+    run = unprivileged([f"{BINDIR}/pg_ctl", "-D", directory, "-w", "-o", f"-p {port}", "-l", directory + ".log", "start"],
+                       cluster.directory)
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
     try:
         moment = cluster.query("SELECT clock_timestamp()")[0][0]

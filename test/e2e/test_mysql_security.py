@@ -16,13 +16,17 @@ def certificates(directory, name):
     """An authority of our own, and a certificate of it for the host `name`."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=test authority")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj",
+            "/CN=test authority")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", f"/CN={name}")
-    (directory / "extensions").write_text(f"subjectAltName=IP:127.0.0.1,DNS:{name}" if name == "localhost" else f"subjectAltName=DNS:{name}")
-    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days", "30", "-extfile", "extensions")
+    (directory / "extensions").write_text(f"subjectAltName=IP:127.0.0.1,DNS:{name}" if name == "localhost"
+                                          else f"subjectAltName=DNS:{name}")
+    openssl("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "server.pem", "-days",
+            "30", "-extfile", "extensions")
     for path in directory.iterdir():
         path.chmod(0o644)
-    printed = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", "server.pem"], cwd=directory, check=True, capture_output=True, text=True)
+    printed = subprocess.run(["openssl", "x509", "-noout", "-fingerprint", "-sha1", "-in", "server.pem"], cwd=directory, check=True,
+                             capture_output=True, text=True)
     return printed.stdout.split("=")[1].strip()
 
 
@@ -49,11 +53,13 @@ def test_a_file_that_is_none_is_neither_waited_for_nor_read_without_end(cluster,
     place = f"127.0.0.1:{db.port}/shop"
 
     def discovered(url):
-        command = [f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c", f"SELECT * FROM replicator_discover('{url}')"]
+        command = [f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c",
+                   f"SELECT * FROM replicator_discover('{url}')"]
         return subprocess.run(unprivileged(command, cluster.directory), capture_output=True, text=True, cwd="/", timeout=90).stderr
     try:
         for name in (fifo, "/dev/zero"):
-            for url in (f"mysql://u:file:{name}@{place}", f"mysql://u@{place}?passfile={name}", db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={name}")):
+            for url in (f"mysql://u:file:{name}@{place}", f"mysql://u@{place}?passfile={name}",
+                        db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={name}")):
                 assert "not a regular file" in discovered(url), url
         missing = discovered(db.url("shop", parameters=f"sslmode=verify-full&sslrootcert={files}/none"))
         assert "No such file" in missing and "sslrootcert" in missing
@@ -66,7 +72,8 @@ def test_encryption_is_demanded_checked_and_pinned(cluster, with_tls, db, source
     authority = f"sslmode=verify-full&sslrootcert={files}/own/ca.pem"
 
     def encrypted():
-        ciphers = [row[0] for row in db.query("SELECT variable_value FROM performance_schema.status_by_thread s JOIN performance_schema.threads t USING (thread_id) "
+        ciphers = [row[0] for row in db.query("SELECT variable_value FROM performance_schema.status_by_thread s JOIN "
+                                              "performance_schema.threads t USING (thread_id) "
                    "WHERE t.processlist_command LIKE 'Binlog Dump%' AND variable_name = 'Ssl_cipher'")] if db.flavour == "MySQL" else None
         return ciphers
 
@@ -110,8 +117,10 @@ def test_a_stored_password_goes_only_where_it_was_given_for(cluster, db, mysql_s
         except psycopg2.Error as error:
             return error.diag.message_primary, error.diag.message_detail
     must_be_given = 'the password of source "kept" must be given again'
-    for url, what in ((bare.replace("127.0.0.1", "127.0.0.2"), "the host or port"), (bare.replace(f":{db.port}", f":{db.port + 1}"), "the host or port"),
-                      (bare.replace("replicator@", "root@"), "the user"), (bare.replace("127.0.0.1", "127.0.0.1,127.0.0.2"), "the host or port"),
+    for url, what in ((bare.replace("127.0.0.1", "127.0.0.2"), "the host or port"),
+                      (bare.replace(f":{db.port}", f":{db.port + 1}"), "the host or port"),
+                      (bare.replace("replicator@", "root@"), "the user"),
+                      (bare.replace("127.0.0.1", "127.0.0.1,127.0.0.2"), "the host or port"),
                       (bare.replace("sslmode=disable", "sslmode=prefer"), "the parameters"), (bare.split("?")[0], "the parameters")):
         message, detail = altered(url)
         assert message == must_be_given and f"changes {what};" in detail, (url, message, detail)
@@ -165,7 +174,8 @@ def test_a_server_that_asks_for_files_gets_none(cluster, files):
     secret.chmod(0o644)
     hostile = HostileServer(str(secret))
     with pytest.raises(psycopg2.Error):
-        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'hostile', mode => 'once')", (f"mysql://u:p@127.0.0.1:{hostile.port}/d?sslmode=disable",))
+        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'hostile', mode => 'once')",
+                      (f"mysql://u:p@127.0.0.1:{hostile.port}/d?sslmode=disable",))
     assert hostile.asked >= 1 and b"nobody" not in hostile.received, (hostile.asked, hostile.received)
     assert "nobody is to see" not in cluster.log_text()
 
@@ -190,7 +200,8 @@ def test_a_server_with_a_wrong_certificate_gets_no_login(cluster, files):
                                    ("sslmode=verify-full", False), ("sslfingerprint=" + 40 * "0", False)):
         impostor = Impostor(files / "impostor")
         with pytest.raises(psycopg2.Error) as error:
-            cluster.query("SELECT replicator_init(%s, name => 'impostor', mode => 'once')", (f"mysql://somebody:p@127.0.0.1:{impostor.port}/d?{parameters}",))
+            cluster.query("SELECT replicator_init(%s, name => 'impostor', mode => 'once')",
+                          (f"mysql://somebody:p@127.0.0.1:{impostor.port}/d?{parameters}",))
         wait_until(lambda: impostor.ended, what="the end of the connection")
         assert (b"somebody" in impostor.received) == gets_login, (parameters, impostor.received)
         assert gets_login or "TLS/SSL error" in str(error.value), str(error.value)
@@ -200,5 +211,7 @@ def test_what_a_server_says_becomes_text_that_the_database_may_hold(cluster):
     """Bytes that are no UTF-8 made replicator_events unreadable for everybody."""
     rude = RudeServer()
     with pytest.raises(psycopg2.Error, match=r"go \?\?\? away"):
-        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'rude', mode => 'once')", (f"mysql://u:p@127.0.0.1:{rude.port}/d?sslmode=disable",))
-    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE source = 'rude' AND message LIKE '%go ??? away%'"), 45, "the event")
+        cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'rude', mode => 'once')",
+                      (f"mysql://u:p@127.0.0.1:{rude.port}/d?sslmode=disable",))
+    wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE source = 'rude' AND message LIKE '%go ??? away%'"), 45,
+               "the event")

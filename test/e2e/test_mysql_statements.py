@@ -26,7 +26,8 @@ def events(cluster, what, table=None):
 
 def test_rows_that_go_without_row_events(cluster, db, follow):
     db.run("CREATE TABLE listed (id INT PRIMARY KEY) PARTITION BY LIST (id) (PARTITION p VALUES IN (1, 2, 3), PARTITION q VALUES IN (4)); "
-           "INSERT INTO listed VALUES (1), (3), (4); CREATE TABLE ignoring (id INT PRIMARY KEY); INSERT INTO ignoring VALUES (1), (3)", "shop")
+           "INSERT INTO listed VALUES (1), (3), (4); CREATE TABLE ignoring (id INT PRIMARY KEY); INSERT INTO ignoring VALUES (1), (3)",
+           "shop")
     follow()
     db.run("ALTER TABLE listed REORGANIZE PARTITION p INTO (PARTITION p VALUES IN (1, 2))", "shop")
     if db.flavour == "MariaDB":
@@ -53,7 +54,8 @@ def test_a_table_leaves_and_enters_the_urls_database(cluster, db, follow):
     db.run("DROP DATABASE IF EXISTS archive; CREATE DATABASE archive")
     try:
         follow()
-        db.run("RENAME TABLE customer TO archive.customer; INSERT INTO archive.customer VALUES (9, '', 0, NULL); ALTER TABLE archive.customer "
+        db.run("RENAME TABLE customer TO archive.customer; INSERT INTO archive.customer VALUES (9, '', 0, NULL); ALTER TABLE "
+               "archive.customer "
                "ADD COLUMN c INT; CREATE TABLE archive.line LIKE line; INSERT INTO archive.line VALUES (7, 'new', 7); RENAME TABLE line TO "
                "archive.old, archive.line TO line", "shop")
         caught_up(cluster)
@@ -66,7 +68,8 @@ def test_a_table_leaves_and_enters_the_urls_database(cluster, db, follow):
 
 
 def test_a_database_that_the_url_no_longer_names_leaves(cluster, db, follow):
-    db.run("DROP DATABASE IF EXISTS archive; CREATE DATABASE archive; CREATE TABLE archive.old (id INT PRIMARY KEY); INSERT INTO archive.old VALUES (1)")
+    db.run("DROP DATABASE IF EXISTS archive; CREATE DATABASE archive; CREATE TABLE archive.old (id INT PRIMARY KEY); INSERT INTO "
+           "archive.old VALUES (1)")
     try:
         follow(database="shop,archive")
         assert set(rows(cluster, "old")) == {"1"}
@@ -97,13 +100,15 @@ def test_a_statement_that_is_not_understood_has_its_tables_read_again(cluster, d
     assert set(rows(cluster, "customer")) == {"2", "3"} and '"c"' in rows(cluster, "customer")["2"]
     assert set(rows(cluster, "fresh")) == {"1"} and table_row(cluster, "off")["reason"] == "is no longer at the source"
     assert len(events(cluster, "statement not understood")) == 1 and len(events(cluster, "table perhaps changed", "shop.customer")) == 1
-    assert set(untouched) <= set(cluster.query("SELECT xmin, ctid FROM s.line")) and not events(cluster, "table perhaps changed", "shop.line")
+    assert set(untouched) <= set(cluster.query("SELECT xmin, ctid FROM s.line")) and not events(cluster, "table perhaps changed",
+                                                                                                "shop.line")
     assert cluster.status("s")["state"] == "streaming" and equal(cluster)
 
 
 def test_statements_that_come_all_the_time_do_not_keep_tables_from_being_read(cluster, db, follow):
     """Each of them may have changed the table while it was read."""
-    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) "
+    db.run("CREATE TABLE big (id INT PRIMARY KEY, v INT); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+           "WHERE i < 1000) "
            "SELECT a.i * 1000 + b.i, 0 FROM n a JOIN n b WHERE a.i <= 10", "shop")
     follow(options='{"apply_batch_rows": 100}')
     caught_up(cluster)
@@ -139,7 +144,8 @@ def test_nothing_waits_for_who_has_locked_the_events(cluster, db, follow):
         db.run("ALTER TABLE customer ADD COLUMN w INT DEFAULT 5; SET SESSION binlog_format = 'STATEMENT'; UPDATE line SET v = 9", "shop")
         wait_until(lambda: '"w": 5' in rows(cluster, "customer")["1"] and '"v": 9' in rows(cluster, "line")['[2,""]'], 240, "the changes")
         log = cluster.log_text()[before:]
-        for words in ('source "s": table altered', "ADD COLUMN w INT", 'source "s": changes not read: all tables are read again', "binlog_format"):
+        for words in ('source "s": table altered', "ADD COLUMN w INT", 'source "s": changes not read: all tables are read again',
+                      "binlog_format"):
             assert words in log, log
         other.rollback()
     db.run("TRUNCATE TABLE line", "shop")
@@ -149,7 +155,8 @@ def test_nothing_waits_for_who_has_locked_the_events(cluster, db, follow):
 
 def test_names_that_the_server_writes_in_another_charset(cluster, db, follow):
     follow()
-    run_bytes(db, "CREATE TABLE `ärger` (PRIMARY KEY (id)) SELECT id FROM customer; CREATE TEMPORARY TABLE x (id INT PRIMARY KEY); CREATE TABLE "
+    run_bytes(db, "CREATE TABLE `ärger` (PRIMARY KEY (id)) SELECT id FROM customer; CREATE TEMPORARY TABLE x (id INT PRIMARY KEY); CREATE "
+                  "TABLE "
               "`größe` LIKE x; INSERT INTO `größe` VALUES (7)".encode("latin1"), "latin1")
     caught_up(cluster)
     db.run("INSERT INTO ärger VALUES (7)", "shop")
@@ -176,11 +183,13 @@ def test_statements_that_change_nothing_change_nothing(cluster, db, follow):
 
 def test_what_is_known_of_a_table_follows_statements(cluster, db, follow):
     """Its engine and its foreign keys are others; of a table whose engine is, all rows are read again."""
-    db.run("CREATE TABLE plain (id INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO plain VALUES (1); CREATE TABLE child (id INT PRIMARY KEY, p BIGINT "
+    db.run("CREATE TABLE plain (id INT PRIMARY KEY) ENGINE=MyISAM; INSERT INTO plain VALUES (1); CREATE TABLE child (id INT PRIMARY KEY, p "
+           "BIGINT "
            "UNSIGNED)", "shop")
     follow()
     assert "MyISAM" in table_row(cluster, "plain")["note"]
-    db.run("ALTER TABLE plain ENGINE=InnoDB; ALTER TABLE child ADD CONSTRAINT f FOREIGN KEY (p) REFERENCES customer (id) ON DELETE CASCADE", "shop")
+    db.run("ALTER TABLE plain ENGINE=InnoDB; ALTER TABLE child ADD CONSTRAINT f FOREIGN KEY (p) REFERENCES customer (id) ON DELETE "
+           "CASCADE", "shop")
     caught_up(cluster)
     assert not table_row(cluster, "plain")["note"]
     unlogged = db.flavour == "MariaDB"
@@ -197,7 +206,8 @@ def test_dialects_and_temporary_tables_of_mariadb(cluster, db, follow):
     db.run("TRUNCATE TABLE .line; SET sql_mode = 'MSSQL'; ALTER TABLE [customer] ADD COLUMN w INT DEFAULT 5; SET sql_mode = ''; "
            "CREATE TEMPORARY TABLE customer (id INT); RENAME TABLE customer TO other", "shop")
     if db.version() >= (10, 8):
-        db.run("SET binlog_alter_two_phase = 1; ALTER TABLE line ADD COLUMN z INT DEFAULT 6, ALGORITHM=COPY; INSERT INTO line VALUES (1, 'y', 1, 6)", "shop")
+        db.run("SET binlog_alter_two_phase = 1; ALTER TABLE line ADD COLUMN z INT DEFAULT 6, ALGORITHM=COPY; INSERT INTO line VALUES (1, "
+               "'y', 1, 6)", "shop")
     db.run("INSERT INTO customer VALUES (4, '', 0, NULL, 1)", "shop")
     caught_up(cluster)
     assert '"w": 5' in rows(cluster, "customer")["1"] and set(rows(cluster, "customer")) == {"1", "2", "3", "4"}
@@ -212,7 +222,8 @@ def lending(cluster):
     except UnavailableServer as reason:
         pytest.skip(str(reason))
     server.create_user("lender", "pw", "SELECT ON far.*")
-    server.run("CREATE DATABASE far; USE far; CREATE TABLE there (id INT PRIMARY KEY); INSERT INTO there VALUES (1); CREATE DATABASE near; USE near; "
+    server.run("CREATE DATABASE far; USE far; CREATE TABLE there (id INT PRIMARY KEY); INSERT INTO there VALUES (1); CREATE DATABASE near; "
+               "USE near; "
                "CREATE TABLE own (id INT PRIMARY KEY); INSERT INTO own VALUES (1); CREATE TABLE lent (id INT PRIMARY KEY) ENGINE=FEDERATED "
                f"CONNECTION='mysql://lender:pw@127.0.0.1:{server.port}/far/there'")
     yield server
@@ -235,13 +246,15 @@ def test_a_table_whose_engine_cannot_be_asked_fails_alone(cluster, lending):
     cluster.query("SELECT replicator_init(%s, name => 'near', target_schema => 'near', mode => 'once')", (lending.url("near"),))
     cluster.wait_for_copy("near")
     assert set(rows(cluster, "lent", "near")) == {"1"}
-    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'other', lender@localhost IDENTIFIED BY 'other'; FLUSH TABLES; INSERT INTO near.own VALUES (2)")
+    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'other', lender@localhost IDENTIFIED BY 'other'; FLUSH TABLES; INSERT INTO "
+                "near.own VALUES (2)")
     cluster.query("SELECT replicator_sync('near')")
     wait_until(lambda: len(rows(cluster, "own", "near")) == 2, 60, lambda: f"the other table: {cluster.status('near')}")
     row = table_row(cluster, "lent", "near")
     assert row["state"] == "failed" and "foreign data source" in row["reason"] and "replicator_resync" in row["hint"]
     assert set(rows(cluster, "lent", "near")) == {"1"} and cluster.status("near")["state"] == "idle"
-    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'pw', lender@localhost IDENTIFIED BY 'pw'; FLUSH TABLES; INSERT INTO far.there VALUES (2)")
+    lending.run("ALTER USER lender@'127.0.0.1' IDENTIFIED BY 'pw', lender@localhost IDENTIFIED BY 'pw'; FLUSH TABLES; INSERT INTO "
+                "far.there VALUES (2)")
     cluster.query("SELECT replicator_resync('near', 'lent')")
     caught_up(cluster, "near")
     assert set(rows(cluster, "lent", "near")) == {"1", "2"}
@@ -250,17 +263,22 @@ def test_a_table_whose_engine_cannot_be_asked_fails_alone(cluster, lending):
 def test_filters_and_rules_ignore_case_where_the_server_does(cluster):
     server = MariaDbServer({"lower-case-table-names": 1})
     try:
-        server.run("CREATE DATABASE store; USE store; CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY); CREATE TABLE "
-                   "secret (id INT PRIMARY KEY); CREATE TABLE keyless (a INT NOT NULL); INSERT INTO t VALUES (1, 1); INSERT INTO u VALUES (1)")
-        cluster.query("SELECT replicator_init(%s, name => 's3', target_schema => 's3', mode => 'continuous', exclude_tables => '{SECRET,Store.Ü*}', "
+        server.run("CREATE DATABASE store; USE store; CREATE TABLE t (id INT PRIMARY KEY, v INT); CREATE TABLE u (id INT PRIMARY KEY); "
+                   "CREATE TABLE "
+                   "secret (id INT PRIMARY KEY); CREATE TABLE keyless (a INT NOT NULL); INSERT INTO t VALUES (1, 1); INSERT INTO u VALUES "
+                   "(1)")
+        cluster.query("SELECT replicator_init(%s, name => 's3', target_schema => 's3', mode => 'continuous', exclude_tables => "
+                      "'{SECRET,Store.Ü*}', "
                       "rules => '{\"keys\": {\"Store.KEYLESS\": [\"a\"]}}')", (server.url("Store"),))
         cluster.wait_for_state("s3", "streaming")
-        server.run("INSERT INTO T VALUES (3, 3); TRUNCATE TABLE U; ALTER TABLE STORE.T ADD COLUMN w INT DEFAULT 5; CREATE TABLE Neu (id INT PRIMARY KEY); "
+        server.run("INSERT INTO T VALUES (3, 3); TRUNCATE TABLE U; ALTER TABLE STORE.T ADD COLUMN w INT DEFAULT 5; CREATE TABLE Neu (id "
+                   "INT PRIMARY KEY); "
                    "INSERT INTO keyless VALUES (8); CREATE TABLE übrig (id INT PRIMARY KEY); RENAME TABLE NEU TO Neuer", "store")
         caught_up(cluster, "s3")
         tables = dict(cluster.query("SELECT \"table\", state FROM replicator_tables WHERE source = 's3'"))
         tables.pop("neu", None)  # seen only if the server was asked before it was renamed
-        assert tables == {"t": "streaming", "u": "streaming", "secret": "excluded", "keyless": "streaming", "neuer": "streaming", "übrig": "excluded"}
+        assert tables == {"t": "streaming", "u": "streaming", "secret": "excluded", "keyless": "streaming", "neuer": "streaming",
+                          "übrig": "excluded"}
         assert rows(cluster, "t", "s3") == {"1": '{"v": 1, "w": 5, "id": 1}', "3": '{"v": 3, "w": 5, "id": 3}'}
         assert rows(cluster, "u", "s3") == {} and rows(cluster, "keyless", "s3") == {"8": '{"a": 8}'}
     finally:

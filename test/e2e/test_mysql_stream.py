@@ -40,7 +40,8 @@ def test_of_several_changes_of_a_key_the_last_one_counts(cluster, db, follow):
     follow()
     db.run("""USE shop; BEGIN; INSERT INTO customer VALUES (10, 'a', 1, NULL); DELETE FROM customer WHERE id = 10;
         INSERT INTO customer VALUES (10, 'b', 2, NULL); COMMIT;
-        BEGIN; UPDATE customer SET id = 99 WHERE id = 1; UPDATE customer SET id = 1 WHERE id = 3; UPDATE customer SET id = 3 WHERE id = 99; COMMIT;
+        BEGIN; UPDATE customer SET id = 99 WHERE id = 1; UPDATE customer SET id = 1 WHERE id = 3;
+        UPDATE customer SET id = 3 WHERE id = 99; COMMIT;
         BEGIN; DELETE FROM customer WHERE id = 2; SAVEPOINT s; INSERT INTO customer VALUES (2, 'no', 0, NULL); ROLLBACK TO s; COMMIT;
         BEGIN; DELETE FROM customer; ROLLBACK""")
     caught_up(cluster)
@@ -100,7 +101,8 @@ def test_what_a_statement_does_to_tables(cluster, db, follow):
     assert after("RENAME TABLE fresh TO renamed; INSERT INTO renamed VALUES (2, 2)", "renamed").keys() == {"1", "2"}
     assert table_row(cluster, "fresh")["state"] == "excluded"
     # The way of online schema changes: a copy takes the table's name.
-    assert '"extra": "x"' in after("CREATE TABLE customer_new LIKE customer; ALTER TABLE customer_new ADD COLUMN extra CHAR(1) DEFAULT 'x'; "
+    assert '"extra": "x"' in after("CREATE TABLE customer_new LIKE customer; ALTER TABLE customer_new ADD COLUMN extra CHAR(1) DEFAULT "
+                                   "'x'; "
                                    "INSERT INTO customer_new SELECT *, 'x' FROM customer; DELETE FROM customer_new WHERE id = 3; "
                                    "RENAME TABLE customer TO customer_old, customer_new TO customer")["1"]
     assert set(rows(cluster, "customer")) == {"1", "2"} and set(rows(cluster, "customer_old")) == {"1", "2", "3"}
@@ -148,7 +150,8 @@ def test_single_tables_are_paused_added_and_copied_again(cluster, db, follow):
     cluster.query("SELECT replicator_resume_table('s', 'line')")
     caught_up(cluster)
     assert '[2,""]' not in rows(cluster, "line")
-    cluster.query("UPDATE s.customer SET data = '{}' WHERE id = '1'; DELETE FROM s.customer WHERE id = '2'; INSERT INTO s.customer VALUES ('x', '{}', now())")
+    cluster.query("UPDATE s.customer SET data = '{}' WHERE id = '1'; DELETE FROM s.customer WHERE id = '2'; INSERT INTO s.customer VALUES "
+                  "('x', '{}', now())")
     untouched = cluster.query("SELECT xmin FROM s.customer WHERE id = '50'")
     cluster.query("SELECT replicator_resync('s', 'customer')")
     caught_up(cluster)
@@ -177,7 +180,8 @@ def test_a_table_whose_target_another_transaction_is_about_to_take_waits_alone(c
 def test_rows_that_are_refused_are_set_aside_until_they_can_be_stored(cluster, db, follow):
     follow()
     cluster.query("ALTER TABLE s.customer ADD CHECK (data->>'name' <> 'bad')")
-    db.run("UPDATE customer SET name = 'bad' WHERE id IN (1, 2); INSERT INTO customer VALUES (60, 'bad', 0, NULL), (61, 'good', 0, NULL)", "shop")
+    db.run("UPDATE customer SET name = 'bad' WHERE id IN (1, 2); INSERT INTO customer VALUES (60, 'bad', 0, NULL), (61, 'good', 0, NULL)",
+           "shop")
     caught_up(cluster)
     assert cluster.query("SELECT key FROM replicator_quarantine WHERE source = 's' ORDER BY key") == [("1",), ("2",), ("60",)]
     assert '"name": "good"' in rows(cluster, "customer")["61"] and '"name": "Åsa"' in rows(cluster, "customer")["1"]
@@ -209,13 +213,15 @@ def end_connections(server):
 def test_it_goes_on_after_anything_dies(cluster, db, follow):
     follow()
     for number, kill in enumerate([
-            lambda: cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker'"),
+            lambda: cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator source "
+                                  "worker'"),
             lambda: cluster.crash(), lambda: cluster.restart("immediate"), lambda: db.restart(),
             lambda: end_connections(db)]):
         db.run(f"INSERT INTO customer VALUES ({1000 + number}, 'before', 0, NULL)", "shop")
         kill()
         db.run(f"UPDATE customer SET name = 'after' WHERE id = {1000 + number}; INSERT INTO line VALUES ({1000 + number}, '', 0)", "shop")
-        wait_until(lambda n=number: "after" in dict(cluster.query_when_up("SELECT id, data->>'name' FROM s.customer")).get(str(1000 + n), ""),
+        wait_until(lambda n=number: "after" in dict(cluster.query_when_up("SELECT id, data->>'name' FROM s.customer")).get(str(1000 + n),
+                                                                                                                           ""),
                    240, lambda n=number: f"the change to arrive after fault {n}: {cluster.status('s')}")
     cluster.wait_for_state("s", "streaming")
     assert equal(cluster)
@@ -292,7 +298,8 @@ def test_a_copy_beside_the_stream_is_seen(cluster, db, follow):
         assert phases() == {("streaming", None), ("copying beside the stream", "customer")}
     status = cluster.wait_for_state("s", "streaming")
     assert (status["tables_to_copy"], status["percent"]) == (0, 100) and phases() == {("streaming", None)}
-    told = cluster.query("SELECT arguments->>'table', (arguments->>'rows')::int FROM replicator_events WHERE source = 's' AND action = 'table copied' "
+    told = cluster.query("SELECT arguments->>'table', (arguments->>'rows')::int FROM replicator_events WHERE source = 's' AND action = "
+                         "'table copied' "
                          "AND at > (SELECT created_at FROM replicator.source WHERE name = 's')")
     assert told == [("shop.customer", 3)]
 
@@ -367,8 +374,10 @@ def test_settings_that_are_missing_are_said_with_the_statement(cluster, db):
 def test_a_load_that_is_logged_as_a_statement_has_all_read_again(cluster, db, follow, tmp_path):
     def load(table):
         (tmp_path / "rows").write_text("7,seven\n8,eight\n")
-        done = subprocess.run(db.client + ["--no-defaults", f"--socket={db.socket}", "-uroot", "--local-infile=1", "shop"], capture_output=True, input=(
-            f"SET SESSION binlog_format = 'STATEMENT'; LOAD DATA LOCAL INFILE '{tmp_path}/rows' INTO TABLE {table} FIELDS TERMINATED BY ','").encode())
+        done = subprocess.run(db.client + ["--no-defaults", f"--socket={db.socket}", "-uroot", "--local-infile=1", "shop"],
+                              capture_output=True, input=(
+            f"SET SESSION binlog_format = 'STATEMENT'; LOAD DATA LOCAL INFILE '{tmp_path}/rows' INTO TABLE {table} FIELDS TERMINATED BY "
+            "','").encode())
         assert done.returncode == 0, done.stderr
     db.run("SET GLOBAL local_infile = 1; CREATE TABLE shop.ours (id INT PRIMARY KEY, v TEXT); CREATE TABLE shop.others LIKE shop.ours")
     follow(exclude_tables=["others"])

@@ -42,7 +42,8 @@ def test_values_that_move_from_row_to_row_under_a_unique_index_are_stored(cluste
     db.run("USE shop; BEGIN; UPDATE customer SET name = 'taken' WHERE id = 0; UPDATE customer SET name = 'free' WHERE id = 3; COMMIT")
     caught_up(cluster)
     assert set_aside(cluster) == {"0"}
-    assert dict(cluster.query("SELECT id, data->>'name' FROM s.customer WHERE id <> 'mine'")) == {"0": "", "1": "漢字", "2": "Åsa", "3": "free"}
+    assert dict(cluster.query("SELECT id, data->>'name' FROM s.customer WHERE id <> 'mine'")) == {"0": "", "1": "漢字", "2": "Åsa",
+                                                                                                  "3": "free"}
 
 
 def test_a_target_that_others_depend_on_stays_behind(cluster, db, follow):
@@ -130,7 +131,8 @@ def test_an_error_with_any_code_concerns_its_row(cluster, db, follow, without_fu
 def test_what_a_trigger_resets_is_as_before_for_the_next_write(cluster, db, follow, without_function):
     """RESET ALL in one left the worker writing as if it were no replica, for its life."""
     follow()
-    cluster.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_NARGS > 0 THEN RAISE 'not for replicas'; END IF; RESET ALL; "
+    cluster.query("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF TG_NARGS > 0 THEN RAISE 'not for replicas'; END "
+                  "IF; RESET ALL; "
                   "RETURN NEW; END$$; CREATE TRIGGER reset BEFORE INSERT ON s.customer FOR EACH ROW EXECUTE FUNCTION refuse(); "
                   "ALTER TABLE s.customer ENABLE REPLICA TRIGGER reset; "
                   "CREATE TRIGGER here BEFORE INSERT OR UPDATE ON s.line FOR EACH ROW EXECUTE FUNCTION refuse('x')")
@@ -205,13 +207,15 @@ def test_locked_targets_are_waited_for_once_in_a_batch_and_not_in_the_next(clust
 
 def test_a_schema_that_is_being_renamed_holds_up_its_own_tables_only(cluster, db, follow):
     """Its owner needs no right on the targets for that. Their names have to be held, so the whole source stood still."""
-    db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY, v INT); INSERT INTO side.near VALUES (1, 1)")
+    db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY, v INT); INSERT INTO side.near "
+           "VALUES (1, 1)")
     cluster.query("CREATE ROLE landlord; GRANT CREATE ON DATABASE postgres TO landlord; CREATE SCHEMA shop AUTHORIZATION landlord")
     follow(database="shop,side", target_schema="{database}", options='{"target_lock_patience": "200ms"}')
     rename = "SET LOCAL ROLE landlord; SAVEPOINT a; ALTER SCHEMA shop RENAME TO elsewhere"
     with locking(cluster, rename) as pid:
         db.run("BEGIN; UPDATE shop.customer SET rate = 7; UPDATE side.near SET v = 7; COMMIT")
-        wait_until(lambda: cluster.query("SELECT data->>'v' FROM side.near") == [("7",)], 60, lambda: f"the other table: {cluster.status('s')}")
+        wait_until(lambda: cluster.query("SELECT data->>'v' FROM side.near") == [("7",)], 60,
+                   lambda: f"the other table: {cluster.status('s')}")
         assert aside(cluster) == [("pending", "locked", [pid], f"BEGIN; {rename}")]
         assert cluster.status("s")["blocked_by"] == [pid]
         db.run("UPDATE side.near SET v = 8")

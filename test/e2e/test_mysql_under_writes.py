@@ -30,7 +30,8 @@ def test_no_reader_sees_a_transaction_in_part(cluster, server, mysql_source, ass
             statements = [f"UPDATE {one} SET money = money - {amount} WHERE id = {low}",
                           f"UPDATE {other} SET money = money + {amount} WHERE id = {rng.randint(1, rows)}"]
             if rng.random() < 0.1:
-                statements = [f"UPDATE {table} SET money = money {sign} {amount} WHERE id <= 5000" for table, sign in ((one, "-"), (other, "+"))]
+                statements = [f"UPDATE {table} SET money = money {sign} {amount} WHERE id <= 5000" for table,
+                              sign in ((one, "-"), (other, "+"))]
             elif rng.random() < 0.1:  # the row moves, with its money
                 statements = [f"UPDATE {one} SET id = {rows + 1} WHERE id = {low}", f"UPDATE {one} SET id = {low} WHERE id = {rows + 1}"]
             with connection.cursor() as cursor:
@@ -50,7 +51,8 @@ def test_no_reader_sees_a_transaction_in_part(cluster, server, mysql_source, ass
         while time.monotonic() < ends or (len(seen) <= 3 and time.monotonic() < latest):
             if looks % 25 == 24:
                 cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker'")
-            sums = cluster.query("SELECT (SELECT sum((data->>'money')::bigint) FROM money.a), (SELECT sum((data->>'money')::bigint) FROM money.b)")[0]
+            sums = cluster.query("SELECT (SELECT sum((data->>'money')::bigint) FROM money.a), (SELECT sum((data->>'money')::bigint) FROM "
+                                 "money.b)")[0]
             assert sum(sums) == total
             seen.add(sums)
             looks += 1
@@ -77,7 +79,8 @@ def test_copies_beside_the_stream_are_exact_under_writes(cluster, server, mysql_
     front = [0]
 
     def copied_rows():
-        found = cluster.query("SELECT \"table\", state, coalesce(rows_copied, 0) FROM replicator_tables WHERE source = 'windows' ORDER BY 1")
+        found = cluster.query("SELECT \"table\", state, coalesce(rows_copied, 0) FROM replicator_tables WHERE source = 'windows' ORDER "
+                              "BY 1")
         return {table: (state, copied) for table, state, copied in found}
 
     def write():
@@ -88,7 +91,8 @@ def test_copies_beside_the_stream_are_exact_under_writes(cluster, server, mysql_
             count = rng.choice((1, 5, 60, 900))
             between = f"WHERE id BETWEEN {low} AND {low + count}"
             sql = rng.choice((f"UPDATE t SET n = n + 1 {between}", f"DELETE FROM t {between}",
-                              f"REPLACE INTO t VALUES ({low}, 1, 'again')", f"INSERT IGNORE INTO t SELECT id + {count}, n, 'moved' FROM t {between}",
+                              f"REPLACE INTO t VALUES ({low}, 1, 'again')",
+                              f"INSERT IGNORE INTO t SELECT id + {count}, n, 'moved' FROM t {between}",
                               f"UPDATE t SET id = id + {rng.choice((1, 700, 30_000))} {between} ORDER BY id DESC",
                               f"UPDATE t SET id = id - {rng.choice((1, 700))} {between} ORDER BY id",
                               f"REPLACE INTO u VALUES ('key {low % 6000}', {count})", f"DELETE FROM u WHERE k = 'key {low % 6000}'"))

@@ -74,7 +74,8 @@ def test_a_session_may_discard_everything_and_be_somebody_else(cluster, database
     roles = dict(cluster.query("SELECT outcome, array_agg(DISTINCT role ORDER BY role) FROM replicator_events WHERE source = 'd' "
                                "AND action IN ('replicator_pause', 'replicator_resume', 'replicator_sync') GROUP BY 1"))
     assert roles["ok"] == ["first_owner", "postgres"]
-    wait_until(lambda: cluster.query("SELECT DISTINCT role FROM replicator_events WHERE source = 'd' AND outcome = 'error'") == [("second_owner",)],
+    failed = "SELECT DISTINCT role FROM replicator_events WHERE source = 'd' AND outcome = 'error'"
+    wait_until(lambda: cluster.query(failed) == [("second_owner",)],
                45, "the refused calls")
 
 
@@ -98,7 +99,8 @@ def test_two_sources_do_not_disturb_each_other(cluster, database, source, many_r
 
 def test_what_fails_and_works_again_is_told_once(cluster, database, source):
     """In replicator_events and in the server log."""
-    path = database("told.db", "CREATE TABLE good (id INTEGER PRIMARY KEY); CREATE TABLE bad (id INTEGER PRIMARY KEY); INSERT INTO bad VALUES (1), (2)")
+    path = database("told.db", "CREATE TABLE good (id INTEGER PRIMARY KEY); CREATE TABLE bad (id INTEGER PRIMARY KEY); INSERT INTO bad "
+                               "VALUES (1), (2)")
     source(path, "told")
     cluster.wait_for_copy("told")
 
@@ -124,11 +126,13 @@ def test_what_fails_and_works_again_is_told_once(cluster, database, source):
     assert cluster.query("SELECT last_error, hint FROM replicator_tables WHERE source = 'told' AND \"table\" = 'bad'") == [(None, None)]
 
     # The probe writes down what failed.
-    wait_until(lambda: [event[1] for event in events("replicator_wait")] == ["error", "error", "ok"], 120, lambda: str(events("replicator_wait")))
+    wait_until(lambda: [event[1] for event in events("replicator_wait")] == ["error", "error", "ok"], 120,
+               lambda: str(events("replicator_wait")))
 
     os.rename(path, f"{path}.away")
     cluster.query("SELECT replicator_sync('told')")
-    wait_until(lambda: cluster.query("SELECT retry_count > 2 FROM replicator.source_state JOIN replicator.source ON id = source_id WHERE name = 'told'")[0][0],
+    wait_until(lambda: cluster.query("SELECT retry_count > 2 FROM replicator.source_state JOIN replicator.source ON id = source_id WHERE "
+                                     "name = 'told'")[0][0],
                120, "attempts")
     os.rename(f"{path}.away", path)
     cluster.wait_for_copy("told")
@@ -136,7 +140,8 @@ def test_what_fails_and_works_again_is_told_once(cluster, database, source):
     assert [event[:2] for event in outage] == [("source backs off", "error"), ("source recovered", "ok")] and outage[1][4]
     assert not cluster.status("told")["last_error"]
     lines = [line for line in cluster.log_text().splitlines() if 'source "told"' in line]
-    for severity, text in (("LOG", 'source "told" was copied: 2 tables with 2 rows in '), ("WARNING", 'table "main.bad" of source "told" has failed: '),
+    for severity, text in (("LOG", 'source "told" was copied: 2 tables with 2 rows in '),
+                           ("WARNING", 'table "main.bad" of source "told" has failed: '),
                            ("LOG", 'table "main.bad" of source "told" is up to date again after '), ("LOG", 'source "told" backs off: '),
                            ("LOG", 'source "told" works again after ')):
         assert any(f"{severity}:  pg_replicator: {text}" in line for line in lines), (severity, text, lines)
@@ -249,7 +254,8 @@ def test_a_password_is_seen_nowhere(cluster):
     assert "s3cr3t" not in cluster.log_text()
     wait_until(lambda: cluster.query("SELECT 1 FROM replicator_events WHERE arguments::text LIKE '%mysql://***@host/db%'"),
                45, "the event")
-    assert cluster.query("SELECT count(*) FROM replicator_events WHERE e::text LIKE '%s3cr3t%'".replace("replicator_events", "replicator_events e"))[0][0] == 0
+    assert cluster.query("SELECT count(*) FROM replicator_events WHERE e::text LIKE '%s3cr3t%'".replace("replicator_events",
+                                                                                                        "replicator_events e"))[0][0] == 0
 
 
 class TestOtherServers:
@@ -377,7 +383,8 @@ class TestOtherServers:
 def test_a_resync_of_a_table_that_is_left_out_meanwhile_is_refused(cluster, copied):
     """Whoever leaves it out between the look that found it replicated and the step that asks for its copy."""
     copied("leaving")
-    table, = cluster.query("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id WHERE s.name = 'leaving'")[0]
+    table, = cluster.query("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id WHERE s.name = "
+                           "'leaving'")[0]
     refusals = []
 
     def resync():
@@ -395,7 +402,8 @@ def test_a_resync_of_a_table_that_is_left_out_meanwhile_is_refused(cluster, copi
             call.start()
             wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%%replicator_resync%%' "
                                              "AND %s = ANY (pg_blocking_pids(pid))", (holder.get_backend_pid(),)), 60, "the call to wait")
-            cursor.execute("UPDATE replicator.source_table SET state = 'excluded', reason = 'was dropped at the source' WHERE id = %s", (table,))
+            cursor.execute("UPDATE replicator.source_table SET state = 'excluded', reason = 'was dropped at the source' WHERE id = %s",
+                           (table,))
         holder.commit()
     finally:
         holder.close()

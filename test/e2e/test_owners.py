@@ -27,7 +27,8 @@ def test_a_source_whose_owner_was_dropped_fails_until_it_gets_another(cluster, d
     wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id "
                                      "WHERE s.name = 'left_behind' AND st.state = 'failed'") == [("42704",)], what="the worker to say so")
     # Another role of that name inherits nothing.
-    cluster.query("CREATE ROLE first_owner LOGIN; GRANT pg_read_server_files TO first_owner; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO first_owner")
+    cluster.query("CREATE ROLE first_owner LOGIN; GRANT pg_read_server_files TO first_owner; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA "
+                  "public TO first_owner")
     for call in ("replicator_pause('left_behind')", "replicator_alter('left_behind', owner => 'first_owner')"):
         with pytest.raises(Exception, match="permission denied"):
             cluster.query("SELECT " + call, user="first_owner")
@@ -67,17 +68,20 @@ def test_what_stands_in_a_target_s_place_is_neither_locked_nor_given_away(cluste
     path = database("replaced.db", many_rows(10))
     cluster.query("SELECT replicator_init(%s, name => 'replaced')", (f"sqlite://{path}",), user="first_owner")
     cluster.wait_for_copy("replaced")
-    cluster.query("DROP TABLE replaced.t; CREATE TABLE replaced.t (id text COLLATE \"C\" PRIMARY KEY, data jsonb NOT NULL, _synced_at timestamptz NOT NULL)")
+    cluster.query("DROP TABLE replaced.t; CREATE TABLE replaced.t (id text COLLATE \"C\" PRIMARY KEY, data jsonb NOT NULL, _synced_at "
+                  "timestamptz NOT NULL)")
     holder = cluster.connect()
     holder.autocommit = False
     with holder.cursor() as cursor:
         cursor.execute("LOCK replaced.t IN SHARE MODE")  # whoever asks to write it waits, and all others after that one
     cluster.query("SELECT replicator_resync('replaced', 't')", user="first_owner")
-    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_table WHERE state = 'failed' AND target_schema = 'replaced'")
+    wait_until(lambda: cluster.query("SELECT last_sqlstate FROM replicator.source_table WHERE state = 'failed' AND target_schema = "
+                                     "'replaced'")
                == [("42501",)], 30, "the table to fail at once")
     holder.close()
     cluster.query("REASSIGN OWNED BY first_owner TO second_owner; DROP OWNED BY first_owner; DROP ROLE first_owner; "
-                  "UPDATE replicator.target_relation SET relid = 1 WHERE table_id = (SELECT id FROM replicator.source_table WHERE target_schema = 'replaced'); "
+                  "UPDATE replicator.target_relation SET relid = 1 WHERE table_id = (SELECT id FROM replicator.source_table WHERE "
+                  "target_schema = 'replaced'); "
                   "SELECT replicator_alter('replaced', owner => 'second_owner')")
     assert owners_of(cluster, "replaced") == ("second_owner", "postgres"), "it is another table, and a superuser's"
     cluster.query("DROP TABLE replaced.t; SELECT replicator_drop('replaced')")
@@ -87,35 +91,44 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
     path = database("leaning.db", many_rows(10))
     cluster.query("SELECT replicator_init(%s, name => 'leaning', refresh_interval => '1 s')", (f"sqlite://{path}",), user="first_owner")
     cluster.wait_for_copy("leaning")
-    staging = wait_until(lambda: cluster.query("SELECT c.oid::regclass::text FROM pg_class c JOIN replicator.source_table t ON c.relname = 'staging_' || t.id "
+    staging = wait_until(lambda: cluster.query("SELECT c.oid::regclass::text FROM pg_class c JOIN replicator.source_table t ON c.relname = "
+                                               "'staging_' || t.id "
                                                "WHERE t.target_schema = 'leaning'"), what="a staging table that is kept")[0][0]
     # Nobody else finds it, or could keep it locked by no more than the analysis of a statement.
-    for statement in (f"PREPARE p AS SELECT * FROM {staging}", f"CREATE TEMP TABLE t (staged {staging})", f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}",
+    for statement in (f"PREPARE p AS SELECT * FROM {staging}", f"CREATE TEMP TABLE t (staged {staging})",
+                      f"CREATE VIEW leaning.on_staging AS SELECT * FROM {staging}",
                       "PREPARE p AS SELECT * FROM replicator.source"):
         for role in ("first_owner", "second_owner"):
             with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="permission denied for schema replicator"):
                 cluster.query(statement, user=role)
     # Nor by a lock on the extension, for which nobody needs a right.
     with contextlib.closing(cluster.connect(user="second_owner")) as other, other.cursor() as cursor:
-        cursor.execute("BEGIN; CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql RETURN 1; ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION pg_replicator")
+        cursor.execute("BEGIN; CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql RETURN 1; ALTER FUNCTION pg_temp.f() DEPENDS ON "
+                       "EXTENSION pg_replicator")
         held = "SELECT 1 FROM pg_locks WHERE pid = %s AND classid = 'pg_extension'::regclass AND mode = 'AccessExclusiveLock'"
         assert cluster.query(held, (other.info.backend_pid,)) == [(1,)]
         source(path, "beside", mode="once")
         cluster.wait_for_copy("beside")
         cluster.query("SELECT replicator_sync('beside')")
-        wait_until(lambda: cluster.query("SELECT sync_done >= sync_requested FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id WHERE s.name = 'beside'") == [(True,)], 60,
-                   lambda: f"the refresh: {cluster.status('beside')} {cluster.query('SELECT pid, query, wait_event_type, wait_event FROM pg_stat_activity')} {cluster.query('SELECT pid, locktype, mode, classid, objid, relation::regclass FROM pg_locks WHERE NOT granted')}")
+        wait_until(lambda: cluster.query("SELECT sync_done >= sync_requested FROM replicator.source_state st JOIN replicator.source s ON "
+                                         "s.id = st.source_id WHERE s.name = 'beside'") == [(True,)], 60,
+                   lambda: f"the refresh: {cluster.status('beside')} "
+                           f"{cluster.query('SELECT pid, query, wait_event_type, wait_event FROM pg_stat_activity')} "
+                           f"{cluster.query('SELECT pid, locktype, mode, objid, relation::regclass FROM pg_locks WHERE NOT granted')}")
     # Nor do functions of theirs that a write of ours calls.
-    cluster.query(f"CREATE FUNCTION leaning.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE VIEW leaning.v AS SELECT FROM {staging}'; "
+    cluster.query("CREATE FUNCTION leaning.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'CREATE VIEW leaning.v AS SELECT "
+                  f"FROM {staging}'; "
                   "RETURN NEW; END $$; CREATE TRIGGER look BEFORE UPDATE ON leaning.t FOR EACH ROW EXECUTE FUNCTION leaning.look(); "
                   "ALTER TABLE leaning.t ENABLE REPLICA TRIGGER look", user="first_owner")
     with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
         file.executescript("UPDATE t SET a = 4711 WHERE id = 1")
-    wait_until(lambda: "permission denied for schema replicator" in str(cluster.query("SELECT reason FROM replicator_quarantine WHERE source = 'leaning' UNION ALL "
+    wait_until(lambda: "permission denied for schema replicator" in str(cluster.query("SELECT reason FROM replicator_quarantine WHERE "
+                                                                                      "source = 'leaning' UNION ALL "
                "SELECT reason FROM replicator_tables WHERE source = 'leaning'")), 60, "the trigger to be refused")
     cluster.query("DROP FUNCTION leaning.look() CASCADE", user="first_owner")
     cluster.query("SELECT replicator_sync('leaning')")
-    wait_until(lambda: cluster.query("SELECT data->>'a' FROM leaning.t WHERE id = '1'") == [("4711",)] and cluster.query("SELECT to_regclass(%s) IS NOT NULL", (staging,)) == [(True,)],
+    wait_until(lambda: cluster.query("SELECT data->>'a' FROM leaning.t WHERE id = '1'") == [("4711",)]
+               and cluster.query("SELECT to_regclass(%s) IS NOT NULL", (staging,)) == [(True,)],
                60, lambda: f"a refresh that is taken: {cluster.query('SELECT state, reason FROM replicator_tables')}")
     cluster.query("GRANT pg_read_all_data TO second_owner")
     assert cluster.query("SELECT count(*) > 0 FROM replicator.source", user="second_owner") == [(True,)]
@@ -125,7 +138,8 @@ def test_nothing_that_depends_on_a_side_table_keeps_it(cluster, database, source
     cluster.query(f"GRANT ALL ON SCHEMA leaning2 TO second_owner; CREATE TABLE leaning2.of_its_type (n integer, staged {staging})")
     cluster.query("SELECT replicator_drop('leaning', drop_tables => true)", user="first_owner")
     assert cluster.query("SELECT to_regclass(%s), to_regclass('leaning.on_staging'), count(*) FROM pg_attribute "
-                         "WHERE attrelid = 'leaning2.of_its_type'::regclass AND attname IN ('n', 'staged')", (staging,)) == [(None, None, 1)]
+                         "WHERE attrelid = 'leaning2.of_its_type'::regclass AND attname IN ('n', 'staged')",
+                         (staging,)) == [(None, None, 1)]
     cluster.query("DROP SCHEMA leaning2 CASCADE")
 
 
@@ -158,10 +172,12 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     cluster.query("DROP OWNED BY first_owner; DROP ROLE first_owner")
     cluster.query("CREATE DATABASE orphanage")
     # The grants to the role that is missing fail, and are reported; nothing else does.
-    subprocess.run(unprivileged([f"{BINDIR}/pg_restore", "-d", "orphanage", *arguments, dump], cluster.directory), cwd="/", capture_output=True)
+    subprocess.run(unprivileged([f"{BINDIR}/pg_restore", "-d", "orphanage", *arguments, dump], cluster.directory), cwd="/",
+                   capture_output=True)
     assert cluster.query("SELECT name, state FROM replicator_status ORDER BY name", database="orphanage") == [
         ("kept", "restored"), ("orphan", "restored")]
-    assert "owner =>" in cluster.status("orphan", "orphanage")["hint"] and "replicator_resume" in cluster.status("kept", "orphanage")["hint"]
+    assert "owner =>" in cluster.status("orphan", "orphanage")["hint"]
+    assert "replicator_resume" in cluster.status("kept", "orphanage")["hint"]
     with pytest.raises(Exception, match='the owner of source "orphan" does not exist'):
         cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
     cluster.query("GRANT CREATE, USAGE ON SCHEMA orphan TO second_owner", database="orphanage")

@@ -75,7 +75,8 @@ def test_a_trigger_that_refuses_changes_and_deletions(cluster, numbers, assert_e
     path = numbers("triggered")
     cluster.query("""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'not this one: %', coalesce(OLD.id, NEW.id) USING DETAIL = 'guarded'; END $$""")
-    cluster.query("CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON triggered.t FOR EACH ROW WHEN (OLD.id IN ('10', '20')) EXECUTE FUNCTION refuse()")
+    cluster.query("CREATE TRIGGER guard BEFORE UPDATE OR DELETE ON triggered.t FOR EACH ROW WHEN (OLD.id IN ('10', '20')) EXECUTE FUNCTION "
+                  "refuse()")
     change(path, "UPDATE t SET v = 0 WHERE id IN (10, 11)")
     refresh(cluster, "triggered")
     assert aside(cluster, "triggered") == [], "an ordinary trigger does not fire"

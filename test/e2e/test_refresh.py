@@ -81,7 +81,8 @@ def test_tables_that_appear_and_vanish_at_the_source(cluster, database, source, 
     path = database("a.db", "CREATE TABLE t (a); CREATE TABLE gone (a); INSERT INTO gone VALUES (1);")
     source(path, "appear")
     cluster.wait_for_copy("appear")
-    change(path, "CREATE TABLE fresh (k TEXT PRIMARY KEY); INSERT INTO fresh VALUES ('x'); DROP TABLE gone; ALTER TABLE t ADD COLUMN b DEFAULT 5; INSERT INTO t VALUES (1, 2);")
+    change(path, "CREATE TABLE fresh (k TEXT PRIMARY KEY); INSERT INTO fresh VALUES ('x'); DROP TABLE gone; ALTER TABLE t ADD COLUMN b "
+                 "DEFAULT 5; INSERT INTO t VALUES (1, 2);")
     cluster.query("SELECT replicator_sync('appear')")
     cluster.wait_for_copy("appear")
     assert_equal(path, "appear", ["t", "fresh"])
@@ -203,7 +204,8 @@ def test_targets_of_other_shapes_are_compared_and_refreshed(cluster, database, s
     cluster.query("CALL replicator_wait(%s, '240 s')", (name,))
     assert_equal(path, name)
     assert cluster.query(f"SELECT xmin FROM {name}.t WHERE id = '1000'") == xmin, "an equal row was written"
-    assert cluster.query("SELECT rows_inserted, rows_updated, rows_deleted FROM replicator_tables WHERE source = %s", (name,)) == [(1, 30, 30)]
+    assert cluster.query("SELECT rows_inserted, rows_updated, rows_deleted FROM replicator_tables WHERE source = %s",
+                         (name,)) == [(1, 30, 30)]
 
 
 def test_a_copy_worker_of_the_last_copy_takes_no_chunk_of_the_next(cluster, database, source, many_rows, assert_equal):

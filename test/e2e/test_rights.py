@@ -22,7 +22,8 @@ def test_a_trigger_of_the_owner_cannot_lead_us_to_other_operators(cluster, datab
     cluster.wait_for_copy("trapped")
     with connection.cursor() as cursor:
         # Operators that are found before PostgreSQL's own by whoever has the schema in the search_path.
-        cursor.execute("CREATE SCHEMA trap; CREATE TABLE trap.caught (who text); GRANT ALL ON SCHEMA trap TO PUBLIC; GRANT ALL ON trap.caught TO PUBLIC")
+        cursor.execute("CREATE SCHEMA trap; CREATE TABLE trap.caught (who text); GRANT ALL ON SCHEMA trap TO PUBLIC; GRANT ALL ON "
+                       "trap.caught TO PUBLIC")
         for kind, equal in (("integer", "int4eq"), ("bigint", "int8eq"), ("text", "texteq")):
             cursor.execute(f"CREATE FUNCTION trap.equal(a {kind}, b {kind}) RETURNS boolean LANGUAGE plpgsql AS $$ "
                            f"BEGIN INSERT INTO trap.caught VALUES (current_user); RETURN pg_catalog.{equal}(a, b); END$$; "
@@ -43,7 +44,8 @@ def test_a_trigger_of_the_owner_cannot_lead_us_to_other_operators(cluster, datab
         assert cursor.fetchall() == [(True,)]
     connection.close()
     assert cluster.query("SELECT DISTINCT who FROM trap.caught WHERE who <> 'trapper'") == []
-    cluster.query("SELECT replicator_drop('trapped', drop_tables => true); DROP SCHEMA trap CASCADE; DROP SCHEMA IF EXISTS trapped CASCADE; "
+    cluster.query("SELECT replicator_drop('trapped', drop_tables => true); DROP SCHEMA trap CASCADE; DROP SCHEMA IF EXISTS trapped "
+                  "CASCADE; "
                   "DROP OWNED BY trapper; DROP ROLE trapper")
 
 
@@ -59,7 +61,8 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.wait_for_copy("bypass")
     cluster.query("CREATE TABLE bypass.fired (id text, replica text)", user="first_owner")
     for name, enabled, what in (("move", "ENABLE ALWAYS", "INSERT INTO theirs.moves VALUES (NEW.data->>'a')"),
-                                ("tell", "ENABLE REPLICA", "INSERT INTO bypass.fired VALUES (NEW.id, current_setting('session_replication_role'))"),
+                                ("tell", "ENABLE REPLICA", "INSERT INTO bypass.fired VALUES (NEW.id, "
+                                                           "current_setting('session_replication_role'))"),
                                 ("not_here", "ENABLE", "RAISE 'fired'")):
         cluster.query(f"CREATE FUNCTION bypass.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {what}; RETURN NEW; END $$; "
                       f"CREATE TRIGGER {name} BEFORE UPDATE ON bypass.t FOR EACH ROW EXECUTE FUNCTION bypass.{name}(); "
@@ -83,7 +86,8 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.query("DELETE FROM theirs.moves; DELETE FROM theirs.audit")
     cluster.query("CREATE FUNCTION bypass.move(value text) RETURNS text LANGUAGE plpgsql AS "
                   "$$ BEGIN INSERT INTO theirs.moves VALUES ('70'); RETURN value; END $$; "
-                  "CREATE FUNCTION bypass.indexed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN bypass.move(value); END $$",
+                  "CREATE FUNCTION bypass.indexed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN "
+                  "bypass.move(value); END $$",
                   user="first_owner")
     cluster.query("SELECT replicator_alter('bypass', rules => %s)", (json.dumps({"indexes": {"t": ["bypass.indexed(data->>'b')"]}}),))
     wait_until(lambda: cluster.query("SELECT state FROM replicator_indexes WHERE source = 'bypass'") == [("ready",)], what="the index")
@@ -96,7 +100,8 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     file.executescript("UPDATE t SET a = 70 WHERE id = 7")
     file.close()
     cluster.query("SELECT replicator_sync('bypass')")
-    wait_until(lambda: "replicator_drop cannot be called" in (cluster.query("SELECT reason FROM replicator_tables WHERE source = 'bypass'")[0][0] or ""),
+    wait_until(lambda: "replicator_drop cannot be called" in (cluster.query("SELECT reason FROM replicator_tables WHERE source = "
+                                                                            "'bypass'")[0][0] or ""),
                30, "the table to fail alone")
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
@@ -109,11 +114,14 @@ def test_a_trigger_reads_of_a_table_with_row_level_security_what_the_owner_does(
     cluster.query("SELECT replicator_init(%s, name => 'guarded')", (f"sqlite://{path}",), user="first_owner")
     cluster.wait_for_copy("guarded")
     # A function that the server calls, and what a function of its own runs from a text.
-    cluster.query("CREATE TABLE guarded.found (words text, by_text text); CREATE FUNCTION guarded.look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-                  "INSERT INTO guarded.found SELECT string_agg(word, ' '), query_to_xml('SELECT word FROM theirs.guarded', false, true, '')::text FROM theirs.guarded; RETURN NEW; END $$; "
+    cluster.query("CREATE TABLE guarded.found (words text, by_text text); CREATE FUNCTION guarded.look() RETURNS trigger LANGUAGE plpgsql "
+                  "AS $$ BEGIN "
+                  "INSERT INTO guarded.found SELECT string_agg(word, ' '), query_to_xml('SELECT word FROM theirs.guarded', false, true, "
+                  "'')::text FROM theirs.guarded; RETURN NEW; END $$; "
                   "CREATE TRIGGER look BEFORE UPDATE ON guarded.t FOR EACH ROW EXECUTE FUNCTION guarded.look(); "
                   "ALTER TABLE guarded.t ENABLE ALWAYS TRIGGER look; "
-                  "ALTER TABLE guarded.t ADD CHECK (query_to_xml('SELECT * FROM theirs.guarded', false, true, '')::text !~ 'hidden')", user="first_owner")
+                  "ALTER TABLE guarded.t ADD CHECK (query_to_xml('SELECT * FROM theirs.guarded', false, true, '')::text !~ 'hidden')",
+                  user="first_owner")
     refresh(cluster, path, "guarded", 70)
     found = cluster.query("SELECT words, by_text FROM guarded.found")
     assert found and {words for words, _ in found} == {"seen"} and not [text for _, text in found if "hidden" in text]
@@ -171,23 +179,28 @@ def test_what_the_session_of_a_replay_had_used_before_writes_nothing_as_a_replic
     connection.close()
     assert (stored, cluster.query(moves)) == (False, []) and "call replicator_replay in a new session" in reason
     # And with a plan that such a function has made for a statement which was refused then: it knew no rule of the other table.
-    cluster.query("CREATE TABLE others.ruled (account text); CREATE RULE aside AS ON INSERT TO others.ruled DO INSTEAD INSERT INTO others.moves VALUES (NEW.account); "
+    cluster.query("CREATE TABLE others.ruled (account text); CREATE RULE aside AS ON INSERT TO others.ruled DO INSTEAD INSERT INTO "
+                  "others.moves VALUES (NEW.account); "
                   "INSERT INTO others.accounts VALUES ('nobody'); GRANT INSERT ON others.ruled TO first_owner")
-    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT fetching; ALTER TABLE kept.t ADD CONSTRAINT none CHECK (data->>'a' <> '-2')", user="first_owner")
+    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT fetching; ALTER TABLE kept.t ADD CONSTRAINT none CHECK (data->>'a' <> '-2')",
+                  user="first_owner")
     file = sqlite3.connect(path, timeout=240)
     file.executescript("UPDATE t SET a = -2 WHERE id IN (1, 3)")
     file.close()
     cluster.query("SELECT replicator_sync('kept')")
     cluster.wait_for_copy("kept")
-    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT none; CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 IMMUTABLE LANGUAGE sql RETURN a - b; "
+    cluster.query("ALTER TABLE kept.t DROP CONSTRAINT none; CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 "
+                  "IMMUTABLE LANGUAGE sql RETURN a - b; "
                   "CREATE INDEX spans ON kept.t USING gist ((CASE WHEN id <> '3' THEN kept.span((data->>'a')::float8, NULL) END)); "
                   "CREATE OR REPLACE FUNCTION kept.difference(a float8, b float8) RETURNS float8 VOLATILE LANGUAGE plpgsql AS "
                   "$$ BEGIN INSERT INTO others.ruled VALUES ('nobody'); RETURN a - b; END $$; "
-                  "ALTER TABLE kept.t ADD CONSTRAINT third CHECK (id <> '3' OR kept.difference(1, 2) IS NOT NULL) NOT VALID", user="first_owner")
+                  "ALTER TABLE kept.t ADD CONSTRAINT third CHECK (id <> '3' OR kept.difference(1, 2) IS NOT NULL) NOT VALID",
+                  user="first_owner")
     connection = cluster.connect(user="first_owner")
     with connection.cursor() as cursor:
         cursor.execute("SELECT kept.span(1, 2)")
-        cursor.execute("SELECT stored FROM replicator_replay('kept', 't', '1') UNION ALL SELECT stored FROM replicator_replay('kept', 't', '3')")
+        cursor.execute("SELECT stored FROM replicator_replay('kept', 't', '1') UNION ALL SELECT stored FROM replicator_replay('kept', 't', "
+                       "'3')")
         assert cursor.fetchall() == [(False,), (True,)]
     connection.close()
     assert cluster.query("SELECT (SELECT count(*) FROM others.ruled), (SELECT count(*) > 0 FROM others.moves)") == [(0, True)]
@@ -356,12 +369,14 @@ def test_code_of_the_owner_is_restricted_wherever_it_stands(cluster, database, m
 def test_a_text_that_a_function_of_the_server_runs_finds_no_names_of_ours(cluster, database, many_rows, owners):
     """query_to_xml analyses a text within the write to a target: it would lock what it names before any right is asked for."""
     for owner, arguments in (("first_owner", ", refresh_interval => '1 s'"), ("second_owner", "")):
-        cluster.query(f"SELECT replicator_init(%s, name => %s{arguments})", (f"sqlite://{database(owner + '.db', many_rows(10))}", owner), user=owner)
+        cluster.query(f"SELECT replicator_init(%s, name => %s{arguments})", (f"sqlite://{database(owner + '.db', many_rows(10))}", owner),
+                      user=owner)
         cluster.wait_for_state(owner, "idle")
     find = "SELECT relname FROM pg_class WHERE relnamespace = 'replicator'::regnamespace AND relname LIKE 'staging%'"
     wait_until(lambda: cluster.query(find), what="the staging table that is kept")
     (staging,), = cluster.query(find)
-    cluster.query(f"ALTER TABLE second_owner.t ADD CHECK (query_to_xml('SELECT 1 FROM replicator.{staging}', true, true, '') IS NOT NULL) NOT VALID",
+    cluster.query(f"ALTER TABLE second_owner.t ADD CHECK (query_to_xml('SELECT 1 FROM replicator.{staging}', true, true, '') IS NOT NULL) "
+                  "NOT VALID",
                   user="second_owner")
     path = cluster.query("SELECT url FROM replicator.source WHERE name = 'second_owner'")[0][0].removeprefix("sqlite://")
     with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:

@@ -19,9 +19,12 @@ FIRST, SECOND, WRONG = "geheim_first", "geheim_second", "geheim_wrong"
 
 @pytest.fixture(scope="module")
 def cluster():
-    instance = PrivateCluster({"wal_level": "logical", "shared_preload_libraries": "pg_stat_statements,auto_explain,pg_replicator", "log_statement": "all",
-                               "log_min_duration_statement": 0, "log_lock_waits": "on", "deadlock_timeout": "100ms", "log_parameter_max_length_on_error": -1,
-                               "auto_explain.log_min_duration": 0, "auto_explain.log_nested_statements": "on", "auto_explain.log_verbose": "on",
+    instance = PrivateCluster({"wal_level": "logical", "shared_preload_libraries": "pg_stat_statements,auto_explain,pg_replicator",
+                               "log_statement": "all",
+                               "log_min_duration_statement": 0, "log_lock_waits": "on", "deadlock_timeout": "100ms",
+                               "log_parameter_max_length_on_error": -1,
+                               "auto_explain.log_min_duration": 0, "auto_explain.log_nested_statements": "on",
+                               "auto_explain.log_verbose": "on",
                                "pg_stat_statements.track": "all", "logging_collector": "on", "log_destination": "stderr,csvlog,jsonlog",
                                "log_directory": "..", "log_filename": "server.log", "log_rotation_age": 0, "log_rotation_size": 0})
     instance.log = os.path.join(instance.directory, "server.log")
@@ -84,7 +87,8 @@ def test_decoding_shows_no_password(cluster, shop, registered):
     cluster.query("SELECT replicator_drop('other', drop_tables => true); DROP SCHEMA other")
     decoded = "".join(row[0] for row in cluster.query("SELECT data FROM pg_logical_slot_get_changes('told', NULL, NULL)"))
     decoded += "".join(row[0] for row in cluster.query(
-        "SELECT encode(data, 'escape') FROM pg_logical_slot_get_binary_changes('published', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything')"))
+        "SELECT encode(data, 'escape') FROM pg_logical_slot_get_binary_changes('published', NULL, NULL, 'proto_version', '1', "
+        "'publication_names', 'everything')"))
     cluster.query("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots; DROP PUBLICATION everything")
     assert "replicator.event" in decoded and "second@" in decoded, "the calls are in what was decoded"
     assert FIRST not in decoded and SECOND not in decoded
@@ -104,7 +108,8 @@ def test_only_superusers_see_a_password(cluster, registered):
     assert FIRST in str(secrets(cluster))
     cluster.query("CREATE ROLE onlooker LOGIN; GRANT pg_monitor TO onlooker")
     with contextlib.closing(cluster.connect(user="onlooker")) as connection, connection.cursor() as cursor:
-        for view in ("pg_user_mappings", "information_schema.user_mapping_options", "pg_foreign_server", "information_schema.foreign_server_options"):
+        for view in ("pg_user_mappings", "information_schema.user_mapping_options", "pg_foreign_server",
+                     "information_schema.foreign_server_options"):
             cursor.execute(f"SELECT * FROM {view}")
             assert FIRST not in str(cursor.fetchall()), view
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
@@ -117,7 +122,8 @@ def test_only_superusers_see_a_password(cluster, registered):
 
 def test_nobody_takes_the_place_of_a_password(cluster, shop, registered):
     """A role that may use some wrapper makes servers of the names that ours will want."""
-    cluster.query("CREATE FOREIGN DATA WRAPPER other; CREATE ROLE squatter LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER other TO squatter; GRANT CREATE ON DATABASE postgres TO squatter")
+    cluster.query("CREATE FOREIGN DATA WRAPPER other; CREATE ROLE squatter LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER other TO squatter; "
+                  "GRANT CREATE ON DATABASE postgres TO squatter")
     last = cluster.query("SELECT max(id) FROM replicator.source")[0][0]
     for number in range(last + 1, last + 5):
         cluster.query(f"CREATE SERVER pg_replicator_source_{number} VERSION '{number}' FOREIGN DATA WRAPPER other; "
@@ -131,7 +137,8 @@ def test_nobody_takes_the_place_of_a_password(cluster, shop, registered):
 
 
 def test_nobody_keeps_a_password_waiting_for_a_name(cluster, shop, registered):
-    """A role that may use some wrapper makes servers in a transaction that it leaves open: of all names that ours have had, for every number that may come."""
+    """A role that may use some wrapper makes servers in a transaction that it leaves open: of all names that ours have had, for every
+    number that may come."""
     cluster.query("CREATE FOREIGN DATA WRAPPER other; CREATE ROLE squatter LOGIN; GRANT USAGE ON FOREIGN DATA WRAPPER other TO squatter")
     last = cluster.query("SELECT max(id) FROM replicator.source")[0][0]
     (name, _), = secrets(cluster)
@@ -141,8 +148,10 @@ def test_nobody_keeps_a_password_waiting_for_a_name(cluster, shop, registered):
             for number in range(last + 1, last + 9):
                 for wanted in {f"pg_replicator_source_{number}", name.replace(f"_source_{last}", f"_source_{number}")}:
                     cursor.execute(f"CREATE SERVER {wanted} VERSION '{number}' FOREIGN DATA WRAPPER other")
-            cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'after', target_schema => 'after', mode => 'once')", (url(shop),))
-            cluster.query("SET statement_timeout = '60s'; SELECT replicator_alter('after', source_url => %s)", (url(shop, "second", SECOND),))
+            cluster.query("SET statement_timeout = '60s'; SELECT replicator_init(%s, name => 'after', target_schema => 'after', mode => "
+                          "'once')", (url(shop),))
+            cluster.query("SET statement_timeout = '60s'; SELECT replicator_alter('after', source_url => %s)",
+                          (url(shop, "second", SECOND),))
         squatter.rollback()
     cluster.query("SELECT replicator_drop('after', drop_tables => true); DROP SCHEMA IF EXISTS after")
     cluster.query("DROP FOREIGN DATA WRAPPER other CASCADE; DROP OWNED BY squatter; DROP ROLE squatter")
@@ -152,7 +161,8 @@ def test_a_password_goes_with_its_transaction_and_its_source(cluster, shop, regi
     before = secrets(cluster)
     with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
         for undone in ("SELECT replicator_drop('s')", "SELECT replicator_alter('s', source_url => %(second)s)",
-                       "SELECT replicator_init(%(first)s, name => 'undone', target_schema => 'undone', mode => 'once')", "DROP EXTENSION pg_replicator"):
+                       "SELECT replicator_init(%(first)s, name => 'undone', target_schema => 'undone', mode => 'once')",
+                       "DROP EXTENSION pg_replicator"):
             cursor.execute("BEGIN")
             cursor.execute(undone, {"first": url(shop), "second": url(shop, "second", SECOND)})
             cursor.execute("SELECT umoptions FROM pg_user_mappings")
@@ -168,8 +178,10 @@ def test_calls_at_once_wait_for_each_other(cluster, shop, registered):
     with contextlib.closing(cluster.connect()) as first, contextlib.closing(cluster.connect()) as second:
         first.autocommit = False
         first.cursor().execute("SELECT replicator_alter('s', source_url => %s)", (url(shop, "second", SECOND),))
-        waits = subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c",
-                                 f"SELECT replicator_alter('s', source_url => '{url(shop)}')"], cluster.directory), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/")
+        waits = subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres",
+                                               "-c",
+                                 f"SELECT replicator_alter('s', source_url => '{url(shop)}')"], cluster.directory), stdout=subprocess.PIPE,
+                                 stderr=subprocess.STDOUT, text=True, cwd="/")
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE NOT granted"), 45, "the second to wait")
         first.commit()
         output, _ = waits.communicate()
@@ -195,7 +207,8 @@ def test_a_promoted_standby_has_the_password(cluster, shop, registered):
     try:
         cluster.query("SELECT replicator_alter('s', source_url => %s)", (url(shop, "second", SECOND),))
         subprocess.run([*control, "promote"], check=True, capture_output=True, cwd="/")
-        with contextlib.closing(psycopg2.connect(host=cluster.directory, port=cluster.port + 1, dbname="postgres", user="postgres")) as promoted, promoted.cursor() as cursor:
+        with contextlib.closing(psycopg2.connect(host=cluster.directory, port=cluster.port + 1, dbname="postgres",
+                                                 user="postgres")) as promoted, promoted.cursor() as cursor:
             cursor.execute("SELECT umoptions FROM pg_user_mappings")
             assert SECOND in str(cursor.fetchall())
     finally:
@@ -230,15 +243,18 @@ def fails(cluster, sql, parameters=None, **options):
 
 def in_another_session(cluster, sql):
     """psql that runs a statement; what it says is of no interest."""
-    return subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c", sql],
+    return subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c",
+                                          sql],
                             cluster.directory), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
 
 def test_a_call_that_is_ended_or_waits_leaves_no_statement_in_the_log(cluster, shop, registered):
     silent = SilentServer()
-    for call in (f"SELECT replicator_init('{silent.url}', name => 'silent')", f"DO $$ BEGIN PERFORM replicator_validate('{silent.url}'); END $$"):
+    for call in (f"SELECT replicator_init('{silent.url}', name => 'silent')",
+                 f"DO $$ BEGIN PERFORM replicator_validate('{silent.url}'); END $$"):
         client = in_another_session(cluster, call)
-        pid = wait_until(lambda: cluster.query("SELECT pid FROM pg_stat_activity WHERE query IN ('replicator_init', 'replicator_validate')"), 45, "the call")[0][0]
+        pid = wait_until(lambda: cluster.query("SELECT pid FROM pg_stat_activity WHERE query IN ('replicator_init', "
+                                               "'replicator_validate')"), 45, "the call")[0][0]
         cluster.query("SELECT pg_terminate_backend(%s)", (pid,))
         client.wait()
     wait_until(lambda: len(log_lines(cluster, "terminating connection due to administrator command")) >= 2, 45, "the ends in the log")
@@ -253,7 +269,8 @@ def test_a_call_that_is_ended_or_waits_leaves_no_statement_in_the_log(cluster, s
         cluster.query("CREATE TABLE a (); CREATE TABLE b ()")
         one.autocommit = False
         one.cursor().execute("LOCK a")
-        other = in_another_session(cluster, "BEGIN; LOCK b; SELECT replicator_validate('mysql://u:' || 'geheim' || '@127.0.0.1:1/d') FROM a")
+        other = in_another_session(cluster, "BEGIN; LOCK b; SELECT replicator_validate('mysql://u:' || 'geheim' || '@127.0.0.1:1/d') "
+                                            "FROM a")
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE relation = 'a'::regclass AND NOT granted"), 45, "the other to wait")
         with contextlib.suppress(psycopg2.errors.DeadlockDetected):
             one.cursor().execute("LOCK b")
@@ -265,24 +282,39 @@ def test_a_call_that_is_ended_or_waits_leaves_no_statement_in_the_log(cluster, s
 
 
 # Each is logged before, while and after it runs, with its plan, its parameters, its error; %s is a URL that no server answers at.
-FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SELECT \"replicator_init\"($u$%s$u$)", "SELECT replicator_init('mysql://u:' || 'geheim' || '@h')",
-         "WITH u AS (SELECT 'geheim' AS pw) SELECT replicator_validate(format('mysql://u:%%s@127.0.0.1:1/d', pw)) FROM u", "SELECT replicator_validate('%s'), 1 / (random() * 0)::int",
+FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SELECT \"replicator_init\"($u$%s$u$)",
+         "SELECT replicator_init('mysql://u:' || 'geheim' || '@h')",
+         "WITH u AS (SELECT 'geheim' AS pw) SELECT replicator_validate(format('mysql://u:%%s@127.0.0.1:1/d', pw)) FROM u",
+         "SELECT replicator_validate('%s'), 1 / (random() * 0)::int",
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE; END $$",
          "DO $$ BEGIN PERFORM replicator_init('%s'); EXCEPTION WHEN OTHERS THEN RAISE EXCEPTION 'failed: %%', SQLERRM; END $$",
-         "PREPARE p AS SELECT replicator_validate($1)", "EXECUTE p('%s')", "EXECUTE p('mysql://u:' || 'geheim' || '@127.0.0.1:1/d')", "EXECUTE p('%s', 1)", "DEALLOCATE p",
-         "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')", "EXPLAIN (ANALYZE, VERBOSE) EXECUTE q('geheim')",
-         "CREATE TEMP TABLE made AS EXECUTE q('geheim')", "EXECUTE/* /* */ */U&\"q\" ('geheim')", "EXECUTE--\nq/**/('geheim')", "execute\n\"q\"('geheim', 'geheim')",
+         "PREPARE p AS SELECT replicator_validate($1)", "EXECUTE p('%s')", "EXECUTE p('mysql://u:' || 'geheim' || '@127.0.0.1:1/d')",
+         "EXECUTE p('%s', 1)", "DEALLOCATE p",
+         "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')", "EXECUTE q('geheim')",
+         "EXPLAIN (ANALYZE, VERBOSE) EXECUTE q('geheim')",
+         "CREATE TEMP TABLE made AS EXECUTE q('geheim')", "EXECUTE/* /* */ */U&\"q\" ('geheim')", "EXECUTE--\nq/**/('geheim')",
+         "execute\n\"q\"('geheim', 'geheim')",
          # What it called is gone, is another, is not there, when it is logged.
-         "EXECUTE q('geheim'); DEALLOCATE q; SELECT 1 / 0", "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d')",
-         "EXECUTE q('geheim'); DISCARD PLANS; DEALLOCATE q; PREPARE q AS SELECT 1; SELECT 1 / 0", "DEALLOCATE q", "EXPLAIN EXECUTE q('geheim')", "/**/EXECUTE Q('geheim')",
-         "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')", "SELECT replicator_init(\"%s\")",
-         "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')", "SELECT replicator_init('x', refresh_interval => '%s')",
-         "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */", "SELECT replicator_init('mysql://u:it's geheim@h/d')",
-         "SELECT replicator_init('mysql://u@h/d', options => '{\"password\": \"geheim\"')", "SELECT replicator_init('mysql://u:' || 'geheim@h/d)", "SELECT replicator_init('mysql://u@h/d', refresh_interval => 'geheim')", "SELECT 1 -- replicator_alter('%s')", "SELECT '%s'::int", "SELECT replicator_init('%s', exclude_tables => '%s')",
+         "EXECUTE q('geheim'); DEALLOCATE q; SELECT 1 / 0", "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || "
+                                                            "'@127.0.0.1:1/d')",
+         "EXECUTE q('geheim'); DISCARD PLANS; DEALLOCATE q; PREPARE q AS SELECT 1; SELECT 1 / 0", "DEALLOCATE q",
+         "EXPLAIN EXECUTE q('geheim')", "/**/EXECUTE Q('geheim')",
+         "EXPLAIN (ANALYZE, VERBOSE) SELECT replicator_validate('%s')", "CREATE TEMP TABLE c AS SELECT * FROM replicator_validate('%s')",
+         "SELECT replicator_init(\"%s\")",
+         "SELECT replicator_init('%s', 1, 2)", "SELECT replicator_init('x', rules => '%s')",
+         "SELECT replicator_init('x', refresh_interval => '%s')",
+         "SELECT replicator_drop('x', '%s')", "SELECT replicator_init('%s' /* geheim */",
+         "SELECT replicator_init('mysql://u:it's geheim@h/d')",
+         "SELECT replicator_init('mysql://u@h/d', options => '{\"password\": \"geheim\"')",
+         "SELECT replicator_init('mysql://u:' || 'geheim@h/d)", "SELECT replicator_init('mysql://u@h/d', refresh_interval => 'geheim')",
+         "SELECT 1 -- replicator_alter('%s')", "SELECT '%s'::int", "SELECT replicator_init('%s', exclude_tables => '%s')",
          # Arguments in the wrong order.
-         "SELECT replicator_pause('%s')", "CALL replicator_wait('%s')", "SELECT replicator_sync('%s', '{t}')", "SELECT replicator_sync('s', ARRAY['%s'])", "SELECT replicator_verify('%s')",
-         "SELECT replicator_repair('s', '%s')", "SELECT replicator_replay('%s')", "SELECT replicator_add_table('s', '%s')", "SELECT replicator_resync('%s')", "SELECT replicator_alter('%s', 's')",
-         "SELECT replicator_init('s', '%s')", "SELECT replicator_init('sqlite:///x.db', target_schema => '%s')", "SELECT replicator_init('sqlite:///x.db', include_tables => ARRAY['x', '%s'])",
+         "SELECT replicator_pause('%s')", "CALL replicator_wait('%s')", "SELECT replicator_sync('%s', '{t}')",
+         "SELECT replicator_sync('s', ARRAY['%s'])", "SELECT replicator_verify('%s')",
+         "SELECT replicator_repair('s', '%s')", "SELECT replicator_replay('%s')", "SELECT replicator_add_table('s', '%s')",
+         "SELECT replicator_resync('%s')", "SELECT replicator_alter('%s', 's')",
+         "SELECT replicator_init('s', '%s')", "SELECT replicator_init('sqlite:///x.db', target_schema => '%s')",
+         "SELECT replicator_init('sqlite:///x.db', include_tables => ARRAY['x', '%s'])",
          "SELECT replicator_alter('s', options => '{\"password\": \"geheim\"}')", "SELECT replicator_validate('sqlite:///x.db', '%s')")
 
 
@@ -304,18 +336,21 @@ def test_nothing_logged_shows_a_password(cluster, registered):
     with open(script, "w") as file:
         file.write("SELECT replicator_validate(:u) AS one;\nSELECT replicator_pause(:u);\n")
     for mode in ("extended", "prepared"):
-        subprocess.run(unprivileged([f"{BINDIR}/pgbench", "-n", "-t", "1", "-M", mode, "-f", script, "-D", f"u={bad}", "-h", cluster.directory, "-p", str(cluster.port),
+        subprocess.run(unprivileged([f"{BINDIR}/pgbench", "-n", "-t", "1", "-M", mode, "-f", script, "-D", f"u={bad}", "-h",
+                                     cluster.directory, "-p", str(cluster.port),
                        "-U", "postgres", "postgres"], cluster.directory), capture_output=True, cwd="/")
     assert log_lines(cluster, "unnamed portal with parameters") or log_lines(cluster, "execute"), "bound parameters are logged"
     # The trees of numbers: the bytes of the password, as debug_print_parse writes them.
     assert not log_lines(cluster, "geheim")[:5] and not log_lines(cluster, " ".join(str(byte) for byte in b"geheim"))[:5]
-    assert log_lines(cluster, "statement: SELECT replicator_init(") and log_lines(cluster, "Query Text: ") and log_lines(cluster, "LOG:  plan:")
+    assert log_lines(cluster, "statement: SELECT replicator_init(") and log_lines(cluster, "Query Text: ") and log_lines(cluster,
+                                                                                                                         "LOG:  plan:")
 
 
 def test_a_crash_shows_no_argument_of_an_execute(cluster, registered):
     """The server logs what the process was running, and nobody else knows what the prepared statement was."""
     statement = "PREPARE q(text) AS SELECT replicator_validate('mysql://u:' || $1 || '@127.0.0.1:1/d') FROM pg_sleep(600)"
-    client = subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c", statement, "-c", "EXECUTE q('geheim')"],
+    client = subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres",
+                                            "-c", statement, "-c", "EXECUTE q('geheim')"],
                               cluster.directory), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
     pid = wait_until(lambda: cluster.query("SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), 45, "the statement")[0][0]
     cluster.kill(pid)
@@ -326,10 +361,14 @@ def test_a_crash_shows_no_argument_of_an_execute(cluster, registered):
 
 
 def test_statements_that_are_not_ours_are_logged_whole(cluster):
-    whole = ("DO $$ BEGIN EXECUTE format('SELECT 1 AS %I', 'kept_1'); END $$", "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$ /* kept_2 */",
-             "CREATE TABLE a (); CREATE TRIGGER t BEFORE INSERT ON a FOR EACH STATEMENT WHEN ('kept_3' <> '') EXECUTE FUNCTION f()", "DROP TABLE a; DROP FUNCTION f()",
-             "PREPARE other AS SELECT $1 || ''", "EXECUTE other('kept_4')", "SELECT e'\\'EXECUTE x(1)', 'kept_5'", "SELECT 'EXECUTE x(1)' AS \"EXECUTE x\", $a$ EXECUTE x(1) $a$, 'kept_6'",
-             "GRANT EXECUTE ON FUNCTION replicator_pause(text) TO pg_monitor /* kept_7 */", "REVOKE EXECUTE ON FUNCTION replicator_pause(text) FROM pg_monitor")
+    whole = ("DO $$ BEGIN EXECUTE format('SELECT 1 AS %I', 'kept_1'); END $$",
+             "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$ /* kept_2 */",
+             "CREATE TABLE a (); CREATE TRIGGER t BEFORE INSERT ON a FOR EACH STATEMENT WHEN ('kept_3' <> '') EXECUTE FUNCTION f()",
+             "DROP TABLE a; DROP FUNCTION f()",
+             "PREPARE other AS SELECT $1 || ''", "EXECUTE other('kept_4')", "SELECT e'\\'EXECUTE x(1)', 'kept_5'",
+             "SELECT 'EXECUTE x(1)' AS \"EXECUTE x\", $a$ EXECUTE x(1) $a$, 'kept_6'",
+             "GRANT EXECUTE ON FUNCTION replicator_pause(text) TO pg_monitor /* kept_7 */",
+             "REVOKE EXECUTE ON FUNCTION replicator_pause(text) FROM pg_monitor")
     with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
         for statement in whole:
             cursor.execute(statement)
@@ -343,14 +382,17 @@ def test_statistics_of_statements_show_no_password_of_a_query(cluster, registere
     cluster.query("SELECT * FROM replicator_validate(%s)", (bad,))
     utility = [f"DO $$ BEGIN PERFORM replicator_validate('{bad}'); END $$"]
     if int(cluster.query("SHOW server_version_num")[0][0]) < 160000:  # later ones leave out constants of more statements
-        utility += [f"EXPLAIN SELECT * FROM replicator_validate('{bad}')", f"SET my.url = '{bad}'", f"CREATE TEMP VIEW shown AS SELECT * FROM replicator_validate('{bad}')"]
+        utility += [f"EXPLAIN SELECT * FROM replicator_validate('{bad}')", f"SET my.url = '{bad}'",
+                    f"CREATE TEMP VIEW shown AS SELECT * FROM replicator_validate('{bad}')"]
     for statement in utility:
         cluster.query(statement)
-    shown = cluster.query("SELECT query FROM pg_stat_statements WHERE query ~* 'replicator_(init|validate)' AND query !~* '^ *(do|execute|prepare|create|explain|declare)'")
+    shown = cluster.query("SELECT query FROM pg_stat_statements WHERE query ~* 'replicator_(init|validate)' AND query !~* '^ "
+                          "*(do|execute|prepare|create|explain|declare)'")
     assert shown and not [query for query, in shown if "geheim" in query], shown
     # What security.md says of utility statements; where this fails, say less there.
     for statement in utility:
-        assert "geheim" in str(cluster.query("SELECT query FROM pg_stat_statements WHERE starts_with(query, %s)", (statement.partition(bad)[0],))), statement
+        assert "geheim" in str(cluster.query("SELECT query FROM pg_stat_statements WHERE starts_with(query, %s)",
+                                             (statement.partition(bad)[0],))), statement
 
 
 def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, registered):
@@ -361,11 +403,14 @@ def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, reg
     # Nor where there is no scheme, or where nobody knows what it is: of a refused call nothing is kept in doubt.
     told = "SELECT count(*) FROM replicator_events WHERE action = 'replicator_init' AND outcome = 'error'"
     before = cluster.query(told)[0][0]
-    calls = (f"'sqlite:///x.db', name => 'mysql:u:{WRONG}@h'", f"'mysql://{WRONG}@127.0.0.1:1/d?passwd={WRONG}'", f"'mysql://u@h/d#pwd={WRONG}'",
+    calls = (f"'sqlite:///x.db', name => 'mysql:u:{WRONG}@h'", f"'mysql://{WRONG}@127.0.0.1:1/d?passwd={WRONG}'",
+             f"'mysql://u@h/d#pwd={WRONG}'",
              f"'x pwd={WRONG}'")
     for call in calls:
         fails(cluster, f"SELECT replicator_init({call})")
     wait_until(lambda: cluster.query(told)[0][0] >= before + len(calls), 45, "their events")
-    assert "geheim" not in str(cluster.query("SELECT to_jsonb(e)::text FROM replicator.event e UNION ALL SELECT to_jsonb(s)::text FROM replicator.source s"))
-    rows = cluster.query("SELECT ok, detail FROM replicator_validate('sqlite:///x.db', name => %s) WHERE \"check\" = 'arguments'", (f"mysql://u:{WRONG}@h/d",))
+    assert "geheim" not in str(cluster.query("SELECT to_jsonb(e)::text FROM replicator.event e UNION ALL SELECT to_jsonb(s)::text FROM "
+                                             "replicator.source s"))
+    rows = cluster.query("SELECT ok, detail FROM replicator_validate('sqlite:///x.db', name => %s) WHERE \"check\" = 'arguments'",
+                         (f"mysql://u:{WRONG}@h/d",))
     assert rows == [(False, "the argument name holds a password: Only source_url may: all other arguments are stored and shown.")]

@@ -58,18 +58,22 @@ def test_views_do_not_wait_for_locks_on_targets_and_need_no_rights_on_them(clust
 def test_only_those_who_may_read_a_target_see_its_rows_in_errors(cluster, watched):
     cluster.query("INSERT INTO replicator.job (source_id, kind, requested_by, last_error, last_sqlstate) "
                   "SELECT id, 'verify', 'postgres', 'job: -1', '22P02' FROM replicator.source WHERE name = 'watched'; "
-                  "INSERT INTO replicator.job_table (job_id, table_id) SELECT j.id, t.id FROM replicator.job j JOIN replicator.source_table t "
+                  "INSERT INTO replicator.job_table (job_id, table_id) SELECT j.id, t.id FROM replicator.job j JOIN "
+                  "replicator.source_table t "
                   "USING (source_id) WHERE j.last_error = 'job: -1' AND t.name = 't'; "
-                  "INSERT INTO replicator.difference (job_id, table_id, key, kind) SELECT job_id, table_id, '5', 'changed' FROM replicator.job_table; "
+                  "INSERT INTO replicator.difference (job_id, table_id, key, kind) SELECT job_id, table_id, '5', 'changed' FROM "
+                  "replicator.job_table; "
                   "UPDATE replicator.source_state SET last_error = 'state: -1', last_detail = 'state: -1', last_sqlstate = 'X1234'; "
-                  "UPDATE replicator.source_table SET last_error = 'table: -1', reason = 'table: -1', last_sqlstate = '22P02' WHERE name = 't'; "
+                  "UPDATE replicator.source_table SET last_error = 'table: -1', reason = 'table: -1', last_sqlstate = '22P02' WHERE name = "
+                  "'t'; "
                   "UPDATE replicator.target_index SET last_error = 'index: -1', last_sqlstate = '42501*'; "
                   "UPDATE replicator.job SET state = 'failed'")
     shown = {"quarantine": "key, reason, detail", "differences": "key", "jobs": "last_error", "indexes": "last_error",
              "tables": "last_error, reason", "status": "last_error, detail"}
 
     def seen():
-        return "\n".join(str(cluster.query(f"SELECT {columns} FROM replicator_{view} WHERE {'name' if view == 'status' else 'source'} = 'watched'",
+        return "\n".join(str(cluster.query(f"SELECT {columns} FROM replicator_{view} WHERE {'name' if view == 'status' else 'source'} = "
+                                           "'watched'",
                                            user="watcher")) for view, columns in shown.items())
 
     hidden = seen()
@@ -82,7 +86,8 @@ def test_only_those_who_may_read_a_target_see_its_rows_in_errors(cluster, watche
     assert "state: -1" not in readable, "may be about any table"
     cluster.query("ALTER TABLE watched.t ENABLE ROW LEVEL SECURITY")
     assert seen() == hidden, "not all rows can be read"
-    cluster.query("ALTER TABLE watched.t DISABLE ROW LEVEL SECURITY; ALTER TABLE watched.t RENAME TO ours; CREATE TABLE watched.t (id text); "
+    cluster.query("ALTER TABLE watched.t DISABLE ROW LEVEL SECURITY; ALTER TABLE watched.t RENAME TO ours; CREATE TABLE watched.t (id "
+                  "text); "
                   "ALTER TABLE watched.t OWNER TO watcher")
     assert seen() == hidden, "this is not the target"
     cluster.query("DROP TABLE watched.t")
@@ -107,7 +112,8 @@ def test_what_code_of_the_owner_says_is_not_shown_to_others(cluster, watched):
                   "$$ BEGIN RAISE 'row ofAnna' USING ERRCODE = '42501', HINT = 'hint ofAnna'; END $$; "
                   "SELECT replicator_alter('watched', rules => '{\"indexes\": {\"t\": [\"watched.tell(data->>''a'')\"]}}')")
     failed = "SELECT state, last_error FROM replicator_indexes WHERE source = 'watched'"
-    wait_until(lambda: cluster.query(failed) == [("failed", "row ofAnna (hint ofAnna)")], 60, lambda: f"the index to fail: {cluster.query(failed)}")
+    wait_until(lambda: cluster.query(failed) == [("failed", "row ofAnna (hint ofAnna)")], 60,
+               lambda: f"the index to fail: {cluster.query(failed)}")
     everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
     assert "ofAnna" not in everything and "SQLSTATE 42501;" in everything
 

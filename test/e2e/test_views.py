@@ -57,7 +57,8 @@ def test_a_view_is_added_and_one_that_cannot_be_read_fails_alone(cluster, databa
 @pytest.mark.parametrize("wal", [False, True], ids=["rollback journal", "WAL"])
 def test_views_and_tables_show_one_state(cluster, database, source, wal):
     """Under a writer, and with more rows than one batch has."""
-    path = database("bank.db", ACCOUNTS + "CREATE VIEW both_of AS SELECT id, balance FROM account UNION ALL SELECT -id, balance FROM deposit", wal=wal)
+    path = database("bank.db", ACCOUNTS + "CREATE VIEW both_of AS SELECT id, balance FROM account UNION ALL SELECT -id, balance FROM "
+                                          "deposit", wal=wal)
     with BusyWriter(path, 3) as writer:
         source(path, mode="periodic", refresh_interval="1 second", include_tables=["*", "both_of"])
         wait_until(lambda: cluster.status("s")["lag"], 240, "the first copy")

@@ -11,7 +11,8 @@ class FakeServer:
     version = b"8.0.36"
     nonce = b"a" * 8 + b"b" * 12
     plugin = b"mysql_native_password"
-    abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000  # PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, LOCAL_FILES
+    # PROTOCOL_41, SECURE_CONNECTION, PLUGIN_AUTH, LOCAL_FILES
+    abilities = 0x00000001 | 0x00000080 | 0x00000200 | 0x00008000 | 0x00080000 | 0x00002000
 
     def __init__(self):
         self.received = b""
@@ -34,8 +35,10 @@ class FakeServer:
     def greet(self, connection, more_abilities=0):
         """Protocol 10. Returns the answer."""
         abilities = self.abilities | more_abilities
-        connection.sendall(self.packet(0, b"\x0a" + self.version + b"\0" + (1).to_bytes(4, "little") + self.nonce[:8] + b"\0" + (abilities & 0xffff).to_bytes(2, "little") +
-                                       b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + self.nonce[8:] + b"\0" + self.plugin + b"\0"))
+        connection.sendall(self.packet(0, b"\x0a" + self.version + b"\0" + (1).to_bytes(4, "little") + self.nonce[:8] + b"\0"
+                                       + (abilities & 0xffff).to_bytes(2, "little") +
+                                       b"\x2d\x02\0" + (abilities >> 16).to_bytes(2, "little") + b"\x15" + b"\0" * 10 + self.nonce[8:]
+                                       + b"\0" + self.plugin + b"\0"))
         return self.read(connection)
 
     @staticmethod

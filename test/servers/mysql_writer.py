@@ -265,16 +265,19 @@ class Writer:
         """REORGANIZE of a list that names fewer values takes rows away, of which the log has nothing."""
         values = self.rng.choice(("0, 1, 2", "0, 1", "0, 2", "1"))
         return self.rng.choice((
-            f"ALTER TABLE listed REORGANIZE PARTITION l0 INTO (PARTITION l0 VALUES IN ({values}))", "ALTER TABLE listed REBUILD PARTITION ALL",
+            f"ALTER TABLE listed REORGANIZE PARTITION l0 INTO (PARTITION l0 VALUES IN ({values}))",
+            "ALTER TABLE listed REBUILD PARTITION ALL",
             f"ALTER TABLE parted TRUNCATE PARTITION p{self.rng.randint(0, 3)}", "ALTER TABLE parted ADD PARTITION PARTITIONS 1",
-            "ALTER TABLE parted COALESCE PARTITION 1", "ALTER TABLE parted OPTIMIZE PARTITION ALL", "OPTIMIZE TABLE flat", "REPAIR TABLE flat"))
+            "ALTER TABLE parted COALESCE PARTITION 1", "ALTER TABLE parted OPTIMIZE PARTITION ALL", "OPTIMIZE TABLE flat",
+            "REPAIR TABLE flat"))
 
     def in_dialect(self, sql):
         """The same statement, written in another way."""
         verb, _, rest = sql.partition(" TABLE ")
         if verb not in ("ALTER", "TRUNCATE", "DROP") or self.rng.random() < 0.5:
             return sql
-        ways = [f"{verb.lower()} /* no TABLE */ table {rest}", f"/*!50000 {verb} */ TABLE\n\t{rest}", f"{verb} TABLE -- one\n {self.database} . {rest}"]
+        ways = [f"{verb.lower()} /* no TABLE */ table {rest}", f"/*!50000 {verb} */ TABLE\n\t{rest}",
+                f"{verb} TABLE -- one\n {self.database} . {rest}"]
         if self.server.flavour == "MariaDB":
             ways += [f"{verb} TABLE .{rest}", f"SET STATEMENT lock_wait_timeout = 50 FOR {sql}", f"/*M!100000 {sql} */"]
         return self.rng.choice(ways)

@@ -14,7 +14,8 @@ SCHEMA = """
     CREATE TABLE bulk (id BIGINT PRIMARY KEY, n BIGINT, body VARCHAR(60));
     CREATE TABLE only_unique (u INT NOT NULL, n INT, d DATETIME NOT NULL DEFAULT '2024-01-01', UNIQUE (u, d));
     CREATE TABLE parted (id INT PRIMARY KEY, n INT, t TEXT) PARTITION BY HASH (id) PARTITIONS 4;
-    CREATE TABLE listed (id INT PRIMARY KEY, n INT) PARTITION BY LIST (id % 4) (PARTITION l0 VALUES IN (0, 1, 2), PARTITION l1 VALUES IN (3));
+    CREATE TABLE listed (id INT PRIMARY KEY, n INT) PARTITION BY LIST (id % 4) (
+        PARTITION l0 VALUES IN (0, 1, 2), PARTITION l1 VALUES IN (3));
     CREATE TABLE flat (id INT PRIMARY KEY, n INT, t VARCHAR(100)) ENGINE = {flat};
     CREATE TABLE flat_pairs (a VARCHAR(20) COLLATE utf8mb4_bin, b INT, n INT, PRIMARY KEY (a, b)) ENGINE = {flat};"""
 MARIADB_SCHEMA = "CREATE TABLE own_types (u INT PRIMARY KEY, a UUID, b INET6, c INET4, d VARCHAR(20));"
@@ -22,7 +23,8 @@ MARIADB_SCHEMA = "CREATE TABLE own_types (u INT PRIMARY KEY, a UUID, b INET6, c 
 
 def create_database(server, database, rows=200, seed=0):
     """The tables, and what is in them before anybody follows them."""
-    server.run("".join(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in (database, aside(database))), "")
+    server.run("".join(f"DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name} CHARACTER SET utf8mb4;" for name in (database,
+                                                                                                                     aside(database))), "")
     mariadb = server.flavour == "MariaDB"
     server.run(SCHEMA.format(flat="Aria" if mariadb else "MyISAM") + (MARIADB_SCHEMA if mariadb else ""), database)
     server.run("INSERT INTO numbers SELECT a.i * 1000 + b.i * 100 + c.i * 10 + d.i FROM (SELECT 0 i UNION SELECT 1 UNION SELECT 2 "

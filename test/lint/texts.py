@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""Python and Markdown: lengths of lines, and what can be told without running them. Prints each violation; fails if
+there is one."""
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+import warnings
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PYTHON_COLUMNS = 140
+MARKDOWN_COLUMNS = 120
+
+problems = []
+
+
+def report(path, line, what):
+    problems.append(f"{path.relative_to(ROOT)}:{line}: {what}")
+
+
+def check_lines(path, lines, columns):
+    """`lines` are pairs of a number and a text."""
+    for number, line in lines:
+        if len(line) > columns:
+            report(path, number, f"{len(line)} columns; the most is {columns}")
+        if line != line.rstrip():
+            report(path, number, "ends with a blank")
+        if "\t" in line:
+            report(path, number, "holds a tab")
+
+
+def check_python(path):
+    text = path.read_text()
+    lines = text.split("\n")
+    check_lines(path, enumerate(lines, 1), PYTHON_COLUMNS)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        tree = ast.parse(text)
+        compile(tree, str(path), "exec")
+    for warning in found:
+        report(path, warning.lineno, str(warning.message))
+    check_imports(path, tree, lines)
+    check_definitions(path, tree)
+    formats = {id(node.format_spec) for node in ast.walk(tree) if isinstance(node, ast.FormattedValue)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr) and id(node) not in formats and not any(isinstance(part,
+                                                                                              ast.FormattedValue) for part in node.values):
+            report(path, node.lineno, "a format string without a value")
+
+
+def check_imports(path, tree, lines):
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree):
+        if not isinstance(node, (ast.Import, ast.ImportFrom)) or "F401" in lines[node.lineno - 1]:
+            continue
+        for alias in node.names:
+            name = (alias.asname or alias.name).partition(".")[0]
+            if name not in used:
+                report(path, node.lineno, f"{name} is imported and not used")
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_"):
+                report(path, node.lineno, "imports from a test file: what tests share is in conftest.py, or in a file of its own")
+
+
+def check_definitions(path, tree):
+    """Of two definitions of one name the first is lost, and a test with it."""
+    for scope in ast.walk(tree):
+        if isinstance(scope, (ast.Module, ast.ClassDef)):
+            seen = set()
+            for node in scope.body:
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    if node.name in seen:
+                        report(path, node.lineno, f"{node.name} is defined twice")
+                    seen.add(node.name)
+
+
+def prose_of(text):
+    """The numbered lines of a Markdown text that are neither code nor rows of tables."""
+    in_code = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith("```"):
+            in_code = not in_code
+        elif not in_code and not line.lstrip().startswith("|"):
+            yield number, line
+
+
+def check_markdown(path):
+    text = path.read_text()
+    check_lines(path, prose_of(text), MARKDOWN_COLUMNS)
+    for link in re.finditer(r"\]\(([^)#\s]+)(#[^)]*)?\)", text):
+        if "://" not in link[1] and not (path.parent / link[1]).exists():
+            report(path, text.count("\n", 0, link.start()) + 1, f"links to {link[1]}, which does not exist")
+
+
+def main():
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.py", "*.md"], cwd=ROOT, check=True,
+                           capture_output=True, text=True).stdout.split("\n")
+    paths = [ROOT / name for name in names if name and (ROOT / name).exists()]
+    for path in paths:
+        check_python(path) if path.suffix == ".py" else check_markdown(path)
+    print("\n".join(problems) if problems else f"texts: ok, {len(paths)} files")
+    sys.exit(1 if problems or not paths else 0)
+
+
+if __name__ == "__main__":
+    main()
