@@ -16,6 +16,11 @@ constexpr const char* kPrefix = "replicator_";
 constexpr const char* kCallsWithUrl[] = {"init", "alter", "validate", "discover"};
 constexpr const char* kExecute = "execute";
 constexpr const char* kBlanks = " \t\r\n\f\v";
+/// As far a name is looked for behind an EXECUTE: else a text of many would be gone through to its end for each, in a
+/// log hook that nothing can interrupt.
+constexpr std::ptrdiff_t kFar = 200;
+/// For the same reason, of all statements that are prepared together.
+constexpr std::size_t kMostBytesOfPrepared = 64 << 20;
 
 bool is_part_of_word(char c) noexcept {
     auto const byte = static_cast<unsigned char>(c);
@@ -24,22 +29,21 @@ bool is_part_of_word(char c) noexcept {
 
 bool begins_word(char c) noexcept { return is_part_of_word(c) && c != '$' && (c < '0' || c > '9'); }
 
-/// Behind blanks and comments, which end where the server ends them: block comments nest.
-const char* skip_blanks(const char* at) noexcept {
+/// Behind blanks and comments, which end where the server ends them: block comments nest. Or at `end`, or behind it.
+const char* skip_blanks(const char* at, const char* end = nullptr) noexcept {
     int depth = 0;
-    while (*at != '\0') {
-        if (at[0] == '/' && at[1] == '*') {
-            ++depth;
-            at += 2;
-        } else if (depth > 0) {
-            bool const ends = at[0] == '*' && at[1] == '/';
-            depth -= ends ? 1 : 0;
-            at += ends ? 2 : 1;
-        } else if (at[0] == '-' && at[1] == '-') {
-            at += std::strcspn(at, "\r\n");
-        } else if (std::strchr(kBlanks, *at) != nullptr) {
+    bool in_line = false;
+    for (; *at != '\0' && (end == nullptr || at < end); ++at) {
+        bool const opens = at[0] == '/' && at[1] == '*';
+        bool const closes = at[0] == '*' && at[1] == '/';
+        if (in_line) {
+            in_line = *at != '\r' && *at != '\n';
+        } else if (opens || (depth > 0 && closes)) {
+            depth += opens ? 1 : -1;
             ++at;
-        } else {
+        } else if (depth == 0 && at[0] == '-' && at[1] == '-') {
+            in_line = true;
+        } else if (depth == 0 && std::strchr(kBlanks, *at) == nullptr) {
             break;
         }
     }
@@ -124,7 +128,10 @@ class Tokens {
 /// The name of a prepared statement that follows an EXECUTE.
 class Name {
   public:
-    explicit Name(const char* at) noexcept {
+    explicit Name(const char* execute_end) noexcept {
+        const char* const end = execute_end + kFar;
+        const char* at = skip_blanks(execute_end, end);
+        is_far_ = at >= end;
         has_escapes_ = (at[0] == 'u' || at[0] == 'U') && at[1] == '&';
         bool const quoted = *at == '"';
         is_one_ = quoted || has_escapes_ || begins_word(*at);
@@ -137,13 +144,15 @@ class Name {
         }
         bool const keyword = std::strcmp(text_, "function") == 0 || std::strcmp(text_, "procedure") == 0;
         // GRANT EXECUTE ON; EXECUTE FUNCTION of a trigger.
-        is_one_ = is_one_ && (quoted || (std::strcmp(text_, "on") != 0 && !(keyword && begins_word(*skip_blanks(at)))));
+        is_one_ = is_one_ &&
+                  (quoted || (std::strcmp(text_, "on") != 0 && !(keyword && begins_word(*skip_blanks(at, at + kFar)))));
     }
 
-    [[nodiscard]] bool is_one() const noexcept { return is_one_; }
+    /// Or may be one.
+    [[nodiscard]] bool is_one() const noexcept { return is_one_ || is_far_; }
     /// The statement of that name; null if it is not known.
     [[nodiscard]] const char* statement() const noexcept {
-        const PreparedStatement* const found = has_escapes_ ? nullptr : FetchPreparedStatement(text_, false);
+        const PreparedStatement* const found = has_escapes_ || is_far_ ? nullptr : FetchPreparedStatement(text_, false);
         return found == nullptr ? nullptr : found->plansource->query_string;
     }
 
@@ -151,6 +160,7 @@ class Name {
     char text_[NAMEDATALEN] = {};  // prepared_queries is asked for that many bytes
     bool has_escapes_ = false;
     bool is_one_ = false;
+    bool is_far_ = false;
 };
 
 }  // namespace
@@ -176,21 +186,27 @@ bool may_execute_call(const char* statement, RunsIn where) noexcept {
     // What had the name may be gone, and another have it, since the EXECUTE: all of it was sent together.
     bool const names_change =
         strcasestr(statement, "deallocate") != nullptr || strcasestr(statement, "discard") != nullptr;
+    std::size_t looked_at = 0;
+    const char* last_url = nullptr;
+    for (const char* at = std::strstr(statement, "://"); at != nullptr; at = std::strstr(at + 1, "://")) {
+        last_url = at;
+    }
     for (const char* at = strcasestr(statement, kExecute); at != nullptr; at = strcasestr(at, kExecute)) {
         const char* const execute = at;
         at += std::strlen(kExecute);
         if (is_part_of_word(*at) || (execute > statement && is_part_of_word(execute[-1]))) {
             continue;
         }
-        Name const name(skip_blanks(at));
-        if (std::strstr(at, "://") != nullptr) {
+        if (last_url != nullptr && last_url >= at) {
             return true;
         }
+        Name const name(at);
         if (!name.is_one()) {
             continue;
         }
         const char* const known = where == RunsIn::kThisSession ? name.statement() : nullptr;
-        if (names_call(known)) {
+        looked_at += known == nullptr ? 0 : std::strlen(known);
+        if (looked_at > kMostBytesOfPrepared || names_call(known)) {
             return true;
         }
         bool const in_doubt = known == nullptr || names_change;

@@ -360,6 +360,17 @@ def test_a_crash_shows_no_argument_of_an_execute(cluster, registered):
     still_works(cluster)
 
 
+def test_looking_for_calls_in_a_statement_takes_no_time_that_grows_with_its_square(cluster):
+    """Nothing ends a process within the hook of the log. Eight megabytes took a quarter of an hour."""
+    options = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic -c auto_explain.log_min_duration=-1"
+    for part in ("execute ", "execute/*", "execute--", "execute p ", "execute x/**/('", "$execute$execute "):
+        text = part * (8 * 1024 * 1024 // len(part))
+        script = f"PREPARE p AS SELECT 1 /* {'x' * 100_000} */;\nSELECT 1/0, $x${text}$x$"
+        said = subprocess.run(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"], cluster.directory),
+                       input=script.encode(), capture_output=True, cwd="/", timeout=120, env={**os.environ, "PGOPTIONS": options})
+        assert b"division by zero" in said.stderr, part
+
+
 def test_statements_that_are_not_ours_are_logged_whole(cluster):
     whole = ("DO $$ BEGIN EXECUTE format('SELECT 1 AS %I', 'kept_1'); END $$",
              "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$ /* kept_2 */",
