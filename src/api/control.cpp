@@ -31,12 +31,14 @@ constexpr int kStopPatienceMs = 10'000;
 /// What PostgreSQL locks to drop a target: the table, its TOAST table, their indexes, the row type, …
 constexpr std::int64_t kLocksPerTarget = 7;
 
-/// A call whose first argument is a source's name.
+/// A call whose first argument is a source's name. `tables` are the second one's.
 template <typename Body>
-Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
+Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body,
+                const std::optional<std::vector<std::string>>& tables = std::nullopt) {
     Arguments const values(fcinfo);
     ControlCall call{action, values.string(0).value_or(""), {}};
     record(call.arguments, "name", values.string(0));
+    record(call.arguments, "tables", tables);
     run_control_call(call, [&](CallContext& context) {
         catalog::SourceConfig const config = take_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
@@ -46,14 +48,16 @@ Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 }
 
 Datum sync(FunctionCallInfo fcinfo) {
-    return on_source(fcinfo, "replicator_sync", [](const catalog::SourceConfig& config, const Arguments& values) {
-        for (const std::string& table : values.text_array(1, "tables").value_or(std::vector<std::string>{})) {
+    std::optional<std::vector<std::string>> const tables = Arguments(fcinfo).text_array(1, "tables");
+    auto const ask = [&](const catalog::SourceConfig& config, const Arguments&) {
+        for (const std::string& table : tables.value_or(std::vector<std::string>{})) {
             (void)require_table(config, table);
         }
         require_running(config);
         catalog::clear_failure(config.id);
         catalog::request_sync(config.id);
-    });
+    };
+    return on_source(fcinfo, "replicator_sync", ask, tables);
 }
 
 Datum pause(FunctionCallInfo fcinfo) {

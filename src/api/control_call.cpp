@@ -62,24 +62,36 @@ std::string without_secrets(const std::string& text) {
     return core::may_hold_secret(text) ? "***" : without_passwords(text);
 }
 
-void refuse_if(RecordedArguments& arguments, const char* name, bool holds_password) {
-    if (holds_password && arguments.misplaced.empty()) {
+void refuse_if(RecordedArguments& arguments, const char* name, bool is_misplaced) {
+    if (is_misplaced && arguments.misplaced.empty()) {
         arguments.misplaced = name;
     }
+}
+
+/// Of a text that is no URL of a source, and no JSON.
+bool holds_password(const std::string& text) {
+    return core::holds_password(text, core::RedactWhat::kAll) || core::has_user_and_password(text);
 }
 
 /// Less would be found in any text.
 constexpr std::size_t kShortestSecret = 4;
 
+void hide(RecordedArguments& arguments, const std::string& given, const std::string& refused) {
+    if (given != refused && given.size() >= kShortestSecret) {
+        arguments.hidden.emplace_back(given, refused);
+    }
+}
+
+void add(RecordedArguments& arguments, RecordedArgument argument) {
+    hide(arguments, argument.given, argument.refused);
+    arguments.given.push_back(std::move(argument));
+}
+
 /// What an error says of a call, which may quote an argument.
 std::string without_secret_arguments(std::string text, const RecordedArguments& arguments) {
-    for (const RecordedArgument& argument : arguments.given) {
-        if (argument.refused == argument.given || argument.given.size() < kShortestSecret) {
-            continue;
-        }
-        for (std::size_t at = text.find(argument.given); at != text.npos;
-             at = text.find(argument.given, at + argument.refused.size())) {
-            text.replace(at, argument.given.size(), argument.refused);
+    for (const auto& [given, refused] : arguments.hidden) {
+        for (std::size_t at = text.find(given); at != text.npos; at = text.find(given, at + refused.size())) {
+            text.replace(at, given.size(), refused);
         }
     }
     return text;
@@ -89,9 +101,8 @@ std::string without_secret_arguments(std::string text, const RecordedArguments& 
 
 void record(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
     if (value) {
-        refuse_if(arguments, name,
-                  core::holds_password(*value, core::RedactWhat::kAll) || core::has_user_and_password(*value));
-        arguments.given.push_back({name, *value, without_passwords(*value), without_secrets(*value)});
+        refuse_if(arguments, name, holds_password(*value));
+        add(arguments, {name, *value, without_passwords(*value), without_secrets(*value)});
     }
 }
 
@@ -101,7 +112,8 @@ void record(RecordedArguments& arguments, const char* name, const std::optional<
     }
     RecordedArgument joined{name, "", "", ""};
     for (const std::string& element : *value) {
-        refuse_if(arguments, name, core::holds_password(element, core::RedactWhat::kAll));
+        refuse_if(arguments, name, holds_password(element));
+        hide(arguments, element, without_secrets(element));
         std::string const comma = joined.given.empty() ? "" : ", ";
         joined.given += comma + element;
         joined.shown += comma + without_passwords(element);
@@ -113,20 +125,20 @@ void record(RecordedArguments& arguments, const char* name, const std::optional<
 void record_json(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
     if (value) {
         refuse_if(arguments, name, core::holds_password(*value, core::RedactWhat::kAll));
-        arguments.given.push_back({name, *value, without_passwords(*value), without_secrets(*value)});
+        add(arguments, {name, *value, without_passwords(*value), without_secrets(*value)});
     }
 }
 
 void record_key(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
     if (value) {
-        arguments.given.push_back({name, *value, without_passwords(*value), without_passwords(*value)});
+        add(arguments, {name, *value, without_passwords(*value), without_passwords(*value)});
     }
 }
 
 void record_url(RecordedArguments& arguments, const char* name, const std::optional<std::string>& value) {
     if (value) {
-        arguments.given.push_back({name, *value, without_passwords(core::redact_url(*value)),
-                                   without_passwords(core::redact_refused_url(*value))});
+        add(arguments, {name, *value, without_passwords(core::redact_url(*value)),
+                        without_passwords(core::redact_refused_url(*value))});
     }
 }
 

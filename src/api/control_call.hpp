@@ -22,6 +22,8 @@ struct RecordedArgument {
 
 struct RecordedArguments {
     std::vector<RecordedArgument> given;  ///< none is null
+    /// Texts, of arguments or of their elements, that an error may quote, and what is recorded in their place.
+    std::vector<std::pair<std::string, std::string>> hidden;
     std::string misplaced;                ///< name of the first that holds a password, as none but a source_url does
 };
 

@@ -204,6 +204,12 @@ ParsedUrl file_url(std::string path) {
     if (parsed.url.path.empty()) {
         fail("malformed URL: no path", "A SQLite source is a file.", "Write sqlite:///directory/file.");
     }
+    // Else a URL that has lost its scheme would be stored and shown as the name of a file.
+    if (!parsed.url.path.starts_with('/') && has_user_and_password(parsed.url.path)) {
+        fail("malformed URL: it may hold a password, and names no kind of source that has one",
+             "A SQLite source is a file, whose path begins with a slash.",
+             "Write scheme://user:password@host:port/database, or sqlite:///directory/file.");
+    }
     return parsed;
 }
 

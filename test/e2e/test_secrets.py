@@ -416,9 +416,21 @@ def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, reg
     before = cluster.query(told)[0][0]
     calls = (f"'sqlite:///x.db', name => 'mysql:u:{WRONG}@h'", f"'mysql://{WRONG}@127.0.0.1:1/d?passwd={WRONG}'",
              f"'mysql://u@h/d#pwd={WRONG}'",
-             f"'x pwd={WRONG}'")
+             f"'x pwd={WRONG}'", f"'u:{WRONG}@h/x.db'", f"'sqlite:///x.db', include_databases => '{{u:{WRONG}@h}}'")
     for call in calls:
         fails(cluster, f"SELECT replicator_init({call})")
+    # Elements of arrays. The statement itself is not to be logged: it names no function with a URL, nor is there one of a source in it.
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic; SET auto_explain.log_min_duration = -1")
+        for element in (f"http://u:{WRONG}@h/d", f"u:{WRONG}@h", f"password={WRONG}"):
+            for call in ("replicator_sync('s', ARRAY['t', %s])", "replicator_verify('s', ARRAY['t', %s])", "replicator_alter('s', exclude_tables => ARRAY['t', %s])"):
+                with pytest.raises(psycopg2.Error, match="holds a password"):
+                    cursor.execute(f"SELECT {call}", (element,))
+        # Of one that may be something else, the error says to the caller what it is, and the event does not.
+        cursor.execute("SET log_min_messages = panic")
+        with pytest.raises(psycopg2.Error, match="has no table \"pwd: geheim"):
+            cursor.execute("SELECT replicator_sync('s', ARRAY['t', %s])", (f"pwd: {WRONG}",))
+    wait_until(lambda: len(cluster.query("SELECT 1 FROM replicator_events WHERE outcome = 'error' AND action = 'replicator_sync'")) >= 4, 45, "their events")
     wait_until(lambda: cluster.query(told)[0][0] >= before + len(calls), 45, "their events")
     assert "geheim" not in str(cluster.query("SELECT to_jsonb(e)::text FROM replicator.event e UNION ALL SELECT to_jsonb(s)::text FROM "
                                              "replicator.source s"))

@@ -46,7 +46,8 @@ TEST(SourceUrl, a_password_is_never_quoted_in_an_error) {
           "mysql://u:12?geheim_secret!=1@h/db", "mysql://u:12?geheim@h/db", "u:geheim@mysql://h/db",
           "mysql://u:a@h/db?password=geheim", "mysql://u:geheim%zz@h/db", "mysql://u:geheim%ff@h/db",
           "mysql://u:1#geheim@h:x", "geheim", "nosuch://u:geheim@h/db", "postgresql://u@h/db?sslpassword=geheim",
-          "mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:geheim"}) {
+          "mongodb://h/db?authMechanismProperties=AWS_SESSION_TOKEN:geheim", "u:geheim@h/x.db",
+          "sqlite:u:geheim@h/x.db"}) {
         EXPECT_EQ(error_text(text).find("geheim"), std::string::npos) << text;
         EXPECT_EQ(core::redact_url(text).find("geheim"), std::string::npos) << core::redact_url(text);
     }
@@ -83,7 +84,7 @@ TEST(SourceUrl, of_a_refused_one_neither_user_nor_parameters_are_shown) {
          {"mysql://geheim@h:1/d?passwd=geheim", "mysql://u:geheim@h:1/d?x=geheim", "mysql://u@h/d#password=geheim",
           "mysql://u@h/d;pwd=geheim", "mysql://u@h/x%3Ageheim@h", "u:geheim@h", "mysql:u:geheim@h",
           "mysql://h?key=geheim", "jdbc:mysql://h/d?user=u&password=geheim", "pwd=geheim://x",
-          "postgres://h/d?sslpassword=geheim"}) {
+          "postgres://h/d?sslpassword=geheim", "u:geheim@h/x.db", "sqlite:u:geheim@h/x"}) {
         std::string const shown = redact_refused_url(text);
         EXPECT_EQ(shown.find("geheim"), shown.npos) << shown;
         EXPECT_NE(shown.find("***"), shown.npos) << shown;
