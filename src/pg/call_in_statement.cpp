@@ -3,6 +3,7 @@
 
 #include "pg/call_in_statement.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -29,23 +30,48 @@ bool is_part_of_word(char c) noexcept {
 
 bool begins_word(char c) noexcept { return is_part_of_word(c) && c != '$' && (c < '0' || c > '9'); }
 
-/// Behind blanks and comments, which end where the server ends them: block comments nest. Or at `end`, or behind it.
-const char* skip_blanks(const char* at, const char* end = nullptr) noexcept {
+const char* behind_word(const char* at) noexcept {
+    while (is_part_of_word(*at)) {
+        ++at;
+    }
+    return at;
+}
+
+bool is_before(const char* at, const char* limit) noexcept { return *at != '\0' && (limit == nullptr || at < limit); }
+
+/// Behind the comment that begins at `at`, which ends where the server ends it: block comments nest. `at` if none
+/// begins there. At the limit, or behind it, if it goes on that far.
+const char* skip_comment(const char* at, const char* limit = nullptr) noexcept {
+    if (at[0] == '-' && at[1] == '-') {
+        while (is_before(at, limit) && *at != '\r' && *at != '\n') {
+            ++at;
+        }
+        return at;
+    }
     int depth = 0;
-    bool in_line = false;
-    for (; *at != '\0' && (end == nullptr || at < end); ++at) {
+    while (is_before(at, limit)) {
         bool const opens = at[0] == '/' && at[1] == '*';
         bool const closes = at[0] == '*' && at[1] == '/';
-        if (in_line) {
-            in_line = *at != '\r' && *at != '\n';
-        } else if (opens || (depth > 0 && closes)) {
-            depth += opens ? 1 : -1;
-            ++at;
-        } else if (depth == 0 && at[0] == '-' && at[1] == '-') {
-            in_line = true;
-        } else if (depth == 0 && std::strchr(kBlanks, *at) == nullptr) {
+        if (depth == 0 && !opens) {
             break;
         }
+        depth += opens ? 1 : closes ? -1 : 0;
+        at += opens || closes ? 2 : 1;
+        if (depth == 0) {
+            break;
+        }
+    }
+    return at;
+}
+
+/// Behind blanks and comments; at the limit, or behind it, if they go on that far.
+const char* skip_blanks(const char* at, const char* limit = nullptr) noexcept {
+    while (is_before(at, limit)) {
+        const char* const behind = std::strchr(kBlanks, *at) != nullptr ? at + 1 : skip_comment(at, limit);
+        if (behind == at) {
+            break;
+        }
+        at = behind;
     }
     return at;
 }
@@ -113,10 +139,7 @@ class Tokens {
         if (!is_part_of_word(*token)) {
             return token + 1;
         }
-        const char* end = token;
-        while (is_part_of_word(*end)) {
-            ++end;
-        }
+        const char* const end = behind_word(token);
         bool const escapes = end == token + 1 && (*token == 'e' || *token == 'E') && *end == '\'';
         return escapes ? skip_quoted(end, true) : end;
     }
@@ -164,6 +187,93 @@ class Name {
 };
 
 }  // namespace
+
+namespace {
+
+constexpr std::size_t kStars = 3;
+
+/// A statement that is written over itself.
+class Shortened {
+  public:
+    explicit Shortened(char* statement) noexcept : to_(statement) {}
+
+    void keep(const char* from, const char* end) noexcept {
+        while (from < end) {
+            *to_++ = *from++;
+        }
+    }
+    /// Keeps as much at both ends.
+    void hide(const char* from, const char* end, std::size_t at_begin, std::size_t at_end) noexcept {
+        auto const size = static_cast<std::size_t>(end - from);
+        if (size < at_begin + at_end) {
+            return;
+        }
+        keep(from, from + at_begin);
+        for (std::size_t i = std::min(kStars, size - at_begin - at_end); i > 0; --i) {
+            *to_++ = '*';
+        }
+        keep(end - at_end, end);
+    }
+    void end() noexcept { *to_ = '\0'; }
+
+  private:
+    char* to_;
+};
+
+/// The literal of a statement that begins at `at`, with its quotes, and how much of it they are.
+struct Literal {
+    const char* end;  ///< `at` if none begins there
+    std::size_t opening = 0;
+    std::size_t closing = 0;
+    bool is_certain = true;  ///< where it ends does not depend on a setting
+};
+
+Literal literal_at(const char* at, bool backslashes) noexcept {
+    if (*at == '$') {
+        const char* const end = skip_dollar_quoted(at);
+        if (end == at + 1) {
+            return {at};
+        }
+        auto const tag = static_cast<std::size_t>(std::strchr(at + 1, '$') + 1 - at);
+        return {end, tag, static_cast<std::size_t>(end - at) >= 2 * tag ? tag : 0};
+    }
+    bool const escapes = (*at == 'e' || *at == 'E') && at[1] == '\'';
+    if (*at != '\'' && !escapes) {
+        return {at};
+    }
+    std::size_t const opening = escapes ? 2 : 1;
+    const char* const quote = at + opening - 1;
+    const char* const end = skip_quoted(quote, escapes || backslashes);
+    bool const closed = end > quote + 1 && end[-1] == '\'';
+    return {end, opening, closed ? std::size_t{1} : 0, escapes || end == skip_quoted(quote, !backslashes)};
+}
+
+}  // namespace
+
+void leave_out_values(char* statement) noexcept {
+    bool const setting_may_have_changed = strcasestr(statement, "conforming") != nullptr;
+    bool const backslashes = backslashes_escape();
+    Shortened out(statement);
+    for (const char* at = statement; *at != '\0';) {
+        const char* end = skip_comment(at);
+        Literal const literal = literal_at(at, backslashes);
+        if (end != at) {
+            out.hide(at, end, 2, *at == '/' && end - at >= 4 && end[-1] == '/' ? 2 : 0);
+        } else if (literal.end != at) {
+            bool const is_certain = literal.is_certain || !setting_may_have_changed;
+            out.hide(at, literal.end, literal.opening, is_certain ? literal.closing : 0);
+            end = is_certain ? literal.end : at + std::strlen(at);
+        } else if (*at >= '0' && *at <= '9') {
+            end = behind_word(at);
+            out.hide(at, end, 0, 0);
+        } else {
+            end = *at == '"' ? skip_quoted(at, false) : std::max(at + 1, behind_word(at));
+            out.keep(at, end);
+        }
+        at = end;
+    }
+    out.end();
+}
 
 bool names_call(const char* text) noexcept {
     for (const char* at = text == nullptr ? nullptr : strcasestr(text, kPrefix); at != nullptr;

@@ -19,4 +19,9 @@ enum class RunsIn : std::uint8_t {
 /// too: EXPLAIN, CREATE TABLE … AS.
 bool may_execute_call(const char* statement, RunsIn where) noexcept;
 
+/// Takes what may be a part of a password out of a statement, where it is: what is in literals and comments, and
+/// numbers. What else it does is still to be read, for those who audit. Only for one that the server has parsed: else
+/// nobody knows where a literal begins.
+void leave_out_values(char* statement) noexcept;
+
 }  // namespace pgrepl::pg

@@ -3,6 +3,7 @@
 
 #include "pg/log_redaction.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 
@@ -76,6 +77,18 @@ void leave_out_quoted(char* text) noexcept {
     }
 }
 
+/// The statement that has run, or is about to, where the message ends with it (log_statement,
+/// log_min_duration_statement). Null if it does not.
+char* statement_in(const ErrorData& data) noexcept {
+    if (data.elevel != LOG || data.message == nullptr || debug_query_string == nullptr) {
+        return nullptr;
+    }
+    std::size_t const size = std::strlen(debug_query_string);
+    std::size_t const message_size = std::strlen(data.message);
+    char* const at = data.message + (message_size - std::min(size, message_size));
+    return std::strcmp(at, debug_query_string) == 0 ? at : nullptr;
+}
+
 void redact(ErrorData& data) noexcept {
     // Errors talk about a statement in their contexts only; what is logged of a statement has it as its message, its
     // parameters or its tree of numbers as its detail.
@@ -92,7 +105,12 @@ void redact(ErrorData& data) noexcept {
             }
         }
         if (data.elevel < ERROR) {
-            leave_out_literals(data.message);
+            char* const statement = statement_in(data);
+            if (statement != nullptr) {
+                leave_out_values(statement);
+            } else {
+                leave_out_literals(data.message);
+            }
             for (char* const text : {data.detail, data.detail_log}) {
                 // Without a statement it is one: of a process that crashed.
                 if (text != nullptr && debug_query_string != nullptr) {

@@ -366,8 +366,9 @@ def test_looking_for_calls_in_a_statement_takes_no_time_that_grows_with_its_squa
     for part in ("execute ", "execute/*", "execute--", "execute p ", "execute x/**/('", "$execute$execute "):
         text = part * (8 * 1024 * 1024 // len(part))
         script = f"PREPARE p AS SELECT 1 /* {'x' * 100_000} */;\nSELECT 1/0, $x${text}$x$"
-        said = subprocess.run(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"], cluster.directory),
-                       input=script.encode(), capture_output=True, cwd="/", timeout=120, env={**os.environ, "PGOPTIONS": options})
+        said = subprocess.run(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"],
+                                           cluster.directory),
+                              input=script.encode(), capture_output=True, cwd="/", timeout=120, env={**os.environ, "PGOPTIONS": options})
         assert b"division by zero" in said.stderr, part
 
 
@@ -385,6 +386,22 @@ def test_statements_that_are_not_ours_are_logged_whole(cluster):
             cursor.execute(statement)
     missing = [number for number in range(1, 8) if not log_lines(cluster, f"kept_{number}")]
     assert missing == []
+
+
+def test_who_audits_reads_what_a_statement_does_that_mentions_us(cluster):
+    """Of a statement with one of our names, whose it may be, only what may hold a password is left out."""
+    statements = {"CREATE TABLE \"audited\" /* replicator_init */ AS SELECT 'geheim' || 4711 AS a":
+                      "statement: CREATE TABLE \"audited\" /*****/ AS SELECT '***' || *** AS a",
+                  "SELECT e'\\'geheim', $x$it's geheim$x$ -- geheim ' \n AS replicator_alter; DROP TABLE audited":
+                      "AS replicator_alter; DROP TABLE audited"}
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        for setting in ("all", "none"):  # log_min_duration_statement repeats nothing
+            cursor.execute("SET log_statement = %s", (setting,))
+            for statement in statements:
+                cursor.execute(statement)
+    for shown in statements.values():
+        assert len(log_lines(cluster, shown)) == 2, shown
+    assert not log_lines(cluster, "geheim")
 
 
 def test_statistics_of_statements_show_no_password_of_a_query(cluster, registered):
@@ -421,16 +438,19 @@ def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, reg
         fails(cluster, f"SELECT replicator_init({call})")
     # Elements of arrays. The statement itself is not to be logged: it names no function with a URL, nor is there one of a source in it.
     with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
-        cursor.execute("SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic; SET auto_explain.log_min_duration = -1")
+        cursor.execute("SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic; "
+                       "SET auto_explain.log_min_duration = -1")
         for element in (f"http://u:{WRONG}@h/d", f"u:{WRONG}@h", f"password={WRONG}"):
-            for call in ("replicator_sync('s', ARRAY['t', %s])", "replicator_verify('s', ARRAY['t', %s])", "replicator_alter('s', exclude_tables => ARRAY['t', %s])"):
+            for call in ("replicator_sync('s', ARRAY['t', %s])", "replicator_verify('s', ARRAY['t', %s])",
+                         "replicator_alter('s', exclude_tables => ARRAY['t', %s])"):
                 with pytest.raises(psycopg2.Error, match="holds a password"):
                     cursor.execute(f"SELECT {call}", (element,))
         # Of one that may be something else, the error says to the caller what it is, and the event does not.
         cursor.execute("SET log_min_messages = panic")
         with pytest.raises(psycopg2.Error, match="has no table \"pwd: geheim"):
             cursor.execute("SELECT replicator_sync('s', ARRAY['t', %s])", (f"pwd: {WRONG}",))
-    wait_until(lambda: len(cluster.query("SELECT 1 FROM replicator_events WHERE outcome = 'error' AND action = 'replicator_sync'")) >= 4, 45, "their events")
+    failed = "SELECT count(*) FROM replicator_events WHERE outcome = 'error' AND action = 'replicator_sync'"
+    wait_until(lambda: cluster.query(failed)[0][0] >= 4, 45, "their events")
     wait_until(lambda: cluster.query(told)[0][0] >= before + len(calls), 45, "their events")
     assert "geheim" not in str(cluster.query("SELECT to_jsonb(e)::text FROM replicator.event e UNION ALL SELECT to_jsonb(s)::text FROM "
                                              "replicator.source s"))
