@@ -18,7 +18,7 @@ PG_CONFIG = os.environ.get("PG_CONFIG", "pg_config")
 BINDIR = subprocess.run([PG_CONFIG, "--bindir"], check=True, capture_output=True, text=True).stdout.strip()
 
 # Lines of a server log that no test may cause, unless it says so (expect_crash).
-DEFECTS = re.compile(r"terminated by signal|PANIC|TRAP:|leak|Assert|invalid memory|could not abort|ERRCODE_INTERNAL|pg_replicator failed "
+DEFECTS = re.compile(r"terminated by signal|PANIC|TRAP:|\bleak|Assert|invalid memory|could not abort|ERRCODE_INTERNAL|pg_replicator failed "
                      r"at")
 
 
