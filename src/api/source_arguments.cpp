@@ -2,10 +2,12 @@
 
 #include "api/source_arguments.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "api/preflight.hpp"
 #include "pg/adapter.hpp"
+#include "pg/json_object.hpp"
 #include "pg/spi.hpp"
 #include "replication/access/password.hpp"
 #include "replication/access/source_access.hpp"
@@ -124,6 +126,34 @@ void check_target_schema(const std::string& schema) {
     }
 }
 
+bool are_options(const std::string& json) {
+    try {
+        (void)catalog::parse_source_options(json);
+    } catch (const pg::SqlError& error) {
+        if (error.fields().raised_by != pg::RaisedBy::kUs) {
+            throw;
+        }
+        return false;
+    }
+    return true;
+}
+
+bool has_rules_only(const std::string& json) {
+    auto const members = pg::read_json_object(json);
+    return members && std::all_of(members->begin(), members->end(), [](const auto& member) {
+               return member.first == "gin" || member.first == "indexes" || member.first == "keys";
+           });
+}
+
+/// Of a refused call nothing is kept of what stands under words that are none of ours: it may be a secret.
+void record_words(RecordedArguments& arguments, const char* name, const std::optional<std::string>& json,
+                  bool (*is_understood)(const std::string&)) {
+    record_json(arguments, name, json);
+    if (json && !is_understood(*json)) {
+        arguments.given.back().refused = "***";
+    }
+}
+
 }  // namespace
 
 SourceArguments read_source_arguments(const Arguments& arguments, int url, int name) {
@@ -153,8 +183,8 @@ RecordedArguments recorded(const SourceArguments& arguments) {
     record(result, "exclude_databases", arguments.exclude_databases);
     record(result, "mode", arguments.mode);
     record(result, "refresh_interval", arguments.refresh_interval);
-    record_json(result, "rules", arguments.rules);
-    record_json(result, "options", arguments.options);
+    record_words(result, "rules", arguments.rules, has_rules_only);
+    record_words(result, "options", arguments.options, are_options);
     record(result, "owner", arguments.owner);
     return result;
 }

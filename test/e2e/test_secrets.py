@@ -315,7 +315,13 @@ FORMS = ("SELECT replicator_init('%s')", "SELECT REPLICATOR_INIT ( E'%s' )", "SE
          "SELECT replicator_resync('%s')", "SELECT replicator_alter('%s', 's')",
          "SELECT replicator_init('s', '%s')", "SELECT replicator_init('sqlite:///x.db', target_schema => '%s')",
          "SELECT replicator_init('sqlite:///x.db', include_tables => ARRAY['x', '%s'])",
-         "SELECT replicator_alter('s', options => '{\"password\": \"geheim\"}')", "SELECT replicator_validate('sqlite:///x.db', '%s')")
+         "SELECT replicator_alter('s', options => '{\"password\": \"geheim\"}')", "SELECT replicator_validate('sqlite:///x.db', '%s')",
+         # Under words that are none of ours, or as what is none of their values.
+         "SELECT replicator_alter('s', options => '{\"pw\": \"geheim\"}')",
+         "SELECT replicator_alter('s', options => '{\"mode\": \"%s\"}')",
+         "SELECT replicator_alter('s', options => '{\"connect_timeout\": \"geheim\"}')",
+         "SELECT replicator_alter('s', options => '{\"on_drop\": \"geheim\"}')",
+         "SELECT replicator_alter('s', rules => '{\"pw\": \"geheim\"}')")
 
 
 def test_nothing_logged_shows_a_password(cluster, registered):
@@ -433,7 +439,9 @@ def test_a_password_in_another_argument_is_refused_and_not_recorded(cluster, reg
     before = cluster.query(told)[0][0]
     calls = (f"'sqlite:///x.db', name => 'mysql:u:{WRONG}@h'", f"'mysql://{WRONG}@127.0.0.1:1/d?passwd={WRONG}'",
              f"'mysql://u@h/d#pwd={WRONG}'",
-             f"'x pwd={WRONG}'", f"'u:{WRONG}@h/x.db'", f"'sqlite:///x.db', include_databases => '{{u:{WRONG}@h}}'")
+             f"'x pwd={WRONG}'", f"'u:{WRONG}@h/x.db'", f"'sqlite:///x.db', include_databases => '{{u:{WRONG}@h}}'",
+             *(f"'sqlite:///x.db', options => '{{\"{word}\": \"{WRONG}\"}}'" for word in ("pw", "connect_timeout", "on_drop")),
+             f"'sqlite:///x.db', rules => '{{\"pw\": \"{WRONG}\"}}'", f"'sqlite:///x.db', options => '[\"{WRONG}\"]'")
     for call in calls:
         fails(cluster, f"SELECT replicator_init({call})")
     # Elements of arrays. The statement itself is not to be logged: it names no function with a URL, nor is there one of a source in it.
