@@ -22,7 +22,9 @@ std::string noted_sqlstate(const pg::SqlError& error) {
 
 NotedError::NotedError(const pg::SqlError& error)
     : message(error.what()), sqlstate(noted_sqlstate(error)), detail(error.fields().detail), hint(error.fields().hint) {
-    if (may_quote_code_of_a_user(error) && !hint.empty()) {
+    // A hint of the server's own, or of ours, quotes nothing.
+    bool const of_user = error.fields().raised_by == pg::RaisedBy::kUserCode || error.fields().in_owner_code;
+    if (of_user && !hint.empty()) {
         message += " (" + hint + ")";
         hint.clear();
     }

@@ -9,7 +9,7 @@
 namespace pgrepl::catalog {
 
 /// Of an error that code of a user has raised, or may have been at when the server raised it, nothing is known of any
-/// text, whatever the SQLSTATE: it is marked by a star, and its hint becomes part of the message.
+/// text, whatever the SQLSTATE: it is marked by a star. What such code gives as a hint becomes part of the message.
 struct NotedError {
     explicit NotedError(const pg::SqlError& error);
 
