@@ -27,6 +27,26 @@ def test_keys_and_what_has_none(server, adapter):
     assert adapter.call("rows", "k", "empty_table") == []
 
 
+def test_a_table_that_is_renamed_all_the_time_is_there_as_a_whole_or_not_at_all(server, adapter):
+    """The server is asked for tables, columns and keys one after the other; others make that take longer."""
+    server.run("DROP DATABASE IF EXISTS moving; CREATE DATABASE moving; CREATE TABLE moving.one (id int PRIMARY KEY, v int);"
+               + "".join(f"CREATE TABLE moving.other{i} (id int PRIMARY KEY, v int, w int, x int);" for i in range(60)))
+    stop = threading.Event()
+
+    def rename():
+        while not stop.is_set():
+            server.run("RENAME TABLE one TO two; RENAME TABLE two TO one;" * 20, "moving")
+    thread = threading.Thread(target=rename)
+    thread.start()
+    try:
+        seen = [table for _ in range(100) for name, table in adapter.tables("moving").items() if not name.startswith("other")]
+    finally:
+        stop.set()
+        thread.join()
+        server.run("DROP DATABASE moving")
+    assert seen and [table for table in seen if (table["columns"], table["key"], table["reason"]) != (["id", "v"], ["id"], "")] == []
+
+
 def test_generated_and_invisible_columns(server, adapter, is_mariadb):
     invisible = "hidden int INVISIBLE DEFAULT 5" if is_mariadb else "hidden int DEFAULT 5 INVISIBLE"
     server.run(f"""DROP TABLE IF EXISTS computed; CREATE TABLE computed (id int PRIMARY KEY, v int AS (id + 1) VIRTUAL,

@@ -10,6 +10,9 @@
 namespace pgrepl::mysql {
 namespace {
 
+/// Descriptions that are torn are asked for again.
+constexpr int kMostAttempts = 10;
+
 constexpr std::string_view kDoing = "read the tables' descriptions at";
 
 std::string text_of(const TextRow& row, std::size_t column) { return row[column].value_or(""); }
@@ -92,14 +95,17 @@ class Reader {
     void read_columns() {
         std::string const sql =
             "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, "
-            "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION FROM information_schema.COLUMNS" +
-            filter() +
+            "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION, COLUMN_KEY = 'PRI', "
             // Shown are those with any right, be it to insert. (Without accounts, nothing is said of rights.)
-            " AND (PRIVILEGES = '' OR FIND_IN_SET('select', PRIVILEGES))"
-            " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
+            "PRIVILEGES = '' OR FIND_IN_SET('select', PRIVILEGES) <> 0 FROM information_schema.COLUMNS" +
+            filter() + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
         for (const TextRow& row : ask(sql)) {
             TableRow* const table = find(row);
             if (table == nullptr) {
+                continue;
+            }
+            table->any_column = true;
+            if (number_of(row, 12) == 0) {
                 continue;
             }
             table->columns.push_back({.name = text_of(row, 2),
@@ -110,7 +116,8 @@ class Reader {
                                       .collation = text_of(row, 7),
                                       .fraction = number_of(row, 8),
                                       .extra = text_of(row, 9),
-                                      .generation = text_of(row, 10)});
+                                      .generation = text_of(row, 10),
+                                      .in_primary_key = text_of(row, 11) == "1"});
             ColumnRow& column = table->columns.back();
             bool const is_period = column.generation == "ROW START" || column.generation == "ROW END";
             column.left_out = column.extra.find("VIRTUAL") != std::string::npos ||
@@ -278,6 +285,51 @@ class Reader {
 
 }  // namespace
 
+namespace {
+
+/// A column of the primary key that no index has.
+bool lacks_key(const TableRow& table) {
+    auto const is_in_index = [&](const ColumnRow& column) {
+        return std::any_of(table.indexes.begin(), table.indexes.end(), [&](const IndexRow& index) {
+            return std::any_of(index.parts.begin(), index.parts.end(),
+                               [&](const IndexPart& part) { return part.column == column.name; });
+        });
+    };
+    return std::any_of(table.columns.begin(), table.columns.end(),
+                       [&](const ColumnRow& column) { return column.in_primary_key && !is_in_index(column); });
+}
+
+/// The account has a right to it, but none that has to do with columns; or it is damaged. False: it is not there just
+/// now.
+bool may_see_no_column(Connection& connection, const TableKey& name) {
+    try {
+        std::string const table = quote_identifier(name.first) + "." + quote_identifier(name.second);
+        return connection.query("SHOW COLUMNS FROM " + table, kDoing).empty();
+    } catch (const core::SourceError& error) {
+        bool const is_gone =
+            error.kind() == core::SourceErrorKind::kTableChanged || error.kind() == core::SourceErrorKind::kNotFound;
+        if (error.retryable() && !is_gone) {
+            throw;
+        }
+        return !is_gone;
+    }
+}
+
+/// What the questions say of them does not belong together: they were renamed, or others have taken their names,
+/// between two of them. (Of a broken view the server knows no columns.)
+std::vector<TableKey> torn_tables(Connection& connection, const TableDescriptions& tables) {
+    std::vector<TableKey> torn;
+    for (auto const& [name, table] : tables) {
+        bool const is_bare = !table.any_column && table.type != "VIEW";
+        if (is_bare ? !may_see_no_column(connection, name) : lacks_key(table)) {
+            torn.push_back(name);
+        }
+    }
+    return torn;
+}
+
+}  // namespace
+
 std::string create_statement(Connection& connection, const core::TableName& name) {
     TextRows const rows = if_readable([&] {
         return connection.query(
@@ -288,7 +340,21 @@ std::string create_statement(Connection& connection, const core::TableName& name
 
 TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
                                     const std::string& table_condition) {
-    return Reader(connection, database_condition, table_condition).read();
+    for (int attempt = 1;; ++attempt) {
+        TableDescriptions tables = Reader(connection, database_condition, table_condition).read();
+        std::vector<TableKey> const torn = torn_tables(connection, tables);
+        if (torn.empty()) {
+            return tables;
+        }
+        if (attempt == kMostAttempts) {
+            for (const TableKey& name : torn) {
+                if (!tables.at(name).any_column) {
+                    tables.erase(name);
+                }
+            }
+            return tables;
+        }
+    }
 }
 
 }  // namespace pgrepl::mysql

@@ -23,6 +23,7 @@ struct ColumnRow {
     std::uint64_t fraction = 0;
     std::string extra;
     std::string generation;
+    bool in_primary_key = false;
     bool left_out = false;  ///< generated, and not in every row image of the log
 };
 
@@ -48,7 +49,8 @@ struct TableRow {
     std::uint64_t row_bytes = 0;
     bool partitioned = false;
     std::string comment;
-    std::vector<ColumnRow> columns;
+    bool any_column = false;         ///< is shown to the account, be it that it may not be read
+    std::vector<ColumnRow> columns;  ///< that may be read
     std::vector<IndexRow> indexes;
     std::vector<core::TableName> parts;     ///< of a MERGE table
     std::string merged_into;                ///< a MERGE table that has this one among its own, quoted; empty: none
@@ -62,7 +64,8 @@ using TableKey = std::pair<std::string, std::string>;  ///< database, table
 using TableDescriptions = std::map<TableKey, TableRow>;
 
 /// The tables that meet both conditions, which begin with an operator; the second may be empty. One question for the
-/// tables, the columns, the indexes, and MariaDB's json_valid() checks each, whatever the number of tables.
+/// tables, the columns, the indexes, and MariaDB's json_valid() checks each, whatever the number of tables. They are
+/// asked again if the answers do not belong together: tables may be renamed in between.
 TableDescriptions read_descriptions(Connection& connection, const std::string& database_condition,
                                     const std::string& table_condition);
 
