@@ -245,7 +245,7 @@ def test_a_structure_that_changes_without_a_word_in_the_log_is_seen_with_the_nex
     follow()
 
     def unlogged(sql, then):
-        db.run(f"UPDATE customer SET rate = rate + 1; SET sql_log_bin = 0; {sql}; SET sql_log_bin = 1; {then}", "shop")
+        db.run(f"SET sql_log_bin = 0; {sql}; SET sql_log_bin = 1; {then}", "shop")
         caught_up(cluster)
         assert table_row(cluster, "customer")["state"] == "streaming" and equal(cluster)
     unlogged("ALTER TABLE customer ADD COLUMN more INT DEFAULT 7", "INSERT INTO customer VALUES (4, 'a', 1, NULL, 8)")

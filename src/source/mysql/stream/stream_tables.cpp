@@ -60,10 +60,12 @@ void require_same_key(const TableMap& map, const TableStructure& structure, cons
 }  // namespace
 
 void StreamTables::follow(const core::FollowedTable& table) {
+    auto const before = followed_.find(names_.comparable(table.name));
+    std::string map = before == followed_.end() ? std::string() : std::move(before->second.map);
     forget(table.name);
     followed_[names_.comparable(table.name)] = {.name = table.name,
                                                 .structure = TableStructure::parse(table.structure),
-                                                .map = "",
+                                                .map = std::move(map),
                                                 .unknown_columns = {},
                                                 .current = nullptr};
 }
@@ -139,7 +141,7 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
                           "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its configuration, "
                           "and copy the table anew: replicator_resync(name, table).");
     }
-    if (followed.current) {
+    if (!followed.map.empty() && followed.map != definition) {
         doubtful_.insert(followed.name);
     }
     EventTable table = event_table_of(map, event.place, charsets_);

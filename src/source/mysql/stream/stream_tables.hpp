@@ -90,7 +90,7 @@ class StreamTables {
     struct Followed {
         core::TableName name;
         TableStructure structure;
-        std::string map;                           ///< of which `current` was made
+        std::string map;                           ///< the last one, of which `current` was made
         std::vector<std::string> unknown_columns;  ///< that it has, and the structure has not
         std::shared_ptr<StreamedTable> current;
     };
