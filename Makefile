@@ -141,6 +141,7 @@ fuzz: $(BUILD)/mysql_binlog_fuzz
 lint: check-symbols
 	test/lint/layers.sh
 	test/lint/table_life.sh
+	test/lint/names.sh
 	test/lint/texts.py
 	test/lint/style.sh "$(SERVER_FLAGS)" "$(ADAPTER_FLAGS) $(MYSQL_FLAGS)"
 format:

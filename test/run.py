@@ -45,7 +45,7 @@ def junit_counts(path):
 
 def lint():
     """Layers and symbols: rules that hold for every build."""
-    scripts = ("layers.sh", "table_life.sh", "texts.py", "symbols.sh")
+    scripts = ("layers.sh", "table_life.sh", "names.sh", "texts.py", "symbols.sh")
     results = [run([str(ROOT / "test/lint" / script)]).returncode == 0 for script in scripts]
     return sum(results), len(results) - sum(results), 0
 

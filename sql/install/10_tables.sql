@@ -141,15 +141,19 @@ COMMENT ON COLUMN replicator.source_state.owner IS 'Role whose rights are used o
 COMMENT ON COLUMN replicator.source_state.evictions IS 'How often in a row another reader with this reader_id took our place';
 COMMENT ON COLUMN replicator.source_state.evicted_at IS 'When that happened last';
 
+CREATE TYPE replicator.worker_kind AS ENUM (
+    'launcher', 'probe', 'source worker', 'copy worker', 'job worker', 'index worker');
+COMMENT ON TYPE replicator.worker_kind IS 'The processes of pg_replicator';
+
 CREATE TABLE replicator.slot_wait (
     source_id integer,
-    role      text CHECK (role IN ('source', 'job', 'index')),
+    kind      replicator.worker_kind,
     since     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (source_id, role)
+    PRIMARY KEY (source_id, kind)
 );
 COMMENT ON TABLE replicator.slot_wait IS 'Workers that wait for a free background worker slot; who has waited longest is served first; not dumped';
 COMMENT ON COLUMN replicator.slot_wait.source_id IS 'The source; without a foreign key, for which whoever notes the wait would wait for control calls';
-COMMENT ON COLUMN replicator.slot_wait.role IS 'Which of its workers: source, job or index worker';
+COMMENT ON COLUMN replicator.slot_wait.kind IS 'Which of its workers: source, job or index worker';
 COMMENT ON COLUMN replicator.slot_wait.since IS 'Since when it waits';
 
 CREATE VIEW replicator.source_owner AS

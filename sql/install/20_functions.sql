@@ -145,8 +145,15 @@ CREATE FUNCTION replicator.short_of_slots_since()
 RETURNS timestamptz LANGUAGE C VOLATILE PARALLEL SAFE AS 'MODULE_PATHNAME', 'pg_replicator_short_of_slots_since';
 COMMENT ON FUNCTION replicator.short_of_slots_since() IS 'Since when the launcher finds no background worker slot even for a look at the databases; null: it finds one';
 
+CREATE TYPE replicator.worker_phase AS ENUM (
+    'looking for work', 'opening the source', 'waiting for copy workers', 'waiting for a chunk', 'copying',
+    'comparing and staging', 'numbering identical rows', 'building the primary key', 'merging', 'opening the stream',
+    'catching up', 'streaming', 'copying beside the stream', 'comparing a table without a key', 'comparing', 'confirming',
+    'second pass', 'looking for extra rows', 'dropping an invalid index', 'creating an index');
+COMMENT ON TYPE replicator.worker_phase IS 'What a worker can be doing';
+
 CREATE FUNCTION replicator.worker_phases(
-    OUT pid integer, OUT source_id integer, OUT table_id integer, OUT phase text, OUT rows_done bigint,
+    OUT pid integer, OUT source_id integer, OUT table_id integer, OUT phase replicator.worker_phase, OUT rows_done bigint,
     OUT rows_total bigint, OUT since timestamptz
 ) RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'pg_replicator_worker_phases';
 COMMENT ON FUNCTION replicator.worker_phases() IS 'What each worker of this database does now';

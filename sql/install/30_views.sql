@@ -5,11 +5,11 @@
 
 -- What pg_stat_get_activity shows of our workers to anyone who may read the views: pid, type, what they wait for.
 CREATE FUNCTION replicator.live_workers(
-    OUT pid integer, OUT worker_type text, OUT wait_event_type text, OUT wait_event text)
+    OUT pid integer, OUT kind replicator.worker_kind, OUT wait_event_type text, OUT wait_event text)
 RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT a.pid, a.backend_type, a.wait_event_type, a.wait_event FROM pg_catalog.pg_stat_get_activity(NULL) a
-    WHERE a.backend_type LIKE 'pg\_replicator%';
+    SELECT a.pid, k.kind, a.wait_event_type, a.wait_event FROM pg_catalog.pg_stat_get_activity(NULL) a
+    JOIN unnest(enum_range(NULL::replicator.worker_kind)) k(kind) ON a.backend_type = 'pg_replicator ' || k.kind::text;
 END;
 COMMENT ON FUNCTION replicator.live_workers() IS 'Processes of pg_replicator that are alive';
 
@@ -217,9 +217,9 @@ LEFT JOIN replicator.source_state st
      AND st.database_oid = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
 LEFT JOIN replicator.position p ON p.source_id = s.id
 LEFT JOIN replicator.stream_reports() r ON r.source_id = s.id AND r.reader_id = st.reader_id
-LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.worker_type = 'pg_replicator source worker'
+LEFT JOIN replicator.live_workers() w ON w.pid = st.worker_pid AND w.kind = 'source worker'
 -- The probe notes who waits; if there is no slot for a probe either, nobody can note anything.
-LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'source'
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.kind = 'source worker'
 LEFT JOIN replicator.source_work k ON k.source_id = s.id
 CROSS JOIN LATERAL (
     SELECT CASE WHEN w.pid IS NULL AND NOT s.paused AND st.state <> 'failed' AND k.has_work

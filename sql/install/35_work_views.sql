@@ -75,7 +75,7 @@ JOIN replicator.source_table t ON t.id = jt.table_id
 JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN replicator.worker_phases() w ON w.pid = j.worker_pid AND w.table_id = t.id AND w.phase = 'comparing'
      AND j.state = 'running'
-LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'job';
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.kind = 'job worker';
 COMMENT ON VIEW @extschema@.replicator_jobs IS 'Comparisons and repairs: one row for each table of each job, and what was found';
 COMMENT ON COLUMN @extschema@.replicator_jobs.job IS 'Number that replicator_verify or replicator_repair returned';
 COMMENT ON COLUMN @extschema@.replicator_jobs.kind IS 'verify or repair';
@@ -124,7 +124,7 @@ RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path 
 BEGIN ATOMIC
     SELECT CASE WHEN i.state = 'building'
                 THEN (SELECT pg_blocking_pids(w.pid) FROM replicator.live_workers() w
-                      WHERE w.pid = i.worker_pid AND w.worker_type = 'pg_replicator index worker' AND w.wait_event_type = 'Lock')
+                      WHERE w.pid = i.worker_pid AND w.kind = 'index worker' AND w.wait_event_type = 'Lock')
                 WHEN i.state = 'pending' AND i.last_sqlstate LIKE '55P03%'
                 THEN (SELECT array_agg(DISTINCT coalesce(l.pid, 0)) FROM pg_locks l
                       WHERE l.granted AND l.locktype = 'relation' AND l.relation = r.relid
@@ -167,7 +167,7 @@ JOIN replicator.target g ON g.table_id = t.id
 LEFT JOIN replicator.target_relation r ON r.table_id = t.id
 LEFT JOIN (pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid)
      ON x.indrelid = coalesce(r.relid, g.relation) AND c.relname = i.name
-LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.role = 'index'
+LEFT JOIN replicator.slot_wait sw ON sw.source_id = s.id AND sw.kind = 'index worker'
 LEFT JOIN LATERAL (SELECT replicator.index_blockers(i.id) AS blocked_by WHERE i.state IN ('pending', 'building')) b ON true
 WHERE i.state <> 'unwanted';
 COMMENT ON VIEW @extschema@.replicator_indexes IS 'Indexes that the rules of sources ask for on target tables';
@@ -189,12 +189,12 @@ COMMENT ON COLUMN @extschema@.replicator_indexes.blocked_by IS 'Processes whose 
 
 CREATE VIEW @extschema@.replicator_progress AS
 SELECT p.pid,
-       replace(w.worker_type, 'pg_replicator ', '') AS worker,
+       w.kind::text AS worker,
        s.name AS source,
        t.database,
        t.schema,
        t.name AS "table",
-       p.phase || coalesce(': ' || c.phase, '') AS phase,
+       p.phase::text || coalesce(': ' || c.phase, '') AS phase,
        d.done AS rows_done,
        d.total AS rows_total,
        d.percent,

@@ -15,8 +15,8 @@ Datum worker_phases(FunctionCallInfo fcinfo) {
     for (const pg::PhaseReport& report : pg::phase_reports()) {
         const char* const since = pg::CallPg([&] { return timestamptz_to_str(report.since); });
         result.add({std::to_string(report.pid), std::to_string(report.source_id),
-                    report.table_id == 0 ? std::nullopt : std::optional(std::to_string(report.table_id)), report.phase,
-                    std::to_string(report.done),
+                    report.table_id == 0 ? std::nullopt : std::optional(std::to_string(report.table_id)),
+                    std::string(name_of(report.phase)), std::to_string(report.done),
                     report.total == 0 ? std::nullopt : std::optional(std::to_string(report.total)),
                     std::string(since)});
     }

@@ -196,7 +196,7 @@ std::vector<int> job_and_index_pids(std::int32_t source_id) {
 }
 
 std::vector<WantedWorker> list_job_work() {
-    return read_wanted_workers(pg::execute(kJobWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerRole::kJob);
+    return read_wanted_workers(pg::execute(kJobWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerKind::kJob);
 }
 
 void prune_jobs(int retention_s) {

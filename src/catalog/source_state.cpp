@@ -247,7 +247,7 @@ bool is_source_moving(std::int32_t source_id) {
 }
 
 std::vector<WantedWorker> list_source_work() {
-    return read_wanted_workers(pg::execute(kSourceWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerRole::kSource);
+    return read_wanted_workers(pg::execute(kSourceWork, {pg::Param::oid(MyDatabaseId)}), pg::WorkerKind::kSource);
 }
 
 void tell_wait_for_slot(std::int32_t source_id) {

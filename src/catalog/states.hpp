@@ -1,6 +1,6 @@
 #pragma once
 // The states of sources and tables, and the ways to copy a table, with the names that the catalog has for them: the
-// types replicator.run_state, table_state and copy_way (test/lint/table_life.sh compares). table_life.hpp draws how
+// types replicator.run_state, table_state and copy_way (test/lint/names.sh compares). table_life.hpp draws how
 // states of tables follow one from another.
 
 #include <array>

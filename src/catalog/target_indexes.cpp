@@ -162,7 +162,7 @@ std::vector<WantedWorker> list_index_work() {
                                 "WHERE NOT s.paused AND ") +
                         has_work() + " GROUP BY s.id, s.name ORDER BY s.id",
                     {pg::Param::oid(MyDatabaseId)});
-    return read_wanted_workers(rows, pg::WorkerRole::kIndex);
+    return read_wanted_workers(rows, pg::WorkerKind::kIndex);
 }
 
 void look_for_index_work_at_commit(std::int32_t source_id, std::optional<std::int32_t> table_id) {

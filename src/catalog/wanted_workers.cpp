@@ -6,27 +6,11 @@
 
 namespace pgrepl::catalog {
 
-namespace {
-
-const char* name_of(pg::WorkerRole role) {
-    switch (role) {
-        case pg::WorkerRole::kSource:
-            return "source";
-        case pg::WorkerRole::kJob:
-            return "job";
-        case pg::WorkerRole::kIndex:
-            return "index";
-    }
-    return "";
-}
-
-}  // namespace
-
-std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::WorkerRole role) {
+std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::WorkerKind kind) {
     pg::QueryResult const waits = pg::execute(
         "SELECT source_id, (extract(epoch FROM since - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
-        "FROM replicator.slot_wait WHERE role = $1",
-        {name_of(role)});
+        "FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind",
+        {name_of(kind)});
     std::map<std::int64_t, TimestampTz> since;
     for (std::size_t i = 0; i < waits.rows(); ++i) {
         since.emplace(waits.int64(i, 0), waits.int64(i, 1));
@@ -34,29 +18,33 @@ std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::W
     std::vector<WantedWorker> workers;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         auto const wait = since.find(rows.int64(i, 0));
-        workers.push_back({role, static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2),
+        workers.push_back({kind, static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.boolean(i, 2),
                            rows.int64(i, 3), wait == since.end() ? 0 : wait->second});
     }
     return workers;
 }
 
 void wait_for_slot(const WantedWorker& worker) {
-    pg::execute("INSERT INTO replicator.slot_wait (source_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                {worker.source_id, name_of(worker.role)});
+    pg::execute(
+        "INSERT INTO replicator.slot_wait (source_id, kind) VALUES ($1, $2::replicator.worker_kind) ON CONFLICT DO "
+        "NOTHING",
+        {worker.source_id, name_of(worker.kind)});
 }
 
 void end_wait_for_slot(const WantedWorker& worker) {
-    pg::execute("DELETE FROM replicator.slot_wait WHERE source_id = $1 AND role = $2",
-                {worker.source_id, name_of(worker.role)});
+    pg::execute("DELETE FROM replicator.slot_wait WHERE source_id = $1 AND kind = $2::replicator.worker_kind",
+                {worker.source_id, name_of(worker.kind)});
 }
 
-void forget_waits_of_others(pg::WorkerRole role, const std::vector<WantedWorker>& wanted) {
+void forget_waits_of_others(pg::WorkerKind kind, const std::vector<WantedWorker>& wanted) {
     std::vector<std::string> ids;
     for (const WantedWorker& worker : wanted) {
         ids.push_back(std::to_string(worker.source_id));
     }
-    pg::execute("DELETE FROM replicator.slot_wait WHERE role = $1 AND source_id <> ALL ($2::text[]::integer[])",
-                {name_of(role), ids});
+    pg::execute(
+        "DELETE FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind AND source_id <> ALL "
+        "($2::text[]::integer[])",
+        {name_of(kind), ids});
 }
 
 }  // namespace pgrepl::catalog

@@ -13,7 +13,7 @@ namespace pgrepl::catalog {
 
 /// A worker that a source wants, now or later.
 struct WantedWorker {
-    pg::WorkerRole role = pg::WorkerRole::kSource;
+    pg::WorkerKind kind = pg::WorkerKind::kSource;
     std::int32_t source_id = 0;
     std::string source_name;
     bool now = false;
@@ -23,7 +23,7 @@ struct WantedWorker {
 
 /// Columns of each row: id and name of a source, whether it wants the worker now, and else when: as slot_wanted, and
 /// due_at, are read, in microseconds since PostgreSQL's epoch. Knows who waits for a slot.
-std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::WorkerRole role);
+std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::WorkerKind kind);
 
 /// There is no slot for it.
 void wait_for_slot(const WantedWorker& worker);
@@ -31,7 +31,7 @@ void wait_for_slot(const WantedWorker& worker);
 /// It has got one.
 void end_wait_for_slot(const WantedWorker& worker);
 
-/// Of the workers of a role no others than these are wanted now: no other waits for a slot any more.
-void forget_waits_of_others(pg::WorkerRole role, const std::vector<WantedWorker>& wanted);
+/// Of the workers of a kind no others than these are wanted now: no other waits for a slot any more.
+void forget_waits_of_others(pg::WorkerKind kind, const std::vector<WantedWorker>& wanted);
 
 }  // namespace pgrepl::catalog

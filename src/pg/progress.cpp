@@ -6,7 +6,6 @@
 #include <csignal>
 #include <cstring>
 
-#include "pg/fixed_text.hpp"
 #include "pg/locked.hpp"
 
 namespace pgrepl::pg {
@@ -17,7 +16,7 @@ struct PhaseSlot {
     Oid database;
     std::int32_t source_id;
     std::int32_t table_id;
-    FixedText<48> phase;
+    WorkerPhase phase;
     volatile std::int64_t done;
     std::int64_t total;
     TimestampTz since;
@@ -74,14 +73,14 @@ void enter(PhaseSlot& slot, const PhaseReport& phase) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     slot.source_id = phase.source_id;
     slot.table_id = phase.table_id;
-    slot.phase.assign(phase.phase);
+    slot.phase = phase.phase;
     slot.done = phase.done;
     slot.total = phase.total;
     slot.since = phase.since;
 }
 
 PhaseReport report_of(const PhaseSlot& slot) {
-    return {slot.pid, slot.source_id, slot.table_id, slot.phase.bytes, slot.done, slot.total, slot.since};
+    return {slot.pid, slot.source_id, slot.table_id, slot.phase, slot.done, slot.total, slot.since};
 }
 
 }  // namespace
@@ -96,7 +95,7 @@ void attach_phase_memory(void* memory, bool is_new, LWLock* lock) noexcept {
     }
 }
 
-void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+void begin_phase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
                  const std::string& activity) {
     own_activity = activity;
     CallPg([] { pgstat_report_activity(STATE_RUNNING, own_activity.c_str()); });
@@ -105,7 +104,7 @@ void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_i
     }
 }
 
-NestedPhase::NestedPhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+NestedPhase::NestedPhase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
                          const std::string& activity)
     : outer_activity_(own_activity) {
     if (has_own_phase()) {
@@ -122,7 +121,7 @@ NestedPhase::~NestedPhase() {
     }
 }
 
-SidePhase::SidePhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total)
+SidePhase::SidePhase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total)
     : slot_(has_own_phase() ? take_phase_slot() : nullptr) {
     if (slot_ != nullptr) {
         enter(*slot_, {MyProcPid, source_id, table_id, phase, 0, total, GetCurrentTimestamp()});

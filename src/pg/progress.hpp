@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "pg/error.hpp"
+#include "pg/worker_names.hpp"
 
 namespace pgrepl::pg {
 
@@ -15,7 +16,7 @@ struct PhaseReport {
     int pid = 0;
     std::int32_t source_id = 0;
     std::int32_t table_id = 0;
-    std::string phase;
+    WorkerPhase phase = WorkerPhase::kLookingForWork;
     std::int64_t done = 0;
     std::int64_t total = 0;
     TimestampTz since = 0;
@@ -23,13 +24,13 @@ struct PhaseReport {
 
 /// This process enters a phase. `table_id` 0: no table in particular; `total` 0: not known how many rows it has.
 /// `activity` is what pg_stat_activity shows as the query. Nothing but that without preload.
-void begin_phase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+void begin_phase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
                  const std::string& activity);
 
 /// A phase within the phase of this process, which goes on where it was, since when it was, at the end of the scope.
 class NestedPhase {
   public:
-    NestedPhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
+    NestedPhase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total,
                 const std::string& activity);
     ~NestedPhase();
     NestedPhase(const NestedPhase&) = delete;
@@ -45,7 +46,7 @@ struct PhaseSlot;
 /// A phase beside that of this process, as long as the object lives: of work that is done in turns with it.
 class SidePhase {
   public:
-    SidePhase(const char* phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total);
+    SidePhase(WorkerPhase phase, std::int32_t source_id, std::int32_t table_id, std::int64_t total);
     ~SidePhase();
     SidePhase(const SidePhase&) = delete;
     SidePhase& operator=(const SidePhase&) = delete;

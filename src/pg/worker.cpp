@@ -13,7 +13,7 @@ constexpr const char* kLibrary = "pg_replicator";
 /// Our own class of advisory locks: user-level advisory locks have 1 or 2 in the last field.
 constexpr std::uint16_t kLockClass = 0x5052;
 
-/// Beside those of the roles.
+/// Beside those of the kinds.
 constexpr std::uint32_t kWriting = 100;
 
 LOCKTAG lock_tag(std::int32_t source_id, std::uint32_t what) {
@@ -22,11 +22,11 @@ LOCKTAG lock_tag(std::int32_t source_id, std::uint32_t what) {
     return tag;
 }
 
-LOCKTAG source_lock_tag(std::int32_t source_id, WorkerRole role) {
-    return lock_tag(source_id, static_cast<std::uint32_t>(role));
+LOCKTAG source_lock_tag(std::int32_t source_id, WorkerKind kind) {
+    return lock_tag(source_id, static_cast<std::uint32_t>(kind));
 }
 
-BackgroundWorker describe(const char* function, const std::string& type, const std::string& name) {
+BackgroundWorker describe(const char* function, WorkerKind kind, const std::string& name) {
     BackgroundWorker worker;
     std::memset(&worker, 0, sizeof(worker));
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -34,7 +34,7 @@ BackgroundWorker describe(const char* function, const std::string& type, const s
     worker.bgw_restart_time = BGW_NEVER_RESTART;
     strlcpy(worker.bgw_library_name, kLibrary, BGW_MAXLEN);
     strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
-    strlcpy(worker.bgw_type, type.c_str(), BGW_MAXLEN);
+    strlcpy(worker.bgw_type, type_of(kind).c_str(), BGW_MAXLEN);
     strlcpy(worker.bgw_name, name.c_str(), BGW_MAXLEN);
     return worker;
 }
@@ -52,9 +52,9 @@ void WorkerHandle::terminate() const {
     }
 }
 
-std::optional<WorkerHandle> start_worker(const char* function, const std::string& type, const std::string& name,
+std::optional<WorkerHandle> start_worker(const char* function, WorkerKind kind, const std::string& name,
                                          const WorkerArguments& arguments, bool notify) {
-    BackgroundWorker worker = describe(function, type, name);
+    BackgroundWorker worker = describe(function, kind, name);
     std::memcpy(worker.bgw_extra, &arguments, sizeof(arguments));
     worker.bgw_notify_pid = notify ? MyProcPid : 0;
     BackgroundWorkerHandle* const handle = CallPg([&]() -> BackgroundWorkerHandle* {
@@ -71,7 +71,7 @@ std::optional<WorkerHandle> start_worker(const char* function, const std::string
 }
 
 void register_launcher(const char* function) {
-    BackgroundWorker worker = describe(function, "pg_replicator launcher", "pg_replicator launcher");
+    BackgroundWorker worker = describe(function, WorkerKind::kLauncher, "pg_replicator launcher");
     worker.bgw_restart_time = 5;
     RegisterBackgroundWorker(&worker);
 }
@@ -98,13 +98,13 @@ void connect_worker(Oid database) {
     CallPg([&] { BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0); });
 }
 
-bool try_lock_source(std::int32_t source_id, WorkerRole role) {
-    LOCKTAG const tag = source_lock_tag(source_id, role);
+bool try_lock_source(std::int32_t source_id, WorkerKind kind) {
+    LOCKTAG const tag = source_lock_tag(source_id, kind);
     return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL; });
 }
 
-bool is_source_locked(std::int32_t source_id, WorkerRole role) {
-    LOCKTAG const tag = source_lock_tag(source_id, role);
+bool is_source_locked(std::int32_t source_id, WorkerKind kind) {
+    LOCKTAG const tag = source_lock_tag(source_id, kind);
     return CallPg([&] {
         if (LockAcquire(&tag, ExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL) {
             return true;

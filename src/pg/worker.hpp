@@ -6,6 +6,7 @@
 #include <string>
 
 #include "pg/error.hpp"
+#include "pg/worker_names.hpp"
 
 namespace pgrepl::pg {
 
@@ -47,8 +48,8 @@ class WorkerHandle {
 
 /// Starts a dynamic worker of our library. Null if there is no free worker slot (max_worker_processes). Sets this
 /// process's latch when the worker starts and ends if `notify` is set.
-/// `function` is its entry, `type` what pg_stat_activity.backend_type shows, `name` what ps shows.
-std::optional<WorkerHandle> start_worker(const char* function, const std::string& type, const std::string& name,
+/// `function` is its entry, `name` what ps shows.
+std::optional<WorkerHandle> start_worker(const char* function, WorkerKind kind, const std::string& name,
                                          const WorkerArguments& arguments, bool notify);
 
 /// Registers the launcher; called from _PG_init.
@@ -60,14 +61,11 @@ WorkerArguments read_worker_arguments();
 void set_up_worker_signals();
 void connect_worker(Oid database);
 
-/// What a worker does for a source; there is at most one of each kind.
-enum class WorkerRole : std::uint16_t { kSource = 0, kJob = 1, kIndex = 2 };
-
-/// Takes the lock that makes this process the one worker of its role for `source_id`; false if another holds it. Held
+/// Takes the lock that makes this process the one worker of its kind for `source_id`; false if another holds it. Held
 /// until the process ends.
-bool try_lock_source(std::int32_t source_id, WorkerRole role);
+bool try_lock_source(std::int32_t source_id, WorkerKind kind);
 /// Whether some process holds it.
-bool is_source_locked(std::int32_t source_id, WorkerRole role);
+bool is_source_locked(std::int32_t source_id, WorkerKind kind);
 
 /// Keeps others from writing the targets of the source until the transaction ends; waits for whoever does. No row of
 /// the catalog, because whoever holds it may wait for a target, and control calls must not wait for that.

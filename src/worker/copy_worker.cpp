@@ -37,7 +37,7 @@ class CopyWorker {
         set_commits_wait(false);
         pg::set_target_patience(config_.target_lock_patience_ms());
         pg::set_application_name("pg_replicator copy of " + config_.name);
-        pg::begin_phase("opening the source", arguments_.source_id, 0, 0, "opening " + config_.name);
+        pg::begin_phase(pg::WorkerPhase::kOpeningSource, arguments_.source_id, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;
         replication::OpenSource const source = replication::open_source(
             config_, allowed_, interrupts,
@@ -78,7 +78,7 @@ class CopyWorker {
         do {
             while (copier.copy_next_chunk()) {
             }
-            pg::begin_phase("waiting for a chunk", arguments_.source_id, 0, 0, "waiting for a chunk");
+            pg::begin_phase(pg::WorkerPhase::kWaitingForChunk, arguments_.source_id, 0, 0, "waiting for a chunk");
             pg::failure_point("waiting_for_chunk");
             pg::wait_for_latch(kIdleMs, pg::WaitFor::kChunk);
         } while (chunks_remain());

@@ -39,11 +39,11 @@ class IndexWorker {
     explicit IndexWorker(std::int32_t source_id) : source_id_(source_id) {}
 
     void run() {
-        if (!become_the_one_worker(source_id_, pg::WorkerRole::kIndex)) {
+        if (!become_the_one_worker(source_id_, pg::WorkerKind::kIndex)) {
             return;
         }
         replication::count_deaths_of_indexes(source_id_);
-        pg::begin_phase("looking for work", source_id_, 0, 0, "looking for indexes to build");
+        pg::begin_phase(pg::WorkerPhase::kLookingForWork, source_id_, 0, 0, "looking for indexes to build");
         while (std::optional<catalog::TargetIndex> const index = take_index()) {
             try {
                 work_on(*index);

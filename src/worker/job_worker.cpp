@@ -44,7 +44,7 @@ class JobWorker {
     explicit JobWorker(std::int32_t source_id) : source_id_(source_id) {}
 
     void run() {
-        if (!become_the_one_worker(source_id_, pg::WorkerRole::kJob)) {
+        if (!become_the_one_worker(source_id_, pg::WorkerKind::kJob)) {
             return;
         }
         replication::count_deaths_of_jobs(source_id_);
@@ -85,7 +85,7 @@ class JobWorker {
                                  config_.name);
         pg::set_target_patience(config_.target_lock_patience_ms());
         limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
-        pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
+        pg::begin_phase(pg::WorkerPhase::kOpeningSource, source_id_, 0, 0, "opening " + config_.name);
         return job;
     }
 

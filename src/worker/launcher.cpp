@@ -272,8 +272,9 @@ class Launcher {
         pg::WorkerArguments arguments;
         arguments.database = watch.database;
         arguments.probe_slot = slot;
-        std::optional<pg::WorkerHandle> worker = pg::start_worker(
-            "pg_replicator_probe_main", "pg_replicator probe", "pg_replicator probe of " + watch.name, arguments, true);
+        std::optional<pg::WorkerHandle> worker =
+            pg::start_worker("pg_replicator_probe_main", pg::WorkerKind::kProbe, "pg_replicator probe of " + watch.name,
+                             arguments, true);
         if (!worker) {
             watch.not_before = after_ms(now, kNoSlotRetryMs);
             pg::set_short_of_slots(true);

@@ -55,47 +55,37 @@ class NextProbe {
     TimestampTz due_ = 0;
 };
 
-/// A kind of worker that a probe starts for a source.
-struct WorkerKind {
-    pg::WorkerRole role;
+/// How a probe starts a worker.
+struct Start {
     const char* function;
-    const char* type;
     const char* name;  ///< what ps shows, before the source's name
 };
 
-constexpr WorkerKind kSourceWorker = {pg::WorkerRole::kSource, "pg_replicator_source_worker_main",
-                                      "pg_replicator source worker", "pg_replicator source "};
-constexpr WorkerKind kJobWorker = {pg::WorkerRole::kJob, "pg_replicator_job_worker_main", "pg_replicator job worker",
-                                   "pg_replicator jobs of "};
-constexpr WorkerKind kIndexWorker = {pg::WorkerRole::kIndex, "pg_replicator_index_worker_main",
-                                     "pg_replicator index worker", "pg_replicator indexes of "};
-
-const WorkerKind& kind_of(pg::WorkerRole role) {
-    switch (role) {
-        case pg::WorkerRole::kJob:
-            return kJobWorker;
-        case pg::WorkerRole::kIndex:
-            return kIndexWorker;
-        case pg::WorkerRole::kSource:
-            break;
+Start start_of(pg::WorkerKind kind) {
+    switch (kind) {
+        case pg::WorkerKind::kJob:
+            return {"pg_replicator_job_worker_main", "pg_replicator jobs of "};
+        case pg::WorkerKind::kIndex:
+            return {"pg_replicator_index_worker_main", "pg_replicator indexes of "};
+        default:
+            return {"pg_replicator_source_worker_main", "pg_replicator source "};
     }
-    return kSourceWorker;
 }
 
 bool is_there(const catalog::WantedWorker& worker) {
     pg::Transaction transaction;
-    bool const served = pg::is_source_locked(worker.source_id, worker.role);
+    bool const served = pg::is_source_locked(worker.source_id, worker.kind);
     transaction.commit();
     return served;
 }
 
 /// False if there is no slot for it.
 bool start(const catalog::WantedWorker& worker) {
-    const WorkerKind& kind = kind_of(worker.role);
+    Start const how = start_of(worker.kind);
     pg::WorkerArguments arguments;
     arguments.database = MyDatabaseId;
     arguments.source_id = worker.source_id;
-    return pg::start_worker(kind.function, kind.type, kind.name + worker.source_name, arguments, false).has_value();
+    return pg::start_worker(how.function, worker.kind, how.name + worker.source_name, arguments, false).has_value();
 }
 
 /// What the sources of the database want of workers. Those that wait for a slot come first, in the order in which they
@@ -104,7 +94,7 @@ class WorkersToStart {
   public:
     explicit WorkersToStart(NextProbe& next) : next_(next) {}
 
-    void look_for(pg::WorkerRole role, std::vector<catalog::WantedWorker> (*list)()) {
+    void look_for(pg::WorkerKind kind, std::vector<catalog::WantedWorker> (*list)()) {
         pg::Transaction transaction;
         std::vector<catalog::WantedWorker> found = list();
         std::erase_if(found, [&](const catalog::WantedWorker& worker) {
@@ -113,7 +103,7 @@ class WorkersToStart {
             }
             return !worker.now;
         });
-        catalog::forget_waits_of_others(role, found);
+        catalog::forget_waits_of_others(kind, found);
         transaction.commit();
         wanted_.insert(wanted_.end(), found.begin(), found.end());
     }
@@ -167,7 +157,7 @@ class WorkersToStart {
         TimestampTz const before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), -kLongWaitMs);
         pg::Transaction transaction;
         for (const catalog::WantedWorker& worker : waiting_) {
-            if (worker.role == pg::WorkerRole::kSource && worker.slot_wanted != 0 && worker.slot_wanted < before) {
+            if (worker.kind == pg::WorkerKind::kSource && worker.slot_wanted != 0 && worker.slot_wanted < before) {
                 catalog::tell_wait_for_slot(worker.source_id);
             }
         }
@@ -248,9 +238,9 @@ pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>&
         catalog::note_names_of_owners();
         transaction.commit();
     });
-    steps.attempt("sources", [&] { workers.look_for(pg::WorkerRole::kSource, catalog::list_source_work); });
-    steps.attempt("jobs", [&] { workers.look_for(pg::WorkerRole::kJob, catalog::list_job_work); });
-    steps.attempt("indexes", [&] { workers.look_for(pg::WorkerRole::kIndex, catalog::list_index_work); });
+    steps.attempt("sources", [&] { workers.look_for(pg::WorkerKind::kSource, catalog::list_source_work); });
+    steps.attempt("jobs", [&] { workers.look_for(pg::WorkerKind::kJob, catalog::list_job_work); });
+    steps.attempt("indexes", [&] { workers.look_for(pg::WorkerKind::kIndex, catalog::list_index_work); });
     steps.attempt("workers", [&] { workers.start_all(); });
     steps.attempt("waits for slots", [&] { slot_wanted = workers.note_who_waits(); });
     steps.attempt("long waits for slots", [&] { workers.tell_who_waits_for_long(); });

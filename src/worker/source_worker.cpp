@@ -74,7 +74,7 @@ class CopyWorkers {
         arguments.supervisor_pid = MyProcPid;
         for (int i = 0; i < count; ++i) {
             std::optional<pg::WorkerHandle> worker =
-                pg::start_worker("pg_replicator_copy_worker_main", "pg_replicator copy worker",
+                pg::start_worker("pg_replicator_copy_worker_main", pg::WorkerKind::kCopy,
                                  "pg_replicator copy of " + source_name, arguments, true);
             if (worker) {
                 workers_.push_back(std::move(*worker));
@@ -97,7 +97,7 @@ class SourceWorker {
     explicit SourceWorker(std::int32_t source_id) : source_id_(source_id) {}
 
     void run() {
-        if (!become_the_one_worker(source_id_, pg::WorkerRole::kSource) ||
+        if (!become_the_one_worker(source_id_, pg::WorkerKind::kSource) ||
             !replication::count_deaths_of_source(source_id_) || !begin()) {
             return;
         }
@@ -191,7 +191,7 @@ class SourceWorker {
             allowed = replication::check_source_allowed(config_);
             transaction.commit();
         }
-        pg::begin_phase("opening the source", source_id_, 0, 0, "opening " + config_.name);
+        pg::begin_phase(pg::WorkerPhase::kOpeningSource, source_id_, 0, 0, "opening " + config_.name);
         pg::WorkInHand const at_source({pg::Work::kSource, 0, 0});
         replication::OpenSource source = replication::open_source(
             config_, allowed, interrupts, replication::scratch_directory(source_id_, replication::ScratchUse::kCopies));
@@ -277,7 +277,8 @@ class SourceWorker {
             }
             if (workers.any_alive()) {
                 if (!waiting_) {
-                    pg::begin_phase("waiting for copy workers", source_id_, 0, 0, "waiting for copy workers");
+                    pg::begin_phase(pg::WorkerPhase::kWaitingForCopyWorkers, source_id_, 0, 0,
+                                    "waiting for copy workers");
                     waiting_ = true;
                 }
                 wait_for_copy_workers(Clock::now() - began);

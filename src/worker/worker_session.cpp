@@ -60,10 +60,10 @@ void set_lock_timeout(const std::string& timeout) { set("lock_timeout", timeout)
 
 void set_commits_wait(bool wait) { set("synchronous_commit", wait ? "on" : "off"); }
 
-bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role) {
+bool become_the_one_worker(std::int32_t source_id, pg::WorkerKind kind) {
     pg::failure_point("worker_begins");
     pg::Transaction transaction;
-    bool const ours = pg::try_lock_source(source_id, role);
+    bool const ours = pg::try_lock_source(source_id, kind);
     transaction.commit();
     if (ours) {
         // Not sooner: a worker that started before our transaction is rolled back and our lock is free would end at

@@ -24,9 +24,9 @@ void set_lock_timeout(const std::string& timeout);
 /// made again by itself.
 void set_commits_wait(bool wait);
 
-/// Takes the lock of this role for the source and has the launcher probe the database when this process ends, whatever
+/// Takes the lock of this kind for the source and has the launcher probe the database when this process ends, whatever
 /// the reason. False if another process is at it already.
-bool become_the_one_worker(std::int32_t source_id, pg::WorkerRole role);
+bool become_the_one_worker(std::int32_t source_id, pg::WorkerKind kind);
 
 /// Does a worker's work. An error that leaves it (it could not begin, or not even write down what went wrong) ends the
 /// process after a pause: another one is started at once, and would meet the same.

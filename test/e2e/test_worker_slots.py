@@ -71,8 +71,8 @@ def test_who_has_waited_longest_comes_first(narrow, register):
         wait_for_wait(server, "early")
         # Nothing that ends meanwhile, and no other look, changes the order.
         server.query("SELECT replicator.request_probe()")
-        assert server.query("SELECT s.name, w.role FROM replicator.slot_wait w JOIN replicator.source s ON s.id = w.source_id "
-                            "ORDER BY w.since") == [("late", "source"), ("jobs", "job"), ("early", "source")]
+        assert server.query("SELECT s.name, w.kind FROM replicator.slot_wait w JOIN replicator.source s ON s.id = w.source_id "
+                            "ORDER BY w.since") == [("late", "source worker"), ("jobs", "job worker"), ("early", "source worker")]
     for name in ("holder", "late", "early"):
         server.wait_for_copy(name)
     job = "SELECT started_at, state, hint FROM replicator_jobs"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Only src/catalog/table_life.cpp makes, removes and moves tables of sources (table_life.hpp says why), and the names of
-# states in src/catalog/states.hpp are the catalog's. Prints each violation; fails if there is one.
+# Only src/catalog/table_life.cpp makes, removes and moves tables of sources (table_life.hpp says why). Prints each
+# violation; fails if there is one.
 set -u
 cd "$(dirname "$0")/../.."
 status=0
@@ -21,17 +21,5 @@ if [ -n "$found" ]; then
     echo "$found"
     status=1
 fi
-
-# names_in FILE FROM QUOTE: the quoted names that stand between FROM and the next semicolon.
-names_in() { perl -0777 -ne "print join(' ', \$1 =~ /$3(\\w+)$3/g) if /$2([^;]*);/" "$1"; }
-for names in 'kRunStates run_state' 'kTableStates table_state' 'kCopyWays copy_way'; do
-    read -r list type <<<"$names"
-    ours=$(names_in src/catalog/states.hpp "$list = " '"')
-    theirs=$(names_in sql/install/10_tables.sql "CREATE TYPE replicator.$type AS ENUM " "'")
-    if [ -z "$ours" ] || [ "$ours" != "$theirs" ]; then
-        echo "$list and replicator.$type have other names: '$ours', '$theirs'"
-        status=1
-    fi
-done
 [ $status = 0 ] && echo "table life: ok"
 exit $status

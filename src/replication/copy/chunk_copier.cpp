@@ -215,7 +215,8 @@ bool ChunkCopier::copy_next_chunk() {
             throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                     "table \"" + table->name.qualified() + "\" is no longer at the source", false);
         }
-        pg::begin_phase(table->staging ? "comparing and staging" : "copying", context_.source_id, table->table_id, 0,
+        pg::begin_phase(table->staging ? pg::WorkerPhase::kComparingAndStaging : pg::WorkerPhase::kCopying,
+                        context_.source_id, table->table_id, 0,
                         "copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
         pg::failure_point("copy_chunk", table->name.table);
         if (!info->layout.has_key()) {

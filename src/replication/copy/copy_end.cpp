@@ -108,14 +108,14 @@ void Copy::complete_table(const catalog::CopyTable& table) {
     try {
         pg::Transaction transaction;
         if (!table.staging) {
-            pg::begin_phase("building the primary key", context_.source_id, table.table_id, 0,
+            pg::begin_phase(pg::WorkerPhase::kBuildingPrimaryKey, context_.source_id, table.table_id, 0,
                             "building the primary key of " + table.name.qualified());
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::add_primary_key(
                 open_own_target(own_target(table, table.table_id, context_.owner), target::TargetUse::kDefine));
         }
         if (!has_key(table)) {
-            pg::begin_phase("numbering identical rows", context_.source_id, table.table_id, 0,
+            pg::begin_phase(pg::WorkerPhase::kNumberingIdenticalRows, context_.source_id, table.table_id, 0,
                             "numbering identical rows of " + table.name.qualified());
             target::analyze_staging(table.table_id);
             target::number_identical_rows(table.table_id);
@@ -166,7 +166,8 @@ void Copy::finish() {
             if (!table.staging) {
                 continue;
             }
-            pg::begin_phase("merging", context_.source_id, table.table_id, 0, "merging " + table.name.qualified());
+            pg::begin_phase(pg::WorkerPhase::kMerging, context_.source_id, table.table_id, 0,
+                            "merging " + table.name.qualified());
             again = again || target::file_of(table.relation.relid) != table.target_file;
             changes += merge(table);
             target::release_staging(table.table_id, config_.mode == "periodic");

@@ -265,7 +265,7 @@ void drop_invalid_index(const catalog::TargetIndex& index, Oid owner) {
     if (look_for_index(index, index.relation.relid) != Existing::kInvalid) {
         return;
     }
-    pg::begin_phase("dropping an invalid index", index.source_id, index.table_id, 0,
+    pg::begin_phase(pg::WorkerPhase::kDroppingIndex, index.source_id, index.table_id, 0,
                     "dropping the invalid index " + pg::quoted(index.target_schema, index.index.name));
     pg::drop_invalid_index_concurrently(index.relation.relid, index.index.name, owner);
 }
@@ -276,7 +276,7 @@ void build_index(const catalog::TargetIndex& index, Oid owner) {
     if (look_for_index(index, target) == Existing::kValid) {
         return;
     }
-    pg::begin_phase("creating an index", index.source_id, index.table_id, 0,
+    pg::begin_phase(pg::WorkerPhase::kCreatingIndex, index.source_id, index.table_id, 0,
                     "creating index " + pg::quoted(index.target_schema, index.index.name));
     if (!pg::create_index_concurrently(target, {index.index.name, index.index.method, index.index.definition}, owner)) {
         throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,

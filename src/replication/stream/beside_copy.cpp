@@ -77,7 +77,8 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
         fail(*error);
         return;
     }
-    phase_.emplace("copying beside the stream", context_.source_id, table.table_id, info_.estimated_rows.value_or(0));
+    phase_.emplace(pg::WorkerPhase::kCopyingBesideStream, context_.source_id, table.table_id,
+                   info_.estimated_rows.value_or(0));
 }
 
 /// Whether it was there. Call as the owner.

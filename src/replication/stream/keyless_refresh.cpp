@@ -76,7 +76,7 @@ void KeylessRefresh::open() {
     snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = kPiece});
     batch_.emplace(info_.layout.columns.size());
     reader_ = snapshot_->open_chunk(info_, {});
-    phase_.emplace("comparing a table without a key", context_.source_id, table_->table_id,
+    phase_.emplace(pg::WorkerPhase::kComparingKeyless, context_.source_id, table_->table_id,
                    info_.estimated_rows.value_or(0));
 }
 

@@ -69,7 +69,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
 Stream::~Stream() = default;
 
 void Stream::open() {
-    pg::begin_phase("opening the stream", context_.source_id, 0, 0, "opening the stream of " + config_.name);
+    pg::begin_phase(pg::WorkerPhase::kOpeningStream, context_.source_id, 0, 0, "opening the stream of " + config_.name);
     core::StreamRequest request;
     {
         pg::Transaction transaction;
@@ -104,7 +104,7 @@ void Stream::open() {
         settle_doubt(doubt);
     }
     committed_at_ = Clock::now();
-    pg::begin_phase("catching up", context_.source_id, 0, 0, "catching up with " + config_.name);
+    pg::begin_phase(pg::WorkerPhase::kCatchingUp, context_.source_id, 0, 0, "catching up with " + config_.name);
 }
 
 /// Another server has taken over, and may have changes that were not read. From the transaction on that says so, the
@@ -583,7 +583,7 @@ void Stream::note_what_is_reached() {
         catalog::look_for_index_work_at_commit(context_.source_id, std::nullopt);
         catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kStreaming);
         catalog::clear_error(context_.source_id);
-        pg::begin_phase("streaming", context_.source_id, 0, 0, "streaming " + config_.name);
+        pg::begin_phase(pg::WorkerPhase::kStreaming, context_.source_id, 0, 0, "streaming " + config_.name);
         all_touched_ = catalog::begin_comparison(context_.source_id) || all_touched_;
     }
     // Who waits is told when all that the log has not told until now is in. What it does not tell later is others'.

@@ -240,7 +240,7 @@ void check_suspects(const VerificationContext& context, core::Source& source, co
     for (const SuspectBlock& block : blocks) {
         suspects += static_cast<std::int64_t>(block.ids.size());
     }
-    pg::NestedPhase const phase("confirming", context.job.source_id, table.table_id, suspects,
+    pg::NestedPhase const phase(pg::WorkerPhase::kConfirming, context.job.source_id, table.table_id, suspects,
                                 "reading again what differs in " + table.name.qualified());
     SuspectCheck check(context, source, table, findings);
     try {

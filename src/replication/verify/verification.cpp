@@ -84,7 +84,7 @@ class TableVerification {
     core::Position first_pass() {
         std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
         core::TableInfo const info = find_table_info(*snapshot);
-        pg::begin_phase("comparing", context_.job.source_id, table_.table_id,
+        pg::begin_phase(pg::WorkerPhase::kComparing, context_.job.source_id, table_.table_id,
                         info.estimated_rows.value_or(table_.rows_expected), "comparing " + table_.name.qualified());
         target::RowEncoder encoder(info.layout);
         core::RowBatch batch(info.layout.columns.size());
@@ -207,7 +207,7 @@ class TableVerification {
     bool holds_other_ids() {
         bool others = false;
         in_transaction([&] {
-            pg::begin_phase("looking for extra rows", context_.job.source_id, table_.table_id, 0,
+            pg::begin_phase(pg::WorkerPhase::kLookingForExtraRows, context_.job.source_id, table_.table_id, 0,
                             "looking for rows of " + target_.name().sql() + " that are not at the source");
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             others = findings_.quarantined > 0 ||
@@ -264,7 +264,7 @@ class TableVerification {
         in_transaction([&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
         std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
         core::TableInfo const info = find_table_info(*snapshot);
-        pg::begin_phase("second pass", context_.job.source_id, table_.table_id, findings_.rows_compared,
+        pg::begin_phase(pg::WorkerPhase::kSecondPass, context_.job.source_id, table_.table_id, findings_.rows_compared,
                         "reading the keys of " + table_.name.qualified() + " again");
         target::SeenIds seen(target::second_pass_name(table_.table_id));
         target::RowEncoder encoder(info.layout);
