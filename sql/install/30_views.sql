@@ -158,7 +158,7 @@ COMMENT ON FUNCTION replicator.blockers(integer) IS 'Processes whose locks keep 
 CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,
        s.kind,
-       s.mode,
+       s.mode::text AS mode,
        CASE WHEN st.source_id IS NULL THEN 'restored' WHEN s.paused THEN 'paused'
             WHEN o.role IS NULL THEN 'failed'
             WHEN slot.wanted_since IS NOT NULL THEN 'backing_off'

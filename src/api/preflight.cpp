@@ -179,7 +179,7 @@ bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
         std::string_view const schema = pg::load_adapter(url.kind).capabilities.target_schema;
         config.target_schema = schema == "{source}" ? config.name : schema;
         apply_arguments(arguments, caller, config);
-        return "Mode " + config.mode + ", target schema " + config.target_schema + ".";
+        return "Mode " + std::string(name_of(config.mode)) + ", target schema " + config.target_schema + ".";
     }) && ok;
 }
 
@@ -201,7 +201,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         return tables;
     }
     ask_source([&] {
-        for (const core::Check& check : source->check_prerequisites(config.mode == "continuous")) {
+        for (const core::Check& check : source->check_prerequisites(config.is_continuous())) {
             preflight.add(check);
         }
         if (std::optional<int> const limit = source->connection_limit()) {

@@ -62,19 +62,24 @@ void apply_url(const std::string& text, Oid caller, catalog::SourceConfig& confi
     replication::check_source_allowed(parsed.url, config.gives_password(), caller);
 }
 
-void check_mode(const catalog::SourceConfig& config) {
-    if (config.mode != "continuous" && config.mode != "once" && config.mode != "periodic") {
-        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "unknown mode \"" + config.mode + "\"",
+catalog::SourceMode mode_of_name(const std::string& name) {
+    std::optional<catalog::SourceMode> const mode = catalog::find_source_mode(name);
+    if (!mode) {
+        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "unknown mode \"" + name + "\"",
                            "Known modes: continuous, once, periodic.", "Pass mode => 'once' or mode => 'periodic'.");
     }
+    return *mode;
+}
+
+void check_mode(const catalog::SourceConfig& config) {
     core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
-    if (config.mode == "continuous" && !kind.is_followed()) {
+    if (config.is_continuous() && !kind.is_followed()) {
         throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
                            std::string("mode continuous is not supported for ") + kind.display_name + " sources",
                            kind.why_not_followed,
                            "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
     }
-    if (config.mode == "periodic" && !config.refresh_interval) {
+    if (config.mode == catalog::SourceMode::kPeriodic && !config.refresh_interval) {
         throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "mode periodic needs a refresh_interval",
                            "It says how often the source is read again.", "Pass refresh_interval => '15 minutes'.");
     }
@@ -82,15 +87,17 @@ void check_mode(const catalog::SourceConfig& config) {
 
 void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config) {
     if (arguments.mode) {
-        config.mode = *arguments.mode;
+        config.mode = mode_of_name(*arguments.mode);
     } else if (arguments.refresh_interval) {
-        config.mode = "periodic";
-    } else if (config.mode.empty()) {
-        config.mode = pg::load_adapter(config.kind).capabilities.is_followed() ? "continuous" : "once";
+        config.mode = catalog::SourceMode::kPeriodic;
+    } else if (config.id == 0) {
+        config.mode = pg::load_adapter(config.kind).capabilities.is_followed() ? catalog::SourceMode::kContinuous
+                                                                               : catalog::SourceMode::kOnce;
     }
     if (arguments.refresh_interval) {
-        if (config.mode != "periodic") {
-            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "refresh_interval does not go with mode " + config.mode,
+        if (config.mode != catalog::SourceMode::kPeriodic) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                               "refresh_interval does not go with mode " + std::string(name_of(config.mode)),
                                "Only a periodic source is refreshed by time.", "Pass mode => 'periodic'.");
         }
         if (!pg::execute("SELECT $1::interval >= interval '1 second'", {*arguments.refresh_interval}).boolean(0, 0)) {
@@ -103,7 +110,7 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
         }
         config.refresh_interval = arguments.refresh_interval;
     }
-    if (config.mode != "periodic") {
+    if (config.mode != catalog::SourceMode::kPeriodic) {
         config.refresh_interval.reset();
     }
     check_mode(config);

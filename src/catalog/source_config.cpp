@@ -34,7 +34,7 @@ std::optional<SourceConfig> read(const pg::QueryResult& row) {
     config.url = row.text(0, 3);
     config.owner = row.oid(0, 4);
     config.owner_name = row.text(0, 5);
-    config.mode = row.text(0, 6);
+    config.mode = source_mode(row.text(0, 6));
     config.refresh_interval = row.cell(0, 7);
     config.target_schema = row.text(0, 8);
     config.include_tables = optional_array(row.cell(0, 9));
@@ -105,9 +105,10 @@ std::optional<std::int32_t> insert_source(const SourceConfig& config) {
     pg::QueryResult const row = pg::execute(
         "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
         "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret) "
-        "VALUES ($1, $2, $3, $4, $5, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, $13::jsonb, $14) "
+        "VALUES ($1, $2, $3, $4, $5::replicator.source_mode, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, "
+        "$13::jsonb, $14) "
         "ON CONFLICT (name) DO NOTHING RETURNING id",
-        {config.name, config.kind, config.url, config.owner_name, config.mode, config.refresh_interval,
+        {config.name, config.kind, config.url, config.owner_name, name_of(config.mode), config.refresh_interval,
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
          config.exclude_databases, config.rules, config.options, config.has_secret});
     if (row.empty()) {
@@ -128,12 +129,13 @@ std::optional<std::int32_t> insert_source(const SourceConfig& config) {
 
 void update_source(const SourceConfig& config) {
     pg::execute(
-        "UPDATE replicator.source SET url = $2, mode = $3, refresh_interval = $4::interval, target_schema = $5, "
+        "UPDATE replicator.source SET url = $2, mode = $3::replicator.source_mode, refresh_interval = $4::interval, "
+        "target_schema = $5, "
         "include_tables = $6, exclude_tables = $7, include_databases = $8, exclude_databases = $9, "
         "rules = $10::jsonb, options = $11::jsonb, has_secret = $12 WHERE id = $1",
-        {config.id, config.url, config.mode, config.refresh_interval, config.target_schema, config.include_tables,
-         config.exclude_tables, config.include_databases, config.exclude_databases, config.rules, config.options,
-         config.has_secret});
+        {config.id, config.url, name_of(config.mode), config.refresh_interval, config.target_schema,
+         config.include_tables, config.exclude_tables, config.include_databases, config.exclude_databases, config.rules,
+         config.options, config.has_secret});
     // Under the lock of the source's row.
     if (!config.has_secret) {
         pg::remove_secret(config.id);

@@ -8,6 +8,7 @@
 
 #include "catalog/key_rules.hpp"
 #include "catalog/source_options.hpp"
+#include "catalog/states.hpp"
 #include "pg/error.hpp"
 
 namespace pgrepl::catalog {
@@ -19,7 +20,7 @@ struct SourceConfig {
     std::string url;         ///< without secret
     Oid owner = InvalidOid;  ///< invalid: the role does not exist
     std::string owner_name;
-    std::string mode;
+    SourceMode mode = SourceMode::kOnce;
     std::optional<std::string> refresh_interval;
     std::string target_schema;
     std::optional<std::vector<std::string>> include_tables;
@@ -39,7 +40,7 @@ struct SourceConfig {
     [[nodiscard]] bool lacks_password() const noexcept { return has_secret && !password; }
 
     /// Its changes are followed.
-    [[nodiscard]] bool is_continuous() const noexcept { return mode == "continuous"; }
+    [[nodiscard]] bool is_continuous() const noexcept { return mode == SourceMode::kContinuous; }
     [[nodiscard]] int copy_workers(int setting) const {
         return parsed_options.copy_workers_per_source.value_or(setting);
     }

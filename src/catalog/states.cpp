@@ -11,16 +11,26 @@ namespace pgrepl::catalog {
 namespace {
 
 template <typename Value, std::size_t kCount>
-Value value_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
+std::optional<Value> find_value(std::string_view name, const std::array<std::string_view, kCount>& names) {
     auto const found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) {
+    return found == names.end() ? std::nullopt : std::optional(static_cast<Value>(found - names.begin()));
+}
+
+template <typename Value, std::size_t kCount>
+Value value_of(std::string_view name, const std::array<std::string_view, kCount>& names) {
+    std::optional<Value> const value = find_value<Value>(name, names);
+    if (!value) {
         throw pg::SqlError(ERRCODE_DATA_CORRUPTED, "the catalog of pg_replicator holds the state \"" +
                                                        std::string(name) + "\", which this version does not know");
     }
-    return static_cast<Value>(found - names.begin());
+    return *value;
 }
 
 }  // namespace
+
+std::optional<SourceMode> find_source_mode(std::string_view name) { return find_value<SourceMode>(name, kSourceModes); }
+
+SourceMode source_mode(std::string_view name) { return value_of<SourceMode>(name, kSourceModes); }
 
 RunState run_state(std::string_view name) { return value_of<RunState>(name, kRunStates); }
 

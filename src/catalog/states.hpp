@@ -1,7 +1,8 @@
 #pragma once
-// The states of sources and tables, and the ways to copy a table, with the names that the catalog has for them: the
-// types replicator.run_state, table_state and copy_way (test/lint/names.sh compares). table_life.hpp draws how
-// states of tables follow one from another.
+// The modes of sources, the states of sources and tables, the ways to copy a table, and what readers of one may rely
+// on, with the names that the catalog has for them: the types replicator.source_mode, run_state, table_state, copy_way
+// and consistency (test/lint/names.sh compares). table_life.hpp draws how states of tables follow one from another.
+// What only statements know by name, such as the states of chunks, jobs and indexes, is a type of the catalog alone.
 
 #include <array>
 #include <cstddef>
@@ -10,6 +11,10 @@
 #include <string_view>
 
 namespace pgrepl::catalog {
+
+/// How a source is kept up to date: by its log, on request, by time.
+enum class SourceMode { kContinuous, kOnce, kPeriodic };
+inline constexpr std::array<std::string_view, 3> kSourceModes = {"continuous", "once", "periodic"};
 
 /// What the worker of a source is doing.
 enum class RunState { kStarting, kSnapshot, kCatchingUp, kStreaming, kIdle, kBackingOff, kFailed };
@@ -24,6 +29,7 @@ enum class CopyWay { kDirect, kStaging, kStaged, kBeside, kBesideSeen, kWhole };
 inline constexpr std::array<std::string_view, 6> kCopyWays = {"direct", "staging",     "staged",
                                                               "beside", "beside_seen", "whole"};
 
+constexpr std::string_view name_of(SourceMode mode) { return kSourceModes.at(static_cast<std::size_t>(mode)); }
 constexpr std::string_view name_of(RunState state) { return kRunStates.at(static_cast<std::size_t>(state)); }
 constexpr std::string_view name_of(TableState state) { return kTableStates.at(static_cast<std::size_t>(state)); }
 
@@ -32,7 +38,11 @@ constexpr bool is_replicated(TableState state) {
     return state != TableState::kExcluded && state != TableState::kUnsupported;
 }
 
+/// Nothing for a name that is not in the list.
+std::optional<SourceMode> find_source_mode(std::string_view name);
+
 /// What the catalog holds. Throw SqlError for a name that is not in the list.
+SourceMode source_mode(std::string_view name);
 RunState run_state(std::string_view name);
 TableState table_state(std::string_view name);
 std::optional<CopyWay> copy_way(const std::optional<std::string>& name);

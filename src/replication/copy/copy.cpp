@@ -113,7 +113,7 @@ void Copy::begin(bool durable, bool log_may_serve) {
         catalog::leave_stream(context_.source_id);
         transaction.commit();
     }
-    bool const once = config_.mode == "once";
+    bool const once = config_.mode == catalog::SourceMode::kOnce;
     beside_log_ = config_.is_continuous() || (once && log_may_serve && is_log_usable(source_));
     TimestampTz read_at = GetCurrentTimestamp();
     std::vector<PlannedTable> const planned = take_state(durable);

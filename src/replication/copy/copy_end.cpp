@@ -170,7 +170,7 @@ void Copy::finish() {
                             "merging " + table.name.qualified());
             again = again || target::file_of(table.relation.relid) != table.target_file;
             changes += merge(table);
-            target::release_staging(table.table_id, config_.mode == "periodic");
+            target::release_staging(table.table_id, config_.mode == catalog::SourceMode::kPeriodic);
             pg::failure_point("merge_table");
         }
         catalog::forget_copy(context_.source_id);
