@@ -296,7 +296,7 @@ SELECT s.name AS source,
        CASE WHEN t.state IN ('excluded', 'unsupported') THEN NULL
             WHEN t.consistency = 'transaction' AND EXISTS (SELECT FROM replicator.source_state st
                                                            WHERE st.source_id = t.source_id AND st.reread_due IS NOT NULL) THEN 'copying'
-            ELSE t.consistency END AS consistency,
+            ELSE t.consistency::text END AS consistency,
        t.rows_copied,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
        CASE WHEN t.state IN ('idle', 'catching_up', 'streaming') THEN 100.0

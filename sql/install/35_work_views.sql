@@ -23,7 +23,7 @@ COMMENT ON COLUMN @extschema@.replicator_events.sqlstate IS 'SQLSTATE of the err
 COMMENT ON COLUMN @extschema@.replicator_events.message IS 'Text of the error';
 
 CREATE VIEW @extschema@.replicator_quarantine AS
-SELECT s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN q.key END AS key, q.operation,
+SELECT s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN q.key END AS key, q.operation::text AS operation,
        CASE WHEN g.readable THEN q.reason END AS reason, CASE WHEN g.readable THEN q.detail END AS detail, q.sqlstate, q.first_seen, q.last_seen,
        q.tries
 FROM replicator.quarantine q
@@ -46,12 +46,12 @@ COMMENT ON COLUMN @extschema@.replicator_quarantine.tries IS 'How often it was t
 
 CREATE VIEW @extschema@.replicator_jobs AS
 SELECT j.id AS job,
-       j.kind,
+       j.kind::text AS kind,
        s.name AS source,
        t.database,
        t.schema,
        t.name AS "table",
-       CASE WHEN j.state IN ('failed', 'canceled') AND jt.state IN ('pending', 'running') THEN j.state ELSE jt.state END AS state,
+       CASE WHEN j.state IN ('failed', 'canceled') AND jt.state IN ('pending', 'running') THEN j.state::text ELSE jt.state::text END AS state,
        CASE WHEN jt.finished_at IS NULL THEN greatest(w.rows_done, jt.rows_compared) ELSE jt.rows_compared END AS rows_compared,
        greatest(t.rows_expected, t.rows_copied) AS rows_expected,
        jt.changed,
@@ -100,7 +100,7 @@ COMMENT ON COLUMN @extschema@.replicator_jobs.started_at IS 'When the table was 
 COMMENT ON COLUMN @extschema@.replicator_jobs.finished_at IS 'When it was done';
 
 CREATE VIEW @extschema@.replicator_differences AS
-SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN d.key END AS key, d.kind AS difference,
+SELECT d.job_id AS job, s.name AS source, t.database, t.schema, t.name AS "table", CASE WHEN g.readable THEN d.key END AS key, d.kind::text AS difference,
        d.repaired, d.found_at
 FROM replicator.difference d
 JOIN replicator.source_table t ON t.id = d.table_id
@@ -150,7 +150,7 @@ SELECT s.name AS source,
        i.method,
        replace(i.definition, E'\n', '') AS definition,
        CASE WHEN i.state = 'ready' AND x.indexrelid IS NULL THEN 'missing'
-            WHEN i.state = 'ready' AND NOT x.indisvalid THEN 'invalid' ELSE i.state END AS state,
+            WHEN i.state = 'ready' AND NOT x.indisvalid THEN 'invalid' ELSE i.state::text END AS state,
        replicator.file_bytes(x.indexrelid) AS bytes,
        i.started_at,
        i.finished_at,

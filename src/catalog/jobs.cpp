@@ -61,8 +61,9 @@ std::vector<JobTable> read_tables(const pg::QueryResult& rows) {
 std::int64_t request_job(std::int32_t source_id, bool repair, Oid caller, const std::vector<std::int32_t>& tables) {
     std::int64_t const id = pg::execute(
                                 "INSERT INTO replicator.job (source_id, kind, requested_by) "
-                                "VALUES ($1, $2, pg_catalog.pg_get_userbyid($3)) RETURNING id",
-                                {source_id, repair ? "repair" : "verify", pg::Param::oid(caller)})
+                                "VALUES ($1, CASE WHEN $2 THEN 'repair'::replicator.job_kind ELSE 'verify' END, "
+                                "pg_catalog.pg_get_userbyid($3)) RETURNING id",
+                                {source_id, repair, pg::Param::oid(caller)})
                                 .int64(0, 0);
     for (std::int32_t const table : tables) {
         pg::execute("INSERT INTO replicator.job_table (job_id, table_id) VALUES ($1, $2)", {id, table});
@@ -131,15 +132,18 @@ void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vec
             return;
         }
         pg::execute(
-            "INSERT INTO replicator.difference (job_id, table_id, key, kind, repaired) VALUES ($1, $2, $3, $4, $5) "
-            "ON CONFLICT (job_id, table_id, key) DO UPDATE SET kind = excluded.kind, repaired = excluded.repaired",
-            {job_id, table_id, difference.key, difference.kind, difference.repaired});
+            "INSERT INTO replicator.difference (job_id, table_id, key, kind, repaired) VALUES ($1, $2, $3, "
+            "$4::replicator.difference_kind, $5) ON CONFLICT (job_id, table_id, key) DO UPDATE SET kind = "
+            "excluded.kind, repaired = excluded.repaired",
+            {job_id, table_id, difference.key, kDifferenceKinds.at(static_cast<std::size_t>(difference.kind)),
+             difference.repaired});
     }
 }
 
 void finish_job_table(std::int64_t job_id, std::int32_t table_id, const Findings& findings) {
     pg::execute(
-        "UPDATE replicator.job_table SET state = CASE WHEN $7 > 0 THEN 'behind' ELSE 'done' END, rows_compared = $3, "
+        "UPDATE replicator.job_table SET state = CASE WHEN $7 > 0 THEN 'behind'::replicator.job_table_state ELSE "
+        "'done' END, rows_compared = $3, "
         "changed = $4, missing = $5, extra = $6, unconfirmed = $7, quarantined = $8, repaired = $9, "
         "finished_at = clock_timestamp(), last_hint = CASE WHEN $7 > 0 THEN "
         "'The source has changed since the target was last brought up to date: the rows that differ may be changes "
@@ -160,14 +164,16 @@ void finish_job(std::int64_t job_id) {
     pg::execute(
         "UPDATE replicator.job j SET finished_at = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
         "last_hint = NULL, state = CASE WHEN EXISTS (SELECT FROM replicator.job_table t WHERE t.job_id = j.id "
-        "AND t.state = 'failed') THEN 'failed' ELSE 'done' END WHERE id = $1 AND state IN ('pending', 'running')",
+        "AND t.state = 'failed') THEN 'failed'::replicator.job_state ELSE 'done' END WHERE id = $1 AND state IN "
+        "('pending', 'running')",
         {job_id});
 }
 
 void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
     NotedError const noted(error);
     pg::execute(
-        "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
+        "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed'::replicator.job_state ELSE "
+        "'pending' END, "
         "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', "
         "finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END "

@@ -1,9 +1,11 @@
 #pragma once
 // Comparisons and repairs that were asked for: replicator.job, job_table, difference.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "catalog/target_relations.hpp"
@@ -46,9 +48,13 @@ struct Findings {
     std::int64_t repaired = 0;
 };
 
+/// The names are those of the type replicator.difference_kind (test/lint/names.sh).
+enum class DifferenceKind { kChanged, kMissing, kExtra };
+inline constexpr std::array<std::string_view, 3> kDifferenceKinds = {"changed", "missing", "extra"};
+
 struct Difference {
     std::string key;
-    std::string kind;  ///< changed, missing or extra
+    DifferenceKind kind = DifferenceKind::kChanged;
     bool repaired = false;
 };
 

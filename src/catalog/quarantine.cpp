@@ -29,8 +29,9 @@ std::vector<std::string> first_column(const pg::QueryResult& rows) {
 }  // namespace
 
 void quarantine_row(std::int32_t source_id, std::int32_t table_id, const RefusedRow& row, const pg::SqlError& error) {
-    std::string const values = row.data ? "VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, $8)"
-                                        : "VALUES ($1, $2, $3, $4, $5, nullif($6, ''), $7, NULL)";
+    std::string const values =
+        row.data ? "VALUES ($1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, $8)"
+                 : "VALUES ($1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, NULL)";
     std::vector<pg::Param> params = {source_id,
                                      table_id,
                                      row.key,
@@ -46,10 +47,12 @@ void quarantine_row(std::int32_t source_id, std::int32_t table_id, const Refused
 
 void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const std::string& staging,
                            const RefusedRow& row, const pg::SqlError& error) {
-    pg::execute(std::string(kColumns) + "SELECT $1, $2, $3, $4, $5, nullif($6, ''), $7, (SELECT s.data FROM " +
-                    staging + " s WHERE s.id = $3)" + kOnConflict,
-                {source_id, table_id, row.key, operation_text(row.deletion), error.fields().message,
-                 error.fields().detail, pg::sqlstate_text(error.sqlstate())});
+    pg::execute(
+        std::string(kColumns) +
+            "SELECT $1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, (SELECT s.data FROM " +
+            staging + " s WHERE s.id = $3)" + kOnConflict,
+        {source_id, table_id, row.key, operation_text(row.deletion), error.fields().message, error.fields().detail,
+         pg::sqlstate_text(error.sqlstate())});
 }
 
 void require_room_in_quarantine(std::int32_t table_id, int most) {

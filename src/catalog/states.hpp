@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/source.hpp"
+
 namespace pgrepl::catalog {
 
 /// How a source is kept up to date: by its log, on request, by time.
@@ -29,8 +31,19 @@ enum class CopyWay { kDirect, kStaging, kStaged, kBeside, kBesideSeen, kWhole };
 inline constexpr std::array<std::string_view, 6> kCopyWays = {"direct", "staging",     "staged",
                                                               "beside", "beside_seen", "whole"};
 
+/// What readers of a target may rely on: what its adapter gives, in the order of core::Consistency; rows of different
+/// times; rows of an earlier time than those of the other tables,
+/// for a lock or for want of room.
+inline constexpr std::array<std::string_view, 6> kConsistencies = {"transaction", "document", "state",
+                                                                   "copying",     "locked",   "no room"};
+
 constexpr std::string_view name_of(SourceMode mode) { return kSourceModes.at(static_cast<std::size_t>(mode)); }
 constexpr std::string_view name_of(RunState state) { return kRunStates.at(static_cast<std::size_t>(state)); }
+constexpr std::string_view name_of(core::Consistency given) {
+    return kConsistencies.at(static_cast<std::size_t>(given));
+}
+static_assert(name_of(core::Consistency::kTransaction) == "transaction" &&
+              name_of(core::Consistency::kDocument) == "document" && name_of(core::Consistency::kState) == "state");
 constexpr std::string_view name_of(TableState state) { return kTableStates.at(static_cast<std::size_t>(state)); }
 
 /// Somebody wants it, and it can be: neither left out by the filters nor unfit.

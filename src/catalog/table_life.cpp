@@ -116,7 +116,8 @@ constexpr const char* kBeginTableCopy = R"(
 constexpr const char* kCompleteTableCopy = R"(
     UPDATE replicator.source_table
     SET state = CASE copy_way WHEN 'direct' THEN 'idle'::replicator.table_state ELSE state END,
-        consistency = CASE copy_way WHEN 'direct' THEN $2 ELSE consistency END,
+        consistency = CASE copy_way WHEN 'direct' THEN coalesce($2::replicator.consistency, 'copying')
+                                    ELSE consistency END,
         copy_way = CASE copy_way WHEN 'staging' THEN 'staged'::replicator.copy_way END,
         deaths = 0, copy_finished_at = clock_timestamp(), last_applied_at = clock_timestamp()
     WHERE id = $1 AND state = 'copying' AND copy_way IN ('direct', 'staging')
@@ -124,7 +125,8 @@ constexpr const char* kCompleteTableCopy = R"(
 
 constexpr const char* kRecordMerge = R"(
     UPDATE replicator.source_table
-    SET state = 'idle', copy_way = NULL, consistency = $2, deaths = 0, served_request = greatest(served_request, $6),
+    SET state = 'idle', copy_way = NULL, consistency = coalesce($2::replicator.consistency, 'copying'), deaths = 0,
+        served_request = greatest(served_request, $6),
         rows_inserted = rows_inserted + $3, rows_updated = rows_updated + $4, rows_deleted = rows_deleted + $5,
         copy_finished_at = clock_timestamp(),
         last_applied_at = CASE WHEN $3 + $4 + $5 > 0 THEN clock_timestamp() ELSE last_applied_at END
@@ -188,7 +190,8 @@ constexpr const char* kSaveBesideProgress = R"(
 constexpr const char* kEndBesideCopy = R"(
     UPDATE replicator.source_table
     SET state = CASE WHEN $2 THEN 'streaming'::replicator.table_state ELSE 'catching_up' END,
-        consistency = CASE WHEN $2 THEN 'transaction' ELSE 'copying' END, copy_way = NULL, copy_bound = NULL,
+        consistency = CASE WHEN $2 THEN 'transaction'::replicator.consistency ELSE 'copying' END, copy_way = NULL,
+        copy_bound = NULL,
         copy_finished_at = clock_timestamp()
     WHERE id = $1 AND state = 'copying' AND copy_way IN ('beside', 'beside_seen'))";
 
@@ -225,19 +228,9 @@ constexpr const char* kStayAside = R"(
     WHERE id = $1 AND locked_since IS NOT NULL
       AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed'))";
 
-const char* consistency_text(std::optional<core::Consistency> consistency) {
-    if (!consistency) {
-        return "copying";
-    }
-    switch (*consistency) {
-        case core::Consistency::kTransaction:
-            return "transaction";
-        case core::Consistency::kDocument:
-            return "document";
-        case core::Consistency::kState:
-            return "state";
-    }
-    return "state";
+/// Nothing, where its rows are of different times: the statements make it `copying`.
+std::optional<std::string> name_of_known(std::optional<core::Consistency> consistency) {
+    return consistency ? std::optional(std::string(name_of(*consistency))) : std::nullopt;
 }
 
 /// Whether the step was taken.
@@ -340,7 +333,7 @@ bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
 }
 
 bool complete_table_copy(std::int32_t table_id, std::optional<core::Consistency> consistency) {
-    pg::QueryResult const completed = pg::execute(kCompleteTableCopy, {table_id, consistency_text(consistency)});
+    pg::QueryResult const completed = pg::execute(kCompleteTableCopy, {table_id, name_of_known(consistency)});
     if (!completed.empty() && completed.boolean(0, 0)) {
         tell_table_recovery(table_id);
     }
@@ -348,7 +341,7 @@ bool complete_table_copy(std::int32_t table_id, std::optional<core::Consistency>
 }
 
 bool record_merge(std::int32_t table_id, const MergeRecord& merge) {
-    bool const merged = take_step(kRecordMerge, {table_id, consistency_text(merge.consistency), merge.inserted,
+    bool const merged = take_step(kRecordMerge, {table_id, name_of_known(merge.consistency), merge.inserted,
                                                  merge.updated, merge.deleted, merge.request});
     if (merged) {
         tell_table_recovery(table_id);

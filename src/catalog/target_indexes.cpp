@@ -115,7 +115,8 @@ void finish_index(std::int32_t index_id) {
 void record_index_error(std::int32_t index_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
     NotedError const noted(error);
     pg::execute(
-        "UPDATE replicator.target_index SET state = CASE WHEN $5::bigint IS NULL THEN 'failed' ELSE 'pending' END, "
+        "UPDATE replicator.target_index SET state = CASE WHEN $5::bigint IS NULL THEN 'failed'::replicator.index_state "
+        "ELSE 'pending' END, "
         "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), finished_at = "
         "clock_timestamp(), "
         "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond' WHERE id = $1",

@@ -24,7 +24,7 @@ perl -0777 -e '
             $theirs{$type} = join ", ", $names =~ /\x27([^\x27]*)\x27/g;
         }
     }
-    for my $type (sort keys %{{%ours, %theirs}}) {
+    for my $type (sort keys %ours) {
         my ($in_cpp, $in_sql) = map { $_ // "none" } $ours{$type}, $theirs{$type};
         next if $in_cpp eq $in_sql;
         print "replicator.$type and its table in C++ have other names:\n    SQL: $in_sql\n    C++: $in_cpp\n";

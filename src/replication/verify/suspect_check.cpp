@@ -190,7 +190,8 @@ class SuspectCheck {
             std::string const id(rows_.id_text(row));
             bool const missing = found.find(id)->second == target::Found::kMissing;
             ++(missing ? findings_.missing : findings_.changed);
-            differences.push_back({id, missing ? "missing" : "changed", false});
+            differences.push_back(
+                {id, missing ? catalog::DifferenceKind::kMissing : catalog::DifferenceKind::kChanged, false});
         }
         if (context_.job.repair) {
             mend(differences);

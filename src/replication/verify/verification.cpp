@@ -306,7 +306,7 @@ class TableVerification {
         std::vector<catalog::Difference> differences;
         differences.reserve(listed.size());
         for (const std::string& id : listed) {
-            differences.push_back({id, "extra", context_.job.repair && !refused.contains(id)});
+            differences.push_back({id, catalog::DifferenceKind::kExtra, context_.job.repair && !refused.contains(id)});
         }
         catalog::list_differences(context_.job.id, table_.table_id, differences);
     }
