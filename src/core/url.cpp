@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "core/hex.hpp"
 #include "core/redaction.hpp"
 #include "core/source_error.hpp"
 #include "core/utf8.hpp"
@@ -60,7 +61,6 @@ std::string decode(std::string_view text) {
 }
 
 std::string encode(std::string_view text, std::string_view keep) {
-    constexpr char kHex[] = "0123456789ABCDEF";
     std::string out;
     for (char const c : text) {
         bool const plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -70,8 +70,7 @@ std::string encode(std::string_view text, std::string_view keep) {
             out += c;
         } else {
             out += '%';
-            out += kHex[static_cast<unsigned char>(c) >> 4];
-            out += kHex[c & 15];
+            append_hex(out, static_cast<unsigned char>(c), kUpperHexDigits);
         }
     }
     return out;

@@ -2,6 +2,7 @@
 
 #include "targets/sha256.hpp"
 
+#include "core/hex.hpp"
 #include "pg/error.hpp"
 
 extern "C" {
@@ -53,13 +54,7 @@ std::string sha256_hex(std::string_view bytes) {
             elog(ERROR, "could not compute SHA-256");
         }
     });
-    constexpr char kHex[] = "0123456789abcdef";
-    std::string text;
-    for (unsigned char const byte : digest) {
-        text += kHex[byte >> 4];
-        text += kHex[byte & 15];
-    }
-    return text;
+    return core::to_hex({reinterpret_cast<const char*>(digest), sizeof(digest)});
 }
 
 }  // namespace pgrepl::target

@@ -50,8 +50,6 @@ class TableChanges {
     [[nodiscard]] std::vector<std::string> ids() const;
     [[nodiscard]] bool empty() const noexcept { return latest_.empty() && refused_.empty() && !cleared_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return rows_.bytes(); }
-    /// All rows were removed, before whatever ids() tells of.
-    [[nodiscard]] bool cleared() const noexcept { return cleared_; }
 
     void clear();
 

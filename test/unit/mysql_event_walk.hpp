@@ -65,13 +65,6 @@ class EventWalk {
             case EventType::kRotate:
                 mysql::parse_rotate(event);
                 return;
-            case EventType::kHeartbeat:
-            case EventType::kHeartbeatV2:
-                mysql::parse_heartbeat(event);
-                return;
-            case EventType::kXid:
-                mysql::parse_xid(event);
-                return;
             case EventType::kXaPrepare:
                 mysql::parse_xa_prepare(event);
                 return;

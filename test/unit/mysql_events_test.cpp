@@ -83,17 +83,11 @@ TEST_F(MariaEvents, every_kind_of_event_is_in_the_recording) {
     }
 }
 
-TEST_F(MysqlEvents, the_artificial_rotate_and_heartbeats_tell_file_and_position) {
+TEST_F(MysqlEvents, the_artificial_rotate_tells_file_and_position) {
     mysql::Event const rotate = all(EventType::kRotate).front();
     EXPECT_TRUE(rotate.header.artificial());
     EXPECT_EQ(mysql::parse_rotate(rotate).next_position, 4U);
     EXPECT_TRUE(mysql::parse_rotate(rotate).next_file.starts_with("binlog."));
-    mysql::HeartbeatEvent const first = mysql::parse_heartbeat(all(EventType::kHeartbeat).front());
-    mysql::HeartbeatEvent const second = mysql::parse_heartbeat(all(EventType::kHeartbeatV2).front());
-    EXPECT_EQ(first.file, second.file);
-    EXPECT_EQ(first.position, second.position);
-    EXPECT_TRUE(first.file.starts_with("binlog."));
-    EXPECT_GT(first.position, 100U);
 }
 
 TEST_F(MysqlEvents, statements_and_their_databases_are_read) {
@@ -118,17 +112,6 @@ TEST_F(MysqlEvents, xa_prepare_spells_its_xid_as_xa_commit_does) {
     mysql::XaPrepareEvent const prepare = mysql::parse_xa_prepare(all(EventType::kXaPrepare).front());
     EXPECT_FALSE(prepare.one_phase);
     EXPECT_EQ(mysql::xid_text(prepare.format_id, prepare.gtrid, prepare.bqual), "X'6272616e6368',X'62',7");
-}
-
-TEST_F(MariaEvents, xa_groups_carry_their_xid) {
-    std::vector<std::string> xids;
-    for (mysql::Event const& event : all(EventType::kMariaGtid)) {
-        mysql::MariaGtidEvent const gtid = mysql::parse_maria_gtid(event);
-        if ((gtid.flags & (mysql::MariaGtidEvent::kPreparedXa | mysql::MariaGtidEvent::kCompletedXa)) != 0) {
-            xids.push_back(mysql::xid_text(gtid.xid_format, gtid.xid_gtrid, gtid.xid_bqual));
-        }
-    }
-    EXPECT_EQ(xids, (std::vector<std::string>{"X'6272616e6368',X'62',7", "X'6272616e6368',X'62',7"}));
 }
 
 TEST_F(MysqlEvents, table_maps_tell_names_keys_and_what_is_hidden) {

@@ -153,7 +153,11 @@ std::string decode(mysql::EventColumn column, std::vector<std::uint8_t> bytes) {
     bytes.insert(bytes.begin(), 0);
     core::RowBatch batch(1);
     std::vector<std::uint8_t> const all = {1};
-    decoder.decode_all({.column_count = 1, .present = all, .present_after = all, .rows = bytes, .place = {}}, batch);
+    decoder.open({.column_count = 1, .present = all, .present_after = all, .rows = bytes, .place = {}});
+    EXPECT_TRUE(decoder.next(batch));
+    if (decoder.invalid_value()) {
+        throw core::SourceError(*decoder.invalid_value());
+    }
     return value_text(batch.row(0)[0]);
 }
 
@@ -178,7 +182,9 @@ TEST(MysqlRowDecoder, an_image_may_lack_only_what_is_not_read) {
     event.present_after = without_second;
     event.rows = rows;
     core::RowBatch batch(2);
-    decoder.decode_all(event, batch);
+    decoder.open(event);
+    EXPECT_TRUE(decoder.next(batch));
+    EXPECT_FALSE(decoder.next(batch));
     EXPECT_EQ(value_text(batch.row(0)[0]) + value_text(batch.row(0)[1]), "13");
     EXPECT_EQ(value_text(batch.row(1)[0]) + value_text(batch.row(1)[1]), "4NULL");
     event.present_after = without_last;

@@ -6,27 +6,15 @@
 #include <bit>
 #include <charconv>
 
+#include "core/hex.hpp"
 #include "core/source_error.hpp"
 
 namespace pgrepl::sqlite {
 namespace {
 
-constexpr std::string_view kDigits = "0123456789abcdef";
-
 [[noreturn]] void throw_bad_bound(const std::string& bound) {
     throw core::SourceError(core::SourceErrorKind::kInternal, 0,
                             "\"" + bound.substr(0, 100) + "\" is no bound of a chunk", false);
-}
-
-std::string to_hex(std::string_view bytes) {
-    std::string hex;
-    hex.reserve(bytes.size() * 2);
-    for (char const letter : bytes) {
-        auto const byte = static_cast<unsigned char>(letter);
-        hex += kDigits[byte >> 4];
-        hex += kDigits[byte & 15];
-    }
-    return hex;
 }
 
 template <typename Number>
@@ -39,13 +27,12 @@ Number parse_number(std::string_view text, int base, const std::string& bound) {
     return number;
 }
 
-std::string from_hex(std::string_view hex, const std::string& bound) {
-    std::string bytes;
-    bytes.reserve(hex.size() / 2);
-    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
-        bytes += static_cast<char>(parse_number<unsigned>(hex.substr(i, 2), 16, bound));
+std::string bytes_of(std::string_view hex, const std::string& bound) {
+    std::optional<std::string> bytes = core::from_hex(hex);
+    if (!bytes) {
+        throw_bad_bound(bound);
     }
-    return bytes;
+    return std::move(*bytes);
 }
 
 std::string format_value(const KeyValue& value) {
@@ -56,14 +43,14 @@ std::string format_value(const KeyValue& value) {
         auto const bits = std::bit_cast<std::uint64_t>(*real);
         std::string hex = "r:";
         for (int shift = 60; shift >= 0; shift -= 4) {
-            hex += kDigits[bits >> shift & 15];
+            hex += core::kHexDigits[bits >> shift & 15];
         }
         return hex;
     }
     if (auto const* text = std::get_if<KeyText>(&value)) {
-        return "t:" + to_hex(text->raw);
+        return "t:" + core::to_hex(text->raw);
     }
-    return "b:" + to_hex(std::get<KeyBlob>(value).raw);
+    return "b:" + core::to_hex(std::get<KeyBlob>(value).raw);
 }
 
 KeyValue parse_value(std::string_view text, const std::string& bound) {
@@ -77,9 +64,9 @@ KeyValue parse_value(std::string_view text, const std::string& bound) {
         case 'r':
             return std::bit_cast<double>(parse_number<std::uint64_t>(rest, 16, bound));
         case 't':
-            return KeyText{from_hex(rest, bound)};
+            return KeyText{bytes_of(rest, bound)};
         case 'b':
-            return KeyBlob{from_hex(rest, bound)};
+            return KeyBlob{bytes_of(rest, bound)};
         default:
             throw_bad_bound(bound);
     }

@@ -34,7 +34,6 @@ class RowQuery {
     /// One statement of each kind.
     [[nodiscard]] std::vector<std::string> probes() const;
 
-    [[nodiscard]] std::size_t layout_columns() const noexcept { return layout_columns_; }
     /// Where the row's rowid is among its values.
     [[nodiscard]] std::size_t rowid_column() const noexcept { return rowid_column_; }
     /// Where the key parts begin among its values.

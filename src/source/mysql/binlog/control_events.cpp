@@ -1,40 +1,13 @@
 #include "source/mysql/binlog/control_events.hpp"
 
+#include "core/hex.hpp"
+
 namespace pgrepl::mysql {
 namespace {
 
 constexpr std::size_t kMaxXidPart = 64;
 
-std::string hex_literal(std::string_view bytes) {
-    static constexpr char kDigits[] = "0123456789abcdef";
-    std::string text = "X'";
-    for (char const c : bytes) {
-        text += kDigits[static_cast<unsigned char>(c) >> 4];
-        text += kDigits[static_cast<unsigned char>(c) & 15];
-    }
-    return text + "'";
-}
-
-/// Fields of a type, a length and a value each (MySQL source, Heartbeat_event_v2); type 0 ends them.
-HeartbeatEvent parse_heartbeat_v2(ByteReader reader) {
-    constexpr std::uint64_t kEnd = 0;
-    constexpr std::uint64_t kFile = 1;
-    constexpr std::uint64_t kPosition = 2;
-    HeartbeatEvent heartbeat;
-    while (!reader.at_end()) {
-        std::uint64_t const type = reader.lenenc();
-        if (type == kEnd) {
-            break;
-        }
-        ByteReader value(reader.bytes(reader.lenenc()), reader.place());
-        if (type == kFile) {
-            heartbeat.file = value.text(value.left());
-        } else if (type == kPosition) {
-            heartbeat.position = value.lenenc();
-        }
-    }
-    return heartbeat;
-}
+std::string hex_literal(std::string_view bytes) { return "X'" + core::to_hex(bytes) + "'"; }
 
 }  // namespace
 
@@ -48,23 +21,6 @@ RotateEvent parse_rotate(const Event& event) {
     }
     return rotate;
 }
-
-HeartbeatEvent parse_heartbeat(const Event& event) {
-    ByteReader reader = event.reader();
-    if (event.header.type == EventType::kHeartbeatV2) {
-        return parse_heartbeat_v2(reader);
-    }
-    HeartbeatEvent heartbeat;
-    heartbeat.position = event.header.next_position;
-    // MariaDB puts a position beyond 4 GB before the name.
-    if (heartbeat.position == 0 && reader.left() > sizeof(std::uint64_t)) {
-        heartbeat.position = reader.u64();
-    }
-    heartbeat.file = reader.text(reader.left());
-    return heartbeat;
-}
-
-std::uint64_t parse_xid(const Event& event) { return event.reader().u64(); }
 
 XaPrepareEvent parse_xa_prepare(const Event& event) {
     ByteReader reader = event.reader();

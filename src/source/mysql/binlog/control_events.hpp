@@ -1,5 +1,5 @@
 #pragma once
-// The small events that carry positions and ends of transactions: ROTATE, HEARTBEAT, XID, XA_PREPARE.
+// The small events that carry positions and ends of transactions: ROTATE, XA_PREPARE.
 
 #include <string>
 
@@ -13,16 +13,6 @@ struct RotateEvent {
     std::uint64_t next_position = 4;
 };
 RotateEvent parse_rotate(const Event& event);
-
-/// Nothing happened: the server's log ends at this place. Versions 1 and 2 (8.0.26 on, if the replica asks).
-struct HeartbeatEvent {
-    std::string_view file;
-    std::uint64_t position = 0;
-};
-HeartbeatEvent parse_heartbeat(const Event& event);
-
-/// A transaction of a transactional engine commits. The number is the server's own.
-std::uint64_t parse_xid(const Event& event);
 
 /// XA PREPARE, or XA COMMIT … ONE PHASE, of the changes before it.
 struct XaPrepareEvent {

@@ -30,8 +30,7 @@ MysqlGtidEvent parse_untagged(const Event& event) {
     if (reader.left() < 17 || reader.u8() != kLogicalTimes) {
         return gtid;
     }
-    gtid.last_committed = static_cast<std::int64_t>(reader.u64());
-    gtid.sequence_number = static_cast<std::int64_t>(reader.u64());
+    reader.skip(16);  // by which replicas apply in parallel
     if (reader.left() >= 7) {
         std::uint64_t const time = reader.little(7);
         gtid.commit_time_us = time & ~kSecondTimeFollows;
@@ -90,10 +89,8 @@ bool read_field(ByteReader& reader, std::uint64_t field, MysqlGtidEvent& gtid) {
             read_tag(reader, gtid.origin.tag);
             return true;
         case kLastCommitted:
-            gtid.last_committed = read_varlen_signed(reader);
-            return true;
         case kSequenceNumber:
-            gtid.sequence_number = read_varlen_signed(reader);
+            (void)read_varlen_signed(reader);
             return true;
         case kCommitTime:
             gtid.commit_time_us = read_varlen(reader);
@@ -153,16 +150,6 @@ MariaGtidEvent parse_maria_gtid(const Event& event) {
     result.gtid.domain = reader.u32();
     result.gtid.server = event.header.server_id;
     result.flags = reader.u8();
-    if ((result.flags & MariaGtidEvent::kGroupCommitId) != 0) {
-        reader.skip(8);
-    }
-    if ((result.flags & (MariaGtidEvent::kPreparedXa | MariaGtidEvent::kCompletedXa)) != 0) {
-        result.xid_format = reader.u32();
-        std::size_t const gtrid_bytes = reader.u8();
-        std::size_t const bqual_bytes = reader.u8();
-        result.xid_gtrid = reader.text(gtrid_bytes);
-        result.xid_bqual = reader.text(bqual_bytes);
-    }
     return result;
 }
 

@@ -14,8 +14,6 @@ struct MysqlGtidEvent {
     GtidOrigin origin;        ///< unset if anonymous
     std::int64_t number = 0;  ///< 0 if anonymous
     bool anonymous = false;
-    std::int64_t last_committed = 0;
-    std::int64_t sequence_number = 0;
     std::uint64_t commit_time_us = 0;     ///< on the server that wrote the log, microseconds since 1970; 0: not told
     std::uint64_t original_time_us = 0;   ///< on the server that committed it first; the same wherever it is replicated
     std::uint64_t transaction_bytes = 0;  ///< this event and all up to the transaction's end; 0: not told
@@ -25,19 +23,11 @@ struct MysqlGtidEvent {
 MysqlGtidEvent parse_mysql_gtid(const Event& event);
 
 struct MariaGtidEvent {
-    static constexpr std::uint8_t kStandalone = 1;  ///< one QUERY follows, and no end of transaction
-    static constexpr std::uint8_t kGroupCommitId = 2;
-    static constexpr std::uint8_t kTransactional = 4;
-    static constexpr std::uint8_t kDdl = 32;
-    static constexpr std::uint8_t kPreparedXa = 64;    ///< the group is an XA PREPARE
-    static constexpr std::uint8_t kCompletedXa = 128;  ///< the group is an XA COMMIT or ROLLBACK
+    static constexpr std::uint8_t kStandalone = 1;   ///< one QUERY follows, and no end of transaction
+    static constexpr std::uint8_t kPreparedXa = 64;  ///< the group is an XA PREPARE
 
     MariaGtid gtid;
     std::uint8_t flags = 0;
-    /// The xid of a group with one of the two XA flags.
-    std::uint32_t xid_format = 0;
-    std::string_view xid_gtrid;
-    std::string_view xid_bqual;
 };
 
 /// MariaDB knowledge base, "GTID_EVENT".

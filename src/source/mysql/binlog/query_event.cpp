@@ -72,7 +72,7 @@ bool read_variable(ByteReader& reader, QueryEvent& query) {
             reader.skip(4);  // connection and server collation
             return true;
         case kDatabaseCharset:
-            query.database_collation = reader.u16();
+            reader.skip(2);
             return true;
         case kCatalog:
             reader.skip(reader.u8());

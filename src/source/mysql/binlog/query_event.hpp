@@ -22,9 +22,8 @@ struct QueryEvent {
     std::string_view schema;  ///< the default database, UTF-8; empty if none
     std::string_view sql;     ///< in the client's charset
     std::uint64_t sql_mode = 0;
-    std::uint16_t client_collation = 0;    ///< of the statement's text; 0 if the event does not say
-    std::uint16_t database_collation = 0;  ///< 0 if the event does not say
-    std::uint16_t error_code = 0;          ///< of the statement, if it failed half way
+    std::uint16_t client_collation = 0;  ///< of the statement's text; 0 if the event does not say
+    std::uint16_t error_code = 0;        ///< of the statement, if it failed half way
     AlterPhase alter_phase = AlterPhase::kWhole;
 
     /// It stands in the log, but did nothing (yet).

@@ -92,18 +92,6 @@ bool RowDecoder::next(core::RowBatch& batch) {
     return true;
 }
 
-std::size_t RowDecoder::decode_all(const RowsEvent& event, core::RowBatch& batch) {
-    open(event);
-    std::size_t changes = 0;
-    while (next(batch)) {
-        ++changes;
-        if (invalid_value_) {
-            throw core::SourceError(*invalid_value_);
-        }
-    }
-    return changes;
-}
-
 std::size_t RowDecoder::count_columns(ByteSpan present) const {
     std::size_t count = 0;
     for (std::size_t i = 0; i < table_.columns.size(); ++i) {

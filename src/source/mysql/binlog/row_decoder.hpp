@@ -28,9 +28,6 @@ class RowDecoder {
     /// Appends the next change: one row, or for an update two, as it was and as it is. False at the event's end.
     bool next(core::RowBatch& batch);
 
-    /// Appends all changes of an event and returns their number.
-    std::size_t decode_all(const RowsEvent& event, core::RowBatch& batch);
-
     /// Why the change that next() gave is to be set aside: a value of it cannot be represented, and is null in the
     /// batch. The changes behind it are not affected.
     [[nodiscard]] const std::optional<core::SourceError>& invalid_value() const noexcept { return invalid_value_; }

@@ -59,7 +59,6 @@ bool is_rows_event(EventType type) noexcept {
 }
 
 RowsEvent parse_rows_event(const Event& event, std::string& storage) {
-    constexpr std::uint16_t kEndsStatement = 1;
     constexpr std::uint64_t kMaxColumns = 4096;
     Layout const layout = layout_of(event);
     ByteReader reader = event.reader();
@@ -67,7 +66,7 @@ RowsEvent parse_rows_event(const Event& event, std::string& storage) {
     rows.kind = layout.kind;
     rows.place = event.place;
     rows.table_id = reader.u48();
-    rows.ends_statement = (reader.u16() & kEndsStatement) != 0;
+    reader.skip(2);  // flags: the table maps before it are void after it, or not; sessions' settings of checks
     if (layout.extra_data) {
         std::uint16_t const bytes = reader.u16();  // itself included
         if (bytes < 2) {

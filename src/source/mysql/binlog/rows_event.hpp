@@ -11,12 +11,8 @@ namespace pgrepl::mysql {
 
 /// Views into the event, or into the storage given to parse_rows_event.
 struct RowsEvent {
-    /// MySQL's id of no table: such an event ends a statement that changed nothing.
-    static constexpr std::uint64_t kNoTable = 0xffffff;
-
     core::ChangeKind kind = core::ChangeKind::kInsert;
     std::uint64_t table_id = 0;
-    bool ends_statement = false;  ///< the table maps before it are void after it
     std::uint32_t column_count = 0;
     ByteSpan present;        ///< a bit for each column: whether the images hold it
     ByteSpan present_after;  ///< of an update, the image after it

@@ -4,9 +4,9 @@
 #include "source/mysql/copy/key_bound.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
+#include "core/hex.hpp"
 #include "core/source_error.hpp"
 
 namespace pgrepl::mysql {
@@ -17,39 +17,14 @@ namespace {
                             "\"" + std::string(bound.substr(0, 100)) + "\" is no bound of a chunk", false);
 }
 
-std::string hex(std::string_view bytes) {
-    static constexpr char kDigits[] = "0123456789ABCDEF";
-    std::string text;
-    text.reserve(bytes.size() * 2);
-    for (char const letter : bytes) {
-        auto const byte = static_cast<unsigned char>(letter);
-        text += kDigits[byte >> 4];
-        text += kDigits[byte & 15];
-    }
-    return text;
-}
-
 bool consists_of(std::string_view text, std::string_view letters) {
     return !text.empty() && text.find_first_not_of(letters) == std::string_view::npos;
-}
-
-std::string from_hex(std::string_view text, std::string_view bound) {
-    std::string bytes;
-    for (std::size_t i = 0; i + 1 < text.size(); i += 2) {
-        unsigned byte = 0;
-        auto const [end, error] = std::from_chars(text.data() + i, text.data() + i + 2, byte, 16);
-        if (error != std::errc() || end != text.data() + i + 2) {
-            throw_bad_bound(bound);
-        }
-        bytes += static_cast<char>(byte);
-    }
-    return bytes;
 }
 
 void check_part(std::string_view part, const KeyPart& key, std::string_view bound) {
     std::string_view const value = part.size() < 2 ? std::string_view() : part.substr(2);
     char form = 'x';
-    bool valid = value.empty() || (value.size() % 2 == 0 && consists_of(value, "0123456789ABCDEF"));
+    bool valid = value.empty() || (value.size() % 2 == 0 && consists_of(value, core::kUpperHexDigits));
     if (key.form == BoundForm::kNumber) {
         form = 'n';
         valid = consists_of(value, "-0123456789.");
@@ -74,8 +49,8 @@ std::string real_bound(double value) {
     return text;
 }
 
-std::string bytes_bound(std::string_view bytes) { return "x:" + hex(bytes); }
-std::string quoted_bound(std::string_view text) { return "s:" + hex(text); }
+std::string bytes_bound(std::string_view bytes) { return "x:" + core::to_hex(bytes, core::kUpperHexDigits); }
+std::string quoted_bound(std::string_view text) { return "s:" + core::to_hex(text, core::kUpperHexDigits); }
 
 std::vector<std::string> parse_bound(const std::string& bound, const std::vector<KeyPart>& key) {
     std::vector<std::string> parts;
@@ -112,11 +87,11 @@ std::string literal_of(const std::string& part, const KeyPart& key) {
         case BoundForm::kQuoted:
             break;
     }
-    std::string const text = from_hex(value, part);
-    if (text.find_first_not_of("0123456789abcdefABCDEF:.- ") != std::string::npos) {
+    std::optional<std::string> const text = core::from_hex(value);
+    if (!text || text->find_first_not_of("0123456789abcdefABCDEF:.- ") != std::string::npos) {
         throw_bad_bound(part);
     }
-    return "'" + text + "'";
+    return "'" + *text + "'";
 }
 
 }  // namespace pgrepl::mysql

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "core/hex.hpp"
 #include "source/mysql/wire/varlen.hpp"
 
 namespace pgrepl::mysql {
@@ -108,14 +109,12 @@ std::pair<std::uint64_t, bool> decode_header(ByteReader& reader) {
 }  // namespace
 
 std::string uuid_text(const Uuid& uuid) {
-    static constexpr char kDigits[] = "0123456789abcdef";
     std::string text;
     for (std::size_t i = 0; i < uuid.size(); ++i) {
         if (i == 4 || i == 6 || i == 8 || i == 10) {
             text += '-';
         }
-        text += kDigits[uuid.at(i) >> 4];
-        text += kDigits[uuid.at(i) & 15];
+        core::append_hex(text, uuid.at(i));
     }
     return text;
 }

@@ -8,13 +8,14 @@
 #include <utility>
 #include <vector>
 
+#include "core/hex.hpp"
+
 namespace pgrepl::mysql {
 namespace {
 
 constexpr std::string_view kMarks = "%:;/ ";  // and all that is no ASCII letter, of which text is made
 
 std::string encoded(std::string_view plain) {
-    static constexpr char kDigits[] = "0123456789ABCDEF";
     std::string text;
     for (char const letter : plain) {
         auto const byte = static_cast<unsigned char>(letter);
@@ -22,8 +23,7 @@ std::string encoded(std::string_view plain) {
             text += letter;
         } else {
             text += '%';
-            text += kDigits[byte >> 4];
-            text += kDigits[byte & 15];
+            core::append_hex(text, byte, core::kUpperHexDigits);
         }
     }
     return text;

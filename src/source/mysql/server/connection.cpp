@@ -519,18 +519,6 @@ std::string quote_identifier(std::string_view name) {
     return quoted + '`';
 }
 
-std::string to_hex(std::string_view bytes) {
-    static constexpr char kDigits[] = "0123456789ABCDEF";
-    std::string hex;
-    hex.reserve(bytes.size() * 2);
-    for (char const letter : bytes) {
-        auto const byte = static_cast<unsigned char>(letter);
-        hex += kDigits[byte >> 4];
-        hex += kDigits[byte & 15];
-    }
-    return hex;
-}
-
 std::string quote_text(std::string_view text) {
     std::string quoted = "'";
     for (char const letter : text) {

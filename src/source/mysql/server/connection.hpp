@@ -32,7 +32,6 @@ class Connection {
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    [[nodiscard]] Flavour flavour() const noexcept { return flavour_; }
     [[nodiscard]] bool is_mariadb() const noexcept { return flavour_ == Flavour::kMariaDb; }
     /// major * 10000 + minor * 100 + patch
     [[nodiscard]] unsigned long version() const noexcept { return version_; }
@@ -160,8 +159,5 @@ std::string quote_identifier(std::string_view name);
 
 /// `text`, in UTF-8, as an SQL literal for the session that Connection has set up (backslashes escape).
 std::string quote_text(std::string_view text);
-
-/// Upper-case hex digits.
-std::string to_hex(std::string_view bytes);
 
 }  // namespace pgrepl::mysql

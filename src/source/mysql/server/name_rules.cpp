@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/hex.hpp"
 #include "core/source_error.hpp"
 #include "core/utf8.hpp"
 #include "source/mysql/server/marks.hpp"
@@ -42,7 +43,7 @@ NameRules read_name_rules(Connection& connection) {
     std::string const upper = all_letters();
     // information_schema compares names as the server does, with this collation or its successor.
     std::string const sql =
-        "SELECT LOWER(CONVERT(_binary x'" + to_hex(upper) + "' USING utf8mb3) COLLATE utf8mb3_general_ci)";
+        "SELECT LOWER(CONVERT(_binary x'" + core::to_hex(upper) + "' USING utf8mb3) COLLATE utf8mb3_general_ci)";
     std::string const lower = value_or_empty(connection, sql);
     std::vector<std::uint32_t> const from = core::letters_of(upper);
     std::vector<std::uint32_t> const to = core::letters_of(lower);
