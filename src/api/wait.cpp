@@ -6,6 +6,7 @@
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
+#include "catalog/sync_requests.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
@@ -43,24 +44,18 @@ Request request(const std::string& name) {
 bool is_served(const Request& request, const std::string& name, std::string& last_error) {
     bool served = false;
     run_as_catalog([&](Oid) {
-        pg::QueryResult const row = pg::execute(
-            "SELECT st.sync_done >= $2, st.state, s.paused, coalesce(st.last_error, (SELECT min('table ' || t.name || "
-            "' waits: ' || CASE WHEN t.lacks_room THEN 'it has no room' ELSE 'its target is locked' END) "
-            "FROM replicator.source_table t WHERE t.source_id = s.id AND t.locked_since IS NOT NULL AND t.state IN "
-            "('pending', 'copying') AND NOT t.paused)), st.last_hint FROM replicator.source s "
-            "JOIN replicator.source_state st ON st.source_id = s.id WHERE s.id = $1",
-            {request.source_id, request.number});
-        if (row.empty()) {
+        std::optional<catalog::RequestState> const state = catalog::request_state(request.source_id, request.number);
+        if (!state) {
             throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "source \"" + name + "\" was dropped",
                                "It was dropped while replicator_wait was waiting for it.", "");
         }
-        served = row.boolean(0, 0);
-        last_error = row.text(0, 3);
-        if (!served && (row.boolean(0, 2) || row.text(0, 1) == "failed")) {
+        served = state->served;
+        last_error = state->last_error;
+        if (!served && (state->paused || state->failed)) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                               "source \"" + name + "\" is " + (row.boolean(0, 2) ? "paused" : "failed"),
+                               "source \"" + name + "\" is " + (state->paused ? "paused" : "failed"),
                                last_error.empty() ? "Nothing is read from it in this state." : last_error,
-                               row.boolean(0, 2) ? "Call replicator_resume first." : row.text(0, 4));
+                               state->paused ? "Call replicator_resume first." : state->last_hint);
         }
     });
     return served;
@@ -69,15 +64,12 @@ bool is_served(const Request& request, const std::string& name, std::string& las
 /// Throws SqlError if a table failed: then the target does not hold everything.
 void require_no_failed_table(const Request& request, const std::string& name) {
     run_as_catalog([&](Oid) {
-        pg::QueryResult const row = pg::execute(
-            "SELECT database || '.' || name, reason, last_hint FROM replicator.source_table "
-            "WHERE source_id = $1 AND state = 'failed' AND NOT paused ORDER BY name LIMIT 1",
-            {request.source_id});
-        if (!row.empty()) {
+        std::optional<catalog::FailedTable> const table = catalog::first_failed_table(request.source_id);
+        if (table) {
             throw pg::SqlError(
                 ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "table \"" + row.text(0, 0) + "\" of source \"" + name + "\" failed", row.text(0, 1),
-                row.is_null(0, 2) ? "replicator_tables says more; the other tables are up to date." : row.text(0, 2));
+                "table \"" + table->name + "\" of source \"" + name + "\" failed", table->reason,
+                table->hint.empty() ? "replicator_tables says more; the other tables are up to date." : table->hint);
         }
     });
 }
