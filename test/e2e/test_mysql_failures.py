@@ -356,6 +356,21 @@ def reaction(cluster, call, *arguments):
     return returned, time.monotonic() - began
 
 
+def test_a_server_in_maintenance_is_waited_for(cluster, db, follow, server):
+    if server.flavour == "MariaDB":
+        pytest.skip("MariaDB has no offline_mode")
+    follow()
+    db.run("SET GLOBAL offline_mode = ON")
+    try:
+        wait_until(lambda: cluster.status("s")["state"] == "backing_off", 60, lambda: f"an outage: {cluster.status('s')}")
+        wait_until(lambda: "offline_mode" in (cluster.status("s")["hint"] or ""), 60, lambda: f"its reason: {cluster.status('s')}")
+        db.run("INSERT INTO customer VALUES (7, 'meanwhile', 0, NULL)", "shop")
+    finally:
+        db.run("SET GLOBAL offline_mode = OFF")
+    wait_until(lambda: "7" in rows(cluster, "customer"), 60, lambda: f"the row of meanwhile: {cluster.status('s')}")
+    assert cluster.status("s")["state"] == "streaming"
+
+
 def test_control_calls_do_not_wait_for_a_large_transaction(cluster, db, follow):
     """A trigger makes the transaction a minute long, on any machine."""
     rows = 60_000

@@ -26,6 +26,7 @@ struct Meaning {
 
 constexpr unsigned kTableDefinitionChanged = 1412;
 constexpr unsigned kStatementTimeout = 1969;        // MariaDB: max_statement_time
+constexpr unsigned kOfflineMode = 3032;             // MySQL: connections of ordinary accounts are ended and refused
 constexpr unsigned kTableCorrupt = 1877;            // MySQL: InnoDB found a damaged page
 constexpr unsigned kIdleTransactionTimeout = 4031;  // MySQL: disconnected by the server because of inactivity
 
@@ -97,6 +98,7 @@ constexpr Meaning kMeanings[] = {
     {ER_LOCK_WAIT_TIMEOUT, Kind::kTableLocked, true, kLockHint},
     {ER_LOCK_DEADLOCK, Kind::kTableLocked, true, kLockHint},
     {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},
+    {kOfflineMode, Kind::kUnreachable, true, "The server is in maintenance: it is waited for until offline_mode is off."},
     {ER_SERVER_SHUTDOWN, Kind::kUnreachable, true, ""},
     {ER_NORMAL_SHUTDOWN, Kind::kUnreachable, true, ""},
     {kStatementTimeout, Kind::kBusy, true, "Raise the account's MAX_STATEMENT_TIME at the source."},
@@ -194,7 +196,8 @@ SourceError translate_error(const FailedCall& call) {
     auto const* const known = std::find_if(std::begin(kMeanings), std::end(kMeanings),
                                            [&](const Meaning& meaning) { return meaning.number == call.number; });
     if (known == std::end(kMeanings)) {
-        return {Kind::kInternal, code, text, false};
+        // Only of those that are known can it be said that they do not pass by themselves.
+        return {Kind::kInternal, code, text, true, "", "The server's error log may say more."};
     }
     std::string detail;
     if (known->kind == Kind::kAuthentication) {
