@@ -351,6 +351,9 @@ class SourceWorker {
             bool const again = verdict.retryable && evictions < kMostEvictions;
             std::int64_t const retry_ms = replication::retry_delay_ms(
                 std::max(state->retry_count, evictions), config_.retry_initial_ms(), config_.retry_max_ms());
+            if (leaves_gap(verdict)) {
+                catalog::ask_for_comparison(source_id_);
+            }
             told =
                 catalog::record_failure(source_id_, context_.generation, verdict.error,
                                         again ? std::optional(retry_ms) : std::nullopt, verdict.others_are_up_to_date);
@@ -360,6 +363,14 @@ class SourceWorker {
             log_failure("source", config_.name, verdict.error);
         }
         return false;
+    }
+
+    /// A log that was off, or leaves changes out, does not get them later: whoever mends that and resumes would go on
+    /// without what was changed meanwhile. So all tables are compared then, as after a failover.
+    [[nodiscard]] bool leaves_gap(const replication::Verdict& verdict) const {
+        return streams_ && config_.is_continuous() && verdict.log_unusable && !verdict.retryable &&
+               verdict.error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED &&
+               config_.parsed_options.after_failover != "trust";
     }
 
     /// Each of the two connects again, and throws the other out: that is an end to each stream's errors, and so to its

@@ -1,11 +1,12 @@
 """A MySQL or MariaDB server that is followed is replaced by another, or comes back from a crash."""
 import contextlib
+import pathlib
 
 import pytest
 
 from mysql_servers import MariaDbServer
 from private_cluster import wait_until
-from observing import caught_up, copied_anew, equal, failure, forget_history, registered, table_row
+from observing import caught_up, copied_anew, equal, failure, forget_history, registered, rows, table_row
 
 
 class FollowedByAnother:
@@ -178,3 +179,24 @@ def test_what_a_crash_of_the_source_has_cut_off_in_its_log_is_taken_back(cluster
         caught_up(cluster)
         assert cluster.query("SELECT data->>'v', count(*) FROM s.t GROUP BY 1 ORDER BY 1") == [("1", 990), ("3", 10)]
         assert table_row(cluster, "t")["rows_updated"] == 10 and equal(cluster)
+
+
+def test_what_was_changed_while_the_log_was_off_is_found(cluster, db, follow):
+    follow()
+    before = dict(db.settings)
+    unlogged = pathlib.Path(db.directory, "unlogged.sql")  # by the server itself, before it lets the worker in again
+    unlogged.write_text("UPDATE shop.customer SET name = 'changed' WHERE id = 1;\nDELETE FROM shop.line WHERE a = 2;\n"
+                        "INSERT INTO shop.customer VALUES (9, 'new', 0, NULL);\n")
+    try:
+        db.settings.pop("log-bin", None)
+        db.settings |= {"skip-log-bin": None, "init-file": unlogged}
+        db.restart()
+        failure(cluster, "keeps no binary log")
+    finally:
+        db.settings = before
+        db.restart()
+    cluster.query("SELECT replicator_resume('s')")
+    wait_until(lambda: "9" in rows(cluster, "customer") and '[2,""]' not in rows(cluster, "line"), 60,
+               lambda: f"the rows: {cluster.status('s')}")
+    caught_up(cluster)
+    assert equal(cluster)
