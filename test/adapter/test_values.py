@@ -224,3 +224,14 @@ def test_large_values_arrive_whole(server, adapter, size):
     first, second = read(adapter, "large")
     assert first == ["é" * size, "x" * size, {"x": "79" * size}]
     assert second == ["a", "b", {"x": "63"}]
+
+
+def test_rows_with_large_values_are_read_to_the_last(server, adapter):
+    """Such a value stays in the driver's buffer, and with it the statement of a slice (32 MB) that it ends."""
+    rows, size = 600, 70_000
+    server.run("CREATE TABLE many_large (id int PRIMARY KEY, u longtext character set utf8mb4)", "d")
+    for first in range(0, rows, 100):
+        server.run("INSERT INTO many_large VALUES " + ", ".join(f"({n}, REPEAT('x', {size}))" for n in range(first, first + 100)), "d")
+    server.run("ANALYZE TABLE many_large", "d")
+    found = read(adapter, "many_large")
+    assert len(found) == rows and all(row == ["x" * size] for row in found)

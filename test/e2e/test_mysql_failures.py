@@ -1,4 +1,5 @@
 """What can go wrong with a MySQL or MariaDB server that is followed: each has its state, its message and its way out."""
+import collections
 import contextlib
 import os
 import signal
@@ -207,7 +208,8 @@ def test_distributed_transactions_are_followed(cluster, db, follow):
     cluster.wait_for_state("s", "streaming")
     db.run("XA COMMIT 'z'", "shop")
     caught_up(cluster)
-    assert set(rows(cluster, "customer")) == {"1", "2"} and {row[0] for row in reads()} == {"shop.customer"} and equal(cluster)
+    read_again = collections.Counter(reads()) - collections.Counter(began)
+    assert set(rows(cluster, "customer")) == {"1", "2"} and set(read_again) == {("shop.customer",)} and equal(cluster)
 
 
 def test_a_whole_source_is_copied_anew_while_it_streams(cluster, db, follow):

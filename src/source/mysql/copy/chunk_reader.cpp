@@ -135,18 +135,16 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
         bool borrowed = false;
         do {
             if (!statement_->next()) {
+                // The last row of a slice may have kept it open. Whether there is another shows in the next one.
+                ended_ = slice_rows_ == 0 || rows_in_slice_ != slice_rows_;
                 end_slice();
-                ended_ = true;
-                break;
+                return;
             }
             ++rows_in_slice_;
             borrowed = statement_->decode(batch.append_row(), batch);
         } while (!borrowed && batch.row_count() < limits.rows && batch.size_bytes() < limits.bytes &&
                  rows_in_slice_ != slice_rows_);
         bytes_in_slice_ += batch.size_bytes();
-        if (ended_) {
-            return;
-        }
         place_.lower = statement_->key_of_row(shape_.key);
         // A value in the driver's buffer stays there until the next read: the slice's end waits till then.
         if (rows_in_slice_ == slice_rows_ && !borrowed) {
