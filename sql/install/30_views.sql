@@ -60,11 +60,12 @@ END;
 COMMENT ON FUNCTION replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) IS
     'Age of the oldest transaction of a source that may not be applied yet; 0 if the end of its log was seen within two seconds';
 
--- Where statements come into the log all the time, reading all tables again takes a fifth of the time at most.
+-- Where statements come into the log all the time, reading all tables again takes a fifth of the time at most. Time in
+-- which nothing was read, as in a pause, counts as well: so there is a bound. And a clock may have been set back.
 CREATE FUNCTION replicator.next_reread(began_at timestamptz, ended_at timestamptz)
-RETURNS timestamptz LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURNS timestamptz LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
-    SELECT CASE WHEN began_at IS NULL THEN '-infinity' ELSE ended_at + greatest(interval '10 seconds', 4 * (ended_at - began_at)) END;
+    SELECT CASE WHEN began_at IS NULL THEN '-infinity' ELSE least(ended_at, clock_timestamp()) + least(greatest(interval '10 seconds', 4 * (ended_at - began_at)), interval '1 hour') END;
 END;
 COMMENT ON FUNCTION replicator.next_reread(timestamptz, timestamptz) IS
     'From when on all tables may be read again, after the last time; null: that has not ended';

@@ -41,6 +41,15 @@ using PgreplCheckedRelation = RTEPermissionInfo;
 using PgreplCheckedRelation = RangeTblEntry;
 #endif
 
+// ExecutorRun lost its last argument in 18.
+#if PG_VERSION_NUM >= 180000
+#define PGREPL_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count
+#define PGREPL_EXECUTOR_RUN_ARGUMENTS query, direction, count
+#else
+#define PGREPL_EXECUTOR_RUN_PARAMETERS QueryDesc *query, ScanDirection direction, uint64 count, bool once
+#define PGREPL_EXECUTOR_RUN_ARGUMENTS query, direction, count, once
+#endif
+
 // Extensions name their own wait events from 17 on.
 #if PG_VERSION_NUM >= 170000
 #define PGREPL_WAIT_EVENT(name) WaitEventExtensionNew(name)

@@ -56,6 +56,11 @@ Lack lack_of_file(std::string_view message) {
     return tablespace == MyDatabaseTableSpace ? Lack::kRelationFile : Lack::kTablespace;
 }
 
+/// Of pg_ls_dir and the like.
+bool names_directory_of_user(const ErrorData& data) {
+    return data.funcname != nullptr && std::string_view(data.funcname) == "ReadDirExtended";
+}
+
 Lack lack_of(const ErrorData& data) {
     int const category = ERRCODE_TO_CATEGORY(data.sqlerrcode);
     if ((category != ERRCODE_INSUFFICIENT_RESOURCES && category != ERRCODE_SYSTEM_ERROR) || data.filename == nullptr) {
@@ -65,9 +70,7 @@ Lack lack_of(const ErrorData& data) {
     if (place == "md.c") {
         return lack_of_file(data.message == nullptr ? "" : data.message);
     }
-    // pg_ls_dir and the like: a directory that a user names.
-    bool const of_user = data.funcname != nullptr && std::string_view(data.funcname) == "ReadDirExtended";
-    return is_server_place(place) && !of_user ? Lack::kServer : Lack::kNothing;
+    return is_server_place(place) && !names_directory_of_user(data) ? Lack::kServer : Lack::kNothing;
 }
 
 /// Locks, interrupts, files of relations. Of other places it cannot be told: a function of the server's own that a
@@ -75,7 +78,7 @@ Lack lack_of(const ErrorData& data) {
 bool quotes_nothing(const ErrorData& data) {
     std::string_view const place = data.filename == nullptr ? "" : data.filename;
     return place == "postgres.c" || place == "proc.c" || place == "deadlock.c" || place == "md.c" ||
-           is_server_place(place);
+           (is_server_place(place) && !names_directory_of_user(data));
 }
 
 SqlError::Fields fields_of(const ErrorData& data) {

@@ -34,9 +34,9 @@ void execute_on_target(Run&& run) {
     PG_END_TRY();
 }
 
-void on_executor_run(QueryDesc* query, ScanDirection direction, uint64 count, bool once) {
+void on_executor_run(PGREPL_EXECUTOR_RUN_PARAMETERS) {
     execute_on_target([&] {
-        (next_executor_run != nullptr ? next_executor_run : standard_ExecutorRun)(query, direction, count, once);
+        (next_executor_run != nullptr ? next_executor_run : standard_ExecutorRun)(PGREPL_EXECUTOR_RUN_ARGUMENTS);
     });
 }
 

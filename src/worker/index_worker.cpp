@@ -118,7 +118,8 @@ class IndexWorker {
     /// An error of the expression or of the rows stays; others may pass.
     void record_error(const catalog::TargetIndex& index, const pg::SqlError& error) {
         int const category = ERRCODE_TO_CATEGORY(error.sqlstate());
-        bool const lacks_room = category == ERRCODE_INSUFFICIENT_RESOURCES;
+        // What an owner's code says of itself, or a limit that it runs into, does not pass.
+        bool const lacks_room = category == ERRCODE_INSUFFICIENT_RESOURCES && error.fields().lack != pg::Lack::kNothing;
         if (replication::waits_aside(error) && !lacks_room) {
             return leave_for_later(index, error);
         }

@@ -172,8 +172,8 @@ class Launcher {
         watch.probed = false;
         if (result) {
             watch.next_look = result->next_due;
-            watch.slot_wanted = result->slot_wanted;
         }
+        watch.slot_wanted = result ? result->slot_wanted : 0;  // one that died cannot say
         if (result && result->complete) {
             watch.failures = 0;
         } else if (!pg::is_stopped(database)) {
