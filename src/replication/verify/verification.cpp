@@ -397,7 +397,7 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
         if (!moving || std::chrono::steady_clock::now() > deadline) {
             return false;
         }
-        if (!asked_again && std::chrono::steady_clock::now() - began > kAskAgainAfter) {
+        if (!asked_again && !held.empty() && std::chrono::steady_clock::now() - began > kAskAgainAfter) {
             asked_again = true;
             mark = log_of(source).settled_mark({held});
         }
