@@ -447,11 +447,18 @@ std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
 
 }  // namespace
 
-TablesNow look_up_all_tables(core::Source& source) {
+std::optional<TablesNow> look_up_all_tables(core::Source& source) {
     TablesNow now;
-    for (core::TableInfo& info : discover_or_nothing(source)) {
-        core::TableName const name = info.name;
-        now.tables.emplace(name, std::move(info));
+    try {
+        for (core::TableInfo& info : discover_or_nothing(source)) {
+            core::TableName const name = info.name;
+            now.tables.emplace(name, std::move(info));
+        }
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kTableLocked) {
+            throw;
+        }
+        return std::nullopt;
     }
     return now;
 }
@@ -461,10 +468,11 @@ TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaC
     bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
         return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
     });
-    if (all && is_shown) {
-        now = look_up_all_tables(source);
+    if (all) {
+        std::optional<TablesNow> found = is_shown ? look_up_all_tables(source) : std::nullopt;
+        now.all_unseen = !found;
+        now.tables = std::move(found).value_or(TablesNow()).tables;
     }
-    now.all_unseen = all && !is_shown;
     auto const look_up = [&](const core::TableName& name) {
         std::optional<core::TableInfo> info = source.find_table(name);
         std::vector<core::TableName> const parts = info ? info->parts : std::vector<core::TableName>();

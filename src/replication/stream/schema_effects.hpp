@@ -26,7 +26,8 @@ struct TablesNow {
     std::set<core::TableName> unseen;  ///< of which the source does not tell it now
     bool all_unseen = false;           ///< nor of any other
 };
-/// `is_shown`: the source shows the statements. If not, and they may concern any table, catalog::discovery_due().
+/// `is_shown`: the source shows the statements. If not, or if others have locked a table, and they may concern any
+/// table, catalog::discovery_due().
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
 /// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.
@@ -43,6 +44,7 @@ bool settle_changed_table(const catalog::SourceConfig& config, const catalog::So
 /// The source shows `all`, after a statement that it did not show when it was met (catalog::discovery_due()).
 void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,
                        const TablesNow& all);
-TablesNow look_up_all_tables(core::Source& source);
+/// Nothing: others have locked one of them.
+std::optional<TablesNow> look_up_all_tables(core::Source& source);
 
 }  // namespace pgrepl::replication

@@ -40,6 +40,8 @@ constexpr int kWaitMs = 500;
 constexpr int kShownPatienceMs = 100;
 /// For tables that statements have changed: there may be hundreds when a worker begins.
 constexpr std::chrono::milliseconds kLookingTime{100};
+/// Among the tables that are locked at the source: one of them is, nobody knows which.
+constexpr std::int32_t kAllTables = 0;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
 
@@ -197,7 +199,7 @@ bool Stream::look_at_changed_tables() {
             due.push_back(table);
         }
     }
-    if (discovery_due_ && !any_to_be_looked_at()) {
+    if (discovery_due_ && !any_to_be_looked_at() && source_locks_.may_be_tried(kAllTables)) {
         return look_at_all_tables();
     }
     if (due.empty() || !is_shown()) {
@@ -234,12 +236,17 @@ bool Stream::look_at_all_tables() {
     if (!is_shown()) {
         return false;
     }
-    TablesNow const all = look_up_all_tables(source_);
+    std::optional<TablesNow> const all = look_up_all_tables(source_);
+    if (!all) {
+        (void)source_locks_.found_locked(kAllTables);
+        return false;
+    }
+    source_locks_.went_on(kAllTables);
     {
         pg::TargetPatience const patience(locked_.patience_ms());
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
-        settle_all_tables(config_, source_, *discovery_due_, all);
+        settle_all_tables(config_, source_, *discovery_due_, *all);
         transaction.commit();
     }
     reload_tables();
