@@ -82,6 +82,9 @@ void Stream::open() {
         }
         catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kCatchingUp);
         catalog::take_requests(context_.source_id, context_.generation);
+        std::optional<catalog::SourceState> const state = catalog::load_source_state(context_.source_id);
+        // Else what was put off would begin with each new connection.
+        mark_has_asked_ = config_.is_continuous() && state && state->sync_done >= state->sync_requested;
         known_ = catalog::stream_tables(context_.source_id);
         transaction.commit();
         position_.text = start->position;

@@ -164,7 +164,7 @@ class Stream {
     bool streaming_ = false;  ///< else catching up
     bool has_left_ = false;
     TimestampTz mark_taken_at_ = 0;
-    bool mark_has_asked_ = false;         ///< for what is due to be read again when the mark is reached
+    bool mark_has_asked_ = false;         ///< for what is due to be read again when the mark is reached, or nobody has
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began
     TimestampTz read_at_ = 0;             ///< when the batch in hand had been read
     TimestampTz end_seen_at_ = 0;         ///< when the batch in hand showed the end of the log; 0: it did not
