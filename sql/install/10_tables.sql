@@ -101,7 +101,8 @@ CREATE TABLE replicator.source_state (
     discovery_due    text,
     reread_due       text,
     reread_began_at  timestamptz,
-    reread_ended_at  timestamptz
+    reread_ended_at  timestamptz,
+    rights_seen      text
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE replicator.source_state IS 'Run-time state of sources; not dumped';
 COMMENT ON COLUMN replicator.source_state.source_id IS 'The source';
@@ -123,6 +124,7 @@ COMMENT ON COLUMN replicator.source_state.discovery_due IS 'The statement in the
 COMMENT ON COLUMN replicator.source_state.reread_due IS 'Why all tables are to be read again, as soon as that may be: what the log has not told of rows; null: they are not';
 COMMENT ON COLUMN replicator.source_state.reread_began_at IS 'When all tables were last asked to be read again for such a reason';
 COMMENT ON COLUMN replicator.source_state.reread_ended_at IS 'When that was done; null: it is not';
+COMMENT ON COLUMN replicator.source_state.rights_seen IS 'By which rights at the source its tables were last looked at: a hash; null: not known';
 COMMENT ON COLUMN replicator.source_state.sync_requested IS 'Number of the latest request to bring the target up to date';
 COMMENT ON COLUMN replicator.source_state.sync_done IS 'Number of the latest request that was served';
 COMMENT ON COLUMN replicator.source_state.state_read_at IS 'When the source state that the target now holds was taken';

@@ -52,13 +52,13 @@ std::vector<std::string> texts_of(const std::set<std::int32_t>& ids) {
 
 std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
     pg::QueryResult const row = pg::execute(
-        "SELECT p.position, st.reader_id FROM replicator.position p "
+        "SELECT p.position, st.reader_id, st.rights_seen FROM replicator.position p "
         "JOIN replicator.source_state st ON st.source_id = p.source_id WHERE p.source_id = $1",
         {source_id});
     if (row.empty()) {
         return std::nullopt;
     }
-    return StreamStart{row.text(0, 0), row.int64(0, 1)};
+    return StreamStart{row.text(0, 0), row.int64(0, 1), row.text(0, 2)};
 }
 
 void forget_position(std::int32_t source_id) {
@@ -161,6 +161,10 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
         "last_applied_at = clock_timestamp() WHERE source_id = $1",
         {source_id, total});
     pg::count_changes_at_commit(total);
+}
+
+void save_rights(std::int32_t source_id, const std::string& rights) {
+    pg::execute("UPDATE replicator.source_state SET rights_seen = $2 WHERE source_id = $1", {source_id, rights});
 }
 
 void ask_for_comparison(std::int32_t source_id) {

@@ -19,6 +19,7 @@ namespace pgrepl::catalog {
 struct StreamStart {
     std::string position;
     std::int64_t reader_id = 0;
+    std::string rights;  ///< save_rights()
 };
 
 /// Where the stream of a source goes on; nothing before its first copy is in.
@@ -73,6 +74,9 @@ std::int64_t stream_tables_fingerprint(std::int32_t source_id);
 /// By table what is in the fingerprint, which is the exclusive or of all.
 std::map<std::int32_t, std::int64_t> stream_table_hashes(std::int32_t source_id,
                                                          const std::optional<std::set<std::int32_t>>& ids);
+
+/// All tables were looked at by these rights at the source. Any text that tells them from others.
+void save_rights(std::int32_t source_id, const std::string& rights);
 
 /// All tables are to be compared with the source, as soon as the stream has caught up.
 void ask_for_comparison(std::int32_t source_id);

@@ -11,7 +11,8 @@ namespace {
 constexpr const char* kList = R"(
     SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, paused,
            key_columns, definition, rows_expected, bytes_expected, target_created AND consistency <> 'copying', keyless,
-           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL, t.changed
+           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL, t.changed,
+           last_sqlstate
     FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE source_id = $1 )";
 
@@ -36,12 +37,17 @@ std::vector<SourceTable> read_tables(const pg::QueryResult& rows) {
         table.keyless = rows.boolean(i, 17);
         table.relation = read_target_relation(rows, i, 18);
         table.changed = rows.boolean(i, 20);
+        table.sqlstate = rows.text(i, 21);
         tables.push_back(std::move(table));
     }
     return tables;
 }
 
 }  // namespace
+
+bool lacks_right(const SourceTable& table) {
+    return table.state == TableState::kFailed && table.sqlstate == pg::sqlstate_text(ERRCODE_INSUFFICIENT_PRIVILEGE);
+}
 
 std::vector<SourceTable> list_tables(std::int32_t source_id) {
     return read_tables(pg::execute(kList + std::string("ORDER BY database, schema, name"), {source_id}));

@@ -20,6 +20,7 @@ struct SourceTable {
     std::string kind;
     TableState state = TableState::kPending;
     std::string reason;
+    std::string sqlstate;  ///< of its latest error
     std::string note;
     std::string target_schema;  ///< empty: no target
     std::string target_name;
@@ -35,6 +36,9 @@ struct SourceTable {
     std::optional<std::int64_t> rows_expected;
     std::optional<std::int64_t> bytes_expected;
 };
+
+/// It has failed because the account may not read it.
+bool lacks_right(const SourceTable& table);
 
 std::vector<SourceTable> list_tables(std::int32_t source_id);
 std::optional<SourceTable> find_table(std::int32_t source_id, const core::TableName& name);

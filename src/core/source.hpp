@@ -25,7 +25,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 13;
+constexpr std::uint32_t kAdapterAbiVersion = 14;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -285,6 +285,14 @@ class Source {
     /// The table as it is now; nothing if there is none of that name, or if it is not one of those that discover()
     /// gives. Better than discover() where a source has many tables.
     virtual std::optional<TableInfo> find_table(const TableName& name) { return find_among(discover(), name); }
+
+    /// Text that is another whenever the account may read other tables or columns than before, and perhaps more often.
+    /// It costs the same whatever the number of tables. Questions that are asked afterwards are answered by these
+    /// rights, not by those that a session has kept since it began. Empty: nobody is kept from anything but all.
+    virtual std::string rights() { return {}; }
+
+    /// As discover(). What the URL names, but the source has no more, or does not show to the account, is passed over.
+    virtual std::vector<TableInfo> discover_what_is_left() { return discover(); }
 
     /// Whether a target that holds `held` holds everything that the source held at `mark`. A source without a log can
     /// say so only if both are provably the same state.

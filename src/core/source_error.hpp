@@ -32,6 +32,7 @@ enum class SourceErrorKind {
     kInterrupted,       ///< the caller asked to stop; not an error of the source
     kInternal,          ///< a defect of ours
     kThrownOut,         ///< another reader with our id took our place
+    kTableDenied,       ///< the account may not read the table, or some of its columns; the other tables can be read
     kTableLocked,       ///< others hold a lock on the table for longer than is waited; the other tables can be read
 };
 

@@ -51,7 +51,9 @@ struct SchemaChange {
         kMaintained,       ///< as kRedefined; and damaged rows may be gone, if its engine has no transactions
         kDatabaseDropped,  ///< all tables of database `table.database`
         kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
-        kRights,           ///< what the account may see of `table`, or, if that has no name, of any
+        /// Rights to `table`, or, if that has no name, to any, may be others now: Source::rights() says whether ours
+        /// are.
+        kRights,
         /// Rows of tables that cannot be told may have been changed: `note` says why. `table`, if it has a name, is the
         /// one of a statement whose rows are not in the log.
         kUnreadRows,

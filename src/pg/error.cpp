@@ -122,6 +122,7 @@ int sqlstate_of(core::SourceErrorKind kind) {
         case Kind::kNotFound:
             return ERRCODE_UNDEFINED_FILE;
         case Kind::kPermissionDenied:
+        case Kind::kTableDenied:
             return ERRCODE_INSUFFICIENT_PRIVILEGE;
         case Kind::kAuthentication:
             return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;

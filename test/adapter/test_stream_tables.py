@@ -169,7 +169,7 @@ def test_statements_about_rights_and_foreign_keys_are_told(server, adapter, tabl
                f"GRANT SELECT ON d.* TO somebody@localhost; GRANT SELECT (a) ON d.{table} TO somebody@localhost; "
                "GRANT SELECT ON d.* TO replicator@localhost", "d")
     assert stream.schema() == [("redefined", f"d.child_{table}", ""), ("redefined", f"d.child_{table}", ""),
-                               ("rights", f"d.{table}", ""), ("rights", ".", "")]
+                               ("rights", ".", ""), ("rights", f"d.{table}", ""), ("rights", ".", "")]
 
 
 def test_of_a_versioned_table_the_current_rows_come(server, adapter, is_mariadb):

@@ -61,7 +61,18 @@ TEST(MysqlDdl, rights_name_a_table_or_none) {
            {"GRANT ALL ON *.* TO u", "rights "},
            {"GRANT SELECT ON * TO u", "rights "},
            {"REVOKE ALL PRIVILEGES, GRANT OPTION FROM u", "rights "},
-           {"GRANT EXECUTE ON PROCEDURE d.p TO u", "nothing"}});
+           {"GRANT EXECUTE ON PROCEDURE d.p TO u", "nothing"},
+           {"REVOKE r FROM u", "rights "},
+           {"SET DEFAULT ROLE NONE TO u", "rights "},
+           {"ALTER USER u DEFAULT ROLE r", "rights "},
+           {"DROP USER IF EXISTS u", "rights "},
+           {"DROP ROLE r", "rights "},
+           {"RENAME USER u TO v", "rights "},
+           {"CREATE OR REPLACE ROLE r", "rights "},
+           {"CREATE USER u", "nothing"},
+           {"FLUSH TABLES, PRIVILEGES", "rights "},
+           {"FLUSH TABLES", "nothing"},
+           {"SET PASSWORD FOR u = 'x'", "nothing"}});
 }
 
 TEST(MysqlDdl, tables_come_and_go) {
@@ -189,7 +200,7 @@ TEST(MysqlDdl, what_changes_no_table) {
            {"ALTER DATABASE d CHARACTER SET latin1", "nothing"},
            {"ALTER SEQUENCE s RESTART", "nothing"},
            {"ALTER VIEW v AS SELECT 1", "nothing"},
-           {"ALTER USER u IDENTIFIED BY 'x'", "nothing"},
+           {"ALTER USER u IDENTIFIED BY 'x'", "rights "},
            {"ALTER INSTANCE ROTATE INNODB MASTER KEY", "nothing"},
            {"ANALYZE TABLE t", "nothing"},
            {"ANALYZE LOCAL TABLES t", "nothing"},
@@ -201,7 +212,7 @@ TEST(MysqlDdl, what_changes_no_table) {
            {"CREATE VIEW v AS SELECT * FROM t", "nothing"},
            {"DROP PROCEDURE IF EXISTS p", "nothing"},
            {"GRANT SELECT ON d.t TO u", "rights d.t"},
-           {"RENAME USER a TO b", "nothing"},
+           {"RENAME USER a TO b", "rights "},
            {"FLUSH TABLES", "nothing"},
            {"/* a comment */", "nothing"},
            {"", "nothing"}});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "catalog/stream_state.hpp"
 #include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/transaction.hpp"
@@ -11,6 +12,7 @@
 #include "pg/work_in_hand.hpp"
 #include "replication/access/error_policy.hpp"
 #include "replication/access/own_target.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/access/source_log.hpp"
 #include "replication/setup/log_use.hpp"
@@ -128,6 +130,10 @@ void Copy::begin(bool durable, bool log_may_serve) {
 /// Opens what is to be read, and registers the tables that are there.
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
+    RightsAtSource rights(source_);
+    if (beside_log_ && rights.are_others()) {
+        rights.are_seen();
+    }
     core::Position const mark = beside_log_ ? log_of(source_).low_mark() : core::Position{};
     snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
     position_ = beside_log_ ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
@@ -139,6 +145,9 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     pg::Transaction transaction;
     // Locked, so that filters that are being changed are seen either here or by whoever changes them.
     config_ = lock_same_source();
+    if (beside_log_) {
+        catalog::save_rights(context_.source_id, rights.text());
+    }
     std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
     transaction.commit();
     return planned;

@@ -43,12 +43,12 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     stop();
     table_ = table;
     try {
-        std::optional<core::TableInfo> info = source_.find_table(table.name);
+        std::optional<core::TableInfo> info = rights_.find_table(table.name);
         if (!info || !info->why_not_beside_log().empty()) {
             pg::Transaction transaction;
-            catalog::leave_out(table.table_id,
-                               info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
-                               info ? info->why_not_beside_log() : "is no longer at the source");
+            catalog::leave_out(
+                table.table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
+                info ? info->why_not_beside_log() : "is no longer at the source, or the account may not see it");
             transaction.commit();
             table_.reset();
             return;

@@ -33,6 +33,7 @@
 #include "core/row_batch.hpp"
 #include "core/source.hpp"
 #include "pg/progress.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/copy/chunk_copier.hpp"
 #include "targets/row_encoder.hpp"
 #include "targets/seen_ids.hpp"
@@ -42,11 +43,11 @@ namespace pgrepl::replication {
 
 class BesideCopy {
   public:
-    /// `config`, by which `source` was opened, `source` and its `log` outlive it. A window holds the stream's
-    /// commits up for as long as it takes to write it: at most `window`.
+    /// `config`, by which `source` was opened, `source`, its `log`, and `rights` at it outlive it. A window holds the
+    /// stream's commits up for as long as it takes to write it: at most `window`.
     BesideCopy(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source, core::Log& log,
-               const core::BatchLimits& window)
-        : context_(context), config_(config), source_(source), log_(log), window_limits_(window) {}
+               RightsAtSource& rights, const core::BatchLimits& window)
+        : context_(context), config_(config), source_(source), log_(log), rights_(rights), window_limits_(window) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
@@ -107,6 +108,7 @@ class BesideCopy {
     const catalog::SourceConfig& config_;
     core::Source& source_;
     core::Log& log_;
+    RightsAtSource& rights_;
     core::BatchLimits window_limits_;
     std::optional<catalog::StreamTable> table_;
     std::optional<pg::SidePhase> phase_;

@@ -46,11 +46,12 @@ void KeylessRefresh::begin(const catalog::KeylessTable& table) {
 }
 
 void KeylessRefresh::open() {
-    std::optional<core::TableInfo> info = source_.find_table(table_->name);
+    std::optional<core::TableInfo> info = rights_.find_table(table_->name);
     if (!info || !info->why_not_beside_log().empty()) {
         pg::Transaction transaction;
-        catalog::leave_out(table_->table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
-                           info ? info->why_not_beside_log() : "is no longer at the source");
+        catalog::leave_out(
+            table_->table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
+            info ? info->why_not_beside_log() : "is no longer at the source, or the account may not see it");
         transaction.commit();
         return close();
     }

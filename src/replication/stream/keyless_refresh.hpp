@@ -18,6 +18,7 @@
 #include "core/source.hpp"
 #include "pg/progress.hpp"
 #include "replication/access/own_target.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/copy/chunk_copier.hpp"
 #include "targets/row_encoder.hpp"
 
@@ -25,9 +26,10 @@ namespace pgrepl::replication {
 
 class KeylessRefresh {
   public:
-    /// `config`, by which `source` was opened, and `source` outlive it.
-    KeylessRefresh(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source)
-        : context_(context), config_(config), source_(source) {}
+    /// `config`, by which `source` was opened, `source`, and `rights` at it outlive it.
+    KeylessRefresh(const CopyContext& context, const catalog::SourceConfig& config, core::Source& source,
+                   RightsAtSource& rights)
+        : context_(context), config_(config), source_(source), rights_(rights) {}
 
     [[nodiscard]] bool is_active() const noexcept { return table_.has_value(); }
     [[nodiscard]] std::int32_t table_id() const noexcept { return table_ ? table_->table_id : 0; }
@@ -59,6 +61,7 @@ class KeylessRefresh {
     CopyContext context_;
     const catalog::SourceConfig& config_;
     core::Source& source_;
+    RightsAtSource& rights_;
     std::optional<catalog::KeylessTable> table_;
     std::optional<pg::SidePhase> phase_;
     core::TableInfo info_;

@@ -15,6 +15,7 @@
 #include "pg/transaction.hpp"
 #include "replication/access/error_policy.hpp"
 #include "replication/access/own_target.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/setup/registration.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
@@ -298,27 +299,16 @@ class SchemaEffects {
         (void)catalog::begin_reread(config_.id, !config_.is_continuous());
     }
 
-    /// Columns that may not be read any more go from the target, others come.
+    /// Columns that may not be read any more go from the target, others come; so do tables.
     void see_rights(const SchemaChange& change) {
-        if (now_.all_unseen) {
-            return catalog::ask_for_discovery(config_.id, change.statement);
-        }
         std::set<core::TableName> known;
         auto const is_meant = [&](const core::TableName& name) {
             return change.table.table.empty() || names_.comparable(name) == names_.comparable(change.table);
         };
         for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
             known.insert(table.name);
-            if (!is_replicated(table) || table.state == catalog::TableState::kFailed || !is_meant(table.name)) {
-                continue;
-            }
-            const core::TableInfo* const info = now(table.name);
-            if (info == nullptr) {
-                withhold(table, change);
-            } else if (info->definition != table.definition) {
-                catalog::ask_for_copy(table.id, reason(change));
-                record(table.name, change);
-                register_table(config_, *info);
+            if (is_meant(table.name) && !now_.unseen.contains(table.name)) {
+                is_replicated(table) ? see_rights(table, change) : take_in(table.name, change);
             }
         }
         for (const auto& [name, info] : now_.tables) {
@@ -331,6 +321,27 @@ class SchemaEffects {
     /// It may have come by another statement than one about rights.
     static SchemaChange created(const core::TableName& name, const SchemaChange& change) {
         return {.kind = Kind::kCreated, .table = name, .renamed_to = {}, .statement = change.statement};
+    }
+
+    void see_rights(const catalog::SourceTable& table, const SchemaChange& change) {
+        const core::TableInfo* const info = now(table.name);
+        bool const has_failed = table.state == catalog::TableState::kFailed;
+        if (info == nullptr || info->layout.columns.empty()) {
+            return has_failed ? void() : withhold(table, change);
+        }
+        if (has_failed ? catalog::lacks_right(table) : info->definition != table.definition) {
+            catalog::ask_for_copy(table.id, reason(change));
+            record(table.name, change);
+            register_table(config_, *info);
+        }
+    }
+
+    /// One that was left out, if it can be replicated now.
+    void take_in(const core::TableName& name, const SchemaChange& change) {
+        const core::TableInfo* const info = now(name);
+        if (info != nullptr && select_tables(config_, {*info}).at(0).state == catalog::TableState::kPending) {
+            appear(name, change);
+        }
     }
 
     /// A name without a database is one of the default database.
@@ -353,11 +364,7 @@ class SchemaEffects {
     void withhold(const catalog::SourceTable& table, const SchemaChange& change) {
         record(table.name, change);
         target::drop_staging(table.id);
-        set_table_apart(table.id,
-                        pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,
-                                     "the account may not read table " + table.name.qualified() + " of the source", "",
-                                     "GRANT SELECT on it at the source, then call replicator_resync(name, table); or "
-                                     "replicator_remove_table(name, table)."));
+        set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
     }
 
     void disappear(const std::optional<catalog::SourceTable>& known, const SchemaChange& change) {
@@ -421,8 +428,8 @@ class SchemaEffects {
     void record_event(const std::string& event, const char* what, const std::string& name, const SchemaChange& change,
                       const std::string& note = "") const {
         pg::QueryResult const arguments = pg::execute(
-            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', $3, 'note', "
-            "nullif($4, '')))",
+            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', "
+            "nullif($3, ''), 'note', nullif($4, '')))",
             {what, name, change.statement, note});
         catalog::record_work(config_.name, config_.owner, event, arguments.text(0, 0));
     }
@@ -433,24 +440,12 @@ class SchemaEffects {
     std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
 };
 
-/// The database may have been dropped since.
-std::vector<core::TableInfo> discover_or_nothing(core::Source& source) {
-    try {
-        return source.discover();
-    } catch (const core::SourceError& error) {
-        if (error.kind() != core::SourceErrorKind::kNotFound) {
-            throw;
-        }
-        return {};
-    }
-}
-
 }  // namespace
 
 std::optional<TablesNow> look_up_all_tables(core::Source& source) {
     TablesNow now;
     try {
-        for (core::TableInfo& info : discover_or_nothing(source)) {
+        for (core::TableInfo& info : source.discover_what_is_left()) {
             core::TableName const name = info.name;
             now.tables.emplace(name, std::move(info));
         }
@@ -463,14 +458,19 @@ std::optional<TablesNow> look_up_all_tables(core::Source& source) {
     return now;
 }
 
+bool concerns_all_rights(const SchemaChange& change) {
+    return change.kind == Kind::kRights && change.table.table.empty();
+}
+
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
-    bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
-        return change.kind == Kind::kNotUnderstood || (change.kind == Kind::kRights && change.table.table.empty());
-    });
-    if (all) {
-        std::optional<TablesNow> found = is_shown ? look_up_all_tables(source) : std::nullopt;
-        now.all_unseen = !found;
+    bool const not_understood = std::any_of(
+        changes.begin(), changes.end(), [](const SchemaChange& change) { return change.kind == Kind::kNotUnderstood; });
+    now.all_unseen = not_understood && !is_shown;
+    // Rights are others before the log says so.
+    if ((not_understood && is_shown) || std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
+        std::optional<TablesNow> found = look_up_all_tables(source);
+        now.all_unseen = now.all_unseen || !found;
         now.tables = std::move(found).value_or(TablesNow()).tables;
     }
     auto const look_up = [&](const core::TableName& name) {
@@ -485,11 +485,15 @@ TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaC
     };
     for (const SchemaChange& change : changes) {
         for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
-            if (name->table.empty() || now.tables.contains(*name)) {
+            if (name->table.empty()) {
+                continue;
+            }
+            if (!is_shown && change.kind != Kind::kRights) {
+                now.unseen.insert(*name);
                 continue;
             }
             try {
-                is_shown ? look_up(*name) : void(now.unseen.insert(*name));
+                now.tables.contains(*name) ? void() : look_up(*name);
             } catch (const core::SourceError& error) {
                 if (error.kind() != core::SourceErrorKind::kTableLocked) {
                     throw;
@@ -528,7 +532,7 @@ void settle_all_tables(const catalog::SourceConfig& config, const core::Source& 
 }
 
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
-                          const std::optional<core::TableInfo>& now) {
+                          const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied) {
     if (now) {
         return register_table(config, *now).settled;
     }
@@ -538,6 +542,11 @@ bool settle_changed_table(const catalog::SourceConfig& config, const catalog::So
     }
     std::string reason = "is no longer at the source";
     target::drop_staging(table.id);
+    if (denied) {
+        set_table_apart(table.id, *denied);
+        catalog::end_change(table.id);
+        return true;
+    }
     if (config.parsed_options.drops_targets()) {
         std::optional<pg::SqlError> const obstacle = drop_target(config, table);
         if (!obstacle) {

@@ -19,15 +19,18 @@
 
 namespace pgrepl::replication {
 
+/// The account may be allowed to read any other tables than before.
+bool concerns_all_rights(const core::SchemaChange& change);
+
 /// The tables that the statements may have made or changed, as the source has them now; asked for before the
-/// transaction starts. All tables, if one of the statements is not understood.
+/// transaction starts. All tables, if one of the statements is not understood, or concerns rights to any.
 struct TablesNow {
     std::map<core::TableName, std::optional<core::TableInfo>> tables;
     std::set<core::TableName> unseen;  ///< of which the source does not tell it now
     bool all_unseen = false;           ///< nor of any other
 };
-/// `is_shown`: the source shows the statements. If not, or if others have locked a table, and they may concern any
-/// table, catalog::discovery_due().
+/// `is_shown`: the source shows the statements. If not, and one that is not understood may concern any table, or if others
+/// have locked a table, catalog::discovery_due(). (Rights it shows in any case.)
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
 /// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.
@@ -36,10 +39,10 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
                                                            const std::vector<core::SchemaChange>& changes,
                                                            const TablesNow& now);
 
-/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied. False: it is
-/// to be looked at again.
+/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied; or may be
+/// there, and the account is `denied` to read it. False: it is to be looked at again.
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
-                          const std::optional<core::TableInfo>& now);
+                          const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied);
 
 /// The source shows `all`, after a statement that it did not show when it was met (catalog::discovery_due()).
 void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,

@@ -63,8 +63,9 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       log_(log_of(source)),
       interrupts_(interrupts),
       limits_(batch_limits(config.parsed_options)),
-      beside_(context, config, source, log_, {.rows = limits_.changes, .bytes = limits_.bytes}),
-      keyless_(context, config, source),
+      rights_(source),
+      beside_(context, config, source, log_, rights_, {.rows = limits_.changes, .bytes = limits_.bytes}),
+      keyless_(context, config, source, rights_),
       locked_(config.target_lock_patience_ms()),
       read_again_(source, log_) {}
 
@@ -88,6 +89,7 @@ void Stream::open() {
         known_ = catalog::stream_tables(context_.source_id);
         transaction.commit();
         position_.text = start->position;
+        rights_.were(start->rights);
         request.reader_id = static_cast<std::uint32_t>(config_.parsed_options.server_id.value_or(0));
         if (request.reader_id == 0) {
             request.reader_id = static_cast<std::uint32_t>(start->reader_id);
@@ -152,6 +154,7 @@ void Stream::step() {
         pg::failure_point("nothing_to_do");
     }
     stream_->read(batch_, limits_);
+    has_read_ = true;
     read_at_ = GetCurrentTimestamp();
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
     bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
@@ -212,14 +215,7 @@ bool Stream::look_at_changed_tables() {
     std::set<std::int32_t> seen;
     for (const catalog::SourceTable& table : due) {
         bool settled = true;
-        at_source(table.id, [&] {
-            std::optional<core::TableInfo> const now = source_.find_table(table.name);
-            pg::TargetPatience const patience(locked_.patience_ms(table.id));
-            pg::Transaction transaction;
-            catalog::take_turn(context_.source_id, context_.generation);
-            settled = settle_changed_table(config_, table, now);
-            transaction.commit();
-        });
+        at_source(table.id, [&] { settled = look_at_changed_table(table); });
         if (settled) {
             open_names_.went_on(table.id);
         } else {
@@ -256,6 +252,26 @@ bool Stream::look_at_all_tables() {
     return true;
 }
 
+/// False: it is to be looked at again.
+bool Stream::look_at_changed_table(const catalog::SourceTable& table) {
+    std::optional<core::TableInfo> now;
+    std::optional<pg::SqlError> denied;
+    try {
+        now = rights_.find_table(table.name);
+    } catch (const core::SourceError& error) {
+        if (error.kind() != core::SourceErrorKind::kTableDenied) {
+            throw;
+        }
+        denied = pg::to_sql_error(error);
+    }
+    pg::TargetPatience const patience(locked_.patience_ms(table.id));
+    pg::Transaction transaction;
+    catalog::take_turn(context_.source_id, context_.generation);
+    bool const settled = settle_changed_table(config_, table, now, denied);
+    transaction.commit();
+    return settled;
+}
+
 /// What others have asked for meanwhile.
 void Stream::look_around() {
     looked_around_at_ = Clock::now();
@@ -271,6 +287,10 @@ void Stream::look_around() {
         reload_tables();
     }
     read_again_what_is_due();
+    if (!source_answers()) {
+        return;
+    }
+    look_at_rights();
     look_for_the_end();
 }
 
@@ -294,19 +314,20 @@ void Stream::read_again_what_is_due() {
     }
 }
 
+/// One that is stuck would keep us waiting: asked is only a server that has just given a sign of life.
+bool Stream::source_answers() const { return !has_read_ || end_seen_at_ != 0 || batch_.bytes_read != 0; }
+
 /// Where the log ends: whoever has applied it up to there is as far behind as the question is old, whatever the clocks
 /// of the source and its sessions say. A quiet log shows its end by itself; then it is asked for, less often, whether
 /// the log still holds what was read of it.
 void Stream::look_for_the_end() {
     bool const is_quiet = end_seen_at_ != 0;
-    // Asked is only a server that has just given a sign of life: one that is stuck would keep us waiting.
-    bool const answers = is_quiet || batch_.bytes_read != 0;
     bool const awaits_mark = (mark_ && !mark_is_reached()) || (beside_.has_window() && !beside_.is_due(position_));
     Clock::duration const pause =
         is_quiet && !awaits_mark ? Clock::duration(kCheckHistoryEvery)
                                  : std::max<Clock::duration>(kAskForTheEndEvery, kMostTimeForAsking * end_answer_took_);
     Clock::time_point const now = Clock::now();
-    if (!answers || (end_ && !is_quiet) || now - end_asked_at_ < pause) {
+    if (!has_read_ || (end_ && !is_quiet) || now - end_asked_at_ < pause) {
         return;
     }
     end_told_at_ = GetCurrentTimestamp();
@@ -509,29 +530,40 @@ void Stream::end_transactions(std::size_t complete_changes) {
         return;
     }
     // The source is asked before the transaction starts. What it does not tell now is looked at later.
-    TablesNow now;
     if (!batch_.schema_changes.empty()) {
         shown_patience_ms_ = kShownPatienceMs;
-        now = look_up_changed_tables(source_, batch_.schema_changes, is_shown());
+    }
+    std::vector<core::SchemaChange> const of_tables = schema_changes();
+    TablesNow now;
+    if (!of_tables.empty()) {
+        now = look_up_changed_tables(source_, of_tables, is_shown());
     }
     if (!in_transaction()) {
         begin_transaction();
     }
     apply_changes(0, complete_changes);
-    if (!batch_.schema_changes.empty()) {
-        settle_unread_tables();  // what the statements say of them is newer
-        for (const core::SchemaChange& change : batch_.schema_changes) {
-            if (auto const found = followed_.find(change.table); found != followed_.end()) {
-                read_again_.forget(found->second->in_catalog.table_id);
-            }
-        }
-        pg::TargetPatience const patience(locked_.patience_ms());
-        std::optional<std::set<std::int32_t>> touched =
-            apply_schema_changes(config_, source_, batch_.schema_changes, now);
-        all_touched_ = all_touched_ || !touched;
-        touched_.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
+    if (!of_tables.empty()) {
+        change_tables(of_tables, now);
     }
     commit_transaction();
+}
+
+/// In a transaction, behind the changes of rows that the log has before them.
+void Stream::change_tables(const std::vector<core::SchemaChange>& changes, const TablesNow& now) {
+    settle_unread_tables();  // what the statements say of them is newer
+    for (const core::SchemaChange& change : changes) {
+        if (auto const found = followed_.find(change.table); found != followed_.end()) {
+            read_again_.forget(found->second->in_catalog.table_id);
+        }
+    }
+    pg::TargetPatience const patience(locked_.patience_ms());
+    std::optional<std::set<std::int32_t>> touched = apply_schema_changes(config_, source_, changes, now);
+    all_touched_ = all_touched_ || !touched;
+    touched_.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
+    if (std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
+        rights_.are_seen();
+        rights_are_new_ = true;
+    }
 }
 
 void Stream::begin_transaction() {
@@ -564,6 +596,9 @@ void Stream::commit_transaction() {
     }
     catalog::add_changes(context_.source_id, counts);
     catalog::save_position(context_.source_id, position_.text, times_);
+    if (std::exchange(rights_are_new_, false)) {
+        catalog::save_rights(context_.source_id, rights_.text());
+    }
     end_committed_at_ = times_.end_seen_at;
     if (moved && !has_moved_) {
         catalog::note_that_work_goes_on(context_.source_id);

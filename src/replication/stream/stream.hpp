@@ -39,11 +39,13 @@
 #include "core/stream.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/locked_targets.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_locks.hpp"
 #include "replication/copy/chunk_copier.hpp"
 #include "replication/stream/beside_copy.hpp"
 #include "replication/stream/keyless_refresh.hpp"
 #include "replication/stream/read_again.hpp"
+#include "replication/stream/schema_effects.hpp"
 #include "targets/row_encoder.hpp"
 #include "targets/table_changes.hpp"
 
@@ -81,6 +83,7 @@ class Stream {
     [[nodiscard]] bool look_at_changed_tables();
     [[nodiscard]] bool look_at_all_tables();
     [[nodiscard]] bool any_to_be_looked_at() const;
+    [[nodiscard]] bool look_at_changed_table(const catalog::SourceTable& table);
     [[nodiscard]] bool is_shown();
     void at_source(std::int32_t table_id, const std::function<void()>& read);
     [[nodiscard]] int wait_ms(bool is_busy) const;
@@ -91,6 +94,11 @@ class Stream {
     void read_again_what_is_due();
     [[nodiscard]] bool is_copying() const;
     void require_history(bool at_end);
+    [[nodiscard]] bool source_answers() const;
+    void look_at_rights();
+    [[nodiscard]] std::vector<core::SchemaChange> schema_changes();
+    [[nodiscard]] std::vector<core::TableName> tables_without_right() const;
+    void change_tables(const std::vector<core::SchemaChange>& changes, const TablesNow& now);
     [[nodiscard]] bool work_on_beside_copy();
     [[nodiscard]] bool work_on_keyless_refresh();
     [[nodiscard]] int keyless_interval_ms() const noexcept;
@@ -129,6 +137,7 @@ class Stream {
     core::Interrupts& interrupts_;
     std::unique_ptr<core::ChangeStream> stream_;
     core::StreamLimits limits_;
+    RightsAtSource rights_;
     BesideCopy beside_;
     KeylessRefresh keyless_;
     LockedTargets locked_;
@@ -152,6 +161,7 @@ class Stream {
     catalog::StreamTimes times_;        ///< of the position
     bool position_is_new_ = false;      ///< not committed yet
     TimestampTz end_committed_at_ = 0;  ///< times_.end_seen_at, as it was committed
+    bool rights_are_new_ = false;       ///< all tables were looked at by others than the catalog has
     bool any_unread_ = false;           ///< tables of which something could not be read, and that are to be settled
     std::set<std::int32_t> touched_;    ///< tables whose entries are to be read again after the commit
     bool all_touched_ = false;          ///< perhaps
@@ -160,6 +170,7 @@ class Stream {
     Clock::time_point looked_around_at_;
     Clock::time_point end_asked_at_;
     Clock::duration end_answer_took_{};
+    bool has_read_ = false;   ///< since it was opened
     bool has_moved_ = false;  ///< since it was opened
     bool streaming_ = false;  ///< else catching up
     bool has_left_ = false;

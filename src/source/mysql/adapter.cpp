@@ -17,6 +17,7 @@
 #include "source/mysql/server/log_gaps.hpp"
 #include "source/mysql/server/marks.hpp"
 #include "source/mysql/server/prerequisites.hpp"
+#include "source/mysql/server/rights.hpp"
 #include "source/mysql/stream/change_stream.hpp"
 #include "source/mysql/stream/log_history.hpp"
 #include "source/mysql/stream/log_walk.hpp"
@@ -58,16 +59,8 @@ class MysqlSource final : public core::Source, public core::Log {
         return ask([&](Connection& server) { return check_server(server, continuous, options_.databases); });
     }
 
-    std::vector<core::TableInfo> discover() override {
-        return ask([&](Connection& server) {
-            std::vector<core::TableInfo> tables;
-            for (TableShape& shape : read_shapes(server, charsets_, scope_, keys_)) {
-                tables.push_back(std::move(shape.info));
-            }
-            find_unlogged_actions(server, tables);
-            return tables;
-        });
-    }
+    std::vector<core::TableInfo> discover() override { return discover(Scope::Missing::kThrow); }
+    std::vector<core::TableInfo> discover_what_is_left() override { return discover(Scope::Missing::kPassOver); }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
         if (request.beside_stream) {
@@ -166,6 +159,22 @@ class MysqlSource final : public core::Source, public core::Log {
         });
     }
 
+    std::string rights() override {
+        auto const look = [&] {
+            return ask([](Connection& server) {
+                Connection::Patience const patience(server, kMostPatienceForMarkMs);
+                return read_rights(server);
+            });
+        };
+        std::string now = look();
+        if (rights_ && *rights_ != now) {
+            idle_.reset();  // a session goes on with the roles, and with the rights to all and to databases, of its
+                            // beginning
+            now = look();
+        }
+        return *(rights_ = std::move(now));
+    }
+
     std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
         look_for_gaps();
         resets_ = ask([](Connection& server) { return count_resets(server); });
@@ -194,6 +203,17 @@ class MysqlSource final : public core::Source, public core::Log {
 
   private:
     using Clock = std::chrono::steady_clock;
+
+    std::vector<core::TableInfo> discover(Scope::Missing missing) {
+        return ask([&](Connection& server) {
+            std::vector<core::TableInfo> tables;
+            for (TableShape& shape : read_shapes(server, charsets_, scope_, keys_, missing)) {
+                tables.push_back(std::move(shape.info));
+            }
+            find_unlogged_actions(server, tables);
+            return tables;
+        });
+    }
 
     /// Servers count RESETs of all kinds alike: of their query cache, of replicas, of settings.
     bool is_where_it_was(StreamPosition read) {
@@ -304,6 +324,7 @@ class MysqlSource final : public core::Source, public core::Log {
     core::SourceInfo info_;
     Charsets charsets_;
     std::unique_ptr<Connection> idle_;
+    std::optional<std::string> rights_;     ///< when they were last looked at
     std::string resets_;                    ///< that the server had counted before the stream was opened
     std::optional<StateIdentity> awaited_;  ///< what the server's log held at some time
     Clock::time_point awaited_since_;

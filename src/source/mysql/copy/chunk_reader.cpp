@@ -104,7 +104,8 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     /// Of a view's statement, which may need any rights and raise any error: MariaDB denies access to the account where
     /// the view's definer does not exist.
     static bool is_of_statement(const core::SourceError& error) noexcept {
-        return error.kind() == core::SourceErrorKind::kPermissionDenied ||
+        return error.kind() == core::SourceErrorKind::kTableDenied ||
+               error.kind() == core::SourceErrorKind::kPermissionDenied ||
                error.kind() == core::SourceErrorKind::kAuthentication ||
                error.kind() == core::SourceErrorKind::kInternal;
     }

@@ -32,7 +32,7 @@ auto if_readable(Question question) -> decltype(question()) {
         return question();
     } catch (const core::SourceError& error) {
         using Kind = core::SourceErrorKind;
-        if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kPermissionDenied ||
+        if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kTableDenied ||
             error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt) {
             return {};
         }

@@ -3,11 +3,14 @@
 
 #include "source/mysql/sql/ddl_statement.hpp"
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/redaction.hpp"
 #include "core/utf8.hpp"
 #include "source/mysql/sql/alter_table.hpp"
+#include "source/mysql/sql/rights_statement.hpp"
 #include "source/mysql/sql/word_reader.hpp"
 
 namespace pgrepl::mysql {
@@ -27,8 +30,8 @@ class StatementReader {
     LoggedStatement read() {
         skip_settings();
         bool const is_comment = words_.word().kind == SqlWord::Kind::kEnd;
-        bool const understood = is_comment || read_transaction() || read_xa() || read_rows() || read_definition() ||
-                                read_rights() || read_harmless();
+        bool const understood = is_comment || read_transaction() || read_xa() || read_rows() || read_rights() ||
+                                read_definition() || read_harmless();
         if (!understood) {
             return {.kind = Kind::kUnknown, .name = "", .changes = {}, .tables = {}};
         }
@@ -203,7 +206,7 @@ class StatementReader {
             return read_alter();
         }
         if (words_.accept("RENAME")) {
-            return words_.accept("USER") || (words_.accept_any({"TABLE", "TABLES"}) && read_renames());
+            return words_.accept_any({"TABLE", "TABLES"}) && read_renames();
         }
         if (words_.accept("TRUNCATE")) {
             words_.accept("TABLE");
@@ -235,6 +238,10 @@ class StatementReader {
         if (words_.accept_any({"DATABASE", "SCHEMA"})) {
             words_.accept_if_not_exists();
             return !replaces || add(SchemaChange::Kind::kDatabaseDropped, {words_.name(), "", ""});
+        }
+        if (replaces && words_.word().is_any({"USER", "ROLE"})) {
+            statement_.changes.push_back(any_rights());
+            return set(Kind::kSchema);
         }
         words_.accept_any({"ONLINE", "OFFLINE"});
         bool const is_unique = words_.accept("UNIQUE");
@@ -347,25 +354,13 @@ class StatementReader {
 
     // ---- rights ----
 
-    /// … ON table, database.table, database.*, *.* or *; a REVOKE ALL PRIVILEGES names nothing.
     bool read_rights() {
-        if (!words_.accept_any({"GRANT", "REVOKE"})) {
+        std::optional<std::vector<SchemaChange>> changes = mysql::read_rights(words_, database_);
+        if (!changes) {
             return false;
         }
-        while (!words_.at_end() && !words_.accept("ON")) {
-            skip_value();
-        }
-        if (words_.accept_any({"FUNCTION", "PROCEDURE", "PACKAGE"})) {
-            return true;
-        }
-        words_.accept("TABLE");
-        TableName table = words_.table(database_);
-        if (table.table.empty()) {
-            table = {};
-        }
-        statement_.changes.push_back(
-            {.kind = SchemaChange::Kind::kRights, .table = std::move(table), .renamed_to = {}, .statement = ""});
-        return set(Kind::kSchema);
+        statement_.changes = std::move(*changes);
+        return statement_.changes.empty() || set(Kind::kSchema);
     }
 
     // ---- what changes no table ----
@@ -379,7 +374,7 @@ class StatementReader {
     }
 
     bool read_harmless() {
-        if (words_.accept_any({"FLUSH", "INSTALL", "UNINSTALL", "RELEASE", "DEALLOCATE"})) {
+        if (words_.accept_any({"INSTALL", "UNINSTALL", "RELEASE", "DEALLOCATE"})) {
             return true;
         }
         if (words_.accept_any({"ANALYZE", "CHECK"})) {
@@ -387,7 +382,7 @@ class StatementReader {
             return words_.accept_any({"TABLE", "TABLES", "VIEW"});
         }
         if (words_.accept("SET")) {
-            return words_.accept_any({"PASSWORD", "DEFAULT", "ROLE", "RESOURCE"});
+            return words_.accept_any({"PASSWORD", "ROLE", "RESOURCE"});
         }
         return words_.accept_both("LOAD", "INDEX") || words_.accept_both("CACHE", "INDEX");
     }

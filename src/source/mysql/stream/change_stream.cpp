@@ -32,20 +32,6 @@ constexpr std::int64_t kMicrosecondsPerSecond = 1'000'000;
 /// Of distributed transactions that are prepared, all together.
 constexpr std::size_t kMostHeldBytes = 16 << 20;
 
-/// Of the account and its roles, by which statements about rights name it.
-std::vector<std::string> account_names(Connection& connection) {
-    constexpr std::string_view kDoing = "look for the roles of the account at";
-    std::string const account = connection.query_value("SELECT CURRENT_USER()", kDoing).value_or("");
-    std::vector<std::string> names = {account.substr(0, account.rfind('@'))};
-    if (connection.is_mariadb() || connection.version() >= 80019) {
-        for (const TextRow& row :
-             connection.query("SELECT ROLE_NAME FROM information_schema.APPLICABLE_ROLES", kDoing)) {
-            names.push_back(row[0].value_or(""));
-        }
-    }
-    return names;
-}
-
 class MysqlChangeStream final : public core::ChangeStream {
   public:
     MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
@@ -53,7 +39,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                       StreamPosition position, std::string doubt)
         : position_(std::move(position)),
           doubt_(std::move(doubt)),
-          statements_(names, databases, account_names(*connection)),
+          statements_(names, databases),
           connection_(std::move(connection), request.reader_id),
           tables_(connection_.is_mariadb(), names) {
         for (const core::FollowedTable& table : request.tables) {
@@ -379,7 +365,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (lost_) {
             batch_.add_schema_changes({*std::exchange(lost_, std::nullopt)});
         }
-        for (const core::TableName& table : tables_.doubtful()) {  // its rows are the same, as far as is known
+        for (const core::TableName& table : tables_.doubtful()) {
             batch_.add_schema_changes(
                 {{.kind = core::SchemaChange::Kind::kRedefined, .table = table, .renamed_to = {}, .statement = ""}});
         }

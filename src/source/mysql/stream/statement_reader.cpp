@@ -86,9 +86,8 @@ std::vector<std::string> comparable_forms(const NameRules& names, const std::vec
 
 }  // namespace
 
-StatementReader::StatementReader(NameRules names, const std::vector<std::string>& databases,
-                                 std::vector<std::string> accounts)
-    : names_(std::move(names)), databases_(comparable_forms(names_, databases)), accounts_(std::move(accounts)) {}
+StatementReader::StatementReader(NameRules names, const std::vector<std::string>& databases)
+    : names_(std::move(names)), databases_(comparable_forms(names_, databases)) {}
 
 LoggedStatement StatementReader::read(const QueryEvent& query) {
     if (query.is_void()) {
@@ -103,12 +102,12 @@ LoggedStatement StatementReader::read(const QueryEvent& query) {
     if (statement.kind == Kind::kUnknown) {
         return not_understood(query, texts);
     }
-    std::erase_if(statement.changes, [&](const SchemaChange& change) { return !is_of_interest(change, query.sql); });
+    std::erase_if(statement.changes, [&](const SchemaChange& change) { return !is_of_interest(change); });
     if (!statement.changes.empty()) {
         std::string const shown_text = shown(query);
         for (SchemaChange& change : statement.changes) {
             // Of a statement about accounts, which may hold passwords, nothing is shown.
-            change.statement = change.kind == SchemaChange::Kind::kRights ? "GRANT or REVOKE" : shown_text;
+            change.statement = change.kind == SchemaChange::Kind::kRights ? "a statement about rights" : shown_text;
         }
     }
     return statement;
@@ -174,13 +173,9 @@ std::vector<StatementReader::Text> StatementReader::texts_of(const QueryEvent& q
     return texts;
 }
 
-bool StatementReader::is_of_interest(const SchemaChange& change, std::string_view sql) const {
-    if (change.kind == SchemaChange::Kind::kRights && change.table.table.empty()) {
-        return std::any_of(accounts_.begin(), accounts_.end(), [&](const std::string& account) {
-            return !account.empty() && sql.find(account) != std::string_view::npos;
-        });
-    }
-    return is_of_interest(change.table) || is_of_interest(change.renamed_to);
+bool StatementReader::is_of_interest(const SchemaChange& change) const {
+    bool const concerns_any = change.kind == SchemaChange::Kind::kRights && change.table.table.empty();
+    return concerns_any || is_of_interest(change.table) || is_of_interest(change.renamed_to);
 }
 
 bool StatementReader::is_of_interest(const core::TableName& name) const {

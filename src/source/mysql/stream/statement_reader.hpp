@@ -20,9 +20,8 @@ namespace pgrepl::mysql {
 
 class StatementReader {
   public:
-    /// `databases`: those of interest; empty: all but the servers' own. `accounts`: our account's name, and those of
-    /// its roles.
-    StatementReader(NameRules names, const std::vector<std::string>& databases, std::vector<std::string> accounts);
+    /// `databases`: those of interest; empty: all but the servers' own.
+    StatementReader(NameRules names, const std::vector<std::string>& databases);
 
     /// Never kUnknown: what is not understood is a SchemaChange of that kind, unless no table of the databases can be
     /// meant.
@@ -38,12 +37,11 @@ class StatementReader {
     /// Once for each charset in which the text makes sense. None: it is `query.sql`, in an unknown one.
     [[nodiscard]] std::vector<Text> texts_of(const QueryEvent& query) const;
     [[nodiscard]] bool is_of_interest(const core::TableName& name) const;
-    [[nodiscard]] bool is_of_interest(const core::SchemaChange& change, std::string_view sql) const;
+    [[nodiscard]] bool is_of_interest(const core::SchemaChange& change) const;
     [[nodiscard]] LoggedStatement not_understood(const QueryEvent& query, const std::vector<Text>& texts) const;
 
     NameRules names_;
     std::vector<std::string> databases_;  ///< in their comparable form
-    std::vector<std::string> accounts_;
     mutable Charsets charsets_;
 };
 

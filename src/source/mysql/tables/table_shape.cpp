@@ -376,12 +376,16 @@ bool Scope::holds(std::string_view database) const {
                                             [&](const std::string& ours) { return names->are_same(ours, database); });
 }
 
-void Scope::find_databases(Connection& connection) {
+std::vector<std::string> Scope::find_databases(Connection& connection, Missing missing) {
+    std::vector<std::string> there;
     TextRows const rows = connection.query("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA", kDoing);
     for (std::string& database : databases) {
         auto const found = std::find_if(rows.begin(), rows.end(), [&](const TextRow& row) {
             return names->are_same(row[0].value_or(""), database);
         });
+        if (found == rows.end() && missing == Missing::kPassOver) {
+            continue;
+        }
         if (found == rows.end()) {
             throw SourceError(SourceErrorKind::kNotFound, 1049,
                               "MySQL server " + connection.server() + " has no database \"" + database + "\"", false,
@@ -389,19 +393,25 @@ void Scope::find_databases(Connection& connection) {
                               "Check the URL, or grant SELECT on the database.");
         }
         database = found->front().value_or("");
+        there.push_back(database);
     }
+    return there;
 }
 
-std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules) {
+std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules,
+                                    Scope::Missing missing) {
     // MariaDB's information_schema takes `Sys` for `sys`.
     std::string const by_letters = !connection.is_mariadb()         ? ""
                                    : connection.version() >= 100600 ? " COLLATE utf8mb3_bin"
                                                                     : " COLLATE utf8_bin";
     std::string filter = by_letters + " NOT IN (" + std::string(kSystemDatabases) + ")";
     if (!scope.databases.empty()) {
-        scope.find_databases(connection);
+        std::vector<std::string> const databases = scope.find_databases(connection, missing);
+        if (databases.empty()) {
+            return {};
+        }
         filter.clear();
-        for (const std::string& database : scope.databases) {
+        for (const std::string& database : databases) {
             filter += (filter.empty() ? " IN (" : ", ") + quote_text(database);
         }
         filter += ")";

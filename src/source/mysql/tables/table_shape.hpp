@@ -89,12 +89,15 @@ struct Scope {
     std::vector<std::string> databases;  ///< empty: all but the servers' own
 
     [[nodiscard]] bool holds(std::string_view database) const;
-    /// Calls the databases by the names that they have at the server. Throws kNotFound for one that it does not have.
-    void find_databases(Connection& connection);
+    /// What is done about a database that does not exist, or that the account may not see.
+    enum class Missing : std::uint8_t { kThrow, kPassOver };
+    /// Calls the databases by the names that they have at the server, and returns those that it has. Throws kNotFound.
+    std::vector<std::string> find_databases(Connection& connection, Missing missing);
 };
 
-/// All tables and views within the scope, by name. Throws kNotFound for a database that does not exist.
-std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules);
+/// All tables and views within the scope, by name. Throws kNotFound.
+std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, Scope& scope, const KeyRules& rules,
+                                    Scope::Missing missing = Scope::Missing::kThrow);
 
 /// The table of that name, if there is one within the scope.
 std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const Scope& scope,
