@@ -48,7 +48,9 @@ struct SchemaChange {
         kTruncated,        ///< all rows are gone; the structure stays
         kAltered,          ///< columns, types, keys or the rows themselves may be others now
         kRedefined,        ///< columns and rows are the same; its engine, its indexes or foreign keys may be others
-        kMaintained,       ///< as kRedefined; and damaged rows may be gone, if its engine has no transactions
+        /// as kRedefined; and rows may be gone: damaged ones, if its engine has no transactions, or those that the log
+        /// has before it, if it had another engine then
+        kMaintained,
         kDatabaseDropped,  ///< all tables of database `table.database`
         kNotUnderstood,    ///< the statement may have done anything to the tables whose names are in `text`
         /// Rights to `table`, or, if that has no name, to any, may be others now: Source::rights() says whether ours

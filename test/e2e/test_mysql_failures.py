@@ -242,6 +242,21 @@ def test_another_reader_with_our_server_id_is_named(cluster, db, follow):
     assert equal(cluster)
 
 
+def test_rows_of_an_engine_that_keeps_none_do_not_come(cluster, db, follow):
+    """The log has them, and the table is read when it is another one again."""
+    db._client("INSTALL SONAME 'ha_blackhole'", check=False)  # MySQL has it built in
+    if "BLACKHOLE" not in {row[0] for row in db.query("SELECT engine FROM information_schema.engines")}:
+        pytest.skip("there is no BLACKHOLE")
+    follow()
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
+    db.run("ALTER TABLE line ENGINE=BLACKHOLE; INSERT INTO line VALUES (7, 'lost', 7); ALTER TABLE line ENGINE=InnoDB; "
+           "INSERT INTO line VALUES (8, 'kept', 8)", "shop")
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert set(rows(cluster, "line")) == {'[8,"kept"]'} and equal(cluster)
+
+
 def test_a_structure_that_changes_without_a_word_in_the_log_is_seen_with_the_next_row(cluster, db, follow):
     """Of the rows that were not touched, too."""
     follow()
@@ -290,6 +305,21 @@ def test_tables_whose_changes_the_log_does_not_tell_are_left_out(cluster, db, fo
            "shop")
     caught_up(cluster)
     assert [table_row(cluster, table)["state"] for table in ("plain", "later")] == ["unsupported"] * 2
+
+    def back(*tables):
+        wait_until(lambda: {table_row(cluster, table)["state"] for table in tables} == {"streaming"}, 240,
+                   lambda: f"{tables} to come back: {[table_row(cluster, table)['reason'] for table in tables]}")
+        assert equal(cluster)
+    db.run("DROP TABLE later", "shop")
+    back("plain")
+    db.run("DROP DATABASE IF EXISTS away; CREATE DATABASE away; CREATE TABLE away.later (id INT PRIMARY KEY, v INT) ENGINE=MERGE "
+           "UNION=(shop.plain) INSERT_METHOD=LAST; INSERT INTO away.later VALUES (6, 6)", "shop")
+    caught_up(cluster)
+    row = table_row(cluster, "plain")
+    assert row["state"] == "unsupported" and "`away`.`later`" in row["reason"], row
+    db.run("DROP DATABASE away")
+    cluster.query("SELECT replicator_add_table('s', 'plain')")
+    back("plain")
     mysql_source("shop", "o", mode="once", include_tables=["merged", "part2"] + (["precise"] if is_mariadb else []))
     cluster.wait_for_state("o", "idle")
     assert set(rows(cluster, "merged", "o")) == {"1", "2"} and len(rows(cluster, "part2", "o")) == 2

@@ -75,6 +75,22 @@ TEST(MysqlDdl, rights_name_a_table_or_none) {
            {"SET PASSWORD FOR u = 'x'", "nothing"}});
 }
 
+TEST(MysqlDdl, a_merge_table_concerns_those_that_it_merges) {
+    check({{"CREATE TABLE m (a int) ENGINE=MERGE UNION=(a, `e`.`b`) INSERT_METHOD=LAST",
+            "created d.m; redefined d.a; redefined e.b"},
+           {"ALTER TABLE e.m UNION (x)", "altered e.m; redefined d.x"},
+           {"CREATE TABLE t SELECT 1 UNION (SELECT a FROM b)", "created d.t"}});
+}
+
+TEST(MysqlDdl, comments_of_mariadb_are_comments_to_mysql) {
+    const char* const create = "CREATE /*M!100100 TEMPORARY */ TABLE t (a int)";
+    const char* const alter = "ALTER TABLE /*M!999999 b */ t ADD COLUMN c int";
+    EXPECT_EQ(meaning(create), "nothing");
+    EXPECT_EQ(meaning(create, {.runs_m_comments = false}), "created d.t");
+    EXPECT_EQ(meaning(alter, {.runs_m_comments = false}), "altered d.t");
+    EXPECT_EQ(meaning("ALTER TABLE /*!50000 t */ ADD COLUMN c int", {.runs_m_comments = false}), "altered d.t");
+}
+
 TEST(MysqlDdl, tables_come_and_go) {
     check({{"CREATE TABLE t (a int, PRIMARY KEY (a))", "created d.t"},
            {"create table if not exists `e`.`t` like x", "created if absent e.t"},
@@ -169,7 +185,7 @@ TEST(MysqlDdl, an_alter_that_touches_neither) {
     check({{"ALTER TABLE t ADD INDEX k (a, b), ADD KEY (c), ALGORITHM=INPLACE, LOCK=NONE", "redefined d.t"},
            {"ALTER TABLE t ADD FULLTEXT KEY k (a)", "redefined d.t"},
            {"ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u (a), DROP FOREIGN KEY g", "redefined d.t"},
-           {"ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", "redefined d.t"},
+           {"ALTER TABLE t ENGINE=InnoDB ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=8", "maintained d.t"},
            {"CREATE INDEX k ON t (a)", "redefined d.t"},
            {"CREATE FULLTEXT INDEX k ON t (a)", "redefined d.t"},
            {"SET STATEMENT max_statement_time=0 FOR CREATE INDEX k ON t (a)", "redefined d.t"},

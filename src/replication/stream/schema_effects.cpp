@@ -129,6 +129,27 @@ class SchemaEffects {
         }
     }
 
+    /// Of a statement that takes away, or changes, a table which cannot be replicated.
+    [[nodiscard]] bool may_let_others_in(const SchemaChange& change) const {
+        if (change.kind != Kind::kDropped && change.kind != Kind::kAltered && change.kind != Kind::kRenamed) {
+            return false;
+        }
+        std::optional<catalog::SourceTable> const known = find(change.table);
+        return known && known->state == catalog::TableState::kUnsupported;
+    }
+
+    /// Tables that could not be replicated for a reason that names this one (a MERGE table) may be now: they are looked
+    /// at when the source shows what was applied.
+    void look_at_those_kept_out_by(const core::TableName& name, std::set<std::int32_t>& ids) const {
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            if (table.state == catalog::TableState::kUnsupported &&
+                core::may_name(names_.comparable(table.reason), names_.comparable(name).table)) {
+                catalog::note_change(config_.id, table.name);
+                ids.insert(table.id);
+            }
+        }
+    }
+
     void finish() const { catalog::add_changes(config_.id, counts_); }
 
     /// The entries of the tables that the change names, as they are.
@@ -235,14 +256,20 @@ class SchemaEffects {
         if (!known || info == nullptr) {
             return;
         }
-        bool const may_lack_rows = change.kind == Kind::kMaintained && !info->is_transactional;
+        // What is being read knows the table as it is now only, and what the log had before of it as it was.
+        bool const is_settled =
+            known->state == catalog::TableState::kStreaming || known->state == catalog::TableState::kIdle;
+        bool const may_lack_rows = change.kind == Kind::kMaintained && (!info->is_transactional || !is_settled);
         if (!is_replicated(*known) || may_lack_rows || known->definition != info->definition) {
             return alter(name, change);
         }
-        std::string const note = select_tables(config_, {*info}).at(0).note;
-        if (note != known->note) {
+        PlannedTable const planned = select_tables(config_, {*info}).at(0);
+        if (planned.state != catalog::TableState::kPending) {  // a MERGE table has it among its own
             register_table(config_, *info);
-            record_event("table note changed", "table", name.qualified(), change, note);
+            record(name, change, planned.reason);
+        } else if (planned.note != known->note) {
+            register_table(config_, *info);
+            record_event("table note changed", "table", name.qualified(), change, planned.note);
         }
     }
 
@@ -516,8 +543,12 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
         any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood ||
               change.kind == Kind::kRights || change.kind == Kind::kUnreadRows;
         effects.collect(change, ids);
+        bool const lets_others_in = effects.may_let_others_in(change);
         effects.apply(change);
         effects.collect(change, ids);
+        if (lets_others_in) {
+            effects.look_at_those_kept_out_by(change.table, ids);
+        }
     }
     effects.finish();
     return any ? std::nullopt : std::optional(std::move(ids));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "source/mysql/sql/merged_tables.hpp"
 #include "source/mysql/sql/word_reader.hpp"
 
 namespace pgrepl::mysql {
@@ -248,7 +249,7 @@ class Reader {
                  kDoing)) {
             core::TableName const name{text_of(row, 0), "", text_of(row, 1)};
             std::vector<core::TableName> const parts =
-                merged_tables(create_statement(connection_, name), name.database);
+                merged_tables(create_statement(connection_, name), {}, name.database);
             if (TableRow* const merge = find(row)) {
                 merge->parts = parts;
             }
@@ -259,22 +260,6 @@ class Reader {
                 }
             }
         }
-    }
-
-    /// UNION=(`a`,`d`.`b`)
-    static std::vector<core::TableName> merged_tables(const std::string& statement, const std::string& database) {
-        std::vector<core::TableName> tables;
-        WordReader words(statement, {});
-        while (!words.at_end() && !words.accept("UNION")) {
-            words.skip();
-        }
-        words.accept_sign('=');
-        if (words.accept_sign('(')) {
-            do {
-                tables.push_back(words.table(database));
-            } while (words.accept_sign(','));
-        }
-        return tables;
     }
 
     Connection& connection_;

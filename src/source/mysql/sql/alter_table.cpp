@@ -202,7 +202,7 @@ class AlterationReader {
     bool read_option() {
         if (words_.accept("ENGINE")) {
             words_.accept_sign('=');
-            redefined_ = true;               // it may have had another
+            maintained_ = true;              // it may have had another, and other rows
             return words_.accept("INNODB");  // others may hold other rows (BLACKHOLE, MEMORY)
         }
         words_.accept("DEFAULT");

@@ -10,6 +10,7 @@
 #include "core/redaction.hpp"
 #include "core/utf8.hpp"
 #include "source/mysql/sql/alter_table.hpp"
+#include "source/mysql/sql/merged_tables.hpp"
 #include "source/mysql/sql/rights_statement.hpp"
 #include "source/mysql/sql/word_reader.hpp"
 
@@ -25,7 +26,7 @@ constexpr std::size_t kMostShownBytes = 1000;
 class StatementReader {
   public:
     StatementReader(std::string_view sql, const SqlReading& reading, std::string_view database)
-        : sql_(sql), words_(sql, reading), database_(database) {}
+        : sql_(sql), reading_(reading), words_(sql, reading), database_(database) {}
 
     LoggedStatement read() {
         skip_settings();
@@ -233,7 +234,7 @@ class StatementReader {
             SchemaChange::Kind const kind =
                 words_.accept_if_not_exists() ? SchemaChange::Kind::kCreatedIfAbsent : SchemaChange::Kind::kCreated;
             TableName const table = words_.table(database_);
-            return (!replaces || add(SchemaChange::Kind::kDropped, table)) && add(kind, table);
+            return (!replaces || add(SchemaChange::Kind::kDropped, table)) && add(kind, table) && add_merged();
         }
         if (words_.accept_any({"DATABASE", "SCHEMA"})) {
             words_.accept_if_not_exists();
@@ -304,6 +305,14 @@ class StatementReader {
         words_.accept_wait();
         for (SchemaChange& change : read_alterations(words_, table, database_, ignores_errors)) {
             add(change.kind, std::move(change.table), std::move(change.renamed_to));
+        }
+        return add_merged();
+    }
+
+    /// What is changed through a MERGE table stands in the log under its name.
+    bool add_merged() {
+        for (TableName& part : merged_tables(sql_, reading_, database_)) {
+            add(SchemaChange::Kind::kRedefined, std::move(part));
         }
         return true;
     }
@@ -388,6 +397,7 @@ class StatementReader {
     }
 
     std::string_view sql_;
+    SqlReading reading_;
     WordReader words_;
     std::string_view database_;
     LoggedStatement statement_;

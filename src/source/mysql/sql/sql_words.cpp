@@ -64,7 +64,7 @@ void SqlWords::skip_space() {
 }
 
 void SqlWords::skip_comment() {
-    std::size_t const mark = look(2) == '!' ? 3 : look(2) == 'M' && look(3) == '!' ? 4 : 0;
+    std::size_t const mark = look(2) == '!' ? 3 : reading_.runs_m_comments && look(2) == 'M' && look(3) == '!' ? 4 : 0;
     if (mark == 0) {
         std::size_t const end = sql_.find("*/", at_ + 2);
         at_ = end == std::string_view::npos ? sql_.size() : end + 2;

@@ -38,12 +38,14 @@ struct SqlReading {
     bool ansi_quotes = false;  ///< "x" is a name
     bool backslash_escapes = true;
     bool bracket_quotes = false;  ///< [x] is a name
+    bool runs_m_comments =
+        true;  ///< what stands in /*M! … */ is part of the statement: MariaDB; to MySQL it is a comment
     bool no_break_space = false;  ///< U+00A0 stands between words, as other blanks; else it is part of a word
 };
 
-/// The words of a statement, one after another, and kEnd for ever after. What stands in /*! … */ and /*M! … */ is taken
-/// as if it stood without the comment, whatever version it asks for: servers log those that they passed over as plain
-/// comments.
+/// The words of a statement, one after another, and kEnd for ever after. What stands in /*! … */, or in /*M! … */ where
+/// that is run, is taken as if it stood without the comment, whatever version it asks for: servers log those that they
+/// passed over as plain comments.
 class SqlWords {
   public:
     /// `sql` outlives it.

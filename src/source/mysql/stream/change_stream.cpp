@@ -39,7 +39,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                       StreamPosition position, std::string doubt)
         : position_(std::move(position)),
           doubt_(std::move(doubt)),
-          statements_(names, databases),
+          statements_(connection->is_mariadb(), names, databases),
           connection_(std::move(connection), request.reader_id),
           tables_(connection_.is_mariadb(), names) {
         for (const core::FollowedTable& table : request.tables) {

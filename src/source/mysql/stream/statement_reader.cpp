@@ -19,10 +19,11 @@ constexpr std::array<std::string_view, 5> kSystemDatabases{"mysql", "information
 /// The text of a larger statement is not looked through for names.
 constexpr std::size_t kMostTextBytes = 1 << 20;
 
-SqlReading reading_of(const QueryEvent& query) {
+SqlReading reading_of(const QueryEvent& query, bool from_mariadb) {
     return {.ansi_quotes = (query.sql_mode & QueryEvent::kAnsiQuotes) != 0,
             .backslash_escapes = (query.sql_mode & QueryEvent::kNoBackslashEscapes) == 0,
-            .bracket_quotes = (query.sql_mode & QueryEvent::kMssql) != 0};
+            .bracket_quotes = (query.sql_mode & QueryEvent::kMssql) != 0,
+            .runs_m_comments = from_mariadb};
 }
 
 /// Charsets in which a session's no-break space (0xA0, or 0xFF in those of DOS) is a blank to the servers' lexers.
@@ -86,8 +87,8 @@ std::vector<std::string> comparable_forms(const NameRules& names, const std::vec
 
 }  // namespace
 
-StatementReader::StatementReader(NameRules names, const std::vector<std::string>& databases)
-    : names_(std::move(names)), databases_(comparable_forms(names_, databases)) {}
+StatementReader::StatementReader(bool from_mariadb, NameRules names, const std::vector<std::string>& databases)
+    : from_mariadb_(from_mariadb), names_(std::move(names)), databases_(comparable_forms(names_, databases)) {}
 
 LoggedStatement StatementReader::read(const QueryEvent& query) {
     if (query.is_void()) {
@@ -148,14 +149,14 @@ LoggedStatement StatementReader::not_understood(const QueryEvent& query, const s
 
 std::string StatementReader::shown(const QueryEvent& query) const {
     std::vector<Text> const texts = texts_of(query);
-    return texts.empty() ? shown_statement(query.sql, reading_of(query))
+    return texts.empty() ? shown_statement(query.sql, reading_of(query, from_mariadb_))
                          : shown_statement(texts.back().sql, texts.back().reading);
 }
 
 std::vector<StatementReader::Text> StatementReader::texts_of(const QueryEvent& query) const {
     const Charset* const charset = charsets_.find_by_collation(query.client_collation);
     bool const says_utf8 = charset != nullptr && (charset->is_utf8() || charset->is_binary());
-    SqlReading const reading = reading_of(query);
+    SqlReading const reading = reading_of(query, from_mariadb_);
     if (charset != nullptr && !holds_ascii(*charset) && query.sql.find_first_of(kSwedishBytes) != query.sql.npos) {
         return {};
     }

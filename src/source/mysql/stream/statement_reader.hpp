@@ -21,7 +21,7 @@ namespace pgrepl::mysql {
 class StatementReader {
   public:
     /// `databases`: those of interest; empty: all but the servers' own.
-    StatementReader(NameRules names, const std::vector<std::string>& databases);
+    StatementReader(bool from_mariadb, NameRules names, const std::vector<std::string>& databases);
 
     /// Never kUnknown: what is not understood is a SchemaChange of that kind, unless no table of the databases can be
     /// meant.
@@ -40,6 +40,7 @@ class StatementReader {
     [[nodiscard]] bool is_of_interest(const core::SchemaChange& change) const;
     [[nodiscard]] LoggedStatement not_understood(const QueryEvent& query, const std::vector<Text>& texts) const;
 
+    bool from_mariadb_;
     NameRules names_;
     std::vector<std::string> databases_;  ///< in their comparable form
     mutable Charsets charsets_;
