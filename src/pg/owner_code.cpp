@@ -3,6 +3,7 @@
 
 #include "pg/owner_code.hpp"
 
+#include "pg/compat.hpp"
 #include "pg/error.hpp"
 #include "pg/origin.hpp"
 
