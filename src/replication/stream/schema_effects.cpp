@@ -328,6 +328,9 @@ class SchemaEffects {
 
     /// Columns that may not be read any more go from the target, others come; so do tables.
     void see_rights(const SchemaChange& change) {
+        if (now_.all_unseen) {
+            return catalog::ask_for_discovery(config_.id, change.statement);
+        }
         std::set<core::TableName> known;
         auto const is_meant = [&](const core::TableName& name) {
             return change.table.table.empty() || names_.comparable(name) == names_.comparable(change.table);
@@ -491,13 +494,12 @@ bool concerns_all_rights(const SchemaChange& change) {
 
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
-    bool const not_understood = std::any_of(
-        changes.begin(), changes.end(), [](const SchemaChange& change) { return change.kind == Kind::kNotUnderstood; });
-    now.all_unseen = not_understood && !is_shown;
-    // Rights are others before the log says so.
-    if ((not_understood && is_shown) || std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
-        std::optional<TablesNow> found = look_up_all_tables(source);
-        now.all_unseen = now.all_unseen || !found;
+    bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
+        return change.kind == Kind::kNotUnderstood || concerns_all_rights(change);
+    });
+    if (all) {
+        std::optional<TablesNow> found = is_shown ? look_up_all_tables(source) : std::nullopt;
+        now.all_unseen = !found;
         now.tables = std::move(found).value_or(TablesNow()).tables;
     }
     auto const look_up = [&](const core::TableName& name) {
@@ -515,7 +517,7 @@ TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaC
             if (name->table.empty()) {
                 continue;
             }
-            if (!is_shown && change.kind != Kind::kRights) {
+            if (!is_shown) {
                 now.unseen.insert(*name);
                 continue;
             }

@@ -29,8 +29,8 @@ struct TablesNow {
     std::set<core::TableName> unseen;  ///< of which the source does not tell it now
     bool all_unseen = false;           ///< nor of any other
 };
-/// `is_shown`: the source shows the statements. If not, and one that is not understood may concern any table, or if
-/// others have locked a table, catalog::discovery_due(). (Rights it shows in any case.)
+/// `is_shown`: the source shows the statements. If not, and they may concern any table, or if others have locked a
+/// table, catalog::discovery_due().
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
 /// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.

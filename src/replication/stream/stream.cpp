@@ -235,6 +235,7 @@ bool Stream::look_at_all_tables() {
     if (!is_shown()) {
         return false;
     }
+    bool const by_others = rights_.are_others();
     std::optional<TablesNow> const all = look_up_all_tables(source_);
     if (!all) {
         (void)source_locks_.found_locked(kAllTables);
@@ -246,6 +247,10 @@ bool Stream::look_at_all_tables() {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
         settle_all_tables(config_, source_, *discovery_due_, *all);
+        if (by_others) {
+            rights_.are_seen();
+            catalog::save_rights(context_.source_id, rights_.text());
+        }
         transaction.commit();
     }
     reload_tables();
@@ -530,13 +535,13 @@ void Stream::end_transactions(std::size_t complete_changes) {
         return;
     }
     // The source is asked before the transaction starts. What it does not tell now is looked at later.
+    std::vector<core::SchemaChange> of_tables;
+    TablesNow now;
     if (!batch_.schema_changes.empty()) {
         shown_patience_ms_ = kShownPatienceMs;
-    }
-    std::vector<core::SchemaChange> const of_tables = schema_changes();
-    TablesNow now;
-    if (!of_tables.empty()) {
-        now = look_up_changed_tables(source_, of_tables, is_shown());
+        bool const shown = is_shown();
+        of_tables = schema_changes(shown);
+        now = look_up_changed_tables(source_, of_tables, shown);
     }
     if (!in_transaction()) {
         begin_transaction();
@@ -560,7 +565,7 @@ void Stream::change_tables(const std::vector<core::SchemaChange>& changes, const
     std::optional<std::set<std::int32_t>> touched = apply_schema_changes(config_, source_, changes, now);
     all_touched_ = all_touched_ || !touched;
     touched_.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
-    if (std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
+    if (!now.all_unseen && std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
         rights_.are_seen();
         rights_are_new_ = true;
     }

@@ -96,7 +96,7 @@ class Stream {
     void require_history(bool at_end);
     [[nodiscard]] bool source_answers() const;
     void look_at_rights();
-    [[nodiscard]] std::vector<core::SchemaChange> schema_changes();
+    [[nodiscard]] std::vector<core::SchemaChange> schema_changes(bool shown);
     [[nodiscard]] std::vector<core::TableName> tables_without_right() const;
     void change_tables(const std::vector<core::SchemaChange>& changes, const TablesNow& now);
     [[nodiscard]] bool work_on_beside_copy();

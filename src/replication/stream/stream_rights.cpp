@@ -21,15 +21,20 @@ core::SchemaChange rights_to(core::TableName table) {
 }  // namespace
 
 /// The changes of the batch; of statements about rights only those that may have changed ours. Rights to one table are
-/// looked at at once; that others are the same shows when they are next asked for.
-std::vector<core::SchemaChange> Stream::schema_changes() {
+/// looked at at once; that others are the same shows when they are next asked for. A server logs a statement before it
+/// is in force, and tells nobody of rights meanwhile: until it shows the statement, it is not asked.
+std::vector<core::SchemaChange> Stream::schema_changes(bool shown) {
     std::vector<core::SchemaChange> changes = batch_.schema_changes;
     if (std::none_of(changes.begin(), changes.end(), is_of_rights)) {
         return changes;
     }
-    // A server may log a statement before its rights are in force.
-    (void)is_shown();
     rights_.met_statement();
+    if (!shown) {
+        for (core::SchemaChange& change : changes) {
+            change.table = is_of_rights(change) ? core::TableName() : change.table;
+        }
+        return changes;
+    }
     if (rights_.are_others()) {
         return changes;
     }
@@ -58,9 +63,9 @@ std::vector<core::TableName> Stream::tables_without_right() const {
     return names;
 }
 
-/// What of them the log does not tell.
+/// What of them the log does not tell. What waits to be shown is looked at with all tables.
 void Stream::look_at_rights() {
-    if (!rights_.are_to_be_asked_for() || !rights_.are_others()) {
+    if (discovery_due_ || !rights_.are_to_be_asked_for() || !rights_.are_others()) {
         return;
     }
     std::vector<core::SchemaChange> const changes = {rights_to({})};
