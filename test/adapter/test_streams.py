@@ -318,7 +318,7 @@ def test_a_table_that_is_being_made_is_locked_and_not_without_columns(server, ad
     wait_until(lambda: server.query(running), 45, "the statement")
     try:
         answer = stream.ask(f"table d made_{table}")
-        assert (answer["error"], answer["retryable"]) == (20, True), answer
+        assert (answer["error"], answer["retryable"]) == (21, True), answer
     finally:
         server.run(f"KILL {server.value(running)}; SET GLOBAL max_error_count = 64")
         made.join()
