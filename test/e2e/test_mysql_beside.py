@@ -93,7 +93,7 @@ def test_a_table_that_is_being_made_anew_under_its_name_is_met_when_it_is_there(
     assert rows(cluster, "t") == {"8": '{"v": 1, "id": 8}'} and table_row(cluster, "t")["state"] == "streaming"
 
 
-@pytest.mark.parametrize("statement", ["GRANT EXECUTE ON *.* TO 'replicator'@'127.0.0.1', 'replicator'@'localhost'",  # a right that it lacks
+@pytest.mark.parametrize("statement", ["GRANT EXECUTE ON *.* TO 'replicator'@'127.0.0.1', 'replicator'@'localhost'",  # one it lacks
                                        "ALTER TABLE t ADD COLUMN c VARBINARY(3) DEFAULT _binary'\udcff\udcfe\udc80'"],
                          ids=["rights", "not understood"])
 def test_a_table_that_is_being_made_keeps_no_statement_on_any_table_from_being_passed(cluster, db, follow, statement):
