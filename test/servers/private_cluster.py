@@ -184,8 +184,10 @@ class PrivateCluster:
 
     def fail_at(self, point):
         """Arms a failure point (docs/dev/architecture.md), in one step in place of another that may be armed."""
-        if not point.endswith((":error", ":wait")):
+        self.crashes_at_point = not point.endswith((":error", ":wait"))
+        if self.crashes_at_point:
             self.expected_crash = True
+            self.checkpointer_before = self.checkpointer()
         self.expected_panic = self.expected_panic or point.endswith(":full")
         if point.endswith(":wait"):
             with contextlib.suppress(FileNotFoundError):
@@ -214,8 +216,23 @@ class PrivateCluster:
         """Until a process waits at the failure point."""
         wait_until(lambda: os.path.exists(f"{self.failure_file()}.{point}"), what=f"a process to wait at {point}")
 
+    def checkpointer(self):
+        """Its pid, which each restart after a crash changes; None while the server has none."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            children = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(self.postmaster_pid())],
+                                      capture_output=True, text=True)
+            for line in children.stdout.splitlines():
+                if "checkpointer" in line:
+                    return int(line.split()[0])
+        return None
+
     def wait_for_failure(self, timeout=240):
+        """Until the armed failure point was reached and, if that ends a process, until the server has met its end and is up
+        again: between the two it still answers, and then breaks the connection."""
         wait_until(lambda: not os.path.exists(self.failure_file()), timeout, "the failure point to be reached")
+        if self.crashes_at_point:
+            wait_until(lambda: self.checkpointer() not in (None, self.checkpointer_before), timeout, "the restart")
+            self.query_when_up("SELECT 1")
 
     def connect(self, database="postgres", user="postgres"):
         connection = psycopg2.connect(host=self.directory, port=self.port, dbname=database, user=user,
