@@ -131,7 +131,7 @@ COMMENT ON COLUMN replicator.target.relation IS 'Its target; null: there is none
 COMMENT ON COLUMN replicator.target.readable IS 'Whether the reader of the view may read the rows: a member of the source''s owner, or who may SELECT all rows';
 
 -- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written,
--- its schema from being found by its name, or its side tables from being made anew. Who has changed an entry of the catalog
+-- its schema from being found by its name, or its side tables from being re-created. Who has changed an entry of the catalog
 -- is known by its transaction; that of a worker of ours only holds the name.
 CREATE FUNCTION replicator.blockers(table_id integer)
 RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp

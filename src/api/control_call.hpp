@@ -24,7 +24,7 @@ struct RecordedArguments {
     std::vector<RecordedArgument> given;  ///< none is null
     /// Texts, of arguments or of their elements, that an error may quote, and what is recorded in their place.
     std::vector<std::pair<std::string, std::string>> hidden;
-    std::string misplaced;                ///< name of the first that holds a password, as none but a source_url does
+    std::string misplaced;  ///< name of the first that holds a password, as none but a source_url does
 };
 
 /// Adds an argument if it was given. If it holds a password (arguments in the wrong order), the call is refused.

@@ -41,7 +41,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 void resync_source(const catalog::SourceConfig& config) {
     take_state(config.id);
     if (config.is_continuous()) {
-        catalog::begin_anew(config.id);
+        catalog::start_over(config.id);
         interrupt_side_workers(config);
     }
     catalog::have_targets_recognised(config.id, false);

@@ -20,11 +20,11 @@ struct KeylessTable {
     std::string target_name;
     bool target_created = false;
     TargetRelation relation;
-    bool is_new = false;       ///< or asked for anew
+    bool is_new = false;       ///< or asked for again
     std::int64_t request = 0;  ///< a refresh that begins now serves the requests up to this number
 };
 
-/// The next one: new, asked for anew, not refreshed since the requests that were taken last, or refreshed
+/// The next one: new, asked for again, not refreshed since the requests that were taken last, or refreshed
 /// `interval_ms` ago (0: never by time). None of those in `but`.
 std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int interval_ms,
                                                const std::vector<std::int32_t>& but);
@@ -35,7 +35,7 @@ bool awaits_keyless_refresh(std::int32_t source_id);
 /// Rows were staged.
 void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_t bytes, std::int64_t tagged_values);
 
-/// It may still be merged: it was neither paused, nor asked for anew.
+/// It may still be merged: it was neither paused, nor asked for again.
 bool is_keyless_refresh_wanted(std::int32_t table_id);
 
 }  // namespace pgrepl::catalog

@@ -76,7 +76,7 @@ struct CopyBegin {
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy);
 
 /// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. Whether beside the
-/// log is decided anew, if it was.
+/// log is decided again, if it was.
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
 
 /// A reader found that the state of the copy cannot be joined: the source worker is to take a durable one.

@@ -70,7 +70,7 @@ void forget_position(std::int32_t source_id) {
         {source_id});
 }
 
-void begin_anew(std::int32_t source_id) {
+void start_over(std::int32_t source_id) {
     retry_failed_tables(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "

@@ -25,11 +25,11 @@ struct StreamStart {
 /// Where the stream of a source goes on; nothing before its first copy is in.
 std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 
-/// The stream begins anew: with a copy, which if the source is not continuous is one consistent read.
+/// The stream starts over: with a copy, which if the source is not continuous is one consistent read.
 void forget_position(std::int32_t source_id);
 
 /// The same from outside of its worker, which is replaced: whatever was under way is void.
-void begin_anew(std::int32_t source_id);
+void start_over(std::int32_t source_id);
 
 /// What tells how old the target is; what is 0 is as it was.
 struct StreamTimes {
@@ -92,7 +92,7 @@ std::optional<std::string> discovery_due(std::int32_t source_id);
 void end_discovery(std::int32_t source_id);
 
 // Rows of any table may have been changed that the log does not tell of: all tables are to be read again, as in a
-// comparison. Where this comes all the time, a copy that is under way is not begun anew, and another is put off, so
+// comparison. Where this comes all the time, a copy that is under way is not started over, and another is put off, so
 // that tables can be read to their end.
 
 /// False if it is known already that it is due: whatever has come until it begins is made up for.

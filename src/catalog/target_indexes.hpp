@@ -62,8 +62,8 @@ void wait_for_lock(const TargetIndex& index, const pg::SqlError& error, std::int
 /// Failed ones are tried again.
 void retry_failed_indexes(std::int32_t source_id);
 
-/// Those that were ready but whose index is gone or invalid (the target was made anew, somebody dropped it) are pending
-/// again.
+/// Those that were ready but whose index is gone or invalid (the target was re-created, somebody dropped it) are
+/// pending again.
 void notice_lost_indexes();
 
 /// Sources that want an index worker.

@@ -8,7 +8,7 @@ namespace {
 constexpr std::uint32_t kNoLetter = 0xFFFFFFFF;
 constexpr std::size_t kMostBytes = 4;
 
-/// The letter at `at`, which moves behind it. kNoLetter for a byte that does not begin one.
+/// The letter at `at`, which moves past it. kNoLetter for a byte that does not begin one.
 std::uint32_t next_letter(std::string_view text, std::size_t& at) {
     auto const byte = [&](std::size_t ahead) {
         return at + ahead < text.size() ? static_cast<unsigned char>(text[at + ahead]) : 0U;

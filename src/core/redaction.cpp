@@ -66,7 +66,7 @@ std::size_t end_of_quoted(std::string_view text, std::size_t begin, char quote) 
     return std::max(end(true), end(false));
 }
 
-/// The character at `at`, decoded if it is percent-encoded; moves `at` behind it. Bytes that are no encoding stay.
+/// The character at `at`, decoded if it is percent-encoded; moves `at` after it. Bytes that are no encoding stay.
 char next_decoded(std::string_view text, std::size_t& at) noexcept {
     constexpr std::string_view kHex = "0123456789abcdef";
     char const first = text[at++];

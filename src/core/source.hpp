@@ -139,7 +139,7 @@ class ChunkReader {
     virtual ~ChunkReader() = default;
 
     /// Clears `batch` and fills it with the next rows. Of a table without a key it throws kStateLost where it cannot go
-    /// on exactly behind what it has handed out. False when the chunk has no more: the batch is empty.
+    /// on exactly after what it has handed out. False when the chunk has no more: the batch is empty.
     virtual bool read(RowBatch& batch, const BatchLimits& limits) = 0;
 
     enum class Outcome : std::uint8_t { kRows, kEnd, kAwaited };

@@ -1,9 +1,9 @@
 #pragma once
 // Change capture: what an adapter reads from its source's log, and in which form it hands it over.
 //
-// A stream begins behind a position and gives every later change of the tables that it follows, in the order of the
+// A stream begins after a position and gives every later change of the tables that it follows, in the order of the
 // log. Only transactions that the source has committed are given. A transaction is applied as a whole; one that does
-// not fit into a batch comes in several, and only the batch with its end has a position behind it.
+// not fit into a batch comes in several, and only the batch with its end has a position after it.
 
 #include <cstdint>
 #include <deque>
@@ -27,7 +27,7 @@ struct Position {
 
 enum class ChangeKind : std::uint8_t {
     kInsert,  ///< one row
-    kUpdate,  ///< two rows: as it was, and behind it as it is
+    kUpdate,  ///< two rows: as it was, and after it as it is
     kDelete,  ///< one row, as it was
 };
 
@@ -41,7 +41,7 @@ struct Change {
 /// A change of a table's structure or existence, as a statement in the log made it.
 struct SchemaChange {
     enum class Kind : std::uint8_t {
-        kCreated,          ///< also by CREATE TABLE … SELECT: its rows are there already, or come behind
+        kCreated,          ///< also by CREATE TABLE … SELECT: its rows are there already, or come after
         kCreatedIfAbsent,  ///< the same, unless a table of that name was there
         kDropped,          ///<
         kRenamed,          ///< `table` is now `renamed_to`
@@ -103,18 +103,18 @@ struct ChangeBatch {
     /// Each table once, by transactions that have ended. They go on being followed: the caller decides what becomes of
     /// them.
     std::vector<UnreadTable> unread_tables;
-    /// The changes that belong to complete transactions; those behind them begin (or go on with) one whose end comes in
+    /// The changes that belong to complete transactions; those after them begin (or go on with) one whose end comes in
     /// a later batch.
     std::size_t complete_changes = 0;
     /// The transaction that the last batch left open will not end, and was never committed: what has been given of it
     /// is void. The changes of this batch are others'.
-    bool taken_back = false;
-    /// Behind the last complete transaction; empty if no transaction ended in this batch. It also moves when nothing
+    bool withdrawn = false;
+    /// After the last complete transaction; empty if no transaction ended in this batch. It also moves when nothing
     /// of the tables that are followed was changed.
     Position position;
     std::int64_t transactions = 0;    ///< that ended in this batch, also those without changes for us
     std::int64_t commit_time_us = 0;  ///< of the last of them, at the source: microseconds since 1970 UTC; 0: unknown
-    /// Made behind all changes of this batch, by the last transactions of it; the batch ends with them, so that the
+    /// Made after all changes of this batch, by the last transactions of it; the batch ends with them, so that the
     /// caller can call follow() before the next read().
     std::vector<SchemaChange> schema_changes;
     bool at_end_of_log = false;    ///< the source has said that there was nothing more when the batch ended
@@ -128,7 +128,7 @@ struct ChangeBatch {
         unreadable.clear();
         unread_tables.clear();
         complete_changes = 0;
-        taken_back = false;
+        withdrawn = false;
         position.text.clear();
         transactions = 0;
         commit_time_us = 0;
@@ -152,7 +152,7 @@ struct FollowedTable {
 };
 
 struct StreamRequest {
-    Position position;            ///< begin behind it
+    Position position;            ///< begin after it
     std::uint32_t reader_id = 0;  ///< by which the source tells its readers apart: unique, and kept (MySQL: server_id)
     std::vector<FollowedTable> tables;
 };
@@ -161,7 +161,7 @@ class ChangeStream {
   public:
     virtual ~ChangeStream() = default;
 
-    /// The position behind which it began: that of the request, in the words of the source as it is now.
+    /// The position after which it began: that of the request, in the words of the source as it is now.
     [[nodiscard]] virtual Position start() const = 0;
 
     /// Why what has been read before may lack changes that the source holds: another server answers than the one that

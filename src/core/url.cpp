@@ -82,7 +82,7 @@ std::map<std::string, std::string> parse_query(std::string_view text) {
         std::size_t const end = std::min(text.find('&'), text.size());
         std::string_view const item = text.substr(0, end);
         std::size_t const equals = item.find('=');
-        // Names are not quoted in errors: what stands behind a ? may be the rest of a password that holds one.
+        // Names are not quoted in errors: what stands after a ? may be the rest of a password that holds one.
         if (!item.empty()) {
             std::string name = decode(item.substr(0, equals));
             if (name != "password" && names_secret(item.substr(0, equals))) {
@@ -120,7 +120,7 @@ void check_hosts(std::string_view hosts) {
             fail("malformed URL: a host is missing", "Each host is a name or an address, IPv6 in brackets.", kHint);
         }
         if (!digits || std::stoi(std::string(port)) < 1 || std::stoi(std::string(port)) > 65535) {
-            fail("malformed URL: the port is not a number from 1 to 65535", "The port stands behind the host's colon.",
+            fail("malformed URL: the port is not a number from 1 to 65535", "The port stands after the host's colon.",
                  kHint);
         }
         hosts.remove_prefix(std::min(comma + 1, hosts.size()));
@@ -153,7 +153,7 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     parsed.url.scheme = scheme;
     parsed.url.kind = kind;
     if (!rest.starts_with("//")) {
-        fail("malformed URL: // is missing behind the scheme", "", "Write scheme://user:password@host:port/database.");
+        fail("malformed URL: // is missing after the scheme", "", "Write scheme://user:password@host:port/database.");
     }
     rest.remove_prefix(2);
     std::size_t const question = rest.find('?');
@@ -171,7 +171,7 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     std::size_t const slash = rest.find('/', last_at == std::string_view::npos ? 0 : last_at);
     parse_authority(rest.substr(0, slash), parsed);
     if (rest.find('#', last_at == std::string_view::npos ? 0 : last_at) != std::string_view::npos) {
-        fail("malformed URL: a # stands behind the host", "It begins a fragment, and a source has none.",
+        fail("malformed URL: a # stands after the host", "It begins a fragment, and a source has none.",
              "Write a literal # as %23.");
     }
     if (slash != std::string_view::npos) {
@@ -216,13 +216,13 @@ ParsedUrl parse_sqlite(std::string_view rest) {
     if (rest.starts_with("//")) {
         rest.remove_prefix(2);
         if (!rest.starts_with('/')) {
-            fail("malformed URL: a SQLite source has no host", "Behind sqlite:// an absolute path follows.",
+            fail("malformed URL: a SQLite source has no host", "After sqlite:// an absolute path follows.",
                  "Write sqlite:///directory/file, with three slashes.");
         }
     }
     if (rest.find('?') != std::string_view::npos) {
         fail("malformed URL: a SQLite source has no parameters", "A literal question mark is written %3F.",
-             "Remove what stands behind the path.");
+             "Remove what stands after the path.");
     }
     return file_url(decode(rest));
 }

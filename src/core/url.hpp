@@ -20,7 +20,7 @@ struct SourceUrl {
     std::string password_reference;
     std::string hosts;                         ///< `host[:port][,host[:port]…]` as written; empty for a file
     std::string path;                          ///< a file's path for SQLite; else the database, without the slash
-    std::map<std::string, std::string> query;  ///< parameters behind the question mark
+    std::map<std::string, std::string> query;  ///< parameters after the question mark
 
     /// It names a file of the database server; else hosts.
     [[nodiscard]] bool is_file() const noexcept { return hosts.empty(); }

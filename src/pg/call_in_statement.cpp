@@ -17,7 +17,7 @@ constexpr const char* kPrefix = "replicator_";
 constexpr const char* kCallsWithUrl[] = {"init", "alter", "validate", "discover"};
 constexpr const char* kExecute = "execute";
 constexpr const char* kBlanks = " \t\r\n\f\v";
-/// As far a name is looked for behind an EXECUTE: else a text of many would be gone through to its end for each, in a
+/// As far a name is looked for after an EXECUTE: else a text of many would be gone through to its end for each, in a
 /// log hook that nothing can interrupt.
 constexpr std::ptrdiff_t kFar = 200;
 /// For the same reason, of all statements that are prepared together.
@@ -39,8 +39,8 @@ const char* behind_word(const char* at) noexcept {
 
 bool is_before(const char* at, const char* limit) noexcept { return *at != '\0' && (limit == nullptr || at < limit); }
 
-/// Behind the comment that begins at `at`, which ends where the server ends it: block comments nest. `at` if none
-/// begins there. At the limit, or behind it, if it goes on that far.
+/// After the comment that begins at `at`, which ends where the server ends it: block comments nest. `at` if none
+/// begins there. At the limit, or after it, if it goes on that far.
 const char* skip_comment(const char* at, const char* limit = nullptr) noexcept {
     if (at[0] == '-' && at[1] == '-') {
         while (is_before(at, limit) && *at != '\r' && *at != '\n') {
@@ -64,7 +64,7 @@ const char* skip_comment(const char* at, const char* limit = nullptr) noexcept {
     return at;
 }
 
-/// Behind blanks and comments; at the limit, or behind it, if they go on that far.
+/// After blanks and comments; at the limit, or after it, if they go on that far.
 const char* skip_blanks(const char* at, const char* limit = nullptr) noexcept {
     while (is_before(at, limit)) {
         const char* const behind = std::strchr(kBlanks, *at) != nullptr ? at + 1 : skip_comment(at, limit);
@@ -76,7 +76,7 @@ const char* skip_blanks(const char* at, const char* limit = nullptr) noexcept {
     return at;
 }
 
-/// Behind what the quote at `at` opens.
+/// After what the quote at `at` opens.
 const char* skip_quoted(const char* at, bool backslash_escapes) noexcept {
     char const quote = *at++;
     for (; *at != '\0'; ++at) {
@@ -90,7 +90,7 @@ const char* skip_quoted(const char* at, bool backslash_escapes) noexcept {
     return at;
 }
 
-/// Behind $tag$…$tag$; behind the sign if it opens none.
+/// After $tag$…$tag$; after the sign if it opens none.
 const char* skip_dollar_quoted(const char* at) noexcept {
     const char* tag_end = at + 1;
     if (begins_word(*tag_end)) {

@@ -84,7 +84,7 @@ class TargetPatience {
 
 /// Runs what follows as `role` until the end of the scope. `kRestrictedOperation` is for statements on target tables,
 /// so that code of the owner (triggers, index expressions) cannot get out of the owner's rights. Settings that such
-/// code changes (search_path, above all: ours would then find the owner's operators) are as before behind the scope,
+/// code changes (search_path, above all: ours would then find the owner's operators) are as before after the scope,
 /// and do not hold in a scope of the catalog role within it. An error that is raised in a restricted operation knows
 /// that a statement on a target raised it (SqlError::Fields::on_target). What the catalog role does for one target, and
 /// others can keep locked, is such an operation, too: a side table is made, the name of a target's schema is held.

@@ -80,7 +80,7 @@ class JsonbWriter {
     ByteBuffer* out_;
     std::uint64_t tagged_ = 0;
     const core::Value* tokens_ = nullptr;
-    std::vector<std::uint32_t> ends_;  ///< for each token of the document: the index behind its last descendant
+    std::vector<std::uint32_t> ends_;  ///< for each token of the document: the index after its last descendant
     std::vector<std::uint32_t> open_;
     std::vector<std::uint32_t> left_;
     std::vector<Member> members_;  ///< stack of the objects being written

@@ -51,7 +51,7 @@ void append_binary(std::string_view bytes, std::uint8_t subtype, std::string& ou
     out += "\"}}";
 }
 
-/// jsonb's text without the blanks that it puts behind colons and commas.
+/// jsonb's text without the blanks that it puts after colons and commas.
 void append_compact(std::string_view json, std::string& out) {
     bool in_string = false;
     for (std::size_t i = 0; i < json.size(); ++i) {

@@ -41,7 +41,7 @@ struct RefusedChange {
 /// Tells the planner how much is staged. Call as the catalog role.
 void analyze_staging(std::int32_t table_id);
 
-/// Makes the ids of staged rows that are identical differ: `#1`, `#2`, … behind them. For a table without a key, of
+/// Makes the ids of staged rows that are identical differ: `#1`, `#2`, … after them. For a table without a key, of
 /// which all rows are staged. Call as the catalog role.
 void number_identical_rows(std::int32_t table_id);
 

@@ -1,6 +1,6 @@
 // Packing of numerics. The format (src/backend/utils/adt/numeric.c, "NumericShort" and "NumericLong"): digits to the
 // base 10000, most significant first, without leading and trailing zero digits; `weight` is the power of 10000 of the
-// first; `scale` the decimal digits behind the point to show. A group is one such digit: four decimal digits.
+// first; `scale` the decimal digits after the point to show. A group is one such digit: four decimal digits.
 
 #include "targets/numeric.hpp"
 
@@ -43,7 +43,7 @@ char* put_short_header(char* at, std::size_t groups, int weight, int scale, bool
     return at + 6;
 }
 
-/// `magnitude` / 10^`fraction`, shown with `scale` digits behind the point: at least `fraction`, at most 63.
+/// `magnitude` / 10^`fraction`, shown with `scale` digits after the point: at least `fraction`, at most 63.
 void append_scaled(ByteBuffer& out, std::uint64_t magnitude, int fraction, int scale, bool negative) {
     constexpr int most = 6;
     Group groups[most];  // filled from the back
@@ -240,7 +240,7 @@ void append_numeric_unsigned(ByteBuffer& out, std::uint64_t value) { append_sign
 void append_numeric(ByteBuffer& out, std::string_view decimal) { append_decimal(out, decimal, 0); }
 
 void append_numeric(ByteBuffer& out, double value) {
-    // Money and measurements have at most four digits behind the point. A decimal of at most 15 digits that rounds
+    // Money and measurements have at most four digits after the point. A decimal of at most 15 digits that rounds
     // to `value` is its shortest one: no other of 15 digits does. The division below is that rounding.
     double const scaled = std::fabs(value) * 1e4;
     if (scaled < 1e15) {

@@ -89,7 +89,7 @@ class RowEncoder {
     std::string template_;              ///< varlena header, container headers, entries, keys
     std::size_t entries_offset_ = 0;    ///< of the first value's JEntry, from the varlena's start
     std::size_t keys_bytes_ = 0;
-    std::size_t object_offset_ = 0;  ///< of the row's object; behind the wrapper if it is a $literal
+    std::size_t object_offset_ = 0;  ///< of the row's object; after the wrapper if it is a $literal
     std::size_t wrapper_entry_ = 0;  ///< of the wrapper's value JEntry; 0: no wrapper
     ByteBuffer unused_;              ///< what the writer refers to between rows
     JsonbWriter writer_;

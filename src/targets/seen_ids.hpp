@@ -57,7 +57,7 @@ class SeenIds {
     std::vector<std::int64_t> second_;
 };
 
-/// Creates the side table anew, readable by `owner`. Call as the catalog role.
+/// Creates the side table again, readable by `owner`. Call as the catalog role.
 void create_seen_table(const TargetName& table, Oid owner);
 
 }  // namespace pgrepl::target

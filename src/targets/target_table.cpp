@@ -62,7 +62,7 @@ void drop_locked_side_table(const TargetName& name, Oid relid) {
     pg::execute("DROP TABLE " + name.sql() + " CASCADE");
 }
 
-/// Empties a side table that was kept; false if it has to be made anew. What is in it is worth nothing by now, so that
+/// Empties a side table that was kept; false if it has to be re-created. What is in it is worth nothing by now, so that
 /// it may be cut off at once, without a new file: if this transaction aborts, the marker is gone.
 bool reuse_side_table(const TargetName& name, Oid owner) {
     std::optional<Oid> const relid = find_table(name);

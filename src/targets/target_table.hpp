@@ -32,7 +32,7 @@ Oid require_side_table(const TargetName& name);
 /// the owner. Returns its OID.
 Oid create_target(const TargetName& name, const std::string& origin);
 
-/// The file that holds the table's rows: another one after TRUNCATE, or when the table was made anew. 0: it has none.
+/// The file that holds the table's rows: another one after TRUNCATE, or when the table was re-created. 0: it has none.
 Oid file_of(Oid relid);
 
 /// Builds the primary key on id if it has none. Call as the owner; it is opened to be defined.
@@ -42,12 +42,12 @@ void add_primary_key(const OpenTarget& target);
 void truncate_target(const OpenTarget& target);
 
 /// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
-/// readable by `owner`. Created anew; `columns` as in CREATE TABLE. Call as the catalog role. Who reads all tables can
+/// readable by `owner`. Created again; `columns` as in CREATE TABLE. Call as the catalog role. Who reads all tables can
 /// keep a lock on an older one of that name: it is waited for as a lock on the target is.
 void create_side_table(const TargetName& name, Oid owner, const std::string& columns);
 
 /// Drops it if it exists, and others do not keep it locked for longer than a target is waited for: then it stays until
-/// it is made anew, or is found to be nobody's.
+/// it is re-created, or is found to be nobody's.
 void drop_side_table(const TargetName& name);
 
 /// The staging table of a table's refresh, and the side table of the ids that the refresh found unchanged.

@@ -123,7 +123,7 @@ class IndexWorker {
         if (replication::waits_aside(error) && !lacks_room) {
             return leave_for_later(index, error);
         }
-        bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being made anew
+        bool const stays = error.sqlstate() != ERRCODE_UNDEFINED_TABLE &&  // the target is being re-created
                            (category == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
                             category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED);
         bool const again = lacks_room || (!stays && index.failures + 1 < kMostFailures);

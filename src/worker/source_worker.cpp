@@ -223,7 +223,7 @@ class SourceWorker {
                 }
             }
             stream.step();
-            if (stream.has_left()) {
+            if (stream.has_ended()) {
                 return Outcome::kDone;
             }
         }
@@ -331,11 +331,11 @@ class SourceWorker {
     /// Records the failure. True if the copy is to start over at once.
     bool handle_failure(const replication::Verdict& verdict, int& restarts) {
         if (streams_ && !config_.is_continuous() && verdict.log_unusable) {
-            copy_anew(verdict.error, "log not followed: copied anew by one consistent read");
+            copy_again(verdict.error, "log not followed: copied again by one consistent read");
             return true;
         }
         if (verdict.position_lost && config_.parsed_options.resyncs_when_lost()) {
-            copy_anew(verdict.error, "position lost: copied anew");
+            copy_again(verdict.error, "position lost: copied again");
             return true;
         }
         if (verdict.state_lost && restarts < kMostRestartsInARow) {
@@ -380,7 +380,7 @@ class SourceWorker {
         return catalog::note_eviction(source_id_, std::max<std::int64_t>(kHourMs, 4LL * config_.retry_max_ms()));
     }
 
-    void copy_anew(const pg::SqlError& reason, const std::string& event) {
+    void copy_again(const pg::SqlError& reason, const std::string& event) {
         log_failure("source", config_.name, reason);
         pg::Transaction transaction;
         catalog::take_turn(source_id_, context_.generation);

@@ -92,7 +92,7 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
     return "{\"changes\": [" + joined(batch.changes, [&](const auto& c) { return show_change(batch, c); }) +
            "], \"layouts\": {" + joined(batch.tables, show_layout) +
            "}, \"complete\": " + std::to_string(batch.complete_changes) +
-           ", \"taken_back\": " + (batch.taken_back ? "true" : "false") +
+           ", \"withdrawn\": " + (batch.withdrawn ? "true" : "false") +
            ", \"position\": " + json_quoted(batch.position.text) +
            ", \"transactions\": " + std::to_string(batch.transactions) +
            ", \"commit_time\": " + std::to_string(batch.commit_time_us) + ", \"schema\": [" +

@@ -240,7 +240,7 @@ def test_tls_is_demanded_or_refused(server, adapter, is_mariadb):
         return
     assert isinstance(required, list)
     assert isinstance(adapter.call("tables", url=server.url("d", parameters="")), list)
-    if is_mariadb:  # its certificate is made anew with each start, and nowhere to be had
+    if is_mariadb:  # its certificate is re-created with each start, and nowhere to be had
         assert "error" in adapter.call("tables", url=server.url("d", parameters="sslmode=verify-full"))
         return
     authority = f"{server.data}/ca.pem"

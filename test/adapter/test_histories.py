@@ -14,7 +14,7 @@ numbers = itertools.count()
 
 @pytest.fixture
 def reset(server):
-    """Begins the log anew, in another second of the server's clock than all that was in it."""
+    """Resets the log, in another second of the server's clock than all that was in it."""
     def do():
         server.run("DO SLEEP(1.1); " + ("RESET MASTER" if server.flavour == "MariaDB" else "RESET BINARY LOGS AND GTIDS"))
     return do

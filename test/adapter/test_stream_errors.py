@@ -33,7 +33,7 @@ def test_a_purged_log_is_a_lost_position(server, adapter, table):
         server.run("PURGE BINARY LOGS TO '" + server.query("SHOW BINARY LOGS")[-1][0] + "'")
         return len(server.query("SHOW BINARY LOGS")) == 1
     wait_until(purged, 45, lambda: "the purge")  # MariaDB keeps a file until a checkpoint says that it is not needed
-    expect(adapter.stream(table, position=start).error(), "position lost", "Copy the source anew")
+    expect(adapter.stream(table, position=start).error(), "position lost", "Copy the source again")
 
 
 def test_another_history_is_noticed(server, adapter, table, is_mariadb):
@@ -75,7 +75,7 @@ def test_what_was_handed_out_of_a_distributed_transaction_is_taken_back_until_it
     server.run(f"INSERT INTO {table} VALUES (100, 'x')", "d")
     batches = stream.read_all(5)
     assert len(batches[0]["changes"]) == 5 and batches[0]["complete"] == 0, "a part of it"
-    assert [batch["changes"] for batch in batches if batch["taken_back"]] == [inserts(table, 100)]
+    assert [batch["changes"] for batch in batches if batch["withdrawn"]] == [inserts(table, 100)]
     server.run("XA COMMIT 'l'", "d")
     assert stream.changes(5) == inserts(table, *range(20))
 
@@ -87,7 +87,7 @@ def test_a_distributed_transaction_that_is_not_held_has_its_tables_read_again(se
     prepare(server, "held", f"INSERT INTO {table} VALUES (1, 'x')")
     prepare(server, "large", *(f"INSERT INTO large_{table} VALUES ({key}, REPEAT('x', 6 << 20))" for key in range(3)))
     last = stream.read_all()[-1]
-    assert last["taken_back"] and last["changes"] == []
+    assert last["withdrawn"] and last["changes"] == []
     server.run("XA COMMIT 'large'", "d")
     assert stream.schema() == [("altered", f"d.large_{table}", "")]
     server.run("XA COMMIT 'held'", "d")

@@ -80,7 +80,7 @@ def test_what_a_crash_has_cut_off_in_the_log_was_never_committed(server, adapter
     divided = adapter.stream(table, position=stream.start)
     done, still_open = [], []
     for batch in divided.read_all(1):
-        still_open = [] if batch["taken_back"] else still_open
+        still_open = [] if batch["withdrawn"] else still_open
         if batch["position"]:
             done += still_open + batch["changes"][:batch["complete"]]
             still_open = []

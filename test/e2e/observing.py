@@ -72,7 +72,7 @@ def failed_alone(cluster, table, *words):
     cluster.wait_for_state("s", "streaming")
 
 
-def copied_anew(cluster, name="s"):
+def copied_again(cluster, name="s"):
     """What the hints say."""
     cluster.query("SELECT replicator_resync(%s)", (name,))
     caught_up(cluster, name)

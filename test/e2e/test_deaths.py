@@ -193,7 +193,7 @@ def test_a_stream_that_dies_between_its_batches_fails_the_source(cluster, mariad
     cluster.query_when_up("SELECT replicator_init(%s, name => 'between', target_schema => 'between', mode => 'continuous')",
                           (mariadb.url("between_batches"),))
     cluster.wait_for_state("between", "streaming")
-    disarm = deadly("looks_around")
+    disarm = deadly("between_batches")
     wait_until(lambda: cluster.status("between")["state"] == "failed", 60, lambda: f"the source to fail: {cluster.status('between')}")
     assert "died 3 times in a row while it was reading the source" in cluster.status("between")["last_error"]
     disarm()

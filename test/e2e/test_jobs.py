@@ -95,7 +95,7 @@ def test_progress_shows_a_comparison(cluster, database, source, many_rows):
     finished(cluster, job)
 
 
-def test_confirming_what_differs_does_not_begin_the_comparison_anew(cluster, database, source, many_rows):
+def test_confirming_what_differs_does_not_start_the_comparison_over(cluster, database, source, many_rows):
     path = database("nested.db", many_rows(200_000))
     source(path, "nested")
     cluster.wait_for_copy("nested")

@@ -78,7 +78,7 @@ def test_a_table_that_others_have_locked_at_the_source_delays_no_other(cluster, 
     assert not table_row(cluster, "t")["reason"] and not table_row(cluster, "nokey")["reason"]
 
 
-def test_a_table_that_is_being_made_anew_under_its_name_is_met_when_it_is_there(cluster, db, follow):
+def test_a_table_that_is_being_recreated_under_its_name_is_met_when_it_is_there(cluster, db, follow):
     """Until then MariaDB says of it that it has no columns, and warns."""
     follow()
     session = Session(db, "DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY) AS SELECT 7 AS id, 1 AS v, SLEEP(240) AS w", sleeps(db))
@@ -117,8 +117,8 @@ def test_many_small_tables_are_read_one_after_the_other_without_a_pause(cluster,
     db.run("".join(f"CREATE TABLE small{i} (id INT PRIMARY KEY); INSERT INTO small{i} VALUES (1); CREATE TABLE bag{i} (v INT);"
                    f"INSERT INTO bag{i} VALUES (1);" for i in range(10)), "beside")
     caught_up(cluster)
-    cluster.fail_at("looks_around:wait")
-    cluster.wait_for_waiting("looks_around")
+    cluster.fail_at("between_batches:wait")
+    cluster.wait_for_waiting("between_batches")
     cluster.query("UPDATE s.small7 SET data = '{}'; DELETE FROM s.bag7")
     cluster.query("SELECT replicator_resync('s', \"table\") FROM replicator_tables WHERE source = 's' AND \"table\" ~ '^(small|bag)'")
     with cluster.waiting_at("nothing_to_do"):
@@ -259,8 +259,8 @@ def test_so_many_connections_are_needed(cluster, db, limited):
     try:
         cluster.wait_for_state("s", "streaming")
         caught_up(cluster)
-        cluster.fail_at("looks_around:wait")
-        cluster.wait_for_waiting("looks_around")
+        cluster.fail_at("between_batches:wait")
+        cluster.wait_for_waiting("between_batches")
         cluster.query("SELECT replicator_resync('s', 't'), replicator_resync('s', 'nokey')")
         cluster.fail_at("keyless_rows_staged:wait")
         cluster.wait_for_waiting("keyless_rows_staged")

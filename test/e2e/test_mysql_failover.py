@@ -6,7 +6,7 @@ import pytest
 
 from mysql_servers import MariaDbServer
 from private_cluster import wait_until
-from observing import caught_up, copied_anew, equal, failure, forget_history, registered, rows, table_row
+from observing import caught_up, copied_again, equal, failure, forget_history, registered, rows, table_row
 
 
 class FollowedByAnother:
@@ -103,7 +103,7 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
     failure(cluster, "another server has taken over", "before", "after_failover")
     assert ("1", "7") in cluster.query("SELECT id, data->>'v' FROM s.t"), "nothing was written yet"
     cluster.query("""SELECT replicator_alter('s', options => '{"after_failover": "verify"}')""")
-    cluster.fail_at("looks_around")  # between the request for the comparison and the comparison
+    cluster.fail_at("between_batches")  # between the request for the comparison and the comparison
     cluster.query("SELECT replicator_resume('s')")
     cluster.wait_for_failure()
     caught_up(cluster)
@@ -154,7 +154,7 @@ def test_a_failover_to_a_server_that_was_behind_is_refused(cluster, pair, source
     pair.second.run("INSERT INTO shop.t VALUES (7, 7)")
     cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
     failure(cluster, "a failover to a server that was behind", "replicator_resync")
-    copied_anew(cluster)
+    copied_again(cluster)
     assert {key for (key,) in cluster.query("SELECT id FROM s.t")} == {"1", "2", "7"} and equal(cluster)
 
 

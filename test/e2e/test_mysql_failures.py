@@ -9,7 +9,7 @@ import time
 import pytest
 
 from private_cluster import wait_until
-from observing import caught_up, copied_anew, equal, failed_alone, failure, finished, forget_history, rows, table_row
+from observing import caught_up, copied_again, equal, failed_alone, failure, finished, forget_history, rows, table_row
 
 
 def test_a_server_with_another_history_is_refused(cluster, db, follow, request):
@@ -21,7 +21,7 @@ def test_a_server_with_another_history_is_refused(cluster, db, follow, request):
     cluster.query("SELECT replicator_resume('s')")
     failure(cluster, "another history", "replicator_resync")
     assert set(rows(cluster, "customer")) == {"1", "2", "3"}
-    copied_anew(cluster)
+    copied_again(cluster)
     assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
 
 
@@ -30,7 +30,7 @@ def test_a_log_that_is_reset_under_the_stream_is_noticed(cluster, db, follow):
     forget_history(db)
     db.run("DELETE FROM customer WHERE id = 1", "shop")
     failure(cluster, "replicator_resync")
-    copied_anew(cluster)
+    copied_again(cluster)
     assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
 
 
@@ -41,7 +41,7 @@ def test_a_log_that_is_reset_under_the_stream_and_overtakes_it_at_once_is_notice
     forget_history(db)
     db.run("".join(f"INSERT INTO customer VALUES ({key}, 'again', 0, NULL);" for key in range(100, 140)), "shop")
     failure(cluster, "another history", "replicator_resync")
-    copied_anew(cluster)
+    copied_again(cluster)
     assert "139" in rows(cluster, "customer") and equal(cluster)
 
 
@@ -212,14 +212,14 @@ def test_distributed_transactions_are_followed(cluster, db, follow):
     assert set(rows(cluster, "customer")) == {"1", "2"} and set(read_again) == {("shop.customer",)} and equal(cluster)
 
 
-def test_a_whole_source_is_copied_anew_while_it_streams(cluster, db, follow):
+def test_a_whole_source_is_copied_again_while_it_streams(cluster, db, follow):
     follow()
     untouched = cluster.query("SELECT xmin FROM s.customer WHERE id = '3'")
     cluster.query("DELETE FROM s.customer WHERE id = '1'; UPDATE s.customer SET data = '{}' WHERE id = '2'; DROP TABLE s.line")
     db.run("INSERT INTO line VALUES (7, 'x', 7)", "shop")
     wait_until(lambda: table_row(cluster, "line")["state"] == "failed", 45, "the table to fail")
     db.run("INSERT INTO customer VALUES (9, 'late', 0, NULL)", "shop")
-    copied_anew(cluster)
+    copied_again(cluster)
     assert equal(cluster) and table_row(cluster, "line")["state"] == "streaming"
     assert cluster.query("SELECT xmin FROM s.customer WHERE id = '3'") == untouched
 

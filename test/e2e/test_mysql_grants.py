@@ -6,7 +6,7 @@ from observing import caught_up, equal, failed_alone, failure, registered, rows,
 
 
 def change_grants(server, user, *statements):
-    """For both of the account's hosts; and lets the connections that are open be made anew."""
+    """For both of the account's hosts; and lets the connections that are open be re-created."""
     for host in ("127.0.0.1", "localhost"):
         for statement in statements:
             server.run(statement.format(f"'{user}'@'{host}'"))

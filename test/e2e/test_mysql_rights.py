@@ -135,7 +135,7 @@ def test_a_database_that_may_not_be_seen_any_more_leaves_the_others(cluster, db,
 def test_a_copy_beside_the_stream_that_may_not_read_its_table_concerns_that_table(cluster, db, poor):
     db.run(f"GRANT SELECT ON shop.line TO {ACCOUNT}")
     registered(cluster, poor)
-    with cluster.waiting_at("looks_around"):
+    with cluster.waiting_at("between_batches"):
         cluster.query("SELECT replicator_resync('s', 'line')")
         db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}; INSERT INTO shop.customer VALUES (9, 'for all', 0, NULL)")
     wait_until(lambda: "9" in rows(cluster, "customer"), 240, lambda: f"the other table to go on: {cluster.status('s')}")

@@ -127,7 +127,7 @@ def test_copies_beside_the_stream_are_exact_under_writes(cluster, server, mysql_
                 time.sleep(0.02)
             if rng.random() < 0.2:
                 cluster.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_replicator source worker'")
-        if not copies:  # each was begun anew before its end
+        if not copies:  # each was started over before its end
             wait_until(lambda: copied_rows()["t"][0] == "streaming", what="a copy to come to its end")
             copies += 1
     finally:

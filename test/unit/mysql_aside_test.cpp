@@ -47,7 +47,7 @@ TEST(MysqlAside, work_goes_on_where_it_was_when_what_it_waits_for_is_there) {
     };
     EXPECT_FALSE(aside.run(work, 0));
     EXPECT_EQ(done, "began");
-    EXPECT_FALSE(aside.run([&] { done = "begun anew"; }, 0));
+    EXPECT_FALSE(aside.run([&] { done = "started over"; }, 0));
     EXPECT_EQ(done, "began");
     awaited.is_there = true;
     EXPECT_TRUE(aside.run({}, 0));

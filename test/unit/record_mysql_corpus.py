@@ -3,7 +3,7 @@
 
     record_mysql_corpus.py PORT NAME
 
-The server listens on 127.0.0.1 and lets root in without a password; database `corpus` is dropped and made anew. MySQL
+The server listens on 127.0.0.1 and lets root in without a password; database `corpus` is dropped and re-created. MySQL
 needs gtid_mode=ON and binlog_row_metadata=FULL, MariaDB log_bin, binlog_format=ROW and binlog_row_metadata=FULL.
 Writes mysql_corpus/NAME.events.gz (events one after another, as a dump sends them) and NAME.expected.gz (lines of
 table, id, column, value, parted by tabs; the value in the form of mysql_value_text.hpp).

@@ -125,7 +125,7 @@ void expect_room_behind_parts(const std::string& index) {
 
 TEST_F(SqliteIndex, whose_entries_lead_beyond_it_ends_no_process) {
     auto const source = open();
-    auto const snapshot = source->open_snapshot({});  // keeps the index from being built anew
+    auto const snapshot = source->open_snapshot({});  // keeps the index from being rebuilt
     pid_t const vandal = ::fork();
     if (vandal == 0) {
         write_impossible_index(index(), 100'000);

@@ -31,7 +31,7 @@ class LockedTargets {
 
     enum class Which : std::uint8_t {
         kAll,
-        kInCopy,  ///< not those that the copy has gone on without: it has to be made again for them
+        kInCopy,  ///< not those that the copy has left out: it has to be made again for them
     };
     /// Lets tables go on whose targets can be opened now. No transaction is open. True if there was one.
     bool look_again(std::int32_t source_id, Oid owner, Which which);

@@ -220,7 +220,7 @@ bool ChunkCopier::copy_next_chunk() {
                         "copying " + table->name.qualified() + ", chunk " + std::to_string(chunk->number));
         pg::failure_point("copy_chunk", table->name.table);
         if (!info->layout.has_key()) {
-            begin_anew(*chunk);
+            start_over(*chunk);
         }
         ChunkInHand in_hand(*chunk, *table, *info, snapshot_);
         copy_chunk(in_hand);
@@ -244,8 +244,8 @@ bool ChunkCopier::copy_next_chunk() {
     return true;
 }
 
-/// A table without a key cannot be gone on with behind the rows that are staged.
-void ChunkCopier::begin_anew(const catalog::Chunk& chunk) const {
+/// The copy of a table without a key cannot resume after the rows that are staged.
+void ChunkCopier::start_over(const catalog::Chunk& chunk) const {
     pg::Transaction transaction;
     if (catalog::restart_chunk(chunk, context_.generation)) {
         target::create_staging(chunk.table_id, context_.owner);

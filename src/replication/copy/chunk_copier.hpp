@@ -38,7 +38,7 @@ class ChunkCopier {
     class ChunkInHand;
     class ChunkWriter;
 
-    void begin_anew(const catalog::Chunk& chunk) const;
+    void start_over(const catalog::Chunk& chunk) const;
     void copy_chunk(ChunkInHand& chunk);
     void note_progress();
 

@@ -74,7 +74,7 @@ class Copy {
     [[nodiscard]] bool has_key(const catalog::CopyTable& table) const;
     void complete_table(const catalog::CopyTable& table);
     void note_progress(const std::vector<catalog::CopyTable>& tables);
-    bool give_up_locked(const std::vector<catalog::CopyTable>& locked);
+    bool leave_locked_out(const std::vector<catalog::CopyTable>& locked);
     [[nodiscard]] pg::SqlError explained(const pg::SqlError& error, const core::TableName& table) const;
     std::int64_t merge(const catalog::CopyTable& table);
     [[nodiscard]] std::int64_t request_served() const;

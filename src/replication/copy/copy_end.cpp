@@ -64,7 +64,7 @@ bool Copy::advance() {
             complete_table(table);
         }
     }
-    return all_complete && give_up_locked(locked);
+    return all_complete && leave_locked_out(locked);
 }
 
 /// Deaths in a row are those between which no chunk was done.
@@ -82,7 +82,7 @@ void Copy::note_progress(const std::vector<catalog::CopyTable>& tables) {
 
 /// Nothing but these is left to be copied. For a while they are waited for, because what was copied of them would have
 /// to be copied again; then the others go on. True if none is in the copy any more.
-bool Copy::give_up_locked(const std::vector<catalog::CopyTable>& locked) {
+bool Copy::leave_locked_out(const std::vector<catalog::CopyTable>& locked) {
     if (locked.empty()) {
         only_locked_since_.reset();
         return true;
@@ -181,7 +181,7 @@ void Copy::finish() {
             catalog::begin_catching_up(context_.source_id);
         }
         if (again && !config_.is_continuous()) {
-            // A target was truncated or made anew while it was compared: what was found unchanged may be gone.
+            // A target was truncated or re-created while it was compared: what was found unchanged may be gone.
             catalog::request_sync(context_.source_id);
         }
         transaction.commit();

@@ -174,7 +174,7 @@ void BesideCopy::read_window() {
             throw;
         }
         if (error.kind() == core::SourceErrorKind::kTableLocked) {
-            stop();  // it goes on behind the last window that was written
+            stop();  // it goes on after the last window that was written
             throw;
         }
         if (error.kind() == core::SourceErrorKind::kTableChanged) {
@@ -301,7 +301,7 @@ bool BesideCopy::write(bool streaming) {
     auto const bytes = static_cast<std::int64_t>(rows_.bytes());
     auto const tagged = static_cast<std::int64_t>(rows_.tagged_values());
     if (!catalog::save_beside_progress(table_->table_id, bound_, read, bytes, tagged)) {
-        stop();  // it was asked for anew, and begins again
+        stop();  // it was asked for again, and begins again
         return false;
     }
     write_rows();

@@ -66,7 +66,7 @@ class BesideCopy {
     void read_window();
     [[nodiscard]] bool is_reading() const noexcept { return reader_ != nullptr; }
 
-    /// The table is no longer wanted, or begins anew.
+    /// The table is no longer wanted, or starts over.
     void stop() noexcept;
 
     /// The window can be written where `applied` is reached.

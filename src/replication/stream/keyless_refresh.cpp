@@ -38,7 +38,7 @@ void KeylessRefresh::begin(const catalog::KeylessTable& table) {
             throw;
         }
         if (error->fields().locked_at_source) {
-            give_up();
+            stop();
             throw;
         }
         fail(*error);
@@ -110,7 +110,7 @@ bool KeylessRefresh::step() {
             throw;
         }
         if (error.kind() == core::SourceErrorKind::kTableLocked) {
-            give_up();
+            stop();
             throw;
         }
         if (error.kind() != core::SourceErrorKind::kTableChanged) {
@@ -120,7 +120,7 @@ bool KeylessRefresh::step() {
         pg::Transaction transaction;
         catalog::ask_for_copy(table_->table_id, "its structure changed while it was being read");
         transaction.commit();
-        give_up();
+        stop();
     } catch (const pg::SqlError&) {
         std::optional<pg::SqlError> const table_error = error_of_table_alone();
         if (!table_error) {
@@ -223,7 +223,7 @@ void KeylessRefresh::fail(const pg::SqlError& error) {
     close();
 }
 
-void KeylessRefresh::give_up() {
+void KeylessRefresh::stop() {
     if (table_) {
         pg::Transaction transaction;
         target::drop_staging(table_->table_id);

@@ -44,8 +44,8 @@ class KeylessRefresh {
     /// stream goes on meanwhile.
     bool step();
 
-    /// The table is not wanted any more, or begins anew.
-    void give_up();
+    /// The table is not wanted any more, or starts over.
+    void stop();
 
   private:
     void open();

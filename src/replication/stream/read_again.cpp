@@ -15,7 +15,7 @@ ReadAgain::Remedy ReadAgain::remedy_for(const catalog::StreamTable& table, const
 }
 
 /// The position of a structure that is still the same is kept: where the log grows faster than it is read, copies would
-/// begin anew without end.
+/// begin again without end.
 void ReadAgain::has_begun(std::int32_t table_id, const std::string& definition) {
     auto const found = tables_.find(table_id);
     if (found == tables_.end() || (!found->second.known_at.text.empty() && found->second.definition == definition)) {

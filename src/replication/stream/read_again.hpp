@@ -21,14 +21,14 @@ class ReadAgain {
     enum class Remedy {
         kAwaited,  ///< the copy that the table waits for brings all that the event did
         kFirst,    ///< read it again
-        kRepeat,   ///< the same: the copy under way begins anew, because the event may be older than its structure
+        kRepeat,   ///< the same: the copy under way starts over, because the event may be older than its structure
         kNone,     ///< it has been read again, and that did not help
     };
 
     /// `source` and its `log` outlive it.
     ReadAgain(const core::Source& source, core::Log& log) : source_(source), log_(log) {}
 
-    /// Of an event that stands behind `applied`.
+    /// Of an event that stands after `applied`.
     [[nodiscard]] Remedy remedy_for(const catalog::StreamTable& table, const core::Position& applied);
 
     /// A copy of the table beside the stream has begun, with a structure that was read just now.
@@ -40,7 +40,7 @@ class ReadAgain {
   private:
     struct Reading {
         std::string definition;
-        core::Position known_at;  ///< no event behind it is older than the structure; empty: the copy has not begun
+        core::Position known_at;  ///< no event after it is older than the structure; empty: the copy has not begun
     };
 
     const core::Source& source_;

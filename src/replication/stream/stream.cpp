@@ -25,7 +25,7 @@ namespace pgrepl::replication {
 
 namespace {
 
-constexpr std::chrono::milliseconds kLookAroundEvery{250};
+constexpr std::chrono::milliseconds kBetweenBatchesEvery{250};
 /// A position without changes of ours is worth a transaction of its own this often.
 constexpr std::chrono::seconds kCommitPositionEvery{10};
 /// So is that the end of the log was seen: what shared memory lost would be missed this much.
@@ -79,7 +79,7 @@ void Stream::open() {
         catalog::lock_state(context_.source_id, context_.generation);
         std::optional<catalog::StreamStart> const start = catalog::load_stream_start(context_.source_id);
         if (!start) {
-            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the stream has no position to begin behind");
+            throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the stream has no position to begin after");
         }
         catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kCatchingUp);
         catalog::take_requests(context_.source_id, context_.generation);
@@ -142,8 +142,8 @@ void Stream::step() {
     pg::WorkInHand const at_stream({pg::Work::kSource, 0, 0});
     bool is_busy = false;
     if (!in_transaction()) {
-        if (Clock::now() - looked_around_at_ >= kLookAroundEvery) {
-            look_around();
+        if (Clock::now() - between_batches_at_ >= kBetweenBatchesEvery) {
+            do_between_batches();
         }
         is_busy = look_at_changed_tables();
         is_busy = work_on_beside_copy() || is_busy;
@@ -278,9 +278,9 @@ bool Stream::look_at_changed_table(const catalog::SourceTable& table) {
 }
 
 /// What others have asked for meanwhile.
-void Stream::look_around() {
-    looked_around_at_ = Clock::now();
-    pg::failure_point("looks_around");
+void Stream::do_between_batches() {
+    between_batches_at_ = Clock::now();
+    pg::failure_point("between_batches");
     // In this order: whoever asks for a table and then waits must find that the table is seen with the request.
     take_sync_requests();
     bool const any_locked =
@@ -319,7 +319,7 @@ void Stream::read_again_what_is_due() {
     }
 }
 
-/// One that is stuck would keep us waiting: asked is only a server that has just given a sign of life.
+/// One that is stuck would keep us waiting: only a server that has just given a sign of life is asked.
 bool Stream::source_answers() const { return !has_read_ || end_seen_at_ != 0 || batch_.bytes_read != 0; }
 
 /// Where the log ends: whoever has applied it up to there is as far behind as the question is old, whatever the clocks
@@ -403,11 +403,11 @@ void Stream::reload_tables(const std::optional<std::set<std::int32_t>>& ids) {
     if (keyless_.is_active() && !is_now(keyless_.table_id(), [](const catalog::StreamTable& table) {
             return table.copy_way == catalog::CopyWay::kWhole;
         })) {
-        keyless_.give_up();  // paused, dropped, asked for anew, or it has a key now
+        keyless_.stop();  // paused, dropped, asked for again, or it has a key now
     }
     if (beside_.is_active() &&
         !is_now(beside_.table_id(), [](const catalog::StreamTable& table) { return table.copy_bound.has_value(); })) {
-        beside_.stop();  // paused, dropped, or asked for anew
+        beside_.stop();  // paused, dropped, or asked for again
     }
 }
 
@@ -474,8 +474,8 @@ bool Stream::has_to_commit() const {
 }
 
 void Stream::apply_batch() {
-    if (batch_.taken_back && in_transaction()) {
-        take_back();
+    if (batch_.withdrawn && in_transaction()) {
+        withdraw_transaction();
     }
     table_of_batch_.clear();
     for (const core::StreamedRows& rows : batch_.tables) {
@@ -506,7 +506,7 @@ void Stream::take_up_touched() {
 }
 
 /// The source will never commit what has been written of its transaction.
-void Stream::take_back() {
+void Stream::withdraw_transaction() {
     transaction_.reset();
     written_.clear();
     for (auto& [name, table] : followed_) {
@@ -553,7 +553,7 @@ void Stream::end_transactions(std::size_t complete_changes) {
     commit_transaction();
 }
 
-/// In a transaction, behind the changes of rows that the log has before them.
+/// In a transaction, after the changes of rows that the log has before them.
 void Stream::change_tables(const std::vector<core::SchemaChange>& changes, const TablesNow& now) {
     settle_unread_tables();  // what the statements say of them is newer
     for (const core::SchemaChange& change : changes) {
@@ -646,7 +646,7 @@ void Stream::note_what_is_reached() {
         mark_.reset();
         if (!config_.is_continuous()) {
             catalog::end_following(context_.source_id, context_.generation, mark_taken_at_);
-            has_left_ = true;
+            has_ended_ = true;
         }
     }
 }

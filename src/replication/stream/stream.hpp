@@ -60,14 +60,14 @@ class Stream {
     Stream& operator=(const Stream&) = delete;
     ~Stream();
 
-    /// Goes on behind the position that the catalog has. Throws SourceError, SqlError.
+    /// Goes on after the position that the catalog has. Throws SourceError, SqlError.
     void open();
 
     /// Reads what comes within half a second, and applies it.
     void step();
 
     /// Of a source that is not continuous: the target has become one state of the source, and the log was left.
-    [[nodiscard]] bool has_left() const noexcept { return has_left_; }
+    [[nodiscard]] bool has_ended() const noexcept { return has_ended_; }
 
     /// A transaction of the source is half way through: no other transaction can be started.
     [[nodiscard]] bool in_transaction() const noexcept { return transaction_.has_value(); }
@@ -77,7 +77,7 @@ class Stream {
     using Clock = std::chrono::steady_clock;
 
     void settle_doubt(const std::string& doubt);
-    void look_around();
+    void do_between_batches();
     [[nodiscard]] bool tables_are_others();
     void reload_tables(const std::optional<std::set<std::int32_t>>& ids = {});
     [[nodiscard]] bool look_at_changed_tables();
@@ -115,7 +115,7 @@ class Stream {
     void note_unread(Table& table, const core::SourceError& error);
     void settle_unread_tables();
     void settle_unread(Table& table);
-    void take_back();
+    void withdraw_transaction();
     void end_transactions(std::size_t complete_changes);
     void begin_transaction();
     void commit_transaction();
@@ -167,13 +167,13 @@ class Stream {
     bool all_touched_ = false;          ///< perhaps
     int shown_patience_ms_ = 0;         ///< how long the source may take to show what was applied
     Clock::time_point committed_at_;
-    Clock::time_point looked_around_at_;
+    Clock::time_point between_batches_at_;
     Clock::time_point end_asked_at_;
     Clock::duration end_answer_took_{};
     bool has_read_ = false;   ///< since it was opened
     bool has_moved_ = false;  ///< since it was opened
     bool streaming_ = false;  ///< else catching up
-    bool has_left_ = false;
+    bool has_ended_ = false;
     TimestampTz mark_taken_at_ = 0;
     bool mark_has_asked_ = false;         ///< for what is due to be read again when the mark is reached, or nobody has
     std::optional<core::Position> mark_;  ///< what the source held when requests were taken, or when we began

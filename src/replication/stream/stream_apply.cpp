@@ -78,7 +78,7 @@ void Stream::write_table(Table& table) {
     std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            // Behind a copy the log repeats what the copy has read already.
+            // After a copy the log repeats what the copy has read already.
             table.changes.write(open_own_target(table.target(context_.owner), target::TargetUse::kWrite),
                                 streaming_ ? target::WhereSame::kRewrite : target::WhereSame::kLeave);
         }
@@ -145,7 +145,7 @@ void Stream::note_unread_tables() {
                                                   "the changes of table " + table->in_catalog.name.qualified() +
                                                       " lack column \"" + column + "\"",
                                                   false, "No statement in the log has said that it is gone.",
-                                                  "Copy the table anew: replicator_resync(name, table)."));
+                                                  "Copy the table again: replicator_resync(name, table)."));
         }
     }
 }

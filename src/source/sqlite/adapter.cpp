@@ -1,4 +1,4 @@
-// The SQLite adapter's factory and its core::Source: a file that is opened anew for each piece of work, so
+// The SQLite adapter's factory and its core::Source: a file that is opened again for each piece of work, so
 // that between two of them no lock, no descriptor and no read mark of ours is in the way of the file's own
 // programs.
 
@@ -63,7 +63,7 @@ class SqliteSource final : public core::Source {
         std::unique_ptr<FileState> const state = open_state();
         auto const read = [&] { return read_shapes(state->connection()); };
         std::vector<core::TableInfo> tables;
-        for (TableShape& shape : within(*state, read, &FileState::enter_anew)) {
+        for (TableShape& shape : within(*state, read, &FileState::enter_fresh)) {
             tables.push_back(std::move(shape.info));
         }
         return tables;
@@ -110,7 +110,7 @@ class SqliteSource final : public core::Source {
             info_ = {.server_version = std::string("SQLite ") + sqlite3_libversion(),
                      .description = mode + manner + ", " + encoding + ", page size " + page_size};
         };
-        within(state, look, &FileState::enter_anew);
+        within(state, look, &FileState::enter_fresh);
     }
 
     /// Throws kReplaced if the path has come to name another file since the source was opened.

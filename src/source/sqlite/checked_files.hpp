@@ -1,6 +1,6 @@
 #pragma once
 // How SQLite opens the files of a source: by names that cannot exist in the file system and that only our part of
-// SQLite's system calls understands. Behind each stands a directory that is held open (place.hpp), and the database,
+// SQLite's system calls understands. After each stands a directory that is held open (place.hpp), and the database,
 // -wal, -shm and -journal are opened in it.
 //
 // One might think that a VFS of our own is enough. But the -shm file is opened by the methods of the database file,

@@ -1,5 +1,5 @@
 // Reads the rows of one chunk. Where the state is held, the statement stays open between two batches; where
-// it is not, each batch is a new read that begins behind the last row of the one before.
+// it is not, each batch is a new read that begins after the last row of the one before.
 
 #include "source/sqlite/chunk_reader.hpp"
 
@@ -55,13 +55,13 @@ class BatchReader : public core::ChunkReader {
     }
 
   protected:
-    /// Moves to the next row; false behind the last one.
+    /// Moves to the next row; false after the last one.
     virtual bool next() = 0;
     /// The cursor that stands on a row after next().
     [[nodiscard]] virtual const RowCursor& cursor() const = 0;
     /// Remembers the row on which the cursor stands as the last one handed out.
     virtual void remember() = 0;
-    /// Gives up the cursor's place: the next row is then looked up behind the remembered one.
+    /// Gives up the cursor's place: the next row is then looked up after the remembered one.
     virtual void rewind() noexcept = 0;
 
     [[nodiscard]] RowCursor make_cursor(const std::vector<std::string>& statements) const {
@@ -142,7 +142,7 @@ class RowidReader final : public BatchReader {
     bool placed_ = false;
 };
 
-/// All rows along a key. Behind a given key they come from one statement for each number of equal parts,
+/// All rows along a key. After a given key they come from one statement for each number of equal parts,
 /// beginning with all but one.
 class KeyReader final : public BatchReader {
   public:
@@ -189,7 +189,7 @@ class KeyReader final : public BatchReader {
     }
 
   private:
-    /// Goes to the rows that share `equal` parts with the key behind which the cursor was placed.
+    /// Goes to the rows that share `equal` parts with the key after which the cursor was placed.
     void place(std::size_t equal) {
         if (current_ == nullptr) {
             place_ = last_;
@@ -211,14 +211,14 @@ class KeyReader final : public BatchReader {
 
     std::size_t parts_;
     std::vector<KeyValue> last_;   ///< the key of the last row handed out; empty: none yet
-    std::vector<KeyValue> place_;  ///< the key behind which the cursor was placed
+    std::vector<KeyValue> place_;  ///< the key after which the cursor was placed
     std::vector<std::optional<RowCursor>> tails_;
     std::optional<RowCursor> whole_;
     RowCursor* current_ = nullptr;
     std::size_t equal_ = 0;
 };
 
-/// All rows of a view. They are in no order that could be gone on with, so a state whose lock is given up between two
+/// All rows of a view. They have no order in which reading could resume, so a state whose lock is given up between two
 /// batches serves for views of one batch only.
 class ViewReader final : public BatchReader {
   public:
@@ -240,7 +240,7 @@ class ViewReader final : public BatchReader {
             if (begun_) {
                 throw core::SourceError(core::SourceErrorKind::kStateLost, 0,
                                         "the rows of view " + quote_identifier(name_) + " were not read in one go",
-                                        true, "", "It is read anew, from a private copy of the file.");
+                                        true, "", "It is read again, from a private copy of the file.");
             }
             begun_ = placed_ = true;
         }

@@ -58,7 +58,7 @@ class CountedState final : public FileState {
                                                       std::to_string(change_counter(header)) + ".");
         }
     }
-    void enter_anew() override {
+    void enter_fresh() override {
         connection_->throw_if_interrupted();
         connection_->begin_read();
         identity_ = counted_identity(*connection_, identity_.file);

@@ -40,8 +40,8 @@ class FileState {
     /// was read counts only once leave() has returned.
     virtual void enter() = 0;
     virtual void leave() = 0;
-    /// As enter(), but a state that is not held is taken anew: identity() is then the state at this moment.
-    virtual void enter_anew() { enter(); }
+    /// As enter(), but a state that is not held is taken again: identity() is then the state at this moment.
+    virtual void enter_fresh() { enter(); }
     /// The way out of an error, also of enter(). Throws kStateLost if that is what the error comes from.
     virtual void abandon() = 0;
 

@@ -6,7 +6,7 @@
 //   bits of
 //                  the double in hex>, t:<the text's bytes, in the database's encoding, in hex>, b:<bytes in
 //                  hex>
-//   end            behind the last row
+//   end            after the last row
 
 #include <sqlite3.h>
 

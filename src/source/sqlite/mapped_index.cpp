@@ -118,7 +118,7 @@ bool install_handler() noexcept {
     return ::sigaction(SIGBUS, nullptr, &before) == 0 && ::sigaction(SIGBUS, &ours, nullptr) == 0;
 }
 
-/// Where `bytes` of a file can be mapped, with memory to read behind it.
+/// Where `bytes` of a file can be mapped, with memory to read after it.
 void* reserve(std::size_t bytes) noexcept {
     return ::mmap(nullptr, bytes + kReach, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }

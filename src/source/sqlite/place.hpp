@@ -30,7 +30,7 @@ class Directory {
     Directory& operator=(const Directory&) = delete;
     ~Directory();
 
-    /// Of the file whose name is the database's with `suffix` behind it ("", "-wal", …): 0 or an errno. A link is
+    /// Of the file whose name is the database's with `suffix` after it ("", "-wal", …): 0 or an errno. A link is
     /// ELOOP; where links are followed, a database that is still one leads nowhere: ENOENT.
     int look(const char* suffix, struct stat& info) const noexcept;
     /// As faccessat() for the effective user.

@@ -227,7 +227,7 @@ StateIdentity make_private_copy(FileState& state, const std::string& scratch_dir
         }
     };
     // Any state will do, so one that cannot be held beforehand need not still be there.
-    within(state, copy, &FileState::enter_anew);
+    within(state, copy, &FileState::enter_fresh);
 
     constexpr std::array<unsigned char, 2> kRollbackJournal = {1, 1};
     file.write_at(kRollbackJournal.data(), kRollbackJournal.size(), 18);

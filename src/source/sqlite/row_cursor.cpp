@@ -106,7 +106,7 @@ bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Tran
         int const count = static_cast<int>(std::min(row.size() - first, columns_per_statement_));
         for (int column = 0; column < count; ++column) {
             core::Value& value = row[first + static_cast<std::size_t>(column)];
-            // Asked for once: each call for a column looks it up anew. That such a value is "unprotected" means a
+            // Asked for once: each call for a column looks it up again. That such a value is "unprotected" means a
             // mutex that this connection, of one thread, does not have.
             sqlite3_value* const source = sqlite3_column_value(statement, column);
             int const type = sqlite3_value_type(source);

@@ -9,7 +9,7 @@
 
 namespace pgrepl::sqlite {
 
-/// A row's values are the layout's columns and behind them what resuming needs: the rowid, or the key's parts
+/// A row's values are the layout's columns and after them what resuming needs: the rowid, or the key's parts
 /// once more (as they are stored: reading a column as UTF-8 text converts it in place). SQLite limits the
 /// columns of one query to as many as a table may have; what is above goes into a second query that runs
 /// beside the first.
@@ -23,8 +23,8 @@ class RowQuery {
     /// kKey: all rows in key order.
     [[nodiscard]] std::vector<std::string> whole_key() const;
 
-    /// kKey: rows whose first `equal` key parts equal ?1 … ?equal and whose next part is behind the parameter
-    /// after these, in key order. Rows behind a whole key are those of equal = n - 1, n - 2, … 0 one after
+    /// kKey: rows whose first `equal` key parts equal ?1 … ?equal and whose next part is after the parameter
+    /// after these, in key order. Rows after a whole key are those of equal = n - 1, n - 2, … 0 one after
     /// the other: each is one range of the index, whatever the parts' directions.
     [[nodiscard]] std::vector<std::string> key_tail(std::size_t equal) const;
 

@@ -63,7 +63,7 @@ class SqliteSnapshot final : public core::Snapshot {
             throw SourceError(SourceErrorKind::kTableChanged, 0,
                               "the structure of table " + quote_identifier(name) + " in SQLite file \"" +
                                   state_->connection().path() + "\" has changed",
-                              true, "It is now:\n" + shape.info.definition, "The table is copied anew.");
+                              true, "It is now:\n" + shape.info.definition, "The table is copied again.");
         }
         if (shape.paging == TableShape::Paging::kNone) {
             throw SourceError(SourceErrorKind::kUnsupported, 0,

@@ -24,7 +24,7 @@ struct TableShape {
         kNone,   ///< it cannot be copied
         kRowid,  ///< in ranges of the rowid
         kKey,    ///< one row after the other along the primary key
-        kWhole,  ///< a view: all rows by one statement, which cannot be gone on with
+        kWhole,  ///< a view: all rows by one statement, which cannot resume
     };
 
     core::TableInfo info;

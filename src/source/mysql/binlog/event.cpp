@@ -48,7 +48,7 @@ EventUse use_of(const Event& event) {
         case EventType::kViewChange:
         case EventType::kAnnotateRows:
         case EventType::kBinlogCheckpoint:
-        case EventType::kStartEncryption:  // of the server's file: it sends the events behind it in the clear
+        case EventType::kStartEncryption:  // of the server's file: it sends the events after it in the clear
             return EventUse::kPassOver;
         case EventType::kIncident:
             throw_unsupported(event.place, "the server reports that events are missing from its binary log");

@@ -46,7 +46,7 @@ struct EventTable {
     std::vector<EventColumn> columns;  ///< in the order of row images
     std::uint32_t row_width = 0;       ///< values in a row of a batch
 
-    /// Leaves a column out of the rows; the outputs of those behind it move up.
+    /// Leaves a column out of the rows; the outputs of those after it move up.
     void leave_out(std::size_t column);
 };
 

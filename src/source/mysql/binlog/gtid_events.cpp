@@ -76,7 +76,7 @@ void read_tag(ByteReader& reader, std::string& tag) {
     tag = reader.text(size);
 }
 
-/// False for a field that is not known: its length is not told, so nothing behind it can be read.
+/// False for a field that is not known: its length is not told, so nothing after it can be read.
 bool read_field(ByteReader& reader, std::uint64_t field, MysqlGtidEvent& gtid) {
     switch (field) {
         case kUuid:

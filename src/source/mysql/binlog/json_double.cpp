@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kMostDigitsWithoutExponent = 15;  // MAX_DECPT_FOR_F_FORMAT
 
-/// `digits` with the decimal point after the first `point` of them, which may lie before or behind them.
+/// `digits` with the decimal point after the first `point` of them, which may lie before or after them.
 char* write_fixed(std::string_view digits, int point, char* out) {
     if (point <= 0) {
         *out++ = '0';

@@ -51,7 +51,7 @@ void print_scalar(const Value& value, std::string& out) {
     }
 }
 
-/// Prints what begins at `at`, and moves behind it. As deep as core::kMaxDocumentDepth at most.
+/// Prints what begins at `at`, and moves past it. As deep as core::kMaxDocumentDepth at most.
 void print(const Value*& at, std::string& out) {
     const Value& value = *at++;
     bool const object = value.kind == ValueKind::kObject;

@@ -70,8 +70,8 @@ bool RowDecoder::require_columns(ByteSpan present) const {
         complete = false;
         if (table_.columns[i].output != EventColumn::kNotRead) {
             throw_unsupported(event_.place, "its rows lack column \"" + table_.columns[i].name + "\"",
-                              "Set binlog_row_image = FULL at the source, let sessions connect anew, and copy the "
-                              "table anew: replicator_resync(name, table).");
+                              "Set binlog_row_image = FULL at the source, let sessions reconnect, and copy the "
+                              "table again: replicator_resync(name, table).");
         }
     }
     return complete;

@@ -29,7 +29,7 @@ class RowDecoder {
     bool next(core::RowBatch& batch);
 
     /// Why the change that next() gave is to be set aside: a value of it cannot be represented, and is null in the
-    /// batch. The changes behind it are not affected.
+    /// batch. The changes after it are not affected.
     [[nodiscard]] const std::optional<core::SourceError>& invalid_value() const noexcept { return invalid_value_; }
 
   private:

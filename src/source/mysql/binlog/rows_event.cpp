@@ -40,10 +40,9 @@ Layout layout_of(const Event& event) {
         case EventType::kDeleteRowsCompressed:
             return {ChangeKind::kDelete, true, true};
         case EventType::kPartialUpdateRows:
-            throw_unsupported(
-                event.place, "it holds parts of JSON values only",
-                "Set binlog_row_value_options = '' at the source, let sessions connect anew, and copy the "
-                "table anew: replicator_resync(name, table).");
+            throw_unsupported(event.place, "it holds parts of JSON values only",
+                              "Set binlog_row_value_options = '' at the source, let sessions reconnect, and copy the "
+                              "table again: replicator_resync(name, table).");
         default:
             throw_unsupported(event.place, "it holds no rows");
     }

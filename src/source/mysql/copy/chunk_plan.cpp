@@ -57,7 +57,7 @@ std::optional<std::pair<Wide, Wide>> integer_extent(Connection& connection, cons
     return std::pair(std::min(begin, end), std::max(begin, end));
 }
 
-/// A bound behind which, in the key's order, the values above `value` are (below, if the key descends).
+/// A bound after which, in the key's order, the values above `value` are (below, if the key descends).
 std::string bound_at(const TableShape& shape, Wide value) {
     return number_bound(print_wide(shape.key[0].descending ? value + 1 : value));
 }

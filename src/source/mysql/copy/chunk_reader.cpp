@@ -70,14 +70,14 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
                 fill(connection, batch, limits);
             }
         } catch (const core::SourceError& error) {
-            give_up(batch);
+            discard(batch);
             if (shape_.info.is_view() ? is_of_statement(error) : is_of_engine(error)) {
                 throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
                                         error.detail(), shape_.info.is_view() ? kBrokenViewHint : kEngineHint);
             }
             throw;
         } catch (...) {
-            give_up(batch);
+            discard(batch);
             throw;
         }
         return batch.row_count() != 0;
@@ -96,7 +96,7 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     }
 
   private:
-    void give_up(core::RowBatch& batch) noexcept {
+    void discard(core::RowBatch& batch) noexcept {
         pause();
         batch.clear();
     }
@@ -125,7 +125,7 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
                 throw core::SourceError(
                     core::SourceErrorKind::kStateLost, 0,
                     "the rows of table " + shape_.info.name.qualified() + ", which has no key, were not read in one go",
-                    true, "", "It is read anew.");
+                    true, "", "It is read again.");
             }
             began_ = true;
             await_lock(connection);

@@ -5,8 +5,8 @@
 //   n:<number>   as an SQL literal        r:<double>  with 17 digits
 //   x:<hex>      text in the column's charset, or bytes
 //   s:<hex>      what the server prints, in ASCII
-//   end          behind the last row
-// A bound of fewer parts than the key has is behind all rows that share these. Values go back to the server exactly as
+//   end          after the last row
+// A bound of fewer parts than the key has is after all rows that share these. Values go back to the server exactly as
 // they came: the comparison is the server's own, by the column's collation.
 
 #include <string>

@@ -13,7 +13,7 @@ class RowStream {
   public:
     virtual ~RowStream() = default;
 
-    /// Closes its statement. It goes on later behind the last row that it has handed out.
+    /// Closes its statement. It goes on later after the last row that it has handed out.
     virtual void pause() noexcept = 0;
 };
 

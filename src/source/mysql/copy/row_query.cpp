@@ -1,4 +1,4 @@
-// Behind a key (x, y) of columns (a, b) are the rows with a > x OR (a = x AND b > y): both optimisers read that as
+// After a key (x, y) of columns (a, b) are the rows with a > x OR (a = x AND b > y): both optimisers read that as
 // ranges of the index. They do not so read (a, b) > (x, y), which scans from the beginning.
 
 #include "source/mysql/copy/row_query.hpp"
@@ -15,7 +15,7 @@ std::string column_of(const TableShape& shape, const KeyPart& part) {
 
 enum class Side : std::uint8_t { kBehind, kUpTo };
 
-/// Rows behind `bound`, or up to it and including it. A bound of the leading parts stands for all that share them.
+/// Rows after `bound`, or up to it and including it. A bound of the leading parts stands for all that share them.
 std::string condition(const TableShape& shape, const std::vector<std::string>& bound, Side side) {
     std::string alternatives;
     std::string equal;

@@ -123,7 +123,7 @@ void RowStatement::check_types() const {
         throw core::SourceError(core::SourceErrorKind::kTableChanged, 0,
                                 "a column of table " + quote_identifier(shape_.info.name.database) + "." +
                                     quote_identifier(shape_.info.name.table) + " has another type than before",
-                                true, "", "The table is copied anew.");
+                                true, "", "The table is copied again.");
     }
 }
 

@@ -16,7 +16,7 @@ struct StatementDeleter {
     void operator()(MYSQL_STMT* statement) const noexcept { mysql_stmt_close(statement); }
 };
 
-/// One execution of one SELECT: the columns of the shape in its order, and behind them the numbers and hashes of
+/// One execution of one SELECT: the columns of the shape in its order, and after them the numbers and hashes of
 /// those key parts that need one. Nothing is buffered on our side; until the last row is read, or the statement
 /// destroyed (which reads what is left of it), the connection is busy.
 class RowStatement {
@@ -27,7 +27,7 @@ class RowStatement {
     RowStatement& operator=(const RowStatement&) = delete;
     ~RowStatement();
 
-    /// Moves to the next row; false behind the last one. To be called within a Connection::Turn.
+    /// Moves to the next row; false after the last one. To be called within a Connection::Turn.
     bool next();
 
     /// The current row's values. Returns whether a large value was left in the driver's buffer, where it stays until

@@ -129,7 +129,7 @@ class MysqlSnapshot final : public core::Snapshot {
             throw SourceError(SourceErrorKind::kStateLost, 0,
                               "the state of MySQL server " + server_ + " that was being read cannot be joined", true,
                               "Wanted: " + join.text + "\nFound: " + taken.to_text(),
-                              "It is read anew, by one reader alone.");
+                              "It is read again, by one reader alone.");
         }
         position_ = join;
     }
@@ -190,7 +190,7 @@ class MysqlSnapshot final : public core::Snapshot {
         if (shape->info.definition != table.definition) {
             throw SourceError(SourceErrorKind::kTableChanged, 0,
                               "the structure of table " + name + " at MySQL server " + server_ + " has changed", true,
-                              "It is now:\n" + shape->info.definition, "The table is copied anew.");
+                              "It is now:\n" + shape->info.definition, "The table is copied again.");
         }
         if (!shape->info.unsupported_reason.empty()) {
             throw SourceError(SourceErrorKind::kUnsupported, 0,

@@ -28,7 +28,7 @@ std::string_view trimmed(std::string_view text) {
     return text;
 }
 
-/// What stands before the next `separator`; `text` continues behind it.
+/// What stands before the next `separator`; `text` continues after it.
 std::string_view next_part(std::string_view& text, char separator) {
     std::size_t const end = std::min(text.find(separator), text.size());
     std::string_view const part = text.substr(0, end);
@@ -96,7 +96,7 @@ void append_u64(std::string& out, std::uint64_t value) {
     out.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
-/// Number of origins, and whether each has a tag's length behind its UUID.
+/// Number of origins, and whether each has a tag's length after its UUID.
 std::pair<std::uint64_t, bool> decode_header(ByteReader& reader) {
     std::uint64_t const header = reader.u64();
     int const format = static_cast<int>(header >> 56);

@@ -48,7 +48,7 @@ bool is_same_server(const StateIdentity& a, const StateIdentity& b);
 /// Whether both are provably the same state of the same server.
 bool is_same_state(const StateIdentity& a, const StateIdentity& b);
 
-/// Whether one place in a log (file:offset) is at or behind another; nothing if they cannot be compared.
+/// Whether one place in a log (file:offset) is at or after another; nothing if they cannot be compared.
 std::optional<bool> is_at_or_behind(const std::string& place, const std::string& other);
 
 /// Whether `held` provably holds everything of `mark`. GTIDs decide, whatever the server that they were read from: they

@@ -338,7 +338,7 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
         const unsigned long* const lengths = mysql_fetch_lengths(result.get());
         bytes = std::accumulate(lengths, lengths + columns, bytes + columns * sizeof(TextRow::value_type));
         if (bytes > kMostAnswerBytes || interrupts_.pending()) {
-            give_up_answer(doing);
+            abandon_answer(doing);
         }
         TextRow& values = rows.emplace_back(columns);
         for (unsigned i = 0; i < columns; ++i) {
@@ -354,7 +354,7 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
 }
 
 /// The driver reads an answer to its end before it frees it, and there may be none.
-void Connection::give_up_answer(std::string_view doing) {
+void Connection::abandon_answer(std::string_view doing) {
     ::shutdown(static_cast<int>(mysql_get_socket(handle_.get())), SHUT_RDWR);
     throw_if_interrupted();
     throw SourceError(SourceErrorKind::kResource, 0,
@@ -380,7 +380,7 @@ std::vector<std::size_t> Connection::json_columns(std::string_view sql, std::str
         fail(doing);
     }
     if (mysql_fetch_row(result.get()) != nullptr) {
-        give_up_answer(doing);  // none was asked for
+        abandon_answer(doing);  // none was asked for
     }
     if (mysql_errno(handle) != 0) {
         fail(doing);
@@ -424,7 +424,7 @@ std::string_view Connection::read_packet(std::string_view doing) {
 bool Connection::has_input(int timeout_ms) {
     throw_if_interrupted();
     // The driver reads ahead, up to 16 kB, unless a packet is larger than 2 kB. A TLS record is not larger than what it
-    // reads ahead: so nothing is left within TLS but behind the end of a large packet.
+    // reads ahead: so nothing is left within TLS but after the end of a large packet.
     const MARIADB_PVIO* const input = handle_->net.pvio;
     if (input != nullptr && input->cache_pos < input->cache + input->cache_size) {
         return true;

@@ -121,7 +121,7 @@ class Connection {
     void throw_if_not_meant();
     void set_session();
     void check_charsets();
-    [[noreturn]] void give_up_answer(std::string_view doing);
+    [[noreturn]] void abandon_answer(std::string_view doing);
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);

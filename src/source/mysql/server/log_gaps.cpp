@@ -61,7 +61,7 @@ Check check_replica(Connection& connection) {
     check.detail = check.ok ? name + " is OFF, and the server is no replica."
                             : name + " is OFF: what the server replicates from another one is not in its log.";
     check.hint = "Follow the primary instead; or set " + name +
-                 " = ON in the server's configuration and restart it, then copy the source anew if it is registered "
+                 " = ON in the server's configuration and restart it, then copy the source again if it is registered "
                  "already: replicator_resync(name).";
     if (connection.is_mariadb()) {
         check.hint +=

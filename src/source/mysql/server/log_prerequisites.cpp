@@ -99,7 +99,7 @@ class LogChecks {
         bool const ok = *value == wanted;
         std::string hint = set_statement(name, wanted) +
                            " Sessions that are open keep the old setting: let applications "
-                           "connect anew.";
+                           "reconnect.";
         if (connection_.is_mariadb() && !logs()) {
             hint = std::string("MariaDB's default is not ") + wanted + " for " + name + ". " + kMariaDbConfiguration;
         }
@@ -175,7 +175,7 @@ class LogChecks {
         std::string const kept = seconds >= 2 * kSecondsPerDay ? std::to_string(seconds / kSecondsPerDay) + " days"
                                                                : std::to_string(seconds / 3600) + " hours";
         add("binlog_expiry", seconds >= kSecondsPerDay,
-            "The log is kept for " + kept + ": after a longer interruption the source must be copied anew.",
+            "The log is kept for " + kept + ": after a longer interruption the source must be copied again.",
             set_statement("binlog_expire_logs_seconds", "604800"), Check::Severity::kWarning);
     }
 

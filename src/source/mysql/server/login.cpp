@@ -25,7 +25,7 @@ namespace {
 
 using Authenticate = int (*)(MYSQL_PLUGIN_VIO*, MYSQL*);
 
-/// st_mysql_client_plugin_AUTHENTICATION, to which later versions have added behind.
+/// st_mysql_client_plugin_AUTHENTICATION, to whose end later versions have added members.
 struct Plugin {
     int type;
     unsigned interface_version;

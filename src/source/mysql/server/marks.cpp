@@ -57,7 +57,7 @@ SnapshotPlace place_of_snapshot(Connection& connection) {
 }
 
 /// The part of `logged`, which was read before, that a snapshot shows which is at `snapshot`. The log holds
-/// transactions a little before they can be seen; where the snapshot is at or behind the last of a domain, as the
+/// transactions a little before they can be seen; where the snapshot is at or after the last of a domain, as the
 /// server counts that wrote it, it shows all that was logged of the domain. Of a domain that a replica has applied and
 /// not logged it shows what was applied.
 MariaGtidState shown_state(const LoggedState& logged, const MariaGtidPosition& snapshot) {

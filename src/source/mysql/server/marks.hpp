@@ -62,7 +62,7 @@ StateIdentity logged_mark(Connection& connection);
 /// How often the server was told to reset its log (or something else): another number, and its log may be another.
 std::string count_resets(Connection& connection);
 
-/// The set in gtid_owned, `uuid:5#123:6#124`: the numbers behind # are those of threads.
+/// The set in gtid_owned, `uuid:5#123:6#124`: the numbers after # are those of threads.
 std::string without_owners(std::string_view gtid_owned);
 
 std::string without_space(std::string text);

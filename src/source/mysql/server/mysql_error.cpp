@@ -79,8 +79,8 @@ constexpr Meaning kMeanings[] = {
     {ER_NO_SUCH_USER, Kind::kUnsupported, false, kBrokenViewHint},
     {ER_NO_SUCH_TABLE, Kind::kTableChanged, true, ""},
     {ER_BAD_FIELD_ERROR, Kind::kTableChanged, true, ""},
-    {ER_KEY_DOES_NOT_EXISTS, Kind::kTableChanged, true, "An index that was there is gone; the table is copied anew."},
-    {kTableDefinitionChanged, Kind::kTableChanged, true, "The table is copied anew."},
+    {ER_KEY_DOES_NOT_EXISTS, Kind::kTableChanged, true, "An index that was there is gone; the table is copied again."},
+    {kTableDefinitionChanged, Kind::kTableChanged, true, "The table is copied again."},
     {ER_NOT_KEYFILE, Kind::kCorrupt, false, kRepairHint},
     {ER_CRASHED_ON_USAGE, Kind::kCorrupt, false, kRepairHint},
     {ER_CRASHED_ON_REPAIR, Kind::kCorrupt, false, kRepairHint},
@@ -98,7 +98,8 @@ constexpr Meaning kMeanings[] = {
     {ER_LOCK_WAIT_TIMEOUT, Kind::kTableLocked, true, kLockHint},
     {ER_LOCK_DEADLOCK, Kind::kTableLocked, true, kLockHint},
     {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},
-    {kOfflineMode, Kind::kUnreachable, true, "The server is in maintenance: it is waited for until offline_mode is off."},
+    {kOfflineMode, Kind::kUnreachable, true,
+     "The server is in maintenance: it is waited for until offline_mode is off."},
     {ER_SERVER_SHUTDOWN, Kind::kUnreachable, true, ""},
     {ER_NORMAL_SHUTDOWN, Kind::kUnreachable, true, ""},
     {kStatementTimeout, Kind::kBusy, true, "Raise the account's MAX_STATEMENT_TIME at the source."},
@@ -119,7 +120,7 @@ struct LogMeaning {
 };
 
 constexpr const char* kPurgedHint =
-    "Copy the source anew: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, "
+    "Copy the source again: replicator_resync(name). Let the server keep its log longer: binlog_expire_logs_seconds, "
     "and no PURGE BINARY LOGS "
     "that "
     "is ahead of us.";
@@ -127,7 +128,7 @@ constexpr const char* kDivergedHint =
     "The server lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a restore, "
     "or "
     "a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or copy the source "
-    "anew: replicator_resync(name).";
+    "again: replicator_resync(name).";
 
 constexpr const char* kEngineDiskFull = "error 28 ";  // ENOSPC, in a sentence about any error of an engine
 

@@ -9,7 +9,7 @@
 
 namespace pgrepl::mysql {
 
-/// `words` stand behind the table's name. kAltered unless each part is known to leave rows, columns and keys as they
+/// `words` stand after the table's name. kAltered unless each part is known to leave rows, columns and keys as they
 /// are; kRedefined if other things that are known of a table may be others. Nothing for comments, statistics,
 /// partitions that are added, options of storage. `drops_rows`: IGNORE; rows that stand in the way of the new
 /// definition are left out.

@@ -374,7 +374,7 @@ class StatementReader {
 
     // ---- what changes no table ----
 
-    /// Behind CREATE, ALTER or DROP: what is no table, and what stands before such a thing.
+    /// After CREATE, ALTER or DROP: what is no table, and what stands before such a thing.
     bool accept_no_table() {
         return words_.accept_any({"VIEW",      "PROCEDURE", "FUNCTION",   "AGGREGATE", "TRIGGER",  "EVENT",
                                   "PACKAGE",   "SERVER",    "USER",       "ROLE",      "SEQUENCE", "RESOURCE",

@@ -302,11 +302,11 @@ class MysqlChangeStream final : public core::ChangeStream {
     void drop_what_is_cut_off() {
         if (in_transaction_) {
             in_transaction_ = false;
-            batch_.take_back();
+            batch_.withdraw();
         }
     }
 
-    /// A transaction stands in the log as a whole. What comes behind it says that its end was among what could not be
+    /// A transaction stands in the log as a whole. What comes after it says that its end was among what could not be
     /// read.
     void end_what_has_lost_its_end() {
         if (in_transaction_ && lost_) {
@@ -333,7 +333,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             throw SourceError(SourceErrorKind::kUnsupported, 0,
                               "a transaction in the log of MySQL server " + connection_.server() + " has no GTID",
                               false, "gtid_mode was not ON when it was logged.",
-                              "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew: "
+                              "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source again: "
                               "replicator_resync(name).");
         }
         begin_transaction();
@@ -463,7 +463,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (!done) {
             throw SourceError(SourceErrorKind::kUnsupported, 0,
                               "transaction " + position_.current() +
-                                  " was rolled back in part, behind changes that have "
+                                  " was rolled back in part, after changes that have "
                                   "been read already",
                               false, "It changed tables with and without transactions (MyISAM, Aria, MEMORY).",
                               "Give its tables the engine InnoDB.");
@@ -489,7 +489,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                         "transaction " + position_.current() + " changed rows, but its log holds the statement only",
                         false, "",
                         "Set binlog_format = ROW (SET GLOBAL binlog_format = 'ROW', and in the server's "
-                        "configuration), and let sessions connect anew."),
+                        "configuration), and let sessions reconnect."),
             statements_.shown(query), names_table ? statement.tables[0] : core::TableName());
     }
 
@@ -512,7 +512,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                     held_.keep(xid);
                 }
             }
-            batch_.take_back();
+            batch_.withdraw();
         }
         end_transaction(event);
     }

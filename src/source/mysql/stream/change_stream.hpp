@@ -7,7 +7,7 @@
 //   with an XA PREPARE: what becomes of it is not known yet, and may not be for days. What it changed is taken back,
 //   and its events are held until the XA COMMIT, which is a transaction of its own. An XA PREPARE … COMMIT ONE PHASE is
 //   an ordinary commit.
-// Row events stand behind TABLE_MAPs, and may be wrapped, all of a transaction, in one TRANSACTION_PAYLOAD.
+// Row events stand after TABLE_MAPs, and may be wrapped, all of a transaction, in one TRANSACTION_PAYLOAD.
 //
 // What cannot be read within a transaction concerns the table that it names, or any table. Outside of one it may be the
 // name of the next transaction, without which no position can be told: that ends the stream.

@@ -28,7 +28,7 @@ constexpr int kMostFiles = 100;
         false, what,
         "It lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a "
         "restore, or a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or "
-        "copy the source anew: replicator_resync(name).");
+        "copy the source again: replicator_resync(name).");
 }
 
 bool is_gtid(EventType type) {
@@ -234,12 +234,12 @@ class History {
                 return;  // the stream will meet it
             }
         }
-        throw SourceError(SourceErrorKind::kPositionLost, 0,
-                          "behind the last transaction that was read, the log of MySQL server " + address_ +
-                              " has one without a GTID",
-                          false, "gtid_mode was not ON when it was logged.",
-                          "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source anew: "
-                          "replicator_resync(name).");
+        throw SourceError(
+            SourceErrorKind::kPositionLost, 0,
+            "after the last transaction that was read, the log of MySQL server " + address_ + " has one without a GTID",
+            false, "gtid_mode was not ON when it was logged.",
+            "Set gtid_mode = ON and enforce_gtid_consistency = ON, and copy the source again: "
+            "replicator_resync(name).");
     }
 
     Found look_at(const LogPlace& place, ReplicationConnection& log) {
@@ -315,7 +315,7 @@ class History {
                           true, detail,
                           "A replica that is behind catches up; then the stream goes on by itself. If it was made the "
                           "primary before that, it has lost transactions: correct the URL with replicator_alter, or "
-                          "copy the source anew: replicator_resync(name).");
+                          "copy the source again: replicator_resync(name).");
     }
 
     void require_domains(bool same_log) {
@@ -331,7 +331,7 @@ class History {
                                       ", and does not have it in its log",
                                   false,
                                   "It has applied " + applied.text() + ", and logged " + logged.state.text() + ".",
-                                  "Copy the source anew: replicator_resync(name).");
+                                  "Copy the source again: replicator_resync(name).");
             }
             bool const is_deleted = !logged.state.knows_domain(last.domain) && applied.sequence == 0;
             if (!same_log || !is_deleted) {
@@ -365,7 +365,7 @@ class History {
         }
         MysqlGtidSet const last_set = MysqlGtidSet::parse(last.gtid);
         if (MysqlGtidSet::parse(value_or_empty(server(), "SELECT @@global.gtid_purged")).contains(last_set)) {
-            return "";  // its log begins behind it
+            return "";  // its log begins after it
         }
         MysqlGtidSet wanted = position_.mysql_set();
         wanted.remove(last_set);
@@ -416,7 +416,7 @@ class History {
         }
         MariaGtid const last = MariaGtidState::parse(position_.place().gtid).all().at(0);
         if (!logged.state.contains(last)) {
-            return "";  // it has it from a backup: its log begins behind it
+            return "";  // it has it from a backup: its log begins after it
         }
         std::string file = current_log_file(server());
         MariaGtidState before;  // what the files before hold

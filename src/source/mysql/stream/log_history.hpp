@@ -5,7 +5,7 @@
 // Is it the same log? Transactions have names, but a log that was reset uses them again, and so does a server that was
 // restored from an image. The position keeps where the last transaction that was read stands (log_place.hpp): the same
 // server must still have it there, or have purged that file: then its log begins with just what was read. A log that
-// was reset may have reached the file's number, or have begun behind it, but has something else before it.
+// was reset may have reached the file's number, or have begun after it, but has something else before it.
 //
 // Does it hold all that has been read? MySQL: every GTID. MariaDB: as its own replicas are answered: the last GTID of
 // each domain stands in its log, by the server that wrote it, whatever numbers others have used since; or it is the

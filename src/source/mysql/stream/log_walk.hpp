@@ -11,7 +11,7 @@
 
 namespace pgrepl::mysql {
 
-/// Which transactions MariaDB's log holds up to a place. The server tells it too (BINLOG_GTID_POS), but not behind an
+/// Which transactions MariaDB's log holds up to a place. The server tells it too (BINLOG_GTID_POS), but not after an
 /// event of more than max_allowed_packet bytes.
 /// `start` has the position at which the file of the place `start.binlog` begins. Returns the position at that place,
 /// at which a transaction has ended. `connection` serves for nothing else; no other reader has the id. Throws kBusy if

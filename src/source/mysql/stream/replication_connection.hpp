@@ -27,7 +27,7 @@ class ReplicationConnection {
     /// the first event.
     void begin(const StreamPosition& position, Until until);
     void begin(const MysqlGtidSet& position, Until until);
-    /// Asks for what stands at the place and behind it; the events that open the file come first.
+    /// Asks for what stands at the place and after it; the events that open the file come first.
     void begin(const std::string& file, std::uint32_t offset);
 
     /// Whether an event, or a part of one, is there, after a wait of up to `timeout_ms`. Throws kUnreachable if there
@@ -49,7 +49,7 @@ class ReplicationConnection {
     [[nodiscard]] const std::string& file() const noexcept { return file_; }
     /// When the file was begun, once its first event was read.
     [[nodiscard]] std::uint32_t file_time() const noexcept { return file_time_; }
-    /// Behind the event that was read last, as file:offset. Offsets of more than 4 GiB are not told by the log.
+    /// After the event that was read last, as file:offset. Offsets of more than 4 GiB are not told by the log.
     [[nodiscard]] std::string place() const { return file_ + ":" + std::to_string(next_position_); }
     /// Bytes of all events so far.
     [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }

@@ -1,5 +1,5 @@
 #pragma once
-// Behind which transactions a stream is: the GTIDs of all that it has seen the end of.
+// After which transactions a stream is: the GTIDs of all that it has seen the end of.
 
 #include <cstdint>
 #include <string>

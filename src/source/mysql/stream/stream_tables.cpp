@@ -100,7 +100,7 @@ core::UnreadTable unread_table(const core::TableName& name, const core::SourceEr
     std::string text = "the changes of table " + name.qualified() + " cannot be read: " + error.text();
     text += error.detail().empty() ? "" : " (" + error.detail() + ")";
     return {name, core::SourceError(error.kind(), error.code(), std::move(text), error.retryable(), error.detail(),
-                                    error.hint().empty() ? "If the table has failed, copy it anew: "
+                                    error.hint().empty() ? "If the table has failed, copy it again: "
                                                            "replicator_resync(name, table)."
                                                          : error.hint())};
 }
@@ -139,7 +139,7 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
         throw_unsupported(event.place,
                           "it lacks the names of columns: binlog_row_metadata was not FULL when it was logged",
                           "Run SET GLOBAL binlog_row_metadata = FULL at the source, put it into its configuration, "
-                          "and copy the table anew: replicator_resync(name, table).");
+                          "and copy the table again: replicator_resync(name, table).");
     }
     if (!followed.map.empty() && followed.map != definition) {
         doubtful_.insert(followed.name);

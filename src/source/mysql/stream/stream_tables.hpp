@@ -40,7 +40,7 @@ struct StreamedTable {
     std::uint32_t index = 0;
 };
 
-/// What concerns events of one table alone: framing goes on behind them, and so do the others.
+/// What concerns events of one table alone: framing goes on after them, and so do the others.
 bool concerns_one_table(const core::SourceError& error) noexcept;
 
 /// The error of one of its events, with its name and the event's place.
@@ -76,11 +76,11 @@ class StreamTables {
     /// no statement did. Some columns nobody tells us of: they are told of once.
     [[nodiscard]] const std::set<core::TableName>& doubtful() const noexcept { return doubtful_; }
 
-    /// No map that stands before this point is used behind it.
+    /// No map that stands before this point is used after it.
     void begin_transaction();
 
     /// Of a TABLE_MAP. What is wrong with it, if it is that of a table which is followed, and cannot be read: the rows
-    /// behind it are nobody's.
+    /// after it are nobody's.
     [[nodiscard]] std::optional<core::UnreadTable> read_map(const Event& event);
 
     /// The table of the last map with that number; null if nobody follows it.

@@ -162,8 +162,8 @@ bool TransactionBatch::roll_back_to(const std::string& name) {
 
 bool TransactionBatch::roll_back() { return truncate(0); }
 
-void TransactionBatch::take_back() {
-    batch_->taken_back = batch_->taken_back || changes_before_ != 0;
+void TransactionBatch::withdraw() {
+    batch_->withdrawn = batch_->withdrawn || changes_before_ != 0;
     changes_before_ = 0;
     (void)truncate(0);
     begin_transaction();

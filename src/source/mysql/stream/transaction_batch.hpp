@@ -1,5 +1,5 @@
 #pragma once
-// Fills a core::ChangeBatch: changes of the transaction that is open, behind those of complete ones, and what becomes
+// Fills a core::ChangeBatch: changes of the transaction that is open, after those of complete ones, and what becomes
 // of them at its end.
 
 #include <cstdint>
@@ -37,7 +37,7 @@ class TransactionBatch {
     [[nodiscard]] bool roll_back_to(const std::string& name);
     [[nodiscard]] bool roll_back();
     /// The open transaction will not end, or not yet: what has been handed out of it is void.
-    void take_back();
+    void withdraw();
 
     /// Whether the open transaction has changed tables that are followed.
     [[nodiscard]] bool has_changes() const noexcept { return changes_before_ + open_changes_ != 0; }

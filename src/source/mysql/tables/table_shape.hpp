@@ -65,7 +65,7 @@ struct KeyPart {
     bool needs_number = false;  ///< ENUM and SET: the number is selected beside the label
     std::string charset;        ///< kText
     /// Sorted and compared by a hash of its bytes, which is selected beside the value: a server that has no index to go
-    /// by sorts by the first max_sort_length bytes of a value only, and reading that goes on behind one would pass over
+    /// by sorts by the first max_sort_length bytes of a value only, and reading that goes on after one would pass over
     /// all that share these. Nor can a collation then find keys equal that nothing keeps unique by it.
     bool by_hash = false;
 };

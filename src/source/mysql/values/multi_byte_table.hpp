@@ -22,7 +22,7 @@ class MultiByteTable {
     MultiByteTable(const MultiByteTable&) = delete;
     MultiByteTable& operator=(const MultiByteTable&) = delete;
 
-    /// The character at `at`, which is not ASCII, and moves behind it; kNone if there is none.
+    /// The character at `at`, which is not ASCII, and moves past it; kNone if there is none.
     std::uint32_t next(std::string_view raw, std::size_t& at) const;
 
   private:

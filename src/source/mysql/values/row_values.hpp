@@ -17,7 +17,7 @@ std::string_view encoded_string(const unsigned char* at) noexcept;
 /// What separates date and time: `2024-01-31T10:20:30` in values, with a space in bounds.
 struct TimeStyle {
     char separator = 'T';
-    bool utc = false;  ///< with Z behind it
+    bool utc = false;  ///< with Z after it
 };
 
 constexpr std::size_t kMostTimeText = 40;
