@@ -41,8 +41,7 @@ void write(const catalog::SourceConfig& config, const catalog::QuarantinedRow& r
     target::OpenTarget const target = replication::open_own_target(
         replication::own_target(row, row.table_id, config.owner), target::TargetUse::kWrite);
     if (row.deletion) {
-        target::delete_rows(target, {row.key},
-                            [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
+        target::delete_row(target, row.key);
     } else {
         target::put_row(target, row.key, data);
     }

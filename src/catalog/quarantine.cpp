@@ -8,15 +8,20 @@ namespace pgrepl::catalog {
 
 namespace {
 
+/// An expression for the data follows.
+constexpr const char* kAddEntry = R"(
+    INSERT INTO replicator.quarantine (source_id, table_id, key, operation, reason, detail, sqlstate, data)
+    SELECT $1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, )";
+
 constexpr const char* kOnConflict = R"(
     ON CONFLICT (table_id, key) DO UPDATE
     SET operation = excluded.operation, data = excluded.data, reason = excluded.reason, detail = excluded.detail,
         sqlstate = excluded.sqlstate, last_seen = clock_timestamp(), tries = quarantine.tries + 1)";
 
-constexpr const char* kColumns =
-    "INSERT INTO replicator.quarantine (source_id, table_id, key, operation, reason, detail, sqlstate, data) ";
-
-const char* operation_text(bool deletion) { return deletion ? "delete" : "write"; }
+constexpr const char* kCount = R"(
+    SELECT count(*), (pg_catalog.array_agg(reason ORDER BY last_seen DESC))[1]
+    FROM replicator.quarantine
+    WHERE table_id = $1)";
 
 std::vector<std::string> first_column(const pg::QueryResult& rows) {
     std::vector<std::string> result;
@@ -26,45 +31,52 @@ std::vector<std::string> first_column(const pg::QueryResult& rows) {
     return result;
 }
 
-}  // namespace
-
-void quarantine_row(std::int32_t source_id, std::int32_t table_id, const RefusedRow& row, const pg::SqlError& error) {
-    std::string const values =
-        row.data ? "VALUES ($1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, $8)"
-                 : "VALUES ($1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, NULL)";
-    std::vector<pg::Param> params = {source_id,
-                                     table_id,
-                                     row.key,
-                                     operation_text(row.deletion),
-                                     error.fields().message,
-                                     error.fields().detail,
-                                     pg::sqlstate_text(error.sqlstate())};
-    if (row.data) {
-        params.push_back(pg::Param::datum(JSONBOID, *row.data));
-    }
-    pg::execute(std::string(kColumns) + values + kOnConflict, params);
+/// What add_entry's statement takes, but for the row's data.
+std::vector<pg::Param> parameters_of(const Quarantine& quarantine, const pg::RefusedRow& row) {
+    const pg::SqlError::Fields& error = row.error.fields();
+    return {quarantine.source_id,
+            quarantine.table_id,
+            row.id,
+            row.deletion ? "delete" : "write",
+            error.message,
+            error.detail,
+            pg::sqlstate_text(error.sqlstate)};
 }
 
-void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const std::string& staging,
-                           const RefusedRow& row, const pg::SqlError& error) {
-    pg::execute(
-        std::string(kColumns) +
-            "SELECT $1, $2, $3, $4::replicator.refused_operation, $5, nullif($6, ''), $7, (SELECT s.data FROM " +
-            staging + " s WHERE s.id = $3)" + kOnConflict,
-        {source_id, table_id, row.key, operation_text(row.deletion), error.fields().message, error.fields().detail,
-         pg::sqlstate_text(error.sqlstate())});
+/// `data` is an expression.
+void add_entry(const std::string& data, const std::vector<pg::Param>& params) {
+    pg::execute(kAddEntry + data + kOnConflict, params);
 }
 
-void require_room_in_quarantine(std::int32_t table_id, int most) {
-    pg::QueryResult const row = pg::execute(
-        "SELECT count(*), (pg_catalog.array_agg(reason ORDER BY last_seen DESC))[1] FROM replicator.quarantine "
-        "WHERE table_id = $1",
-        {table_id});
-    if (row.int64(0, 0) > most) {
+void require_room(const Quarantine& quarantine) {
+    pg::QueryResult const row = pg::execute(kCount, {quarantine.table_id});
+    if (row.int64(0, 0) > quarantine.most) {
         throw pg::SqlError(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-                           "more than " + std::to_string(most) + " rows cannot be stored",
+                           "more than " + std::to_string(quarantine.most) + " rows cannot be stored",
                            "The last one: " + row.text(0, 1),
                            "replicator_quarantine says why. Correct it, or raise pg_replicator.max_quarantined.");
+    }
+}
+
+}  // namespace
+
+void set_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows) {
+    for (const pg::RefusedRow& row : rows) {
+        std::vector<pg::Param> params = parameters_of(quarantine, row);
+        if (row.data) {
+            params.push_back(pg::Param::datum(JSONBOID, *row.data));
+        }
+        add_entry(row.data ? "$8" : "NULL", params);
+    }
+    if (!rows.empty()) {
+        require_room(quarantine);
+    }
+}
+
+void set_staged_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows,
+                      const std::string& staging) {
+    for (const pg::RefusedRow& row : rows) {
+        add_entry("(SELECT s.data FROM " + staging + " s WHERE s.id = $3)", parameters_of(quarantine, row));
     }
 }
 

@@ -9,26 +9,24 @@
 
 #include "catalog/target_relations.hpp"
 #include "core/table_name.hpp"
-#include "pg/error.hpp"
+#include "pg/refused_row.hpp"
 
 namespace pgrepl::catalog {
 
-/// A change that could not be made.
-struct RefusedRow {
-    std::string key;
-    bool deletion = false;
-    std::optional<Datum> data;  ///< jsonb; none for a deletion, and for a row that cannot be jsonb
+/// Whose rows are set aside.
+struct Quarantine {
+    std::int32_t source_id = 0;
+    std::int32_t table_id = 0;
+    int most = 0;  ///< rows of the table: max_quarantined
 };
 
-/// Sets a row aside, in the transaction of its batch.
-void quarantine_row(std::int32_t source_id, std::int32_t table_id, const RefusedRow& row, const pg::SqlError& error);
+/// Sets rows aside, in the transaction of their batch. Throws SqlError if more of the table's are then than may be.
+void set_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows);
 
-/// The same for a row of a staging table, whose data is taken from there. `staging` is quoted for SQL.
-void quarantine_staged_row(std::int32_t source_id, std::int32_t table_id, const std::string& staging,
-                           const RefusedRow& row, const pg::SqlError& error);
-
-/// Throws SqlError if more rows of the table are set aside than `most`.
-void require_room_in_quarantine(std::int32_t table_id, int most);
+/// The same for rows of a staging table, whose data is taken from there; how many they may be, whoever merges them has
+/// checked. `staging` is quoted for SQL.
+void set_staged_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows,
+                      const std::string& staging);
 
 /// All rows are gone at the source.
 void forget_quarantine(std::int32_t table_id);

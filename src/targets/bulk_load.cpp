@@ -59,7 +59,7 @@ void BulkLoad::open_heap_route(Oid relid) {
 // The route lives in the transaction's memory and its relation belongs to the transaction: both end with it.
 BulkLoad::~BulkLoad() = default;
 
-void BulkLoad::append(const EncodedRows& rows, const std::function<void(std::size_t, const pg::SqlError&)>& refuse) {
+void BulkLoad::append(const EncodedRows& rows, std::vector<pg::RefusedRow>& refused) {
     if (rows.size() == 0) {
         return;
     }
@@ -68,7 +68,7 @@ void BulkLoad::append(const EncodedRows& rows, const std::function<void(std::siz
     } else {
         write_by_halves(
             0, rows.size(), [&](std::size_t first, std::size_t count) { append_by_statement(rows, first, count); },
-            refuse);
+            [&](std::size_t row, const pg::SqlError& error) { refused.push_back(rows.refused(row, error)); });
     }
 }
 

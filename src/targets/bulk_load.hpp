@@ -3,10 +3,9 @@
 // staging tables. Two routes: multi-insert into the heap, for a plain heap table that nobody has changed since
 // we made it, and INSERT through SPI for every other (triggers, indexes, partitions, other access methods).
 
-#include <functional>
 #include <vector>
 
-#include "pg/error.hpp"
+#include "pg/refused_row.hpp"
 #include "targets/open_target.hpp"
 #include "targets/row_encoder.hpp"
 
@@ -24,9 +23,9 @@ class BulkLoad {
     BulkLoad(const BulkLoad&) = delete;
     BulkLoad& operator=(const BulkLoad&) = delete;
 
-    /// `refuse(row, error)` is called for each row that the table's constraints or triggers refuse; the others are
-    /// written. Errors that concern no single row are thrown.
-    void append(const EncodedRows& rows, const std::function<void(std::size_t, const pg::SqlError&)>& refuse);
+    /// Rows that the table's constraints or triggers refuse are added to `refused`; the others are written. Errors that
+    /// concern no single row are thrown.
+    void append(const EncodedRows& rows, std::vector<pg::RefusedRow>& refused);
 
     /// Appends a row of the source that was set aside: its id without data. Staging tables only.
     void append_set_aside(const std::string& id);

@@ -75,7 +75,7 @@ std::vector<std::string> next_group(const std::string& statement, const std::opt
 /// A merge whose changes may be refused one by one.
 class GroupedMerge {
   public:
-    GroupedMerge(const Merge& merge, std::size_t most_refused, std::vector<RefusedChange>& refused)
+    GroupedMerge(const Merge& merge, std::size_t most_refused, std::vector<pg::RefusedRow>& refused)
         : merge_(merge), most_refused_(most_refused), refused_(refused) {}
 
     MergeCounts run() {
@@ -117,7 +117,7 @@ class GroupedMerge {
     }
 
     void refuse(const std::string& id, bool deletion, const pg::SqlError& error) {
-        refused_.push_back({id, deletion, error});
+        refused_.push_back({.id = id, .deletion = deletion, .error = error});
         if (refused_.size() > most_refused_) {
             throw pg::SqlError(ERRCODE_PROGRAM_LIMIT_EXCEEDED,
                                "more than " + std::to_string(most_refused_) + " rows cannot be stored",
@@ -129,9 +129,9 @@ class GroupedMerge {
 
     /// A change that was refused beside an old row may be accepted after it is gone. True if one was.
     bool retry_refused() {
-        std::vector<RefusedChange> const before = std::move(refused_);
+        std::vector<pg::RefusedRow> const before = std::move(refused_);
         refused_.clear();
-        for (const RefusedChange& one : before) {
+        for (const pg::RefusedRow& one : before) {
             write_by_halves(
                 0, 1, [&](std::size_t, std::size_t) { change({one.id}, one.deletion); },
                 [&](std::size_t, const pg::SqlError& error) { refuse(one.id, one.deletion, error); });
@@ -141,7 +141,7 @@ class GroupedMerge {
 
     const Merge& merge_;
     std::size_t most_refused_;
-    std::vector<RefusedChange>& refused_;
+    std::vector<pg::RefusedRow>& refused_;
     MergeCounts counts_;
 };
 
@@ -184,7 +184,7 @@ void number_identical_rows(std::int32_t table_id) {
 void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
 
 MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
-                            std::vector<RefusedChange>& refused) {
+                            std::vector<pg::RefusedRow>& refused) {
     Merge const merge(table_id, target);
     return GroupedMerge(merge, most_refused, refused).run();
 }

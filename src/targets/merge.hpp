@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "pg/refused_row.hpp"
 #include "targets/open_target.hpp"
 #include "targets/seen_ids.hpp"
 #include "targets/target_table.hpp"
@@ -31,13 +32,6 @@ MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const s
 /// under which values move from row to row. Call as the owner.
 MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target);
 
-/// A change that the target refused.
-struct RefusedChange {
-    std::string id;
-    bool deletion = false;
-    pg::SqlError error;
-};
-
 /// Tells the planner how much is staged. Call as the catalog role.
 void analyze_staging(std::int32_t table_id);
 
@@ -49,9 +43,9 @@ void number_identical_rows(std::int32_t table_id);
 void index_staging(std::int32_t table_id);
 
 /// As merge_table, in small groups, for a target that has refused a row: every change that it accepts is made, also one
-/// that it accepts only after others; those that it refuses are added to `refused`. Throws SqlError if they are more
+/// that it accepts only after others; those that it refuses are added to `refused`, without data: it is staged. Throws SqlError if they are more
 /// than `most_refused`, and for errors that concern no single row. Call as the owner.
 MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
-                            std::vector<RefusedChange>& refused);
+                            std::vector<pg::RefusedRow>& refused);
 
 }  // namespace pgrepl::target

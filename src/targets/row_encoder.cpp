@@ -109,6 +109,15 @@ void RowEncoder::encode(std::span<const core::Value> row, EncodedRows& out) {
     }
 }
 
+std::optional<pg::RefusedRow> RowEncoder::try_encode(std::span<const core::Value> row, EncodedRows& out) {
+    try {
+        encode(row, out);
+    } catch (const RowError& error) {
+        return pg::RefusedRow{.id = id_of(row), .error = error};
+    }
+    return std::nullopt;
+}
+
 void RowEncoder::append_columns(std::span<const core::Value> row, ByteBuffer& out) {
     std::size_t const start = out.size();
     out.append(template_);

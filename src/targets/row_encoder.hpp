@@ -2,12 +2,14 @@
 // A row of core::Values straight into the datums of a target table: id text and data jsonb.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/row_batch.hpp"
+#include "pg/refused_row.hpp"
 #include "targets/byte_buffer.hpp"
 #include "targets/jsonb_writer.hpp"
 
@@ -21,6 +23,10 @@ class EncodedRows {
     [[nodiscard]] Datum data(std::size_t row) const noexcept { return datum(rows_[row].data); }
     [[nodiscard]] std::string_view id_text(std::size_t row) const noexcept { return text_at(rows_[row].id); }
     [[nodiscard]] std::string_view data_bytes(std::size_t row) const noexcept { return text_at(rows_[row].data); }
+    /// A row that the target does not take. Its data is good for as long as the datums are.
+    [[nodiscard]] pg::RefusedRow refused(std::size_t row, const pg::SqlError& error) const {
+        return {.id = std::string(id_text(row)), .data = data(row), .error = error};
+    }
     /// Size of all rows, in bytes.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.size(); }
     /// Values stored in a tagged encoding.
@@ -73,6 +79,9 @@ class RowEncoder {
 
     /// Appends one row. Throws RowError for a row that cannot be stored, and leaves `out` as it was.
     void encode(std::span<const core::Value> row, EncodedRows& out);
+
+    /// The same for whoever goes on without such a row: it is returned, without data.
+    std::optional<pg::RefusedRow> try_encode(std::span<const core::Value> row, EncodedRows& out);
 
     /// The id alone. Of a layout without a key it lacks the ordinal, as all its ids do (targets/merge.hpp gives it); of
     /// a row that cannot be stored it is another text.

@@ -48,7 +48,7 @@ class Replacement {
     Replacement(const OpenTarget& target, const EncodedRows& rows)
         : target_(target), rows_(rows), statement_(put_statement(target, WhereSame::kRewrite)) {}
 
-    void write(const Refuse& refuse) {
+    void write(std::vector<pg::RefusedRow>& refused) {
         replace(0, rows_.size());
         // A row that was refused beside an old one may be accepted after that is gone.
         for (int round = 0; round < kMostRounds && !refused_.empty(); ++round) {
@@ -62,7 +62,7 @@ class Replacement {
             }
         }
         for (const auto& [row, error] : refused_) {
-            refuse(row, error);
+            refused.push_back(rows_.refused(row, error));
         }
     }
 
@@ -91,7 +91,8 @@ class Replacement {
 
 }  // namespace
 
-void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse) {
+void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same,
+              std::vector<pg::RefusedRow>& refused) {
     if (rows.size() == 0) {
         return;
     }
@@ -102,14 +103,14 @@ void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where
         return;
     }
     if (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
-        return Replacement(target, rows).write(refuse);
+        return Replacement(target, rows).write(refused);
     }
     if (!may_concern_row(*error)) {
         throw pg::SqlError(*error);
     }
     write_by_halves(
         0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
-        refuse);
+        [&](std::size_t row, const pg::SqlError& error) { refused.push_back(rows.refused(row, error)); });
 }
 
 void put_row(const OpenTarget& target, const std::string& id, const std::string& data) {
@@ -117,15 +118,19 @@ void put_row(const OpenTarget& target, const std::string& id, const std::string&
                 {id, data});
 }
 
-void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, const Refuse& refuse) {
+void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, std::vector<pg::RefusedRow>& refused) {
     write_by_halves(
         0, ids.size(),
         [&](std::size_t first, std::size_t count) {
             auto const begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
             delete_ids(target, std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count)));
         },
-        refuse);
+        [&](std::size_t index, const pg::SqlError& error) {
+            refused.push_back({.id = ids[index], .deletion = true, .error = error});
+        });
 }
+
+void delete_row(const OpenTarget& target, const std::string& id) { delete_ids(target, {id}); }
 
 std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
                                 const std::vector<std::string>& known) {

@@ -1,21 +1,18 @@
 #pragma once
 // Writing rows of a target by their ids, for streams, repairs and replays, and finding rows that the source does not
-// have. Call all of it as the owner of the target, which is opened for it.
+// have. Call all of it as the owner of the target, which is opened for it. Rows that the target refuses are added to
+// `refused`; errors that concern no single row are thrown.
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "pg/error.hpp"
+#include "pg/refused_row.hpp"
 #include "targets/open_target.hpp"
 #include "targets/row_encoder.hpp"
 
 namespace pgrepl::target {
-
-/// Called for a row that the target refuses, with its place among the rows given.
-using Refuse = std::function<void(std::size_t, const pg::SqlError&)>;
 
 /// What is done about a row that the target holds already, byte for byte.
 enum class WhereSame : std::uint8_t {
@@ -24,12 +21,16 @@ enum class WhereSame : std::uint8_t {
 };
 
 /// Makes the target hold these rows.
-void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same, const Refuse& refuse);
+void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same,
+              std::vector<pg::RefusedRow>& refused);
 
-/// The same for one row whose data is the text of a jsonb.
+/// The same for one row whose data is the text of a jsonb. Throws SqlError if it is refused.
 void put_row(const OpenTarget& target, const std::string& id, const std::string& data);
 
-void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, const Refuse& refuse);
+void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, std::vector<pg::RefusedRow>& refused);
+
+/// The same for one row. Throws SqlError if its deletion is refused.
+void delete_row(const OpenTarget& target, const std::string& id);
 
 /// SQL, true for a row `t` that the first pass of a comparison (and the second, if it is told) has not met, that was
 /// not written since `since`, and whose id is not among `known`.

@@ -4,16 +4,11 @@
 
 #include <algorithm>
 
-#include "targets/row_error.hpp"
-
 namespace pgrepl::target {
 
 void TableChanges::put(RowEncoder& encoder, std::span<const core::Value> row) {
-    try {
-        encoder.encode(row, rows_);
-    } catch (const RowError& error) {
-        set_aside(encoder.id_of(row), error);
-        return;
+    if (std::optional<pg::RefusedRow> const refused = encoder.try_encode(row, rows_)) {
+        return set_aside(refused->id, refused->error);
     }
     std::size_t const index = rows_.size() - 1;
     std::string id(rows_.id_text(index));
@@ -54,14 +49,10 @@ void TableChanges::write(const OpenTarget& target, WhereSame where_same) {
     // In the index's order each of its pages is visited once.
     rows_.sort_by_id();
     std::sort(gone.begin(), gone.end());
-    delete_rows(target, gone, [&](std::size_t index, const pg::SqlError& error) {
-        refused_.push_back({gone[index], true, std::nullopt, error});
-    });
-    put_rows(target, rows_, where_same, [&](std::size_t row, const pg::SqlError& error) {
-        refused_.push_back({std::string(rows_.id_text(row)), false, row, error});
-    });
+    delete_rows(target, gone, refused_);
+    put_rows(target, rows_, where_same, refused_);
     for (const auto& [id, error] : set_aside_) {
-        refused_.push_back({id, false, std::nullopt, error});
+        refused_.push_back({.id = id, .error = error});
     }
 }
 

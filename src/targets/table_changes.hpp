@@ -4,26 +4,17 @@
 
 #include <cstdint>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "core/stream.hpp"
-#include "pg/error.hpp"
+#include "pg/refused_row.hpp"
 #include "targets/row_encoder.hpp"
 #include "targets/row_repair.hpp"
 
 namespace pgrepl::target {
-
-/// A change that could not be stored.
-struct RefusedWrite {
-    std::string id;
-    bool deletion = false;
-    std::optional<std::size_t> row;  ///< of rows(); none for a deletion, and for a row that cannot be jsonb
-    pg::SqlError error;
-};
 
 class TableChanges {
   public:
@@ -43,9 +34,9 @@ class TableChanges {
     /// thrown. Call as the owner of the target, once.
     void write(const OpenTarget& target, WhereSame where_same);
 
-    /// Encoded rows, to which refused() refers. Their order may change with write().
+    /// Encoded rows, in whose memory the data of refused() is. Their order may change with write().
     [[nodiscard]] const EncodedRows& rows() const noexcept { return rows_; }
-    [[nodiscard]] const std::vector<RefusedWrite>& refused() const noexcept { return refused_; }
+    [[nodiscard]] const std::vector<pg::RefusedRow>& refused() const noexcept { return refused_; }
     /// Ids of all rows that were written or deleted, those that were refused among them.
     [[nodiscard]] std::vector<std::string> ids() const;
     [[nodiscard]] bool empty() const noexcept { return latest_.empty() && refused_.empty() && !cleared_; }
@@ -59,7 +50,7 @@ class TableChanges {
     EncodedRows rows_;
     std::unordered_map<std::string, std::size_t> latest_;  ///< by id: index into rows_, or kGone
     std::map<std::string, pg::SqlError> set_aside_;
-    std::vector<RefusedWrite> refused_;
+    std::vector<pg::RefusedRow> refused_;
     bool cleared_ = false;
 };
 

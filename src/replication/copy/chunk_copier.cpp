@@ -104,13 +104,15 @@ class ChunkCopier::ChunkWriter {
     /// Encodes the batch in hand and writes it; rows that cannot be stored are set aside.
     void write_batch() {
         target::EncodedRows& rows = chunk_.encoded;
-        encode_batch(rows);
+        std::vector<pg::RefusedRow> refused = encode_batch(rows);
         if (lookup_) {
             leave_out_unchanged(rows);
         }
-        load_->append(rows, [&](std::size_t row, const pg::SqlError& error) {
-            set_aside({std::string(rows.id_text(row)), false, rows.data(row)}, error);
-        });
+        load_->append(rows, refused);
+        if (!refused.empty()) {
+            pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+            catalog::set_aside(context_.quarantine(chunk_.table.table_id), refused);
+        }
     }
 
     /// Writes what is left, and adds to `progress` what was found in the target.
@@ -124,28 +126,24 @@ class ChunkCopier::ChunkWriter {
             progress.found_second = found_ids_.second;
             progress.unsure_rows = unsure_rows_;
         }
-        if (any_set_aside_) {
-            pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-            catalog::require_room_in_quarantine(chunk_.table.table_id, context_.max_quarantined);
-        }
     }
 
   private:
-    void encode_batch(target::EncodedRows& rows) {
+    /// Returns rows that cannot be jsonb.
+    std::vector<pg::RefusedRow> encode_batch(target::EncodedRows& rows) {
         const core::RowBatch& batch = chunk_.batch;
+        std::vector<pg::RefusedRow> refused;
         rows.clear();
         for (std::size_t i = 0; i < batch.row_count(); ++i) {
-            try {
-                chunk_.encoder.encode(batch.row(i), rows);
-            } catch (const target::RowError& error) {
-                std::string const id = chunk_.encoder.id_of(batch.row(i));
-                set_aside({id, false, std::nullopt}, error);
+            if (std::optional<pg::RefusedRow> row = chunk_.encoder.try_encode(batch.row(i), rows)) {
                 if (chunk_.table.staging) {
-                    load_->append_set_aside(id);
+                    load_->append_set_aside(row->id);
                     ++unsure_rows_;
                 }
+                refused.push_back(std::move(*row));
             }
         }
+        return refused;
     }
 
     /// What the target holds already needs no staging: it is enough to know that it is still at the source.
@@ -165,12 +163,6 @@ class ChunkCopier::ChunkWriter {
         rows.remove_rows([&](std::size_t row) { return found_[row] == target::Found::kSame; });
     }
 
-    void set_aside(const catalog::RefusedRow& row, const pg::SqlError& error) {
-        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-        catalog::quarantine_row(context_.source_id, chunk_.table.table_id, row, error);
-        any_set_aside_ = true;
-    }
-
     const CopyContext& context_;
     ChunkInHand& chunk_;
     std::optional<target::BulkLoad> load_;
@@ -179,7 +171,6 @@ class ChunkCopier::ChunkWriter {
     target::SeenIds seen_;
     target::IdFingerprint found_ids_;
     std::int64_t unsure_rows_ = 0;
-    bool any_set_aside_ = false;
 };
 
 ChunkCopier::ChunkCopier(CopyContext context, core::Snapshot& snapshot) : context_(context), snapshot_(snapshot) {

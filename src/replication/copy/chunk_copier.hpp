@@ -7,6 +7,7 @@
 #include <string>
 
 #include "catalog/copy_queue.hpp"
+#include "catalog/quarantine.hpp"
 #include "core/source.hpp"
 #include "pg/error.hpp"
 
@@ -19,6 +20,10 @@ struct CopyContext {
     Oid owner = InvalidOid;
     int supervisor_pid = 0;   ///< woken when a chunk is done; 0: nobody
     int max_quarantined = 0;  ///< rows of a table that may be set aside; more, and the table fails
+
+    [[nodiscard]] catalog::Quarantine quarantine(std::int32_t table_id) const noexcept {
+        return {source_id, table_id, max_quarantined};
+    }
 };
 
 class ChunkCopier {

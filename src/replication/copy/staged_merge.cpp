@@ -16,18 +16,14 @@ namespace {
 /// Merges what the target accepts, and sets the other rows aside.
 target::MergeCounts merge_what_is_accepted(const CopyContext& context, const OwnTarget& table) {
     target::index_staging(table.table_id);
-    std::vector<target::RefusedChange> refused;
+    std::vector<pg::RefusedRow> refused;
     target::MergeCounts counts;
     {
         pg::RoleScope const as_owner(context.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         counts = target::merge_in_groups(table.table_id, open_own_target(table, target::TargetUse::kWrite),
                                          static_cast<std::size_t>(context.max_quarantined), refused);
     }
-    std::string const staging = target::staging_name(table.table_id).sql();
-    for (const target::RefusedChange& change : refused) {
-        catalog::quarantine_staged_row(context.source_id, table.table_id, staging,
-                                       {change.id, change.deletion, std::nullopt}, change.error);
-    }
+    catalog::set_staged_aside(context.quarantine(table.table_id), refused, target::staging_name(table.table_id).sql());
     return counts;
 }
 

@@ -3,6 +3,7 @@
 #include "replication/stream/beside_copy.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "catalog/quarantine.hpp"
 #include "catalog/source_state.hpp"
@@ -16,7 +17,6 @@
 #include "replication/access/own_target.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/copy/copy.hpp"
-#include "targets/row_error.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
 
@@ -224,10 +224,8 @@ bool BesideCopy::fill_window() {
             return true;
         }
         for (std::size_t i = 0; i < batch_->row_count(); ++i) {
-            try {
-                encoder_->encode(batch_->row(i), rows_);
-            } catch (const target::RowError& error) {
-                set_aside_.push_back({encoder_->id_of(batch_->row(i)), error});
+            if (std::optional<pg::RefusedRow> refused = encoder_->try_encode(batch_->row(i), rows_)) {
+                set_aside_.push_back(std::move(*refused));
             }
         }
     }
@@ -245,7 +243,7 @@ void BesideCopy::take_window() {
     for (std::size_t row = 0; row < rows_.size(); ++row) {
         take(std::string(rows_.id_text(row)));
     }
-    for (const SetAside& row : set_aside_) {
+    for (const pg::RefusedRow& row : set_aside_) {
         take(row.id);
     }
     end_reading();
@@ -322,7 +320,7 @@ void BesideCopy::write_rows() {
         for (std::size_t row = 0; row < rows_.size(); ++row) {
             seen_->add(rows_.id_text(row));
         }
-        for (const SetAside& row : set_aside_) {
+        for (const pg::RefusedRow& row : set_aside_) {
             seen_->add(row.id);
         }
         seen_->write();
@@ -333,26 +331,14 @@ void BesideCopy::write_rows() {
         ids.emplace_back(rows_.id_text(row));
     }
     catalog::release_keys(table_->table_id, ids);
-    bool any_set_aside = false;
-    auto const set_aside = [&](const catalog::RefusedRow& row, const pg::SqlError& error) {
-        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-        catalog::quarantine_row(context_.source_id, table_->table_id, row, error);
-        any_set_aside = true;
-    };
+    std::vector<pg::RefusedRow> refused;
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        target::put_rows(open(), rows_, target::WhereSame::kLeave, [&](std::size_t row, const pg::SqlError& error) {
-            set_aside({std::string(rows_.id_text(row)), false, rows_.data(row)}, error);
-        });
+        target::put_rows(open(), rows_, target::WhereSame::kLeave, refused);
     }
-    for (const SetAside& row : set_aside_) {
-        if (untouched_.contains(row.id)) {
-            set_aside({row.id, false, std::nullopt}, row.error);
-        }
-    }
-    if (any_set_aside) {
-        catalog::require_room_in_quarantine(table_->table_id, context_.max_quarantined);
-    }
+    std::copy_if(set_aside_.begin(), set_aside_.end(), std::back_inserter(refused),
+                 [&](const pg::RefusedRow& row) { return untouched_.contains(row.id); });
+    catalog::set_aside(context_.quarantine(table_->table_id), refused);
 }
 
 void BesideCopy::end(bool streaming) {

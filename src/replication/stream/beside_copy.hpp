@@ -86,11 +86,6 @@ class BesideCopy {
     bool write(bool streaming);
 
   private:
-    struct SetAside {
-        std::string id;
-        pg::SqlError error;
-    };
-
     std::optional<std::string> prepare_target();
     void fail(const pg::SqlError& error);
     void open_snapshot();
@@ -128,7 +123,7 @@ class BesideCopy {
     bool last_window_ = false;
     core::Position high_mark_;
     target::EncodedRows rows_;
-    std::vector<SetAside> set_aside_;
+    std::vector<pg::RefusedRow> set_aside_;  ///< of the window
     std::set<std::string, std::less<>> untouched_;  ///< ids of the window that the stream has not touched since
 };
 

@@ -17,7 +17,6 @@
 #include "replication/access/source_access.hpp"
 #include "replication/copy/staged_merge.hpp"
 #include "targets/bulk_load.hpp"
-#include "targets/row_error.hpp"
 
 namespace pgrepl::replication {
 
@@ -152,10 +151,8 @@ core::ChunkReader::Outcome KeylessRefresh::read_piece() {
             return outcome;
         }
         for (std::size_t i = 0; i < batch_->row_count(); ++i) {
-            try {
-                encoder_->encode(batch_->row(i), rows_);
-            } catch (const target::RowError& error) {
-                set_aside_.push_back({encoder_->id_of(batch_->row(i)), error});
+            if (std::optional<pg::RefusedRow> refused = encoder_->try_encode(batch_->row(i), rows_)) {
+                set_aside_.push_back(std::move(*refused));
             }
         }
     }
@@ -167,16 +164,17 @@ void KeylessRefresh::write_piece() {
     {
         pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
         target::BulkLoad load(target::staging_name(table_->table_id), GetCurrentTransactionStartTimestamp());
-        load.append(rows_, [](std::size_t, const pg::SqlError& error) { throw pg::SqlError(error); });
-        for (const SetAside& row : set_aside_) {
+        std::vector<pg::RefusedRow> refused;
+        load.append(rows_, refused);
+        if (!refused.empty()) {
+            throw pg::SqlError(refused.front().error);  // it is a table of ours, where nobody else has a say
+        }
+        for (const pg::RefusedRow& row : set_aside_) {
             load.append_set_aside(row.id);
-            catalog::quarantine_row(context_.source_id, table_->table_id, {row.id, false, std::nullopt}, row.error);
         }
         load.finish();
     }
-    if (!set_aside_.empty()) {
-        catalog::require_room_in_quarantine(table_->table_id, context_.max_quarantined);
-    }
+    catalog::set_aside(context_.quarantine(table_->table_id), set_aside_);
     auto const count = static_cast<std::int64_t>(rows_.size() + set_aside_.size());
     catalog::save_keyless_progress(table_->table_id, count, static_cast<std::int64_t>(rows_.bytes()),
                                    static_cast<std::int64_t>(rows_.tagged_values()));

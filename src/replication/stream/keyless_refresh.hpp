@@ -70,11 +70,7 @@ class KeylessRefresh {
     std::unique_ptr<core::ChunkReader> reader_;
     std::unique_ptr<target::RowEncoder> encoder_;
     target::EncodedRows rows_;
-    struct SetAside {
-        std::string id;
-        pg::SqlError error;
-    };
-    std::vector<SetAside> set_aside_;
+    std::vector<pg::RefusedRow> set_aside_;
 };
 
 }  // namespace pgrepl::replication

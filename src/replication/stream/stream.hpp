@@ -122,7 +122,6 @@ class Stream {
     void apply_changes(std::size_t from, std::size_t to);
     void add_change(const core::Change& change, const core::SourceError* unreadable);
     void write_table(Table& table);
-    void set_refused_aside(Table& table);
     void set_apart(Table& table, const pg::SqlError& error);
     void write_window();
     void note_what_is_reached();

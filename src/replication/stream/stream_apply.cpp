@@ -85,7 +85,10 @@ void Stream::write_table(Table& table) {
         if (with_quarantine_.contains(table.in_catalog.table_id)) {
             catalog::release_keys(table.in_catalog.table_id, table.changes.ids());
         }
-        set_refused_aside(table);
+        if (!table.changes.refused().empty()) {
+            with_quarantine_.insert(table.in_catalog.table_id);
+            catalog::set_aside(context_.quarantine(table.in_catalog.table_id), table.changes.refused());
+        }
         if (beside_.table_id() == table.in_catalog.table_id) {
             beside_.touch(table.changes);
         }
@@ -97,19 +100,6 @@ void Stream::write_table(Table& table) {
     } else {
         written_.insert(&table);
         pg::add_progress(table.counts.total());
-    }
-}
-
-void Stream::set_refused_aside(Table& table) {
-    for (const target::RefusedWrite& refused : table.changes.refused()) {
-        std::optional<Datum> const data =
-            refused.row ? std::optional(table.changes.rows().data(*refused.row)) : std::nullopt;
-        catalog::quarantine_row(context_.source_id, table.in_catalog.table_id, {refused.id, refused.deletion, data},
-                                refused.error);
-    }
-    if (!table.changes.refused().empty()) {
-        with_quarantine_.insert(table.in_catalog.table_id);
-        catalog::require_room_in_quarantine(table.in_catalog.table_id, context_.max_quarantined);
     }
 }
 

@@ -12,7 +12,6 @@
 #include "pg/transaction.hpp"
 #include "replication/access/own_target.hpp"
 #include "replication/access/source_locks.hpp"
-#include "targets/row_error.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_lookup.hpp"
 
@@ -51,21 +50,13 @@ class Reading {
             }
             for (std::size_t i = 0; i < batch.row_count(); ++i) {
                 if (wanted.erase(encoder.id_of(batch.row(i))) > 0) {
-                    encode(encoder, batch.row(i), rows);
+                    (void)encoder.try_encode(batch.row(i), rows);  // else it was set aside when it was copied
                 }
             }
         }
     }
 
   private:
-    static void encode(target::RowEncoder& encoder, std::span<const core::Value> row, target::EncodedRows& rows) {
-        try {
-            encoder.encode(row, rows);
-        } catch (const target::RowError&) {
-            // It was set aside when it was copied, and is counted so.
-        }
-    }
-
     std::unique_ptr<core::Snapshot> snapshot_;
     core::TableInfo info_;
 };
@@ -200,22 +191,18 @@ class SuspectCheck {
     }
 
     void mend(std::vector<catalog::Difference>& differences) {
-        for (catalog::Difference& difference : differences) {
-            difference.repaired = true;
-        }
-        std::vector<std::pair<std::size_t, pg::SqlError>> refused;
+        std::vector<pg::RefusedRow> refused;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            target::put_rows(open(target::TargetUse::kWrite), rows_, target::WhereSame::kRewrite,
-                             [&](std::size_t row, const pg::SqlError& error) { refused.emplace_back(row, error); });
+            target::put_rows(open(target::TargetUse::kWrite), rows_, target::WhereSame::kRewrite, refused);
         }
-        for (auto const& [row, error] : refused) {
-            differences[row].repaired = false;
-            catalog::quarantine_row(context_.job.source_id, table_.table_id,
-                                    {differences[row].key, false, rows_.data(row)}, error);
+        catalog::set_aside(context_.quarantine(table_.table_id), refused);
+        std::set<std::string> ids;
+        for (const pg::RefusedRow& row : refused) {
+            ids.insert(row.id);
         }
-        if (!refused.empty()) {
-            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        for (catalog::Difference& difference : differences) {
+            difference.repaired = !ids.contains(difference.key);
         }
         findings_.repaired += static_cast<std::int64_t>(differences.size() - refused.size());
     }

@@ -17,7 +17,6 @@
 #include "replication/access/source_log.hpp"
 #include "replication/verify/suspect_check.hpp"
 #include "targets/bisection.hpp"
-#include "targets/row_error.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
 
@@ -163,10 +162,8 @@ class TableVerification {
     void encode(target::RowEncoder& encoder, const core::RowBatch& batch) {
         encoded_.clear();
         for (std::size_t i = 0; i < batch.row_count(); ++i) {
-            try {
-                encoder.encode(batch.row(i), encoded_);
-            } catch (const target::RowError&) {
-                seen_.add(encoder.id_of(batch.row(i)));
+            if (std::optional<pg::RefusedRow> const refused = encoder.try_encode(batch.row(i), encoded_)) {
+                seen_.add(refused->id);
                 ++findings_.quarantined;
             }
         }
@@ -334,7 +331,7 @@ class TableVerification {
     }
 
     bool delete_group(const std::string& condition, std::optional<std::string>& last, std::set<std::string>& refused) {
-        std::vector<std::pair<std::string, pg::SqlError>> errors;
+        std::vector<pg::RefusedRow> of_group;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             target::OpenTarget const target = open_own_target(target_, target::TargetUse::kWrite);
@@ -343,15 +340,11 @@ class TableVerification {
                 return false;
             }
             last = ids.back();
-            target::delete_rows(
-                target, ids, [&](std::size_t row, const pg::SqlError& error) { errors.emplace_back(ids[row], error); });
+            target::delete_rows(target, ids, of_group);
         }
-        for (auto const& [id, error] : errors) {
-            catalog::quarantine_row(context_.job.source_id, table_.table_id, {id, true, std::nullopt}, error);
-            refused.insert(id);
-        }
-        if (!errors.empty()) {
-            catalog::require_room_in_quarantine(table_.table_id, context_.max_quarantined);
+        catalog::set_aside(context_.quarantine(table_.table_id), of_group);
+        for (const pg::RefusedRow& row : of_group) {
+            refused.insert(row.id);
         }
         return true;
     }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "catalog/jobs.hpp"
+#include "catalog/quarantine.hpp"
 #include "core/source.hpp"
 #include "targets/row_encoder.hpp"
 #include "targets/seen_ids.hpp"
@@ -35,6 +36,10 @@ struct VerificationContext {
     int max_quarantined = 0;   ///< rows of a table that may be set aside; more, and the table fails
     /// Throws if the job was canceled or its source paused. Called within a transaction.
     std::function<void()> require_wanted;
+
+    [[nodiscard]] catalog::Quarantine quarantine(std::int32_t table_id) const noexcept {
+        return {job.source_id, table_id, max_quarantined};
+    }
 };
 
 /// Whether the target holds what the source held at `mark`; waits for it while the source is being copied or streams.
