@@ -11,9 +11,10 @@ namespace pgrepl::pg {
 
 struct RefusedRow {
     std::string id;
-    bool deletion = false;      ///< the row was to be deleted, and is still there
-    std::optional<Datum> data;  ///< jsonb, in the memory of the rows that were to be written, and good for as long as
-                                ///< they are; none for a deletion, and for a row that cannot be jsonb
+    bool deletion = false;  ///< the row was to be deleted, and is still there
+    /// jsonb, in the memory of the rows that were to be written, and good for as long as they are; none for a deletion,
+    /// and for a row that cannot be jsonb.
+    std::optional<Datum> data = std::nullopt;
     SqlError error;
 };
 

@@ -97,16 +97,16 @@ void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where
         return;
     }
     std::string const statement = put_statement(target, where_same);
-    std::optional<pg::SqlError> const error =
+    std::optional<pg::SqlError> const failure =
         pg::run_in_subtransaction([&] { put_range(statement, rows, 0, rows.size()); });
-    if (!error) {
+    if (!failure) {
         return;
     }
-    if (error->sqlstate() == ERRCODE_UNIQUE_VIOLATION || error->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
+    if (failure->sqlstate() == ERRCODE_UNIQUE_VIOLATION || failure->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
         return Replacement(target, rows).write(refused);
     }
-    if (!may_concern_row(*error)) {
-        throw pg::SqlError(*error);
+    if (!may_concern_row(*failure)) {
+        throw pg::SqlError(*failure);
     }
     write_by_halves(
         0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
