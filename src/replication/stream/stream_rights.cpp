@@ -6,7 +6,6 @@
 #include "pg/transaction.hpp"
 #include "replication/stream/schema_effects.hpp"
 #include "replication/stream/stream.hpp"
-#include "replication/stream/stream_table.hpp"
 
 namespace pgrepl::replication {
 
@@ -65,7 +64,7 @@ std::vector<core::TableName> Stream::tables_without_right() const {
 
 /// What of them the log does not tell. What waits to be shown is looked at with all tables.
 void Stream::look_at_rights() {
-    if (discovery_due_ || !rights_.are_to_be_asked_for() || !rights_.are_others()) {
+    if (tables_.discovery_due() || !rights_.are_to_be_asked_for() || !rights_.are_others()) {
         return;
     }
     std::vector<core::SchemaChange> const changes = {rights_to({})};
@@ -78,9 +77,9 @@ void Stream::look_at_rights() {
         }
         return;  // until they are asked for again
     }
-    begin_transaction();
+    writer_.begin();
     change_tables(changes, now);
-    commit_transaction();
+    commit();
     take_up_touched();
 }
 

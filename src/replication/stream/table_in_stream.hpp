@@ -1,17 +1,23 @@
 #pragma once
-// A table that the stream writes to: known to stream.cpp and stream_apply.cpp only.
+// A table that the stream writes to, and what the transaction under way has done with it.
 
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "catalog/stream_state.hpp"
+#include "catalog/tables.hpp"
+#include "core/row_batch.hpp"
+#include "pg/error.hpp"
 #include "replication/access/own_target.hpp"
-#include "replication/stream/stream.hpp"
+#include "replication/stream/read_again.hpp"
+#include "targets/row_encoder.hpp"
+#include "targets/table_changes.hpp"
 
 namespace pgrepl::replication {
 
-struct Stream::Table {
-    explicit Table(catalog::StreamTable table)
+struct TableInStream {
+    explicit TableInStream(catalog::StreamTable table)
         : in_catalog(std::move(table)), counts{.table_id = in_catalog.table_id} {}
 
     /// The encoder of rows of this layout; a new one where the structure has changed.
