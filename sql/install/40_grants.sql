@@ -41,5 +41,19 @@ GRANT EXECUTE ON FUNCTION replicator.live_workers(), replicator.obstacle(), repl
     replicator.rate(numeric, interval), replicator.stream_lag(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz), replicator.file_bytes(oid), replicator.relation_bytes(oid), replicator.is_published(oid), replicator.blockers(integer),
     replicator.next_reread(timestamptz, timestamptz), replicator.shown_error(text, text, boolean) TO pg_monitor;
 
+-- The server takes a table that was never analysed for one of ten pages. The views join so many that with some of them
+-- analysed and others not, their cost seems to be millions, and each look at them is compiled and optimised, which takes
+-- seconds. So all are analysed now, and soon after their first rows.
+DO $$
+DECLARE
+    ours regclass;
+BEGIN
+    FOR ours IN SELECT oid FROM pg_class WHERE relnamespace = 'replicator'::regnamespace AND relkind = 'r' LOOP
+        EXECUTE format('ALTER TABLE %s SET (autovacuum_analyze_threshold = 1)', ours);
+        EXECUTE format('ANALYZE %s', ours);
+    END LOOP;
+END
+$$;
+
 -- Have the launcher notice this database. Without preload this does nothing.
 SELECT replicator.request_probe();

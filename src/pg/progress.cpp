@@ -3,6 +3,7 @@
 
 #include "pg/progress.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -20,10 +21,14 @@ struct PhaseSlot {
     volatile std::int64_t done;
     std::int64_t total;
     TimestampTz since;
+    TimestampTz end_by;    ///< when the launcher ends the process, if it is there; 0: never
+    bool ends_with_phase;  ///< another phase is wanted again
 };
 
 namespace {
 
+/// For a worker that is no longer wanted to end by itself.
+constexpr int kEndPatienceMs = 1000;
 constexpr int kMaxPhases = 256;
 
 struct PhaseTable {
@@ -51,6 +56,7 @@ PhaseSlot* take_phase_slot() {
         if (slot.pid == 0) {
             slot.pid = MyProcPid;
             slot.database = MyDatabaseId;
+            slot.end_by = 0;
             return &slot;
         }
     }
@@ -77,6 +83,14 @@ void enter(PhaseSlot& slot, const PhaseReport& phase) noexcept {
     slot.done = phase.done;
     slot.total = phase.total;
     slot.since = phase.since;
+    if (slot.ends_with_phase) {
+        slot.end_by = 0;
+    }
+}
+
+void set_end(PhaseSlot& slot, bool ends_with_phase) noexcept {
+    slot.end_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndPatienceMs);
+    slot.ends_with_phase = ends_with_phase;
 }
 
 PhaseReport report_of(const PhaseSlot& slot) {
@@ -174,24 +188,63 @@ void end_workers_of(std::int32_t source_id) noexcept {
     }
 }
 
-namespace {
-
-/// The number may have been given to another process meanwhile: only workers of ours have a phase. It may be that of a
-/// worker of another database, of which this one is a copy.
-void signal_worker(int pid, int signal_number) noexcept {
-    Locked lock(table->lock, LW_SHARED);
-    for (const PhaseSlot& slot : table->slots) {
-        if (pid != 0 && slot.pid == pid && slot.database == MyDatabaseId) {
-            kill(pid, signal_number);
-            return;
+void expect_end_of_source(std::int32_t source_id) noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    for (PhaseSlot& slot : table->slots) {
+        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id) {
+            set_end(slot, false);
         }
     }
 }
 
+long end_overdue_workers() noexcept {
+    long next_ms = -1;
+    TimestampTz const now = GetCurrentTimestamp();
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    for (PhaseSlot& slot : table->slots) {
+        if (slot.pid == 0 || slot.end_by == 0) {
+            continue;
+        }
+        long const left_ms = std::min(TimestampDifferenceMilliseconds(now, slot.end_by), long{kEndPatienceMs});
+        if (slot.end_by <= now) {
+            kill(slot.pid, SIGTERM);
+            slot.end_by = 0;
+        } else if (next_ms < 0 || left_ms < next_ms) {
+            next_ms = left_ms;
+        }
+    }
+    return next_ms;
+}
+
+namespace {
+
+/// The slot of the worker, in the table that is locked; null if it has ended. The number may have been given to another
+/// process meanwhile: only workers of ours have a phase. It may be that of a worker of another database, of which this
+/// one is a copy.
+PhaseSlot* slot_of(int pid) noexcept {
+    for (PhaseSlot& slot : table->slots) {
+        if (pid != 0 && slot.pid == pid && slot.database == MyDatabaseId) {
+            return &slot;
+        }
+    }
+    return nullptr;
+}
+
 }  // namespace
 
-void interrupt_worker(int pid) noexcept { signal_worker(pid, SIGINT); }
+void interrupt_worker(int pid) noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    if (PhaseSlot* const slot = slot_of(pid)) {
+        kill(pid, SIGINT);
+        set_end(*slot, true);
+    }
+}
 
-void end_worker(int pid) noexcept { signal_worker(pid, SIGTERM); }
+void end_worker(int pid) noexcept {
+    Locked lock(table->lock, LW_SHARED);
+    if (slot_of(pid) != nullptr) {
+        kill(pid, SIGTERM);
+    }
+}
 
 }  // namespace pgrepl::pg

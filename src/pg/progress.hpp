@@ -67,8 +67,16 @@ std::vector<PhaseReport> phase_reports();
 /// Those that are wanted start again.
 void end_workers_of(std::int32_t source_id) noexcept;
 
-/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. Any
-/// process that has not entered a phase is left alone.
+/// The workers that are busy with the source are no longer wanted, and see it within a moment. One that is still there
+/// a second later, in code of an owner or in one long statement, is ended (SIGTERM) by the launcher.
+void expect_end_of_source(std::int32_t source_id) noexcept;
+
+/// For the launcher: ends those whose time has come. Returns in how many milliseconds to look again; -1: nothing waits.
+long end_overdue_workers() noexcept;
+
+/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. If it is
+/// in the same phase a second later, in code that catches what cancels it, the launcher ends it. Any process that has
+/// not entered a phase is left alone.
 void interrupt_worker(int pid) noexcept;
 
 /// Ends one worker; another takes its place.

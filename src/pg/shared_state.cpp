@@ -109,9 +109,16 @@ bool probe_wanted = false;
 bool workers_wanted = false;
 int worker_to_wake = 0;
 std::vector<int> workers_to_interrupt;
+std::vector<std::int32_t> sources_to_end;
 bool callback_registered = false;
 
 void serve_what_was_asked_for() {
+    for (int const pid : workers_to_interrupt) {
+        interrupt_worker(pid);
+    }
+    for (std::int32_t const source_id : sources_to_end) {
+        expect_end_of_source(source_id);
+    }
     if (workers_wanted) {
         set_stopped(MyDatabaseId, false);
     }
@@ -120,9 +127,6 @@ void serve_what_was_asked_for() {
     }
     if (worker_to_wake != 0) {
         wake_process(worker_to_wake);
-    }
-    for (int const pid : workers_to_interrupt) {
-        interrupt_worker(pid);
     }
 }
 
@@ -143,6 +147,7 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
     workers_wanted = false;
     worker_to_wake = 0;
     workers_to_interrupt.clear();
+    sources_to_end.clear();
 }
 
 }  // namespace
@@ -190,6 +195,13 @@ void interrupt_at_commit(int worker_pid) {
     wake_at_commit();
     if (worker_pid != 0) {
         workers_to_interrupt.push_back(worker_pid);
+    }
+}
+
+void end_source_at_commit(std::int32_t source_id) {
+    wake_at_commit();
+    if (is_preloaded()) {
+        sources_to_end.push_back(source_id);
     }
 }
 

@@ -32,6 +32,10 @@ void wake_at_commit(int worker_pid = 0);
 /// When this transaction commits: interrupt a worker (0: none), and have the launcher probe the database.
 void interrupt_at_commit(int worker_pid);
 
+/// When this transaction commits: whoever works on the source, which is no longer wanted, ends within a moment
+/// (expect_end_of_source), and the launcher probes the database.
+void end_source_at_commit(std::int32_t source_id);
+
 /// Have the launcher probe a database now.
 void request_probe(Oid database) noexcept;
 

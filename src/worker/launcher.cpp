@@ -15,6 +15,9 @@
 // databases: whatever asks for a probe may be a worker that has ended, so that database comes first in which one has
 // waited longest, and its probe (probe.cpp) takes them in the same order.
 //
+// A worker that is no longer wanted ends by itself. One that has not done so a second later, because it is in code of
+// an owner, is ended by the launcher.
+//
 // Probes run one after another, so they take one worker slot. Only beside one that takes long (it waits for a lock,
 // say) the next is started. A database whose last probe failed may take half of the slots only, so that the others are
 // served however many hang.
@@ -29,6 +32,7 @@
 #include <string>
 #include <vector>
 
+#include "pg/progress.hpp"
 #include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
@@ -116,7 +120,9 @@ class Launcher {
         using Clock = std::chrono::steady_clock;  // the other one may be set back
         while (true) {
             auto const next_round = Clock::now() + std::chrono::milliseconds(kLeastPauseMs);
-            long const wait_ms = serve();
+            long const served_ms = serve();
+            long const end_ms = pg::end_overdue_workers();
+            long const wait_ms = end_ms < 0 ? served_ms : std::min(served_ms, end_ms + 1);
             pg::wait_for_latch(wait_ms, pg::WaitFor::kWork);
             while (Clock::now() < next_round) {
                 pg::wait_for_latch(kLeastPauseMs, pg::WaitFor::kWork);

@@ -132,3 +132,24 @@ def test_what_the_server_says_of_a_row_is_not_shown_to_others(cluster, database,
     wait_until(lambda: "text_of_anna" in (cluster.query(error)[0][0] or ""), what=lambda: f"the table to fail: {cluster.query(error)}")
     everything = "; ".join(str(cluster.query(f"SELECT to_jsonb(v)::text FROM replicator_{view} v", user="watcher")) for view in VIEWS)
     assert "text_of_anna" not in everything and "SQLSTATE 42P01;" in everything
+
+
+VIEWS = ("status", "tables", "events", "indexes", "progress", "jobs", "quarantine", "differences")
+
+
+def test_views_are_cheap_whichever_tables_have_been_analysed(cluster, database):
+    """The server compiles and optimises a query that seems to cost much, which takes seconds."""
+    tables = [table for (table,) in cluster.query("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' "
+                                                  "AND relnamespace = 'replicator'::regnamespace ORDER BY 1")]
+    names = ("cheap_one", "cheap_two", "cheap_three")
+    for name in names:
+        path = database(name + ".db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 2); CREATE TABLE k (v)")
+        cluster.query("SELECT replicator_init(%s, name => %s)", (f"sqlite://{path}", name))
+        cluster.wait_for_copy(name)
+    for analysed in tables:
+        cluster.query(f"ANALYZE {analysed}")
+        for view in VIEWS:
+            plan = cluster.query(f"EXPLAIN (FORMAT JSON) SELECT * FROM replicator_{view}")[0][0][0]["Plan"]
+            assert plan["Total Cost"] < float(cluster.query("SHOW jit_optimize_above_cost")[0][0]), (view, analysed)
+    for name in names:
+        cluster.query("SELECT replicator_drop(%s, drop_tables => true)", (name,))
