@@ -3,7 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
+
+#include "source/mysql/binlog/event.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -46,6 +49,10 @@ void inflate_all(ByteReader& reader, std::uint64_t size, Wrapping wrapping, std:
     ByteSpan const input = reader.rest();
     if (size / kMostExpansion > input.size()) {
         reader.fail("its compressed part is too short");
+    }
+    if (size > kMostEventBytes) {
+        reader.fail("its compressed part is of " + std::to_string(size) +
+                    " bytes, which is more than any event may have");
     }
     Inflater inflater(input, wrapping);
     std::size_t filled = 0;

@@ -2,6 +2,7 @@
 // One event, framed: its header (MySQL source code documentation, "Binary Log Event Header", version 4: 19
 // bytes) and its body without header and checksum.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "source/mysql/wire/byte_reader.hpp"
@@ -24,6 +25,10 @@ struct EventHeader {
 
     [[nodiscard]] bool artificial() const noexcept { return (flags & kArtificial) != 0; }
 };
+
+/// No packet is larger (max_allowed_packet), so no event that comes in the clear either; and no row of that size could
+/// be stored.
+constexpr std::size_t kMostEventBytes = std::size_t{1} << 30;
 
 /// The bytes are the caller's and must outlive the event.
 struct Event {

@@ -12,13 +12,16 @@ namespace {
 
 constexpr std::size_t kGrowBytes = 256 * 1024;
 constexpr std::size_t kMostKeptBytes = 4 * 1024 * 1024;
+/// Of an event that is too large: enough to tell which table it concerns.
+constexpr std::size_t kBytesOfTooLarge = 64 * 1024;
 
 enum Field : std::uint8_t { kEnd = 0, kPayloadBytes = 1, kCompression = 2, kUncompressedBytes = 3 };
 enum Compression : std::uint8_t { kZstd = 0, kNone = 255 };
 
 }  // namespace
 
-PayloadReader::PayloadReader() : stream_(ZSTD_createDCtx()) {
+PayloadReader::PayloadReader(std::size_t most_event_bytes)
+    : stream_(ZSTD_createDCtx()), most_event_bytes_(most_event_bytes) {
     if (stream_ == nullptr) {
         throw std::bad_alloc();
     }
@@ -103,9 +106,23 @@ bool PayloadReader::next(Event& event) {
     }
     event.place = place_;
     event.header = parse_event_header(ByteSpan(event_.data(), EventHeader::kBytes), event.place);
-    fill(event.header.length);
-    event.body = ByteSpan(event_.data(), event.header.length).subspan(EventHeader::kBytes);
+    std::size_t const length = event.header.length;
+    std::size_t const kept = length <= most_event_bytes_ ? length : std::min(length, kBytesOfTooLarge);
+    fill(kept);
+    pass_over(length - kept);
+    event.body = ByteSpan(event_.data(), kept).subspan(EventHeader::kBytes);
     return true;
+}
+
+/// What follows the bytes that are filled.
+void PayloadReader::pass_over(std::size_t bytes) {
+    std::size_t const kept = filled_;
+    while (bytes > 0) {
+        std::size_t const part = std::min(bytes, kGrowBytes);
+        filled_ = kept;
+        fill(kept + part);
+        bytes -= part;
+    }
 }
 
 }  // namespace pgrepl::mysql

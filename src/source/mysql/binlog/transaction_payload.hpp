@@ -2,7 +2,8 @@
 // TRANSACTION_PAYLOAD: a transaction's events, compressed as one (MySQL source code documentation,
 // "Transaction_payload_event"; binlog_transaction_compression). The events inside have no checksums.
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "source/mysql/binlog/event.hpp"
@@ -15,7 +16,8 @@ namespace pgrepl::mysql {
 /// One reader serves many payloads, and keeps its buffers.
 class PayloadReader {
   public:
-    PayloadReader();
+    /// Of an event of more than `most_event_bytes` only the beginning is kept, so that its reader finds it cut off.
+    explicit PayloadReader(std::size_t most_event_bytes = kMostEventBytes);
     PayloadReader(const PayloadReader&) = delete;
     PayloadReader& operator=(const PayloadReader&) = delete;
     ~PayloadReader();
@@ -29,8 +31,10 @@ class PayloadReader {
   private:
     void parse_header(ByteReader& reader);
     bool fill(std::size_t bytes);
+    void pass_over(std::size_t bytes);
 
     ZSTD_DCtx_s* stream_;
+    std::size_t most_event_bytes_;
     EventPlace place_;     ///< of the payload
     ByteSpan compressed_;  ///< what is still to be read
     bool stored_ = false;  ///< the payload is not compressed
