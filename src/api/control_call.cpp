@@ -21,8 +21,10 @@ namespace pgrepl::api {
 
 namespace {
 
+using RecordedText = std::string RecordedArgument::*;
+
 /// Written without SQL: a failed call's arguments are needed when its transaction is aborted.
-std::string as_json(const RecordedArguments& arguments, std::string RecordedArgument::*text) {
+std::string as_json(const RecordedArguments& arguments, RecordedText text) {
     std::string json = "{";
     for (const RecordedArgument& argument : arguments.given) {
         json += json.size() > 1 ? ", \"" : "\"";

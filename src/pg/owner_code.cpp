@@ -29,9 +29,9 @@ void execute_on_target(Run&& run) {
     }
     ++executing;
     PG_TRY();
-    { run(); }
+    run();
     PG_FINALLY();
-    { --executing; }
+    --executing;
     PG_END_TRY();
 }
 
