@@ -71,6 +71,7 @@ make_debian() {
     cp /etc/resolv.conf "$root/etc/resolv.conf"
     mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
     mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
+    mountpoint -q "$root/dev/pts" || mount --bind /dev/pts "$root/dev/pts"
     mountpoint -q "$root/dev/shm" || mount -t tmpfs shm "$root/dev/shm"
 }
 
@@ -81,7 +82,12 @@ install_postgres() {
             [ -x "$root$pg_config" ] && return
             say "fetching PostgreSQL 16"
             inside apt-get -qq update
-            inside apt-get -y -qq --no-install-recommends install python3-pip unzip
+            inside apt-get -y -qq --no-install-recommends install ca-certificates python3-pip unzip
+            # A network may have a CA of its own, which the machine trusts.
+            if [ -d /usr/local/share/ca-certificates ]; then
+                cp -r /usr/local/share/ca-certificates "$root/usr/local/share/"
+            fi
+            inside update-ca-certificates
             inside sh -c 'cd /tmp && pip download -q --no-deps --only-binary=:all: pgserver==0.1.4 &&
                 unzip -q -o pgserver-*.whl "pgserver/pginstall/*" "pgserver.libs/*" -d /opt && chmod -R a+rX,u+w /opt/pgserver* &&
                 chmod a+x /opt/pgserver/pginstall/bin/* /opt/pgserver/pginstall/lib/postgresql/pgxs/src/test/regress/pg_regress'
