@@ -17,8 +17,8 @@ namespace {
 
 /// A person's session may have an origin as well, for what it loads; it means what it calls.
 bool is_replay() {
-    RepOriginId const origin = PGREPL_SESSION_ORIGIN;
-    return MyBgworkerEntry != nullptr && origin != InvalidRepOriginId && origin != DoNotReplicateId;
+    auto const origin = PGREPL_SESSION_ORIGIN;
+    return MyBgworkerEntry != nullptr && origin != PGREPL_NO_ORIGIN && origin != DoNotReplicateId;
 }
 
 /// Of rows it leaves out what is replayed; a TRUNCATE can only be refused.
@@ -31,10 +31,11 @@ Datum guard(FunctionCallInfo fcinfo) {
     if (!superuser() || (truncates && is_replay())) {
         pg::refuse_change_of_catalog(RelationGetRelid(trigger->tg_relation));
     }
-    if (truncates || is_replay()) {
-        return PointerGetDatum(nullptr);
+    HeapTuple row = nullptr;
+    if (!truncates && !is_replay()) {
+        row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
     }
-    return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple);
+    return PointerGetDatum(row);
 }
 
 }  // namespace

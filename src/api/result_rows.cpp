@@ -2,6 +2,10 @@
 
 #include "api/result_rows.hpp"
 
+extern "C" {
+#include "utils/tuplestore.h"
+}
+
 namespace pgrepl::api {
 
 ResultRows::ResultRows(FunctionCallInfo call) : result_(reinterpret_cast<ReturnSetInfo*>(call->resultinfo)) {

@@ -9,8 +9,19 @@
 // The origin of a session became one struct in 19.
 #if PG_VERSION_NUM >= 190000
 #define PGREPL_SESSION_ORIGIN replorigin_xact_state.origin
+#define PGREPL_NO_ORIGIN InvalidReplOriginId
 #else
 #define PGREPL_SESSION_ORIGIN replorigin_session_origin
+#define PGREPL_NO_ORIGIN InvalidRepOriginId
+#endif
+
+// Since 19 a handler is told who sent the signal, and each kind of process has a log_min_messages of its own.
+#if PG_VERSION_NUM >= 190000
+#define PGREPL_SIGNAL_PARAMETERS int /*signal*/, const pg_signal_info* /*sender*/
+#define PGREPL_LOG_MIN_MESSAGES log_min_messages[MyBackendType]
+#else
+#define PGREPL_SIGNAL_PARAMETERS int /*signal*/
+#define PGREPL_LOG_MIN_MESSAGES log_min_messages
 #endif
 
 // The ownership checks became one function in 16.

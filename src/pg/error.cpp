@@ -4,6 +4,7 @@
 
 #include "core/redaction.hpp"
 #include "core/utf8.hpp"
+#include "pg/compat.hpp"
 #include "pg/owner_code.hpp"
 
 #include <algorithm>
@@ -218,7 +219,7 @@ void raise(std::optional<SqlError>& error, bool hidden) {
         data->elevel = ERROR;
         data->hide_stmt = data->hide_ctx = hidden;
         // As errstart() decides it: ReThrowError() takes the data as they are.
-        data->output_to_server = log_min_messages <= ERROR && log_min_messages != LOG;
+        data->output_to_server = PGREPL_LOG_MIN_MESSAGES <= ERROR && PGREPL_LOG_MIN_MESSAGES != LOG;
         data->output_to_client = whereToSendOutput == DestRemote;
         data->sqlerrcode = fields.sqlstate;
         data->message = pstrdup(fields.message.c_str());

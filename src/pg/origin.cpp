@@ -9,7 +9,7 @@ namespace pgrepl::pg {
 namespace {
 
 /// The session's own, while rows are marked.
-std::uint16_t own_origin = InvalidRepOriginId;
+std::uint16_t own_origin = PGREPL_NO_ORIGIN;
 bool suspended = false;
 
 }  // namespace

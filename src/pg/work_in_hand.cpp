@@ -11,6 +11,8 @@
 #include <cstring>
 #include <filesystem>
 
+#include "pg/compat.hpp"
+
 namespace pgrepl::pg {
 
 namespace {
@@ -37,7 +39,7 @@ void remove_file(int /*code*/, Datum /*unused*/) {
 }
 
 /// As SignalHandlerForCrashExit, which the server gives to all its workers.
-void leave_at_once(int /*signal*/) {
+void leave_at_once(PGREPL_SIGNAL_PARAMETERS) {
     (void)unlink(file_path);
     _exit(2);
 }

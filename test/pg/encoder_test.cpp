@@ -41,8 +41,8 @@ std::string hex_around(const char* bytes, std::size_t size, std::size_t at) {
 std::string difference_from_jsonb_in(Datum encoded, const std::string& json) {
     const char* const text = json.c_str();
     Datum const expected = pg::CallPg([&] { return DirectFunctionCall1(jsonb_in, CStringGetDatum(text)); });
-    const char* const ours = DatumGetPointer(encoded);
-    const char* const theirs = DatumGetPointer(expected);
+    const auto* const ours = static_cast<const char*>(DatumGetPointer(encoded));
+    const auto* const theirs = static_cast<const char*>(DatumGetPointer(expected));
     std::size_t const our_size = VARSIZE(ours);
     std::size_t const their_size = VARSIZE(theirs);
     std::size_t const common = std::min(our_size, their_size);
@@ -179,7 +179,7 @@ struct WrittenRow {
 
 Datum test_data(FunctionCallInfo fcinfo) {
     WrittenRow const row(fcinfo);
-    const char* const data = DatumGetPointer(row.encoded.data(0));
+    const auto* const data = static_cast<const char*>(DatumGetPointer(row.encoded.data(0)));
     return pg::CallPg([&] { return PointerGetDatum(std::memcpy(palloc(VARSIZE(data)), data, VARSIZE(data))); });
 }
 

@@ -89,7 +89,7 @@ Value make_value(const std::string& what, std::uint32_t size, std::string& bytes
 std::string dump(const target::EncodedRows& rows) {
     std::string all = std::to_string(rows.bytes()) + "," + std::to_string(rows.tagged_values());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        const char* const data = DatumGetPointer(rows.data(i));
+        const auto* const data = static_cast<const char*>(DatumGetPointer(rows.data(i)));
         all += rows.id_text(i);
         all.append(data, VARSIZE(data));
     }
@@ -120,7 +120,7 @@ Datum test_refused(FunctionCallInfo fcinfo) {
     }
     // The encoder goes on, and makes of the same row what it made before.
     encoder.encode(sound, rows);
-    const char* const first = DatumGetPointer(rows.data(0));
+    const auto* const first = static_cast<const char*>(DatumGetPointer(rows.data(0)));
     if (rows.size() != 3 || std::memcmp(first, DatumGetPointer(rows.data(2)), VARSIZE(first)) != 0 ||
         rows.tagged_values() != 3) {
         throw std::runtime_error("the row after is not as the row before");
