@@ -34,7 +34,8 @@ BEGIN
         SELECT o.type, o.identity FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid,
             LATERAL pg_identify_object(d.classid, d.objid, d.objsubid) o
         WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'pg_replicator'
-          AND o.type <> 'sequence' -- of identity columns; they follow their tables
+          -- Sequences of identity columns, and from PostgreSQL 18 on types of rows and arrays, follow what they are part of.
+          AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = d.classid AND i.objid = d.objid AND i.deptype = 'i')
     LOOP
         EXECUTE format('ALTER %s %s OWNER TO %I', replace(member.type, '-', ' '), member.identity, bootstrap_superuser);
     END LOOP;
