@@ -58,7 +58,7 @@ packages=(
     mariadb-server-core mariadb-client-core                          # tests: a MariaDB server; it is not started
     libgtest-dev "postgresql-$major-pgtap" sqlite3                   # tests
     python3 python3-psycopg2 python3-pymysql python3-cryptography python3-pytest util-linux procps binutils
-    clang-format clang-tidy                                          # make lint
+    git clang-format clang-tidy                                      # make lint
 )
 if [ "${1:-}" = bench ]; then
     packages+=(pgloader "postgresql-$major-mysql-fdw")

@@ -52,7 +52,8 @@ if [ -n "$found" ]; then
     status=1
 fi
 # Literals that stand one after another are one text.
-found=$(git ls-files -co --exclude-standard 'src/*.[ch]pp' | grep -v '^src/catalog/' | xargs perl -0777 -ne '
+files=$(git ls-files -co --exclude-standard 'src/*.[ch]pp') || exit 1
+found=$(grep -v '^src/catalog/' <<<"$files" | xargs perl -0777 -ne '
     s/^\s*\/\/.*$//gm;
     s/"\s*"//g;
     print "$ARGV: $1\n" while /\b((?:FROM|JOIN|INTO|UPDATE|TABLE|USING|LOCK)\s+(?:ONLY\s+)?replicator\.\w+)/gi;')

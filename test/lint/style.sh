@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Formatting and clang-tidy: style.sh SERVER_FLAGS ADAPTER_FLAGS, the flags that the Makefile compiles with.
 # `make format` mends the formatting.
-set -u
+set -u -o pipefail
 cd "$(dirname "$0")/../.."
 server_flags=$1
 adapter_flags=$2

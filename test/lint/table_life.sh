@@ -6,7 +6,8 @@ cd "$(dirname "$0")/../.."
 status=0
 
 # A statement ends with the C++ statement or the SQL statement that it is of; what follows WHERE is only compared.
-found=$(git ls-files -co --exclude-standard 'src/*.[ch]pp' 'sql/install/*.sql' | grep -vx src/catalog/table_life.cpp |
+files=$(git ls-files -co --exclude-standard 'src/*.[ch]pp' 'sql/install/*.sql') || exit 1
+found=$(grep -vx src/catalog/table_life.cpp <<<"$files" |
     xargs perl -0777 -ne '
         s/^\s*(\/\/|--).*$//gm;
         while (/(INSERT\s+INTO|DELETE\s+FROM|UPDATE)\s+(?:ONLY\s+)?replicator\.source_table\b([^;]*)/gi) {
