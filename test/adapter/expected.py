@@ -1,5 +1,5 @@
 """What a stream is expected to give, as the driver writes it."""
-KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7, "thrown out": 19}
+KIND = {"corrupt": 6, "unreachable": 8, "position lost": 11, "diverged": 12, "unsupported": 14, "busy": 7, "replaced": 9, "thrown out": 19}
 
 
 def n(number):

@@ -1,4 +1,5 @@
 """Fixtures of the end-to-end tests: a cluster per module, a directory for SQLite files that the server can read."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -13,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "servers"))
 import compare  # noqa: E402
 import mysql_compare  # noqa: E402
 from convergence import SEED  # noqa: E402
+from followed_server import FollowedByAnother  # noqa: E402
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer  # noqa: E402
 from observing import finished  # noqa: E402
 from private_cluster import PrivateCluster  # noqa: E402
@@ -197,6 +199,12 @@ def follow(cluster, mysql_source):
         cluster.wait_for_state(name, "streaming")
         return name
     return begin
+
+
+@pytest.fixture
+def pair(server):
+    with contextlib.ExitStack() as stack:
+        yield FollowedByAnother(type(server), stack)
 
 
 @pytest.fixture

@@ -4,42 +4,8 @@ import pathlib
 
 import pytest
 
-from mysql_servers import MariaDbServer
 from private_cluster import wait_until
-from observing import caught_up, copied_again, equal, failure, forget_history, registered, rows, table_row
-
-
-class FollowedByAnother:
-    """Two servers of one kind: the second follows the first with GTIDs."""
-    def __init__(self, kind, stack):
-        settings = {"log-slave-updates": "ON", "gtid-domain-id": 0} if kind is MariaDbServer else {}
-        self.first, self.second = kind(settings), kind(settings)
-        stack.callback(self.first.destroy)
-        stack.callback(self.second.destroy)
-        self.first.create_user("follower", "pw", "REPLICATION SLAVE ON *.*")
-        self.first.run("CREATE DATABASE shop; CREATE TABLE shop.t (id INT PRIMARY KEY, v INT); INSERT INTO shop.t VALUES (1, 1), (2, 2)")
-        self.second.run("DROP USER 'replicator'@'127.0.0.1', 'replicator'@'localhost'")
-        forget_history(self.second)
-        if kind is MariaDbServer:
-            self.second.run(f"SET GLOBAL gtid_slave_pos = ''; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {self.first.port}, "
-                            "MASTER_USER = "
-                            "'follower', MASTER_PASSWORD = 'pw', MASTER_USE_GTID = slave_pos; START SLAVE")
-        else:
-            self.second.run(f"CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {self.first.port}, SOURCE_USER = "
-                            "'follower', "
-                            "SOURCE_PASSWORD = 'pw', SOURCE_AUTO_POSITION = 1, GET_SOURCE_PUBLIC_KEY = 1; START REPLICA")
-
-    def second_has(self, count):
-        return self.second._client("SELECT count(*) FROM shop.t", check=False).stdout.decode().strip() == str(count)
-
-    def promote(self):
-        self.second.run("STOP SLAVE; RESET SLAVE ALL" if self.second.flavour == "MariaDB" else "STOP REPLICA; RESET REPLICA ALL")
-
-
-@pytest.fixture
-def pair(server):
-    with contextlib.ExitStack() as stack:
-        yield FollowedByAnother(type(server), stack)
+from observing import caught_up, copied_again, equal, failure, registered, rows, table_row
 
 
 def test_a_failover_leaves_no_gap(cluster, pair, source_s):
@@ -129,13 +95,12 @@ def test_what_a_replica_had_changed_before_it_took_over_is_mended(cluster, pair,
 def test_a_failover_to_a_replica_that_is_behind_waits_for_it(cluster, pair, source_s):
     registered(cluster, pair.first.url("shop"))
     wait_until(lambda: pair.second_has(2), 240, "the second server to follow")
-    maria = pair.second.flavour == "MariaDB"
-    pair.second.run("STOP SLAVE SQL_THREAD" if maria else "STOP REPLICA SQL_THREAD")
+    pair.hold_back()
     pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
     caught_up(cluster)
     cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
     failure(cluster, "does not have all yet", "catches up", "replicator_resync", state="backing_off")
-    pair.second.run("START SLAVE SQL_THREAD" if maria else "START REPLICA SQL_THREAD")
+    pair.let_go_on()
     wait_until(lambda: pair.second_has(3), 240, "the second server to follow")
     cluster.wait_for_state("s", "streaming")
     pair.first.run("INSERT INTO shop.t VALUES (4, 4)")

@@ -33,6 +33,9 @@ constexpr std::size_t kTablesPerTransaction = 8;
 /// Below this many rows one process is done before another has started.
 constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
 
+/// Another server answers: the one that was being read may come back, after a restart say. Within a minute or so.
+constexpr std::int32_t kTriesForSameServer = 6;
+
 int wanted_chunks(const core::TableInfo& info) {
     return static_cast<int>(
         std::clamp<std::int64_t>(info.estimated_rows.value_or(kRowsPerChunk * 8) / kRowsPerChunk, 1, kMostChunks));
@@ -63,7 +66,7 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
     copy->beside_log_ = state->follows_log;
     if (state->copy_under_way()) {
         bool const usable = !copy->beside_log_ || config.is_continuous() || is_log_usable(source);
-        if (usable && copy->resume({state->copy_position})) {
+        if (usable && copy->resume({state->copy_position}, state->retry_count < kTriesForSameServer)) {
             return copy;
         }
         abandon(context, state->copy_durable);
@@ -80,11 +83,12 @@ void Copy::abandon(const CopyContext& context, bool durable) {
     transaction.commit();
 }
 
-bool Copy::resume(const core::Position& position) {
+bool Copy::resume(const core::Position& position, bool may_come_back) {
     try {
         snapshot_ = source_.open_snapshot({position, durable_, beside_log_});
     } catch (const core::SourceError& error) {
-        if (error.kind() != core::SourceErrorKind::kStateLost) {
+        bool const is_gone = error.kind() == core::SourceErrorKind::kReplaced && error.retryable() && !may_come_back;
+        if (error.kind() != core::SourceErrorKind::kStateLost && !is_gone) {
             throw;
         }
         return false;

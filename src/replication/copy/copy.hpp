@@ -59,7 +59,7 @@ class Copy {
         : context_(context), config_(std::move(config)), source_(source), locked_(config_.target_lock_patience_ms()) {}
 
     static catalog::SourceState require_state(std::int32_t source_id);
-    bool resume(const core::Position& position);
+    bool resume(const core::Position& position, bool may_come_back);
     void begin(bool durable, bool log_may_serve);
     std::vector<PlannedTable> take_state(bool durable);
     void drop_forgotten_staging() const;

@@ -87,12 +87,12 @@ void Stream::open() {
         }
     }
     source_.set_lock_patience(SourceLocks::kPatienceMs);
-    mark_taken_at_ = GetCurrentTimestamp();
-    mark_ = log_.high_mark();
     request.position = applied_.position;
     stream_ = log_.open_stream(request);
     tables_.attach(*stream_);
     applied_.position = stream_->start();
+    mark_taken_at_ = GetCurrentTimestamp();
+    mark_ = log_.high_mark();  // of the server that the stream is of
     if (std::string const doubt = stream_->doubt(); !doubt.empty()) {
         settle_doubt(doubt);
     }

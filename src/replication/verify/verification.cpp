@@ -81,6 +81,9 @@ class TableVerification {
     }
 
     core::Position first_pass() {
+        std::string held;
+        in_transaction([&] { held = held_by_target(context_); });
+        (void)is_shown(source_, held, 0);  // from now on the server that the target follows is read
         std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
         core::TableInfo const info = find_table_info(*snapshot);
         pg::begin_phase(pg::WorkerPhase::kComparing, context_.job.source_id, table_.table_id,

@@ -14,6 +14,7 @@
 #include "source/mysql/position/state_identity.hpp"
 #include "source/mysql/server/connect_options.hpp"
 #include "source/mysql/server/connection.hpp"
+#include "source/mysql/server/connector.hpp"
 #include "source/mysql/server/log_gaps.hpp"
 #include "source/mysql/server/marks.hpp"
 #include "source/mysql/server/prerequisites.hpp"
@@ -37,13 +38,10 @@ constexpr std::chrono::seconds kLookForGapsEvery{30};
 class MysqlSource final : public core::Source, public core::Log {
   public:
     MysqlSource(const core::OpenRequest& config, core::Interrupts& interrupts)
-        : options_(parse_options(config.url)),
-          password_(config.password),
+        : options_(connect_options(config)),
+          connector_(options_, config.password, config.connect_timeout_ms),
           keys_(config.keys),
-          connect_timeout_ms_(config.connect_timeout_ms),
           interrupts_(interrupts) {
-        options_.keepalive_idle_s = config.keepalive_idle_s;
-        options_.keepalive_interval_s = config.keepalive_interval_s;
         ask([&](Connection& server) {
             look_at(server);
             scope_ = {.names = std::make_shared<const NameRules>(read_name_rules(server)),
@@ -70,7 +68,16 @@ class MysqlSource final : public core::Source, public core::Log {
                 return take_snapshot(std::move(connection), scope_, keys_, request);
             });
         }
-        return take_snapshot(take_connection(), scope_, keys_, request);
+        if (request.join.text.empty()) {
+            return take_snapshot(take_connection(), scope_, keys_, request);
+        }
+        stay_with(StateIdentity::parse(request.join.text).server);
+        try {
+            return take_snapshot(take_connection(), scope_, keys_, request);
+        } catch (const core::SourceError&) {
+            server_.clear();  // whoever starts over may do so at another
+            throw;
+        }
     }
 
     void set_lock_patience(std::optional<int> patience_ms) override {
@@ -83,16 +90,20 @@ class MysqlSource final : public core::Source, public core::Log {
     core::Log* log() override { return this; }
 
     core::Position low_mark() override {
-        return {ask([&](Connection& server) {
+        server_.clear();
+        StateIdentity const mark = ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
-            return mysql::low_mark(server, log_reader()).to_text();
-        })};
+            return mysql::low_mark(server, log_reader());
+        });
+        stay_with(mark.server);
+        return {mark.to_text()};
     }
 
     bool is_visible(const core::Position& position) override {
+        StateIdentity const identity = StateIdentity::parse(position.text);
+        stay_with(identity.server);
         return ask([&](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
-            StateIdentity const identity = StateIdentity::parse(position.text);
             // A moment was read, not logged.
             return !identity.moment.empty() || mysql::is_visible(server, identity, log_reader());
         });
@@ -128,6 +139,7 @@ class MysqlSource final : public core::Source, public core::Log {
 
     core::Position anchored(const core::Position& position) override {
         StreamPosition anchored(StateIdentity::parse(position.text));
+        stay_with(anchored.identity().server);
         anchored.set_place(find_place(connect(), anchored, random_reader_id()));
         return {anchored.text()};
     }
@@ -176,10 +188,15 @@ class MysqlSource final : public core::Source, public core::Log {
     }
 
     std::unique_ptr<core::ChangeStream> open_stream(const core::StreamRequest& request) override {
+        std::unique_ptr<Connection> first =
+            connector_.prefer(StateIdentity::parse(request.position.text).server, interrupts_);
+        require_log(*first);
+        stay_with(server_identity(*first));
         look_for_gaps();
         resets_ = ask([](Connection& server) { return count_resets(server); });
         awaited_.reset();
-        return open_change_stream([this] { return connect(); }, *scope_.names, scope_.databases, request);
+        Connect const connect_again = [this] { return connect(); };
+        return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request);
     }
 
     void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
@@ -221,7 +238,8 @@ class MysqlSource final : public core::Source, public core::Log {
             return false;
         }
         try {
-            return continue_history([this] { return connect(); }, read, random_reader_id()).empty();
+            Connect const connect_again = [this] { return connect(); };
+            return continue_history(connect(), connect_again, read, random_reader_id()).empty();
         } catch (const core::SourceError& error) {
             if (error.kind() == core::SourceErrorKind::kDiverged ||
                 error.kind() == core::SourceErrorKind::kPositionLost) {
@@ -250,7 +268,9 @@ class MysqlSource final : public core::Source, public core::Log {
 
     /// Reads the log for what the server does not tell.
     [[nodiscard]] LogReader log_reader() {
-        return [this](const StateIdentity& place) { return position_at(connect(), place, random_reader_id()); };
+        return [this](const StateIdentity& place) {
+            return position_at(connector_.connect_to(place.server, interrupts_), place, random_reader_id());
+        };
     }
 
     /// For a look into the log, beside a stream of ours, which a second reader with its id would end.
@@ -259,9 +279,28 @@ class MysqlSource final : public core::Source, public core::Log {
         return std::random_device()() | kBeyondThoseOfServers;
     }
 
+    static ConnectOptions connect_options(const core::OpenRequest& config) {
+        ConnectOptions options = parse_options(config.url);
+        options.keepalive_idle_s = config.keepalive_idle_s;
+        options.keepalive_interval_s = config.keepalive_interval_s;
+        return options;
+    }
+
+    /// What is asked and read from now on comes from that server.
+    void stay_with(const std::string& server) {
+        if (server_ == server) {
+            return;
+        }
+        server_ = server;
+        if (idle_ && ask([](Connection& connection) { return server_identity(connection); }) != server) {
+            idle_.reset();
+        }
+    }
+
     std::unique_ptr<Connection> connect() { return connect(interrupts_); }
     std::unique_ptr<Connection> connect(core::Interrupts& interrupts) {
-        auto connection = std::make_unique<Connection>(options_, password_, connect_timeout_ms_, interrupts);
+        std::unique_ptr<Connection> connection =
+            server_.empty() ? connector_.connect(interrupts) : connector_.connect_to(server_, interrupts);
         if (lock_patience_ms_) {
             connection->set_lock_patience(lock_patience_ms_);
         }
@@ -314,10 +353,10 @@ class MysqlSource final : public core::Source, public core::Log {
     }
 
     ConnectOptions options_;
+    Connector connector_;
+    std::string server_;  ///< that everything is to come from (server_identity()); empty: from any that answers
     Scope scope_;
-    std::string password_;
     KeyRules keys_;
-    int connect_timeout_ms_;
     std::optional<int> lock_patience_ms_;
     std::optional<std::chrono::steady_clock::time_point> looked_for_gaps_at_;
     core::Interrupts& interrupts_;

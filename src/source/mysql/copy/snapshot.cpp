@@ -56,7 +56,6 @@ class StateTaker {
   public:
     explicit StateTaker(ReadSession& session) : session_(session), connection_(session.take(nullptr)) {
         identity_.is_mariadb = connection_.is_mariadb();
-        identity_.server = server_identity(connection_);
     }
 
     StateIdentity take() {
@@ -68,6 +67,8 @@ class StateTaker {
             session_.begin();
             identity_.moment = random_moment();
         }
+        // Within the transaction: even what shares statements out to several servers leaves one transaction to one.
+        identity_.server = server_identity(connection_);
         return identity_;
     }
 

@@ -94,8 +94,8 @@ void refuse_local_files(MYSQL* handle) {
 
 thread_local Connection* Connection::serving = nullptr;
 
-Connection::Connection(const ConnectOptions& options, const std::string& password, int connect_timeout_ms,
-                       core::Interrupts& interrupts)
+Connection::Connection(const HostAndPort& host, const ConnectOptions& options, const std::string& password,
+                       int connect_timeout_ms, core::Interrupts& interrupts)
     : interrupts_(interrupts),
       connect_timeout_ms_(std::max(connect_timeout_ms, 1000)),
       answer_timeout_ms_(connect_timeout_ms_),
@@ -103,19 +103,8 @@ Connection::Connection(const ConnectOptions& options, const std::string& passwor
     RootCertificates const certificates(options.root_certificate);
     ConnectOptions with_certificates = options;
     with_certificates.root_certificate = certificates.path();
-    for (std::size_t i = 0; i < options.hosts.size(); ++i) {
-        throw_if_interrupted();
-        try {
-            connect(options.hosts[i], with_certificates, password);
-            break;
-        } catch (const SourceError& error) {
-            bool const try_next = error.kind() == SourceErrorKind::kUnreachable ||
-                                  error.kind() == SourceErrorKind::kNotFound || error.kind() == SourceErrorKind::kBusy;
-            if (!try_next || i + 1 == options.hosts.size()) {
-                throw;
-            }
-        }
-    }
+    throw_if_interrupted();
+    connect(host, with_certificates, password);
 }
 
 void Connection::connect(const HostAndPort& host, const ConnectOptions& options, const std::string& password) {

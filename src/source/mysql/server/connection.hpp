@@ -26,9 +26,9 @@ using TextRows = std::vector<TextRow>;
 
 class Connection {
   public:
-    /// Tries the hosts in order. Throws what the last one answered.
-    Connection(const ConnectOptions& options, const std::string& password, int connect_timeout_ms,
-               core::Interrupts& interrupts);
+    /// The hosts of the options are not looked at (connector.hpp).
+    Connection(const HostAndPort& host, const ConnectOptions& options, const std::string& password,
+               int connect_timeout_ms, core::Interrupts& interrupts);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 

@@ -15,20 +15,6 @@ using core::SourceErrorKind;
 
 constexpr std::string_view kDoing = "ask for the position of";
 
-void require_log(Connection& connection) {
-    if (has_log(connection)) {
-        return;
-    }
-    throw SourceError(
-        SourceErrorKind::kUnsupported, 0, "MySQL server " + connection.server() + " keeps no binary log with GTIDs",
-        false, "Its changes can be followed only by that log.",
-        connection.is_mariadb()
-            ? "Add log_bin, server_id, binlog_format = ROW and binlog_row_metadata = FULL to the section "
-              "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
-            : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
-              "and restart it; or use mode => 'periodic'.");
-}
-
 StateIdentity identity_of(Connection& connection) {
     require_log(connection);
     StateIdentity identity;
@@ -81,6 +67,20 @@ MariaGtidState shown_state(const LoggedState& logged, const MariaGtidPosition& s
 }
 
 }  // namespace
+
+void require_log(Connection& connection) {
+    if (has_log(connection)) {
+        return;
+    }
+    throw SourceError(
+        SourceErrorKind::kUnsupported, 0, "MySQL server " + connection.server() + " keeps no binary log with GTIDs",
+        false, "Its changes can be followed only by that log.",
+        connection.is_mariadb()
+            ? "Add log_bin, server_id, binlog_format = ROW and binlog_row_metadata = FULL to the section "
+              "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
+            : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
+              "and restart it; or use mode => 'periodic'.");
+}
 
 std::string without_space(std::string text) {
     std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; });

@@ -41,6 +41,9 @@ std::string value_or_empty(Connection& connection, std::string_view sql);
 /// Whether the server has a log of changes with GTIDs.
 bool has_log(Connection& connection);
 
+/// Throws kUnsupported if it has none.
+void require_log(Connection& connection);
+
 /// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log. The server
 /// reads its log file from the start for the GTID. False if it is not told, as of a file with a large event: the place
 /// alone is the identity then.

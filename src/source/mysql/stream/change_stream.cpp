@@ -610,17 +610,13 @@ class MysqlChangeStream final : public core::ChangeStream {
 
 }  // namespace
 
-std::unique_ptr<core::ChangeStream> open_change_stream(const Connect& connect, const NameRules& names,
+std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> first, const Connect& connect,
+                                                       const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request) {
     StreamPosition position(StateIdentity::parse(request.position.text));
-    std::string doubt = continue_history(connect, position, request.reader_id);
-    std::unique_ptr<Connection> connection = connect();
-    if (server_identity(*connection) != position.identity().server) {
-        throw SourceError(SourceErrorKind::kUnreachable, 0,
-                          "another server answers at " + connection->server() + " than a moment ago", true);
-    }
-    return std::make_unique<MysqlChangeStream>(std::move(connection), names, databases, request, std::move(position),
+    std::string doubt = continue_history(std::move(first), connect, position, request.reader_id);
+    return std::make_unique<MysqlChangeStream>(connect(), names, databases, request, std::move(position),
                                                std::move(doubt));
 }
 

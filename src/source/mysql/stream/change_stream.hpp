@@ -22,8 +22,10 @@
 
 namespace pgrepl::mysql {
 
-/// Changes of tables' structure are told of `databases` only; of all but the servers' own if it is empty.
-std::unique_ptr<core::ChangeStream> open_change_stream(const Connect& connect, const NameRules& names,
+/// Of the server of `first`, to which `connect` makes others. Changes of tables' structure are told of `databases`
+/// only; of all but the servers' own if it is empty.
+std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> first, const Connect& connect,
+                                                       const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request);
 

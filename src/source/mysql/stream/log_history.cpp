@@ -92,8 +92,9 @@ std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
 
 class History {
   public:
-    History(const Connect& connect, StreamPosition& position, std::uint32_t reader_id)
-        : connect_(connect), position_(position), reader_id_(reader_id), connection_(connect()) {
+    History(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
+            std::uint32_t reader_id)
+        : connect_(connect), position_(position), reader_id_(reader_id), connection_(std::move(connection)) {
         address_ = connection_->server();
         is_mariadb_ = connection_->is_mariadb();
     }
@@ -140,10 +141,6 @@ class History {
     Connection& server() {
         if (!connection_) {
             connection_ = connect_();
-            if (server_identity(*connection_) != server_) {
-                throw SourceError(SourceErrorKind::kUnreachable, 0,
-                                  "another server answers at " + connection_->server() + " than a moment ago", true);
-            }
         }
         return *connection_;
     }
@@ -481,8 +478,9 @@ class History {
 
 }  // namespace
 
-std::string continue_history(const Connect& connect, StreamPosition& position, std::uint32_t reader_id) {
-    return History(connect, position, reader_id).check();
+std::string continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
+                             std::uint32_t reader_id) {
+    return History(std::move(connection), connect, position, reader_id).check();
 }
 
 bool holds_position(Connection& connection, const StreamPosition& position) {

@@ -29,13 +29,16 @@
 
 namespace pgrepl::mysql {
 
+/// To a server that was met before, and no other.
 using Connect = std::function<std::unique_ptr<Connection>()>;
 
 /// Throws kDiverged where the log does not go on from the position; kUnreachable where it may do so later, of another
 /// server that has nothing but a part of what was read; kPositionLost where what follows is not in it any
 /// more. The position is now one of the server that answers. Returns why transactions of before the switch to another
-/// server may have been missed; empty: they were not. At most one connection at a time is used.
-std::string continue_history(const Connect& connect, StreamPosition& position, std::uint32_t reader_id);
+/// server may have been missed; empty: they were not. At most one connection at a time is used:
+/// `connection`, and then others to the same server.
+std::string continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
+                             std::uint32_t reader_id);
 
 /// Whether the server still holds all that has been read.
 bool holds_position(Connection& connection, const StreamPosition& position);
