@@ -213,6 +213,28 @@ def test_a_session_that_owns_the_name_of_a_transaction_and_does_not_commit_holds
         session.end()
 
 
+def test_while_nothing_is_awaited_no_connection_is_made_for_the_name_that_a_session_owns(cluster, db, follow):
+    if db.flavour == "MariaDB":
+        pytest.skip("its sessions own no names")
+    follow()
+    session = Session(db, "SET gtid_next = '11111111-2222-3333-4444-555555555555:2'; SELECT SLEEP(240)", sleeps(db))
+
+    def asked():
+        return int(db.value("SELECT coalesce(sum(count_star), 0) FROM performance_schema.events_statements_summary_by_digest "
+                            "WHERE digest_text LIKE '%gtid_owned%'"))
+
+    def connections():
+        return db.value("SELECT sum(total_connections) FROM performance_schema.users WHERE user = 'replicator'")
+    try:
+        before = asked()
+        wait_until(lambda: asked() > before, 45, "the source to be asked for its mark")
+        made = connections()
+        wait_until(lambda: asked() > before + 2, 45, "the source to be asked for its mark again")
+        assert connections() == made
+    finally:
+        session.end()
+
+
 @pytest.mark.parametrize("completion", ["CHAIN", "RELEASE"])
 def test_what_the_server_does_after_a_commit_by_default_makes_no_read_an_old_one(cluster, db, follow, completion):
     """A transaction that begins with the end of another would show the rows of its beginning, in all windows."""

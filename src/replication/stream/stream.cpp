@@ -229,11 +229,12 @@ void Stream::look_for_the_end() {
     }
     end_told_at_ = GetCurrentTimestamp();
     // Of what the server was about to commit some may have come to nothing, or be about to for hours.
-    end_ = is_quiet ? log_.settled_mark(applied_.position) : log_.high_mark();
+    bool const is_settled = is_quiet && awaits_mark;
+    end_ = is_settled ? log_.settled_mark(applied_.position) : log_.high_mark();
     end_asked_at_ = Clock::now();
     end_answer_took_ = end_asked_at_ - now;
     require_history(is_quiet);
-    if (is_quiet) {
+    if (is_settled) {
         mark_ = mark_ ? end_ : mark_;
         beside_.wait_for(*end_);
     }
