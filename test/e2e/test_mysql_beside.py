@@ -10,6 +10,7 @@ import pytest
 
 from mysql_servers import MariaDbServer, UnavailableServer
 from private_cluster import wait_until
+from leading_proxy import LeadingProxy
 from stalling_proxy import StallingProxy
 from observing import caught_up, finished, job_rows, registered, rows, table_row, verify
 
@@ -176,6 +177,23 @@ def test_rows_of_a_table_without_a_key_that_take_long_to_come_delay_no_other(clu
     proxy.let_go()
     caught_up(cluster)
     assert sorted(rows(cluster, "nokey").values()) == ['{"v": 1}', '{"v": 2}']
+
+
+def test_a_host_that_does_not_answer_delays_no_table_while_another_is_read(cluster, db, source_s):
+    proxy = LeadingProxy(db.port)
+    try:
+        registered(cluster, db.url("beside").replace(f":{db.port}/", f":{proxy.port}/"), options='{"connect_timeout": "1h"}')
+        caught_up(cluster)
+        proxy.fall_silent()
+        cluster.query("SELECT replicator_resync('s', 't')")
+        wait_until(lambda: table_row(cluster, "t")["state"] == "copying", 45, "the table to be read")
+        arrive_at_once(cluster, db, range(1, 6))
+        assert table_row(cluster, "t")["state"] == "copying"
+        proxy.answer()
+        caught_up(cluster)
+        assert table_row(cluster, "t")["state"] == "streaming"
+    finally:
+        proxy.close()
 
 
 def test_a_read_is_given_up_where_too_much_changes_meanwhile_and_the_next_is_waited_for(cluster, db, stalling):
