@@ -259,6 +259,9 @@ void take_state(std::int32_t source_id) {
     for (int polls = 0; !pg::try_lock_writing(source_id); ++polls) {
         if (polls == kMostPolls) {
             pg::end_worker(catalog::worker_pid(source_id));
+            for (int const pid : catalog::job_pids(source_id)) {  // a repair takes turns with the source worker
+                pg::end_worker(pid);
+            }
             pg::lock_writing(source_id);
             break;
         }

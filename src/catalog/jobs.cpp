@@ -188,17 +188,29 @@ void cancel_job(std::int64_t job_id) {
         {job_id});
 }
 
-std::vector<int> job_and_index_pids(std::int32_t source_id) {
-    pg::QueryResult const rows = pg::execute(
-        "SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running' "
-        "UNION SELECT i.worker_pid FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-        "WHERE t.source_id = $1 AND i.state IN ('building', 'unwanted')",
-        {source_id});
+namespace {
+
+std::vector<int> pids_of(const pg::QueryResult& rows) {
     std::vector<int> pids;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         pids.push_back(rows.is_null(i, 0) ? 0 : static_cast<int>(rows.int64(i, 0)));
     }
     return pids;
+}
+
+}  // namespace
+
+std::vector<int> job_pids(std::int32_t source_id) {
+    return pids_of(
+        pg::execute("SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running'", {source_id}));
+}
+
+std::vector<int> job_and_index_pids(std::int32_t source_id) {
+    return pids_of(pg::execute(
+        "SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running' "
+        "UNION SELECT i.worker_pid FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
+        "WHERE t.source_id = $1 AND i.state IN ('building', 'unwanted')",
+        {source_id}));
 }
 
 std::vector<WantedWorker> list_job_work() {

@@ -99,6 +99,9 @@ void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optio
 
 void cancel_job(std::int64_t job_id);
 
+/// Of the workers that are at a job of the source; 0 where it is not known.
+std::vector<int> job_pids(std::int32_t source_id);
+
 /// Processes that may be working for the source: on a job or an index.
 std::vector<int> job_and_index_pids(std::int32_t source_id);
 

@@ -62,6 +62,14 @@ def test_a_job_that_is_cancelled_ends_in_code_of_its_owner(cluster, in_trigger):
     cluster.query("DROP TRIGGER x ON repaired.t")
 
 
+def test_a_call_that_needs_the_turn_of_a_job_in_code_of_the_owner_gets_it(cluster, in_trigger):
+    in_trigger("altered")
+    cluster.query("""UPDATE altered.t SET data = data || '{"b": "damaged"}' WHERE id = '1'""")
+    cluster.query("SELECT replicator_repair('altered', 't')")
+    ended_by(cluster, """SET statement_timeout = '45 s'; SELECT replicator_alter('altered', exclude_tables => '{other}')""")
+    cluster.query("SELECT replicator_pause('altered'); DROP TRIGGER x ON altered.t")
+
+
 def test_an_index_that_is_wanted_no_longer_ends_in_code_of_its_owner(cluster, copied):
     copied("indexed")
     cluster.query(LOOP.format(schema="indexed"))
