@@ -197,7 +197,8 @@ struct Check {
 
 /// How to open a snapshot.
 struct SnapshotRequest {
-    /// Join (or, after a crash, resume) exactly this state; empty: take a new one. Throws kStateLost if it is gone.
+    /// Join (or, after a crash, resume) exactly this state; empty: take a new one. Throws kStateLost if it is gone;
+    /// kReplaced, which may pass, if another server answers than the one that it names.
     Position join;
     /// Take the state in a way that no writer at the source can end (a private copy where the source keeps no
     /// versions), whatever it costs. Asked for after a kStateLost.
@@ -210,13 +211,18 @@ struct SnapshotRequest {
     /// reads so much at a time. Destroyed is first the reader, then the batch, then the snapshot; if the reader has not
     /// ended, the snapshot is of no use any more.
     std::optional<BatchLimits> beside_stream = {};
+    /// Throws kReplaced if the state is provably older than this one, which was read before: that of a server that lags
+    /// behind. Not of reads beside a log.
+    Position not_older_than = {};
 };
 
 /// The log of a source that is open, as its server keeps it. What is read of it comes as a stream; this is what is
 /// asked beside streams.
 ///
 /// A read and the log are put in order by marks: whoever takes a low mark, reads, and takes a high mark, has read a
-/// state that lies between the two, wherever the reader of the log is.
+/// state that lies between the two, wherever the reader of the log is. Where an address leads to several servers, all
+/// of it comes from the one that the last low mark was given by, or that a position names which was asked about:
+/// kReplaced while another answers. Only open_stream() may go on at another.
 class Log {
   public:
     virtual ~Log() = default;

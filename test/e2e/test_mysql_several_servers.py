@@ -3,7 +3,7 @@ import pytest
 
 from leading_proxy import LeadingProxy
 from private_cluster import wait_until
-from observing import caught_up, equal, registered, rows, table_row, verify
+from observing import caught_up, equal, registered, repair, rows, table_row, verify
 
 ROWS = 30_000  # worth copy workers
 NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) "
@@ -114,6 +114,25 @@ def test_a_comparison_reads_the_server_of_the_stream(cluster, pair, proxy, sourc
     proxy.lead_to(pair.first.port)
     found = verify(cluster, "s")["t"]
     assert differences(found) == ("done", 1, 0, 0, 0), found
+
+
+def test_a_repair_writes_nothing_older_than_the_target(cluster, pair, proxy, source_s):
+    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's', mode => 'periodic', refresh_interval => '1 hour')",
+                  (url_by(proxy, pair),))
+    cluster.wait_for_copy("s")
+    wait_until(lambda: pair.second_has(2), 240, "the second server to follow")
+    pair.hold_back()
+    pair.first.run("UPDATE t SET v = 10 WHERE id = 1; INSERT INTO t VALUES (3, 3)", "shop")
+    cluster.query("SELECT replicator_sync('s')")
+    cluster.wait_for_copy("s")
+    copied = rows(cluster, "t")
+    proxy.lead_to(pair.second.port)
+    found = repair(cluster, "s", "t")
+    assert found["state"] == "failed" and "shows an older state" in found["error"], found
+    proxy.lead_to(pair.first.port)
+    found = repair(cluster, "s", "t")
+    assert differences(found) == ("done", 0, 0, 0, 0), found
+    assert rows(cluster, "t") == copied and len(copied) == 3
 
 
 def test_a_server_that_has_no_connection_left_for_a_moment_is_waited_for(cluster, pair, source_s):

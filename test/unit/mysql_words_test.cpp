@@ -117,6 +117,21 @@ TEST(MysqlPosition, an_empty_position_is_before_everything) {
     EXPECT_FALSE(reached("mariadb server=s gtid=", "mariadb server=s binlog=b:1"));
 }
 
+TEST(MysqlPosition, a_state_is_older_if_it_lacks_something_and_has_nothing_else) {
+    auto const older = [](const std::string& state, const std::string& other) {
+        return mysql::is_older(identity(state), identity(other));
+    };
+    EXPECT_TRUE(older("mysql server=u gtid=u:1-5", "mysql server=v gtid=u:1-9"));
+    EXPECT_TRUE(older("mysql server=u gtid=u:1-5 moment=1", "mysql server=v gtid=u:1-9 moment=2"));
+    EXPECT_FALSE(older("mysql server=u gtid=u:1-9", "mysql server=v gtid=u:1-9"));
+    EXPECT_FALSE(older("mysql server=u gtid=u:1-9 moment=1", "mysql server=u gtid=u:1-9 moment=2"));
+    EXPECT_FALSE(older("mysql server=u gtid=u:1-5,v:1", "mysql server=u gtid=u:1-9")) << "of another history";
+    EXPECT_FALSE(older("mysql server=u moment=1", "mysql server=u moment=2")) << "there is no log to tell";
+    EXPECT_TRUE(older("mariadb server=s gtid=0-1-5 binlog=b.000001:5", "mariadb server=another gtid=0-1-9 seen=0-1-9"));
+    EXPECT_TRUE(older("mariadb server=s binlog=b.000001:5", "mariadb server=s binlog=b.000001:9"));
+    EXPECT_FALSE(older("mariadb server=s gtid=0-2-5", "mariadb server=s gtid=0-1-9"));
+}
+
 TEST(MysqlPosition, servers_are_told_apart_by_what_stays) {
     auto const alike = [](const std::string& a, const std::string& b) {
         return mysql::is_same_server(StateIdentity::parse(a), StateIdentity::parse(b));

@@ -26,7 +26,9 @@ constexpr int kMostBatches = 4;
 /// Values of rows by id, as one snapshot shows them.
 class Reading {
   public:
-    Reading(core::Source& source, const core::TableName& name) : snapshot_(source.open_snapshot({})) {
+    Reading(core::Source& source, const core::TableName& name, core::SnapshotRequest request) {
+        request.durable = false;
+        snapshot_ = source.open_snapshot(request);
         if (std::optional<core::TableInfo> table = snapshot_->find_table(name)) {
             info_ = std::move(*table);
             return;
@@ -90,13 +92,15 @@ class SuspectCheck {
     void check(const std::vector<SuspectBlock>& blocks) {
         // Here is the time to wait: later the stream may wait for us.
         std::string held;
+        core::SnapshotRequest request;
         {
             pg::Transaction transaction;
             held = held_by_target(context_);
+            request = request_of(context_);
             transaction.commit();
         }
         bool const shown = is_shown(source_, held, kReachPatienceMs);
-        Reading first(source_, table_.name);
+        Reading first(source_, table_.name, request);
         bool const reached = shown && target_has_reached(context_, source_, table_.table_id,
                                                          mark_behind(context_, source_, first.snapshot()));
         for (const SuspectBlock& block : blocks) {
@@ -135,7 +139,7 @@ class SuspectCheck {
             findings_.unconfirmed += static_cast<std::int64_t>(found.size());
             return transaction.commit();
         }
-        Reading(source_, table_.name).read(block, rows_);
+        Reading(source_, table_.name, request_of(context_)).read(block, rows_);
         rows_.remove_rows([&](std::size_t row) {
             std::string_view const id = rows_.id_text(row);
             return !found.contains(id) || before.find(id)->second != target::hash_of(rows_.data_bytes(row));

@@ -82,9 +82,13 @@ class TableVerification {
 
     core::Position first_pass() {
         std::string held;
-        in_transaction([&] { held = held_by_target(context_); });
+        core::SnapshotRequest request;
+        in_transaction([&] {
+            held = held_by_target(context_);
+            request = request_of(context_);
+        });
         (void)is_shown(source_, held, 0);  // from now on the server that the target follows is read
-        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
+        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot(request);
         core::TableInfo const info = find_table_info(*snapshot);
         pg::begin_phase(pg::WorkerPhase::kComparing, context_.job.source_id, table_.table_id,
                         info.estimated_rows.value_or(table_.rows_expected), "comparing " + table_.name.qualified());
@@ -261,8 +265,12 @@ class TableVerification {
     }
 
     core::Position second_pass() {
-        in_transaction([&] { target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner); });
-        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot({{}, context_.durable});
+        core::SnapshotRequest request;
+        in_transaction([&] {
+            target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner);
+            request = request_of(context_);
+        });
+        std::unique_ptr<core::Snapshot> const snapshot = source_.open_snapshot(request);
         core::TableInfo const info = find_table_info(*snapshot);
         pg::begin_phase(pg::WorkerPhase::kSecondPass, context_.job.source_id, table_.table_id, findings_.rows_compared,
                         "reading the keys of " + table_.name.qualified() + " again");
@@ -404,6 +412,15 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
 core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot) {
     core::Log* const log = source.log();
     return context.follows_log && log != nullptr ? log->high_mark() : snapshot.position();
+}
+
+core::SnapshotRequest request_of(const VerificationContext& context) {
+    core::SnapshotRequest request;
+    request.durable = context.durable;
+    if (!context.follows_log) {
+        request.not_older_than = {catalog::target_position(context.job.source_id)};
+    }
+    return request;
 }
 
 std::string held_by_target(const VerificationContext& context) {

@@ -50,6 +50,10 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
 /// that is a place in it: on a busy server the state that was read has no name that a target could ever hold.
 core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot);
 
+/// How the source is read: where no log is followed, from no state that is older than the one the target holds. In a
+/// transaction.
+core::SnapshotRequest request_of(const VerificationContext& context);
+
 /// What the target holds, which the source may not show yet; empty: nothing of that kind. In a transaction.
 std::string held_by_target(const VerificationContext& context);
 /// Whether a read of the source that begins now sees all of `held`, after a wait of up to `patience_ms`.

@@ -120,8 +120,15 @@ class MysqlSnapshot final : public core::Snapshot {
     void begin_beside_log(const core::Position& join) { position_ = join; }
 
     /// Throws kStateLost if another state than `join` can be had only.
-    void begin(const core::Position& join) {
+    void begin(const core::Position& join, const core::Position& not_older_than) {
         StateIdentity const taken = StateTaker(session_).take();
+        if (!not_older_than.text.empty() && is_older(taken, StateIdentity::parse(not_older_than.text))) {
+            throw SourceError(SourceErrorKind::kReplaced, 0,
+                              "MySQL server " + server_ + " shows an older state than the one that was copied", true,
+                              "Copied: " + not_older_than.text + "\nFound: " + taken.to_text(),
+                              "It is a replica that lags behind, or was restored: replicator_sync(name) copies what it "
+                              "shows now.");
+        }
         if (join.text.empty()) {
             position_.text = taken.to_text();
             return;
@@ -226,7 +233,7 @@ std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connec
     if (request.beside_log) {
         snapshot->begin_beside_log(request.join);
     } else {
-        snapshot->begin(request.join);
+        snapshot->begin(request.join, request.not_older_than);
     }
     return snapshot;
 }

@@ -113,6 +113,12 @@ bool is_same_state(const StateIdentity& a, const StateIdentity& b) {
     return a.gtid == b.gtid && a.owned.empty() && b.owned.empty();
 }
 
+bool is_older(StateIdentity state, StateIdentity other) {
+    state.moment.clear();  // that or somewhat later
+    other.moment.clear();
+    return holds_all_of(other, state) && !holds_all_of(state, other);
+}
+
 bool is_same_server(const StateIdentity& a, const StateIdentity& b) {
     auto const server_id = [](const std::string& server) { return server.substr(server.rfind(':') + 1); };
     return a.is_mariadb == b.is_mariadb &&

@@ -48,6 +48,9 @@ bool is_same_server(const StateIdentity& a, const StateIdentity& b);
 /// Whether both are provably the same state of the same server.
 bool is_same_state(const StateIdentity& a, const StateIdentity& b);
 
+/// Whether a state provably lacks some of what the other has, and has nothing else.
+bool is_older(StateIdentity state, StateIdentity other);
+
 /// Whether one place in a log (file:offset) is at or after another; nothing if they cannot be compared.
 std::optional<bool> is_at_or_behind(const std::string& place, const std::string& other);
 
