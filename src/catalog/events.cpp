@@ -217,6 +217,13 @@ void tell_left_out(std::int32_t table_id, TableState state, const std::string& r
                   told.subject() + " is not replicated any more: " + reason, "Its target stays as it is.");
 }
 
+void tell_target_dropped(std::int32_t table_id, const std::string& reason) {
+    Told const told = look_up_table(table_id);
+    record(told, "target dropped", {}, reason);
+    pg::write_log(pg::LogLevel::kLog, told.subject() + " is not replicated any more: " + reason,
+                  "Its target was dropped with it.");
+}
+
 void tell_copy_end(std::int32_t source_id) {
     pg::QueryResult const row = pg::execute(
         "SELECT s.name, NULL, round(extract(epoch FROM clock_timestamp() - st.copy_started_at), 1), "

@@ -46,6 +46,8 @@ void tell_lack_of_room(std::int32_t table_id, const std::string& sqlstate, const
 void tell_table_recovery(std::int32_t table_id);
 /// The source's table is not replicated any more: it is gone, or has become what cannot be replicated.
 void tell_left_out(std::int32_t table_id, TableState state, const std::string& reason);
+/// And its target is gone with it.
+void tell_target_dropped(std::int32_t table_id, const std::string& reason);
 
 /// The copy that the catalog has ends, as yet under way: the first one, or one that was asked for. Refreshes by time go
 /// without saying.

@@ -17,6 +17,7 @@
 #include "replication/access/own_target.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/copy/copy.hpp"
+#include "replication/stream/found_table.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
 
@@ -44,15 +45,11 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
     table_ = table;
     try {
         std::optional<core::TableInfo> info = rights_.find_table(table.name);
-        if (!info || !info->why_not_beside_log().empty()) {
-            pg::Transaction transaction;
-            catalog::leave_out(
-                table.table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
-                info ? info->why_not_beside_log() : "is no longer at the source, or the account may not see it");
-            transaction.commit();
-            table_.reset();
-            return;
+        std::optional<catalog::StreamTable> now = register_found_table(context_, config_, table.name, info);
+        if (!now || now->keyless) {
+            return stop();
         }
+        table_ = std::move(now);
         info_ = std::move(*info);
         encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
         pg::Transaction transaction;
@@ -118,8 +115,7 @@ std::optional<std::string> BesideCopy::prepare_target() {
         existing = make_or_find_target();
         filled = has_rows(open().rows_sql());
     }
-    bool const resumable = existing && table_->copy_bound && table_->definition == info_.definition &&
-                           (!seen_ || seen_table_is_intact(seen));
+    bool const resumable = existing && table_->copy_bound && (!seen_ || seen_table_is_intact(seen));
     if (resumable) {
         return table_->copy_bound;
     }

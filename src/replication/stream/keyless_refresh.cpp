@@ -16,6 +16,7 @@
 #include "replication/access/own_target.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/copy/staged_merge.hpp"
+#include "replication/stream/found_table.hpp"
 #include "targets/bulk_load.hpp"
 
 namespace pgrepl::replication {
@@ -46,19 +47,10 @@ void KeylessRefresh::begin(const catalog::KeylessTable& table) {
 
 void KeylessRefresh::open() {
     std::optional<core::TableInfo> info = rights_.find_table(table_->name);
-    if (!info || !info->why_not_beside_log().empty()) {
-        pg::Transaction transaction;
-        catalog::leave_out(
-            table_->table_id, info ? catalog::TableState::kUnsupported : catalog::TableState::kExcluded,
-            info ? info->why_not_beside_log() : "is no longer at the source, or the account may not see it");
-        transaction.commit();
+    std::optional<catalog::StreamTable> const now = register_found_table(context_, config_, table_->name, info);
+    if (!now || !now->keyless) {
         return close();
     }
-    info_ = std::move(*info);
-    // It may have a key by now: the statement that gave it one is in the log, and will be met.
-    core::RowLayout layout = info_.layout;
-    layout.key_columns.clear();
-    encoder_ = std::make_unique<target::RowEncoder>(layout);
     bool wanted = false;
     {
         pg::Transaction transaction;
@@ -73,6 +65,8 @@ void KeylessRefresh::open() {
     if (!wanted) {
         return close();
     }
+    info_ = std::move(*info);
+    encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
     snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = kPiece});
     batch_.emplace(info_.layout.columns.size());
     reader_ = snapshot_->open_chunk(info_, {});

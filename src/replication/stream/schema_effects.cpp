@@ -16,7 +16,9 @@
 #include "replication/access/error_policy.hpp"
 #include "replication/access/own_target.hpp"
 #include "replication/access/rights_at_source.hpp"
+#include "replication/setup/gone_table.hpp"
 #include "replication/setup/registration.hpp"
+#include "replication/stream/found_table.hpp"
 #include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
 
@@ -52,25 +54,6 @@ const char* kind_text(Kind kind) {
             return "rights changed";
     }
     return "altered";
-}
-
-/// Returns what keeps it: others may depend on it, or it may be another owner's by now.
-[[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceConfig& config,
-                                                      const catalog::SourceTable& table) {
-    if (!table.target_created) {
-        return std::nullopt;
-    }
-    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
-        pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        if (auto const target = find_own_target(own_target(table, table.id, config.owner), true, table.name,
-                                                target::TargetUse::kDrop)) {
-            pg::execute("DROP TABLE " + target->sql());
-        }
-    });
-    if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
-        throw pg::SqlError(*error);
-    }
-    return error;
 }
 
 /// A table of which the name alone is known.
@@ -402,18 +385,10 @@ class SchemaEffects {
             return;
         }
         record(known->name, change);
-        target::drop_staging(known->id);
-        std::string reason = change.kind == Kind::kNotUnderstood
-                                 ? "is no longer at the source"
-                                 : std::string("was ") + kind_text(change.kind) + " at the source";
-        if (config_.parsed_options.drops_targets() && now(known->name) == nullptr) {
-            std::optional<pg::SqlError> const obstacle = drop_target(config_, *known);
-            if (!obstacle) {
-                return catalog::forget_table(known->id);
-            }
-            reason += "; its target stays: " + std::string(obstacle->what());
-        }
-        catalog::leave_out(known->id, catalog::TableState::kExcluded, reason);
+        let_go(config_, *known,
+               change.kind == Kind::kNotUnderstood ? kNoLongerThere
+                                                   : std::string("was ") + kind_text(change.kind) + " at the source",
+               now(known->name) != nullptr);
     }
 
     void truncate(const SchemaChange& change) {
@@ -567,28 +542,20 @@ void settle_all_tables(const catalog::SourceConfig& config, const core::Source& 
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
                           const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied) {
     if (now) {
-        return register_table(config, *now).settled;
+        RegisteredTable const registered = register_table(config, *now);
+        tell_changed_note(config, table, registered.planned);
+        return registered.settled;
     }
     if (!table.target_created) {
         catalog::forget_table(table.id);  // it came and went
         return true;
     }
-    std::string reason = "is no longer at the source";
-    target::drop_staging(table.id);
     if (denied) {
+        target::drop_staging(table.id);
         set_table_apart(table.id, *denied);
-        catalog::end_change(table.id);
-        return true;
+    } else {
+        let_go(config, table, kNoLongerThere);
     }
-    if (config.parsed_options.drops_targets()) {
-        std::optional<pg::SqlError> const obstacle = drop_target(config, table);
-        if (!obstacle) {
-            catalog::forget_table(table.id);
-            return true;
-        }
-        reason += "; its target stays: " + std::string(obstacle->what());
-    }
-    catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
     catalog::end_change(table.id);
     return true;
 }

@@ -1,0 +1,55 @@
+// The end of a table's replication.
+
+#include "replication/setup/gone_table.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "catalog/events.hpp"
+#include "catalog/table_life.hpp"
+#include "pg/spi.hpp"
+#include "pg/transaction.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/own_target.hpp"
+#include "targets/target_table.hpp"
+
+namespace pgrepl::replication {
+
+namespace {
+
+/// Returns what keeps it: others may depend on it, or it may be another owner's by now.
+[[nodiscard]] std::optional<pg::SqlError> drop_target(const catalog::SourceConfig& config,
+                                                      const catalog::SourceTable& table) {
+    if (!table.target_created) {
+        return std::nullopt;
+    }
+    std::optional<pg::SqlError> error = pg::run_in_subtransaction([&] {
+        pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
+        if (auto const target = find_own_target(own_target(table, table.id, config.owner), true, table.name,
+                                                target::TargetUse::kDrop)) {
+            pg::execute("DROP TABLE " + target->sql());
+        }
+    });
+    if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {
+        throw pg::SqlError(*error);
+    }
+    return error;
+}
+
+}  // namespace
+
+void let_go(const catalog::SourceConfig& config, const catalog::SourceTable& table, std::string reason,
+            bool successor) {
+    target::drop_staging(table.id);
+    if (config.parsed_options.drops_targets() && !successor) {
+        std::optional<pg::SqlError> const obstacle = drop_target(config, table);
+        if (!obstacle) {
+            catalog::tell_target_dropped(table.id, reason);
+            return catalog::forget_table(table.id);
+        }
+        reason += "; its target stays: " + std::string(obstacle->what());
+    }
+    catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
+}
+
+}  // namespace pgrepl::replication
