@@ -167,6 +167,12 @@ void save_rights(std::int32_t source_id, const std::string& rights) {
     pg::execute("UPDATE replicator.source_state SET rights_seen = $2 WHERE source_id = $1", {source_id, rights});
 }
 
+std::string rights_seen(std::int32_t source_id) {
+    pg::QueryResult const row =
+        pg::execute("SELECT rights_seen FROM replicator.source_state WHERE source_id = $1", {source_id});
+    return row.empty() ? std::string() : row.text(0, 0);
+}
+
 void ask_for_comparison(std::int32_t source_id) {
     pg::execute("UPDATE replicator.source_state SET compare_due = true WHERE source_id = $1", {source_id});
 }

@@ -77,6 +77,8 @@ std::map<std::int32_t, std::int64_t> stream_table_hashes(std::int32_t source_id,
 
 /// All tables were looked at by these rights at the source. Any text that tells them from others.
 void save_rights(std::int32_t source_id, const std::string& rights);
+/// By which they were; empty: it is not known.
+std::string rights_seen(std::int32_t source_id);
 
 /// All tables are to be compared with the source, as soon as the stream has caught up.
 void ask_for_comparison(std::int32_t source_id);

@@ -10,7 +10,8 @@
 //      │              asked for again: by a person, by a statement in the log, for a lock, for another key
 //      │
 //      ├── excluded, unsupported <── left out: from any state, by the filters, a statement in the log, what it is
-//      └── failed                <── from any state but these two: an error of its own, or it is gone at the source
+//      └── failed                <── from any state but these two: an error of its own, or it is gone at a source whose
+//                                    log is not followed
 //
 // While a table is copying, and at no other time, copy_way says how. Checks of the table hold the columns together.
 //
@@ -69,7 +70,8 @@ void save_discovered_table(std::int32_t source_id, const SourceTable& table);
 /// A statement in the log has made, changed or dropped it: changed_tables().
 void note_change(std::int32_t source_id, const core::TableName& name);
 
-/// The table is no longer at the source; its target stays. One that was left out, and has no target, is forgotten.
+/// The table is no longer at the source, and a person is to say what becomes of it: it fails. One that was left out, and
+/// has no target, is forgotten.
 void mark_gone(std::int32_t table_id);
 
 /// It is not replicated any more: its rows stay as they are. Told, if it was.

@@ -135,9 +135,7 @@ void Copy::begin(bool durable, bool log_may_serve) {
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
     RightsAtSource rights(source_);
-    if (beside_log_ && rights.are_others()) {
-        rights.are_seen();
-    }
+    bool const rights_are_others = beside_log_ && look_at_rights(rights);
     core::Position const mark = beside_log_ ? log_of(source_).low_mark() : core::Position{};
     snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
     position_ = beside_log_ ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
@@ -154,7 +152,31 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     }
     std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
     transaction.commit();
+    settle_missing(planned, rights_are_others);
     return planned;
+}
+
+/// Keeps no call from the source while it waits for targets that are to go.
+void Copy::settle_missing(const std::vector<PlannedTable>& planned, bool rights_are_others) const {
+    pg::TargetPatience const patience(locked_.patience_ms());
+    pg::Transaction transaction;
+    catalog::take_turn(context_.source_id, context_.generation);
+    settle_missing_tables(config_, planned, rights_are_others);
+    transaction.commit();
+}
+
+/// Whether tables that were there may be out of sight now.
+bool Copy::look_at_rights(RightsAtSource& rights) const {
+    std::string known;
+    {
+        pg::Transaction transaction;
+        known = catalog::rights_seen(context_.source_id);
+        transaction.commit();
+    }
+    rights.were(known);
+    bool const are_others = rights.are_others();
+    rights.are_seen();
+    return are_others && !known.empty();
 }
 
 /// The configuration as it is now, locked.

@@ -25,6 +25,7 @@
 #include "catalog/source_state.hpp"
 #include "core/source.hpp"
 #include "replication/access/locked_targets.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/copy/chunk_copier.hpp"
 #include "replication/setup/table_selection.hpp"
 #include "targets/merge.hpp"
@@ -62,6 +63,8 @@ class Copy {
     bool resume(const core::Position& position, bool may_come_back);
     void begin(bool durable, bool log_may_serve);
     std::vector<PlannedTable> take_state(bool durable);
+    [[nodiscard]] bool look_at_rights(RightsAtSource& rights) const;
+    void settle_missing(const std::vector<PlannedTable>& planned, bool rights_are_others) const;
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);

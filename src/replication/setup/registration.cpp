@@ -10,7 +10,10 @@
 #include "pg/scoped_setting.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "replication/access/error_policy.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_locks.hpp"
+#include "replication/setup/gone_table.hpp"
 #include "replication/setup/index_rules.hpp"
 
 namespace pgrepl::replication {
@@ -123,32 +126,35 @@ void check_table(const catalog::SourceConfig& config, const PlannedTable& table,
     }
 }
 
-/// What is to be done about tables that are gone, and about rules.
-void complete_registration(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
-    for (const catalog::SourceTable& known : catalog::list_tables(config.id)) {
-        if (known.changed) {
-            continue;  // the stream has yet to look at it
-        }
-        bool const found = std::any_of(planned.begin(), planned.end(),
-                                       [&](const PlannedTable& table) { return table.info.name == known.name; });
-        if (found) {
-            continue;
-        }
-        if (known.state == catalog::TableState::kStreaming || known.state == catalog::TableState::kCatchingUp) {
-            // The stream will come to the statement that dropped it, and knows what to do; but what happens to a
-            // database that the URL does not name any more, it is not told.
-            bool const has_database = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
-                return table.info.name.database == known.name.database;
-            });
-            if (!has_database) {
-                catalog::leave_out(known.id, catalog::TableState::kExcluded,
-                                   "its database has no tables, or is no part of the source");
-            }
-        } else {
-            catalog::mark_gone(known.id);
+/// Known tables that were not found.
+std::vector<catalog::SourceTable> missing_tables(const catalog::SourceConfig& config,
+                                                 const std::vector<PlannedTable>& planned) {
+    std::set<core::TableName> found;
+    for (const PlannedTable& table : planned) {
+        found.insert(table.info.name);
+    }
+    std::vector<catalog::SourceTable> missing = catalog::list_tables(config.id);
+    std::erase_if(missing, [&](const catalog::SourceTable& known) {
+        return known.changed || found.contains(known.name);  // at what has changed the stream has yet to look
+    });
+    return missing;
+}
+
+/// In a control call.
+void settle_missing(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    std::set<std::string> databases;
+    for (const PlannedTable& table : planned) {
+        databases.insert(table.info.name.database);
+    }
+    for (const catalog::SourceTable& table : missing_tables(config, planned)) {
+        if (!config.is_continuous() || !catalog::is_replicated(table.state)) {
+            catalog::mark_gone(table.id);
+        } else if (!databases.contains(table.name.database)) {
+            // What happens to a database that the URL does not name any more no log tells us.
+            catalog::leave_out(table.id, catalog::TableState::kExcluded,
+                               "its database has no tables, or is no part of the source");
         }
     }
-    apply_index_rules(config);
 }
 
 }  // namespace
@@ -187,7 +193,8 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
     for (const PlannedTable& table : planned) {
         catalog::save_discovered_table(config.id, as_row(table));
     }
-    complete_registration(config, planned);
+    settle_missing(config, planned);
+    apply_index_rules(config);
     return planned;
 }
 
@@ -204,8 +211,21 @@ std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::So
         auto const found = known.find(table.info.name);
         (void)save_planned(config, table, found == known.end() ? nullptr : &found->second, patience);
     }
-    complete_registration(config, planned);
+    apply_index_rules(config);
     return planned;
+}
+
+void settle_missing_tables(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
+                           bool rights_are_others) {
+    for (const catalog::SourceTable& table : missing_tables(config, planned)) {
+        if (!config.is_continuous() || !catalog::is_replicated(table.state)) {
+            catalog::mark_gone(table.id);
+        } else if (rights_are_others) {
+            set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
+        } else {
+            let_go(config, table, kNoLongerThere);
+        }
+    }
 }
 
 RegisteredTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered) {

@@ -9,15 +9,23 @@
 
 namespace pgrepl::replication {
 
-/// Selects among the discovered tables and writes the result: new tables appear, changed ones are updated, tables
-/// that are gone are marked; nothing of a copy's progress changes.
+/// Selects among the discovered tables and writes the result: new tables appear, changed ones are updated; nothing of a
+/// copy's progress changes. Tables that are gone fail, if the source is not continuous: a person is to say what becomes
+/// of their targets. If it is, the log, or the next copy, says what has become of them.
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
                                                      const std::vector<core::TableInfo>& discovered);
 
 /// The same for a worker, which waits for nobody: a table whose target's name another transaction is about to take is
-/// left out until that has ended.
+/// left out until that has ended. Tables that are gone are left to settle_missing_tables().
 std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::SourceConfig& config,
                                                                const std::vector<core::TableInfo>& discovered);
+
+/// Known tables that are not among those that a worker has found which begins a copy. In a continuous source nothing
+/// else will say what has become of them, for the statements that took them away may stand before the place where the
+/// log is followed from: they are let go (gone_table.hpp), unless `rights_are_others`, by which they may be there, but
+/// out of sight. In a transaction, in its turn.
+void settle_missing_tables(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
+                           bool rights_are_others);
 
 struct RegisteredTable {
     PlannedTable planned;
