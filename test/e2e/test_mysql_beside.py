@@ -9,9 +9,10 @@ import time
 import pytest
 
 from mysql_servers import MariaDbServer, UnavailableServer
+from mysql_sessions import Session
 from private_cluster import wait_until
 from leading_proxy import LeadingProxy
-from stalling_proxy import StallingProxy
+from stalling_proxy import EXECUTE, PREPARE, QUERY, StallingProxy
 from observing import caught_up, finished, job_rows, registered, rows, table_row, verify
 
 
@@ -33,25 +34,6 @@ def follow(cluster, mysql_source):
     return begin
 
 
-class Session:
-    """Runs statements in a session of its own, the last of which holds what they have locked until end() or for 240 s."""
-    def __init__(self, server, sql, locked):
-        self.server = server
-        self.thread = threading.Thread(target=lambda: server._client(sql, "beside", check=False))
-        self.thread.start()
-        wait_until(locked, 45, "the lock")
-
-    def end(self):
-        for (number,) in self.server.query("SELECT id FROM information_schema.processlist WHERE db = 'beside' AND user = 'root' "
-                                           "AND id <> connection_id() AND command <> 'Sleep'"):
-            self.server._client(f"KILL {number}", check=False)
-        self.thread.join()
-
-
-def sleeps(server):
-    return lambda: server.value("SELECT count(*) FROM information_schema.processlist WHERE db = 'beside' AND state = 'User sleep'") == "1"
-
-
 def arrive_without_delay(cluster, db, numbers):
     """Rows of another table, one after the other: none takes as long as a lock is waited for. Returns the states seen."""
     states = set()
@@ -66,7 +48,8 @@ def arrive_without_delay(cluster, db, numbers):
 
 def test_a_table_that_others_have_locked_at_the_source_delays_no_other(cluster, db, follow):
     follow()
-    session = Session(db, "ALTER TABLE t ADD COLUMN w INT DEFAULT 5; LOCK TABLES t WRITE, nokey WRITE; SELECT SLEEP(240)", sleeps(db))
+    with cluster.waiting_at("between_batches"):  # else it may have read the table between the two statements
+        session = Session(db, "beside", "ALTER TABLE t ADD COLUMN w INT DEFAULT 5; LOCK TABLES t WRITE, nokey WRITE; SELECT SLEEP(240)")
     try:
         wait_until(lambda: (table_row(cluster, "t")["reason"] or "").startswith("others have locked it"), 45, "the lock to be met")
         cluster.query("SELECT replicator_sync('s')")  # has the table without a key read
@@ -82,7 +65,7 @@ def test_a_table_that_others_have_locked_at_the_source_delays_no_other(cluster, 
 def test_a_table_that_is_being_recreated_under_its_name_is_met_when_it_is_there(cluster, db, follow):
     """Until then MariaDB says of it that it has no columns, and warns."""
     follow()
-    session = Session(db, "DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY) AS SELECT 7 AS id, 1 AS v, SLEEP(240) AS w", sleeps(db))
+    session = Session(db, "beside", "DROP TABLE t; CREATE TABLE t (id INT PRIMARY KEY) AS SELECT 7 AS id, 1 AS v, SLEEP(240) AS w")
     try:
         wait_until(lambda: table_row(cluster, "t")["state"] in ("excluded", "pending"), 45, "the DROP to be met")
         assert arrive_without_delay(cluster, db, range(1, 5)) & {"backing_off", "failed", "catching_up"} == set()
@@ -100,7 +83,7 @@ def test_a_table_that_is_being_recreated_under_its_name_is_met_when_it_is_there(
 def test_a_table_that_is_being_made_keeps_no_statement_on_any_table_from_being_passed(cluster, db, follow, statement):
     """MariaDB does not show what others are making; what the statement may have done is seen when they have ended."""
     follow()
-    session = Session(db, "CREATE TABLE made AS SELECT 7 AS id, SLEEP(240) AS w", sleeps(db))
+    session = Session(db, "beside", "CREATE TABLE made AS SELECT 7 AS id, SLEEP(240) AS w")
     try:
         db.run("SET sql_log_bin = 0; CREATE TABLE unlogged (id INT PRIMARY KEY); INSERT INTO unlogged VALUES (7)", "beside")
         subprocess.run([*db.client, "--no-defaults", f"--socket={db.socket}", "-uroot", "--default-character-set=sjis", "beside"],
@@ -148,11 +131,15 @@ def arrive_at_once(cluster, db, numbers):
     assert cluster.status("s")["state"] in ("streaming", "copying")
 
 
-def test_rows_that_take_long_to_come_delay_no_other_table(cluster, db, stalling):
+@pytest.mark.parametrize("command, words", [(QUERY, b"`t` LIMIT 0"), (PREPARE, b"`t` FORCE INDEX"), (EXECUTE, b"`t` FORCE INDEX")],
+                         ids=["the lock", "the statement", "its rows"])
+def test_rows_that_take_long_to_come_delay_no_other_table(cluster, db, stalling, command, words):
     """What the stream does to the table meanwhile is newer than the rows that come then."""
+    if command == QUERY and db.flavour == "MariaDB":
+        pytest.skip("it needs no statement of its own to wait for a lock for a moment")
     proxy = stalling()
     cluster.query("UPDATE s.t SET data = '{}'; INSERT INTO s.t VALUES ('77', '{}', now())")
-    proxy.hold(b"`t` FORCE INDEX")
+    proxy.hold(words, command)
     cluster.query("SELECT replicator_resync('s', 't')")
     wait_until(lambda: proxy.held == 1, 45, "the read to be held")
     arrive_at_once(cluster, db, range(1, 4))
@@ -196,8 +183,9 @@ def test_a_host_that_does_not_answer_delays_no_table_while_another_is_read(clust
         proxy.close()
 
 
-def test_a_read_is_given_up_where_too_much_changes_meanwhile_and_the_next_is_waited_for(cluster, db, stalling):
-    """What is kept of the changes is eight times a batch at most."""
+@pytest.fixture
+def given_up(cluster, db, stalling):
+    """A source with a read that is held, and waited for, because too much had changed while the one before it was held."""
     proxy = stalling(options='{"apply_batch_bytes": "64kB"}')
     db.run("INSERT INTO t WITH RECURSIVE n (i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 900) SELECT i, 1 FROM n", "beside")
     db.run("".join(f"INSERT INTO t SELECT id + {1000 * k}, 1 FROM t WHERE id BETWEEN 3 AND 900;" for k in range(1, 10)), "beside")
@@ -207,8 +195,35 @@ def test_a_read_is_given_up_where_too_much_changes_meanwhile_and_the_next_is_wai
     wait_until(lambda: proxy.held == 1, 45, "the read to be held")
     db.run("UPDATE t SET v = 2", "beside")
     wait_until(lambda: proxy.held == 2, 45, "another read to be held")
-    db.run("UPDATE t SET v = 3 WHERE id < 50; DELETE FROM t WHERE id > 9000", "beside")
-    proxy.let_go()
+    return proxy
+
+
+def steps_of_the_stream(cluster, times):
+    """Between two looks of the stream a step of it has passed."""
+    for _ in range(times):
+        with cluster.waiting_at("between_batches"):
+            pass
+        wait_until(lambda: not os.path.exists(cluster.failure_file() + ".between_batches"), 45, "the step to go on")
+
+
+def test_a_read_is_given_up_where_too_much_changes_meanwhile_and_the_next_is_waited_for(cluster, db, given_up):
+    """What is kept of the changes is eight times a batch at most."""
+    db.run("UPDATE t SET v = 3 WHERE id < 50; DELETE FROM t WHERE id > 9000; INSERT INTO o VALUES (1)", "beside")
+    steps_of_the_stream(cluster, 4)
+    assert rows(cluster, "o") == {} and given_up.held == 2, "the log is not read meanwhile"
+    given_up.let_go()
+    caught_up(cluster)
+    assert rows(cluster, "t") == {str(id): f'{{"v": {v}, "id": {id}}}' for id, v in db.query("SELECT id, v FROM t", "beside")}
+
+
+@pytest.mark.parametrize("call", ["replicator_pause_table('s', 't')", "replicator_alter('s', options => '{\"apply_batch_rows\": 500}')"],
+                         ids=["pause of the table", "alter"])
+def test_a_read_that_is_waited_for_keeps_no_call_waiting(cluster, db, given_up, call):
+    db.run("INSERT INTO o VALUES (1)", "beside")
+    cluster.query(f"SELECT {call}")
+    wait_until(lambda: "1" in rows(cluster, "o"), 45, "the stream to go on")
+    given_up.let_go()
+    cluster.query("SELECT replicator_resume_table('s', 't')")
     caught_up(cluster)
     assert rows(cluster, "t") == {str(id): f'{{"v": {v}, "id": {id}}}' for id, v in db.query("SELECT id, v FROM t", "beside")}
 
@@ -218,7 +233,7 @@ def test_a_session_that_owns_the_name_of_a_transaction_and_does_not_commit_holds
     if db.flavour == "MariaDB":
         pytest.skip("its sessions own no names")
     follow()
-    session = Session(db, "SET gtid_next = '11111111-2222-3333-4444-555555555555:1'; SELECT SLEEP(240)", sleeps(db))
+    session = Session(db, "beside", "SET gtid_next = '11111111-2222-3333-4444-555555555555:1'; SELECT SLEEP(240)")
     try:
         assert db.value("SELECT @@global.gtid_owned") != ""
         cluster.query("UPDATE s.t SET data = '{}' WHERE id = '2'")
@@ -449,9 +464,8 @@ def test_a_comparison_ends_while_no_moment_of_the_source_is_quiet(cluster, db, f
     if db.flavour == "MariaDB":
         pytest.skip("MariaDB names each state")
     follow()
-    session = Session(db, "SET gtid_next = '11111111-1111-1111-1111-111111111111:1'; BEGIN; INSERT INTO o VALUES (1000); DO SLEEP(240); "
-                          "ROLLBACK",
-                      sleeps(db))
+    session = Session(db, "beside", "SET gtid_next = '11111111-1111-1111-1111-111111111111:1'; BEGIN; INSERT INTO o VALUES (1000); "
+                                    "DO SLEEP(240); ROLLBACK")
     numbers = itertools.count()
     try:
         cluster.query("UPDATE s.t SET data = '{}' WHERE id = '1'; INSERT INTO s.t SELECT '77', data, _synced_at FROM s.t WHERE id = '2'")

@@ -86,7 +86,7 @@ def test_a_table_that_a_copy_beside_the_stream_does_not_find_is_as_after_the_sta
     """The statement is met a moment later."""
     follow(options=f'{{"on_drop": "{on_drop}"}}')
     kept = len(rows(cluster, table))
-    with cluster.waiting_at("looks_around"):
+    with cluster.waiting_at("between_batches"):
         db.run(f"DROP TABLE {table}", "shop")
         cluster.query("SELECT replicator_resync('s', %s)", (table,))
     caught_up(cluster)

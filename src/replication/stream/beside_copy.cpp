@@ -206,12 +206,7 @@ bool BesideCopy::fill_window() {
     limits.rows = std::min(limits.rows, window_limits_.rows);
     while (rows_.size() < window_limits_.rows && rows_.bytes() < window_limits_.bytes) {
         pg::check_interrupts();
-        auto outcome = core::ChunkReader::Outcome::kEnd;
-        if (!is_waited_for_) {
-            outcome = reader_->try_read(*batch_, limits);
-        } else if (reader_->read(*batch_, limits)) {
-            outcome = core::ChunkReader::Outcome::kRows;
-        }
+        core::ChunkReader::Outcome const outcome = reader_->try_read(*batch_, limits);
         if (outcome == core::ChunkReader::Outcome::kAwaited) {
             return false;
         }

@@ -13,8 +13,8 @@
 //
 // The first row may take minutes: where the server has to sort the table, where its rows are costly to compute, where
 // the network is stuck. The stream goes on meanwhile, and what it touches is kept, by id, until the window is in: which
-// of these ids the window will have nobody knows. What is kept is bounded. Beyond that the read is given up, and the
-// next one is waited for, for once: to try again and again would never come to an end.
+// of these ids the window will have nobody knows. What is kept is bounded. Beyond that the read is given up, and while
+// the next one is under way the log is not read: to try again and again would never come to an end.
 //
 // If the target had rows before, the ids met (by windows and by the stream) are kept in a side table, and the last
 // transaction deletes the others. Everything is resumed from the catalog: a window in hand is lost with the process.
@@ -65,6 +65,8 @@ class BesideCopy {
     /// transaction is open. The source need not show anything if is_reading() already.
     void read_window();
     [[nodiscard]] bool is_reading() const noexcept { return reader_ != nullptr; }
+    /// Until these rows are in, nothing is to be read of the log.
+    [[nodiscard]] bool holds_stream() const noexcept { return is_reading() && is_waited_for_; }
 
     /// The table is no longer wanted, or starts over.
     void stop() noexcept;

@@ -33,6 +33,8 @@ constexpr int kMostTimeForAsking = 20;  ///< one part of so many
 /// A log that was reset is silent for those who read it.
 constexpr std::chrono::seconds kCheckHistoryEvery{5};
 constexpr int kWaitMs = 500;
+/// Between two looks for rows that the stream waits for.
+constexpr int kWaitForRowsMs = 20;
 /// While a window is in hand, for the stream to reach its high mark.
 constexpr int kWaitForMarkMs = 10;
 
@@ -135,6 +137,9 @@ void Stream::step() {
         is_busy = scheduler_.work_on_copy() || is_busy;
         is_busy = write_window_if_due() || is_busy;
         is_busy = scheduler_.work_on_keyless_refresh() || is_busy;
+        if (beside_.holds_stream()) {
+            return await_rows(is_busy);
+        }
     }
     limits_.wait_ms = wait_ms(is_busy);
     if (limits_.wait_ms == kWaitMs) {
@@ -146,6 +151,16 @@ void Stream::step() {
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
     bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
     apply_batch();
+}
+
+/// Whatever else is asked for is done meanwhile, and looked for several times a second. Of the log nothing is known
+/// then.
+void Stream::await_rows(bool is_busy) {
+    end_seen_at_ = 0;
+    batch_.bytes_read = 0;
+    if (!is_busy) {
+        pg::wait_for_latch(kWaitForRowsMs, pg::WaitFor::kSource);
+    }
 }
 
 /// A window that need not wait for anything of the log.

@@ -76,6 +76,7 @@ class Stream {
     void require_history(bool at_end);
     [[nodiscard]] bool write_window_if_due();
     [[nodiscard]] int wait_ms(bool is_busy) const;
+    void await_rows(bool is_busy);
 
     void apply_batch();
     void end_transactions(std::size_t complete_changes);
