@@ -34,8 +34,8 @@ constexpr const char* kSave = R"(
                          OR t.key_columns <> excluded.key_columns
                             AND (t.state IN ('catching_up', 'streaming', 'idle')
                                  OR t.copy_way IN ('beside', 'beside_seen', 'whole'))) AS now(is_left_out, is_asked_for)),
-        reason = CASE WHEN excluded.state = 'pending' AND t.state NOT IN ('excluded', 'unsupported')
-                      THEN t.reason ELSE excluded.reason END,
+        reason = CASE WHEN excluded.state <> 'pending' OR t.state IN ('excluded', 'unsupported') THEN excluded.reason
+                      WHEN t.state NOT IN ('catching_up', 'streaming', 'idle') THEN t.reason END,
         last_error = CASE WHEN excluded.state = 'pending' THEN t.last_error END,
         last_sqlstate = CASE WHEN excluded.state = 'pending' THEN t.last_sqlstate END,
         last_hint = CASE WHEN excluded.state = 'pending' THEN t.last_hint END,

@@ -438,6 +438,49 @@ def test_a_statement_on_any_table_that_the_source_does_not_show_yet_delays_no_ot
                                                                                                                      "other"]).values())
 
 
+@pytest.mark.parametrize("is_other", [False, True], ids=["as it was", "another one"])
+def test_a_table_that_a_statement_left_as_it_was_is_not_read_again(cluster, late_server, held_back, is_other):
+    """The source does not show the statement yet; what the table is shows afterwards."""
+    run, show = held_back
+    table = f"indexed{int(is_other)}"
+    late_server.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, v INT); INSERT INTO {table} VALUES (1, 1)", "late")
+    caught_up(cluster, "late")
+
+    def entry(columns):
+        return cluster.query(f"SELECT {columns} FROM replicator.source_table WHERE name = %s", (table,))[0]
+    before = entry("copy_started_at")
+    if is_other:
+        late_server.run(f"SET sql_log_bin = 0; ALTER TABLE {table} ADD COLUMN w INT DEFAULT 5", "late")
+    run(f"CREATE INDEX by_v ON {table} (v)".encode())
+    wait_until(lambda: entry("changed") == (True,), 45, "the statement to be met")
+    assert entry("state, copy_started_at") == ("streaming", *before)
+    show()
+    caught_up(cluster, "late")
+    assert entry("state, changed, reason") == ("streaming", False, None)
+    assert rows(cluster, table, "late") == {"1": '{"v": 1, "w": 5, "id": 1}' if is_other else '{"v": 1, "id": 1}'}
+    assert (entry("copy_started_at") == before) != is_other
+
+
+def test_what_a_source_without_tables_has_yet_to_look_for_is_looked_for_after_a_restart(cluster, late_server, held_back):
+    run, show = held_back
+    late_server.run("CREATE DATABASE void")
+    cluster.query("SELECT replicator_init(%s, name => 'void', target_schema => 'void')", (late_server.url("void"),))
+    cluster.wait_for_state("void", "streaming")
+    late_server.run("SET sql_log_bin = 0; CREATE TABLE unlogged (id INT PRIMARY KEY); INSERT INTO unlogged VALUES (7)", "void")
+    run(b"GRANT SELECT ON *.* TO 'replicator'@'127.0.0.1'")
+    wait_until(lambda: cluster.query("SELECT st.discovery_due FROM replicator.source_state st JOIN replicator.source s ON s.id = "
+                                     "st.source_id WHERE s.name = 'void'") != [(None,)], 45, "the statement to be met")
+    before = cluster.status("void")["worker_pid"]
+    cluster.query("SELECT pg_terminate_backend(%s)", (before,))
+    wait_until(lambda: cluster.status("void")["worker_pid"] not in (None, before), 45, "another worker")
+    cluster.wait_for_state("void", "streaming")
+    show()
+    wait_until(lambda: table_row(cluster, "unlogged", "void") is not None, 45, "the table to be found")
+    caught_up(cluster, "void")
+    assert rows(cluster, "unlogged", "void") == {"7": '{"id": 7}'}
+    cluster.query("SELECT replicator_drop('void', drop_tables => true)")
+
+
 def test_a_table_that_was_left_out_in_the_middle_of_its_copy_is_read_from_the_first_row(cluster, db, follow):
     """What has changed meanwhile, before the place that the copy had come to, came by no log."""
     db.run("CREATE TABLE big (id INT PRIMARY KEY); INSERT INTO big WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i "

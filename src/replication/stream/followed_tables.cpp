@@ -34,13 +34,15 @@ FollowedTables::Reloaded FollowedTables::reload(const std::optional<Ids>& ids,
     Reloaded tables;
     {
         pg::Transaction transaction;
+        std::int64_t fingerprint = fingerprint_.value_or(0);
         for (auto const& [id, hash] : std::exchange(hashes_, {})) {
-            is_meant(id) ? void(fingerprint_ ^= hash) : void(hashes_.emplace(id, hash));
+            is_meant(id) ? void(fingerprint ^= hash) : void(hashes_.emplace(id, hash));
         }
         for (auto const& [id, hash] : catalog::stream_table_hashes(source_id_, ids)) {
             hashes_.emplace(id, hash);
-            fingerprint_ ^= hash;
+            fingerprint ^= hash;
         }
+        fingerprint_ = fingerprint;
         tables.now = catalog::stream_tables(source_id_, ids);
         changed_ = catalog::changed_tables(source_id_);
         discovery_due_ = catalog::discovery_due(source_id_);

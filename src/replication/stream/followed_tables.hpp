@@ -72,7 +72,8 @@ class FollowedTables {
     const catalog::SourceConfig& config_;
     core::ChangeStream* stream_ = nullptr;
     std::vector<catalog::StreamTable> known_;
-    std::int64_t fingerprint_ = 0;                 ///< of all tables, of which known_ are those that take part
+    /// Of all tables, of which known_ are those that take part; nothing: what the catalog says has yet to be taken up.
+    std::optional<std::int64_t> fingerprint_;
     std::map<std::int32_t, std::int64_t> hashes_;  ///< by table, of which it is made
     std::map<core::TableName, std::unique_ptr<TableInStream>> followed_;
     std::vector<catalog::SourceTable> changed_;

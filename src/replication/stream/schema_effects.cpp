@@ -176,6 +176,9 @@ class SchemaEffects {
     /// It is settled later. Until then it is taken for changed.
     void defer(const core::TableName& name, const SchemaChange& change) {
         std::optional<catalog::SourceTable> const known = find(name);
+        if (known && is_replicated(*known) && change.kind == Kind::kRedefined) {
+            return catalog::note_change(config_.id, known->name);  // it may be as it was: settle_changed_table() sees
+        }
         if (known && is_replicated(*known)) {
             catalog::ask_for_copy(known->id, reason(change));
         } else if (select_tables(config_, {named(name)}).at(0).state == catalog::TableState::kExcluded) {
@@ -542,6 +545,9 @@ void settle_all_tables(const catalog::SourceConfig& config, const core::Source& 
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
                           const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied) {
     if (now) {
+        if (catalog::is_replicated(table.state) && table.definition != now->definition) {
+            catalog::ask_for_copy(table.id, kReadAgainAsAltered);
+        }
         RegisteredTable const registered = register_table(config, *now);
         tell_changed_note(config, table, registered.planned);
         return registered.settled;

@@ -144,6 +144,9 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
     if (!followed.map.empty() && followed.map != definition) {
         doubtful_.insert(followed.name);
     }
+    // Also if it cannot be read: it is doubted once, and not with each event.
+    followed.map = definition;
+    followed.current = nullptr;
     EventTable table = event_table_of(map, event.place, charsets_);
     require_same_key(map, followed.structure, event.place);
     StreamedLayout layout = complete_table(table, followed.structure, event.place);
@@ -152,7 +155,6 @@ void StreamTables::map_table(Followed& followed, const Event& event) {
     }
     followed.unknown_columns = std::move(layout.unknown_columns);
     followed.current = std::make_shared<StreamedTable>(followed.name, std::move(layout), std::move(table));
-    followed.map = definition;
 }
 
 void StreamTables::begin_transaction() {
