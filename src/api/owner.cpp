@@ -18,11 +18,16 @@ namespace pgrepl::api {
 namespace {
 
 /// Whether the relation goes to the new owner with the source. Where a dump is restored, tables of a role that is
-/// missing belong to whoever restores it; but what some other role has put in a target's place stays its own.
+/// missing belong to whoever restores it: those of a target's shape that we have made, as their comment says. What some
+/// other role, or an administrator, has put in a target's place stays its own.
 /// Until the transaction ends the schema keeps its name, and so what has been looked at is what is altered.
 bool is_handed_over(const target::TargetName& target, Oid made, const catalog::SourceConfig& before) {
     pg::QueryResult const row = pg::execute(
-        "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper) FROM pg_catalog.pg_class c "
+        "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper AND "
+        "  pg_catalog.obj_description(c.oid, 'pg_class') LIKE '%, kept by pg\\_replicator' AND "
+        "  (SELECT pg_catalog.array_agg(a.attname::text || ' ' || a.atttypid::regtype::text ORDER BY a.attnum) "
+        "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) = "
+        "  '{id text,data jsonb,_synced_at timestamp with time zone}') FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
         "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid) "
         "FOR KEY SHARE OF n",

@@ -160,15 +160,18 @@ def test_the_owner_of_a_source_does_not_see_keys_of_an_earlier_one_of_its_name(c
 
 
 def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
-    path = database("kept.db", many_rows(10))
+    path = database("kept.db", many_rows(10), "CREATE TABLE u (id INTEGER PRIMARY KEY); CREATE TABLE w (id INTEGER PRIMARY KEY)")
     source(path, "kept")
     cluster.query("SELECT replicator_init(%s, name => 'orphan')", (f"sqlite://{path}",), user="first_owner")
     for name in ("kept", "orphan"):
         cluster.wait_for_copy(name)
+    # In the place of a target stands a table of the administrator's, and another that only looks like one.
+    cluster.query("DROP TABLE orphan.u, orphan.w; CREATE TABLE orphan.u (id int, secret text); "
+                  "CREATE TABLE orphan.w (LIKE orphan.t); COMMENT ON TABLE orphan.w IS 'mine'")
     dump = os.path.join(cluster.directory, "dump")
     arguments = ["-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres"]
     subprocess.run(unprivileged([f"{BINDIR}/pg_dump", "-Fc", "-f", dump, *arguments, "postgres"], cluster.directory), check=True, cwd="/")
-    cluster.query("SELECT replicator_drop('orphan', drop_tables => true)")
+    cluster.query("DROP TABLE orphan.u, orphan.w; SELECT replicator_drop('orphan', drop_tables => true)")
     cluster.query("DROP OWNED BY first_owner; DROP ROLE first_owner")
     cluster.query("CREATE DATABASE orphanage")
     # The grants to the role that is missing fail, and are reported; nothing else does.
@@ -184,8 +187,11 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     cluster.query("SELECT replicator_alter('orphan', owner => 'second_owner')", database="orphanage")
     assert cluster.status("orphan", "orphanage")["state"] == "restored", "a person has it go on"
     cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    owner = "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'orphan' ORDER BY 1"
+    assert cluster.query(owner, database="orphanage") == [("t", "second_owner"), ("u", "postgres"), ("w", "postgres")]
+    cluster.query("DROP TABLE orphan.u, orphan.w; SELECT replicator_resync('orphan')", database="orphanage")
     cluster.wait_for_copy("orphan", database="orphanage")
-    assert cluster.query("SELECT tableowner FROM pg_tables WHERE schemaname = 'orphan'", database="orphanage") == [("second_owner",)]
+    assert {owner for (_, owner) in cluster.query(owner, database="orphanage")} == {"second_owner"}
     cluster.query("SELECT replicator_stop_workers()", database="orphanage")
     cluster.query("DROP DATABASE orphanage")
 
