@@ -114,6 +114,32 @@ void execute(Oid function) {
                     errhint("Take pg_advisory_xact_lock, or let go of each lock by pg_advisory_unlock.")));
 }
 
+/// Our statements name the schema, and whoever had one of that name would have them run code of theirs: a worker, or a
+/// call that waits, is still there for a while after DROP EXTENSION.
+void keep_name_of_schema(Oid schema) {
+    Relation const schemas = table_open(NamespaceRelationId, AccessShareLock);
+    ScanKeyData key;
+    ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+    SysScanDesc const scan = systable_beginscan(schemas, NamespaceOidIndexId, true, SnapshotSelf, 1, &key);
+    HeapTuple const found = systable_getnext(scan);
+    bool ours = false;
+    Oid owner = InvalidOid;
+    if (HeapTupleIsValid(found)) {
+        auto const* const row = reinterpret_cast<Form_pg_namespace>(GETSTRUCT(found));
+        ours = std::strcmp(NameStr(row->nspname), kSchema) == 0;
+        owner = row->nspowner;
+    }
+    systable_endscan(scan);
+    table_close(schemas, AccessShareLock);
+    if (ours && !(superuser() && superuser_arg(owner))) {
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                        errmsg("only superusers have a schema \"%s\"", kSchema),
+                        errdetail("Workers of pg_replicator take what is in it for their own catalog, with the rights of "
+                                  "a superuser."),
+                        errhint("Choose another name.")));
+    }
+}
+
 /// ALTER EXTENSION … UPDATE: workers that did not start for the version's sake may start now.
 void altered(Oid extension) {
     if (extension == get_extension_oid("pg_replicator", true)) {
@@ -133,6 +159,8 @@ void on_access(ObjectAccessType access, Oid object_class, Oid object, int part, 
         create_trigger(object);
     } else if (access == OAT_TRUNCATE && !superuser() && is_table_of_our_catalog(object)) {
         raise_refusal(object);
+    } else if ((access == OAT_POST_CREATE || access == OAT_POST_ALTER) && object_class == NamespaceRelationId) {
+        keep_name_of_schema(object);
     } else if (access == OAT_POST_ALTER && object_class == ExtensionRelationId) {
         altered(object);
     }

@@ -13,6 +13,8 @@ namespace pgrepl::pg {
 /// Tables there are changed by superusers alone, whatever is granted (by name, by default privileges, by
 /// pg_write_all_data): they tell the workers whose rights to use, and which expressions to evaluate with them.
 ///
+/// Nobody else has a schema of that name, also while there is none of ours.
+///
 /// And what a statement on a target calls in a worker does not let go of the locks by which a source has one worker.
 ///
 /// An update of the extension has the launcher look at the database.

@@ -2,7 +2,7 @@
 import psycopg2
 import pytest
 
-from private_cluster import PrivateCluster, wait_until
+from private_cluster import has_ended, PrivateCluster, wait_until
 
 CHANGES = ("UPDATE replicator.source_state SET owner = 10", "DELETE FROM replicator.target_relation",
            "UPDATE replicator.source SET rules = '{\"indexes\": {\"t\": [\"theirs.run(id)\"]}}'",
@@ -139,3 +139,25 @@ def test_what_a_subscription_brings_of_another_catalog_is_left_out(cluster, sour
         wait_until(lambda: not cluster.query("SELECT 1 FROM pg_replication_slots WHERE active"), 60, "the slot to be free")
         cluster.query("SELECT pg_drop_replication_slot('everything'); DROP PUBLICATION everything")
         cluster.query("DROP DATABASE elsewhere WITH (FORCE)")
+
+
+def test_nobody_else_has_a_schema_of_the_catalogs_name(cluster, writer, database, many_rows):
+    """What a worker says next is said by that name, whatever has become of the extension meanwhile."""
+    cluster.query("CREATE EXTENSION pg_replicator; GRANT CREATE ON DATABASE granted TO writer", database="granted")
+    path = database("held.db", many_rows(10))
+    with cluster.waiting_at("source_allowed", lambda: cluster.query("SELECT replicator_init(%s, name => 'held')", (f"sqlite://{path}",),
+                                                                    database="granted")):
+        worker, = cluster.workers("source worker", database="granted")
+        cluster.query("DROP EXTENSION pg_replicator", database="granted")
+        cluster.query("CREATE SCHEMA theirs", database="granted", user="writer")
+        for attempt in ("CREATE SCHEMA replicator", "CREATE SCHEMA replicator AUTHORIZATION writer CREATE VIEW source_state AS SELECT 1",
+                        "ALTER SCHEMA theirs RENAME TO replicator"):
+            with pytest.raises(psycopg2.errors.InsufficientPrivilege, match='only superusers have a schema "replicator"'):
+                cluster.query(attempt, database="granted", user="writer")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cluster.query("CREATE SCHEMA replicator AUTHORIZATION writer", database="granted")
+    wait_until(lambda: has_ended(worker), what="the worker to end, without a catalog")
+    cluster.query("CREATE SCHEMA replicator", database="granted")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        cluster.query("ALTER SCHEMA replicator OWNER TO writer", database="granted")
+    cluster.query("DROP SCHEMA replicator; CREATE EXTENSION pg_replicator", database="granted")
