@@ -68,6 +68,10 @@ int SourceConfig::connect_timeout_ms() const {
     return parsed_options.connect_timeout_ms.value_or(pg::settings().connect_timeout_ms);
 }
 
+int SourceConfig::memory_per_worker_kb() const {
+    return parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb);
+}
+
 std::optional<SourceConfig> find_source(std::int32_t id) { return read(pg::execute(select_where("s.id = $1"), {id})); }
 
 std::optional<SourceConfig> lock_source(std::int32_t id) {

@@ -53,6 +53,7 @@ struct SourceConfig {
     [[nodiscard]] int target_lock_patience_ms() const;
     [[nodiscard]] int retry_max_ms() const;
     [[nodiscard]] int connect_timeout_ms() const;
+    [[nodiscard]] int memory_per_worker_kb() const;
 };
 
 std::optional<SourceConfig> find_source(std::int32_t id);

@@ -25,7 +25,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 14;
+constexpr std::uint32_t kAdapterAbiVersion = 15;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -58,6 +58,10 @@ struct OpenRequest {
     /// A directory of this source alone, writable, on the target server's disk, for private copies. It is
     /// emptied by the caller when the source is dropped.
     std::string scratch_directory;
+    /// What reading may take of this server, whatever the source has us compute; of memory, beside what the largest row
+    /// takes.
+    std::int64_t memory_bytes = 64 << 20;
+    std::optional<std::int64_t> temporary_file_bytes;  ///< nothing: no limit but the adapter's own
     /// Columns that make up the key of a table that has none of its own, by `database.table` or `table`.
     std::map<std::string, std::vector<std::string>> keys;
 };

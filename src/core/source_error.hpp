@@ -34,6 +34,7 @@ enum class SourceErrorKind {
     kThrownOut,         ///< another reader with our id took our place
     kTableDenied,       ///< the account may not read the table, or some of its columns; the other tables can be read
     kTableLocked,       ///< others hold a lock on the table for longer than is waited; the other tables can be read
+    kBeyondLimit,       ///< reading the table takes more of this server than is allowed; the other tables can be read
 };
 
 /// An error of a source. `text` says what failed and with which value, `hint` what to do. Neither holds a

@@ -149,6 +149,8 @@ int sqlstate_of(core::SourceErrorKind kind) {
             return ERRCODE_DATA_EXCEPTION;
         case Kind::kResource:
             return ERRCODE_INSUFFICIENT_RESOURCES;
+        case Kind::kBeyondLimit:
+            return ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
         case Kind::kInterrupted:
             return ERRCODE_QUERY_CANCELED;
         case Kind::kInternal:

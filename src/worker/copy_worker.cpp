@@ -36,6 +36,7 @@ class CopyWorker {
         pg::begin_notes(arguments_.source_id, pg::NoteKeeper::kSource);
         set_commits_wait(false);
         pg::set_target_patience(config_.target_lock_patience_ms());
+        limit_memory(config_.memory_per_worker_kb());
         pg::set_application_name("pg_replicator copy of " + config_.name);
         pg::begin_phase(pg::WorkerPhase::kOpeningSource, arguments_.source_id, 0, 0, "opening " + config_.name);
         pg::BackendInterrupts interrupts;

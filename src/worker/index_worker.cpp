@@ -15,7 +15,6 @@
 #include "catalog/source_config.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/progress.hpp"
-#include "pg/settings.hpp"
 #include "pg/transaction.hpp"
 #include "pg/work_in_hand.hpp"
 #include "pg/worker.hpp"
@@ -75,7 +74,7 @@ class IndexWorker {
         }
         pg::set_target_patience(locked_->patience_ms());
         pg::set_application_name("pg_replicator indexes of " + config_.name);
-        limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
+        limit_memory(config_.memory_per_worker_kb());
         return index;
     }
 

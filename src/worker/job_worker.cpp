@@ -16,7 +16,6 @@
 #include "catalog/tables.hpp"
 #include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
-#include "pg/settings.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
@@ -84,7 +83,7 @@ class JobWorker {
         pg::set_application_name("pg_replicator " + std::string(job->repair ? "repair" : "verification") + " of " +
                                  config_.name);
         pg::set_target_patience(config_.target_lock_patience_ms());
-        limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
+        limit_memory(config_.memory_per_worker_kb());
         pg::begin_phase(pg::WorkerPhase::kOpeningSource, source_id_, 0, 0, "opening " + config_.name);
         return job;
     }

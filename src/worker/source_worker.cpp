@@ -125,7 +125,7 @@ class SourceWorker {
         pg::begin_reports(source_id_, state->reader_id);
         pg::set_application_name("pg_replicator source " + config_.name);
         pg::set_target_patience(config_.target_lock_patience_ms());
-        limit_memory(config_.parsed_options.memory_per_worker_kb.value_or(pg::settings().memory_per_worker_kb));
+        limit_memory(config_.memory_per_worker_kb());
         return true;
     }
 

@@ -156,6 +156,8 @@ class SqliteTest : public testing::Test {
         config.beneath = beneath;
         config.connect_timeout_ms = timeout_ms;
         config.scratch_directory = scratch();
+        config.memory_bytes = memory_bytes;
+        config.temporary_file_bytes = temporary_file_bytes;
         return pg_replicator_adapter()->open(config, interrupts_);
     }
 
@@ -200,6 +202,10 @@ class SqliteTest : public testing::Test {
         ADD_FAILURE() << "no error";
         return {core::SourceErrorKind::kInternal, 0, "no error", false};
     }
+
+    // What reading may take.
+    std::int64_t memory_bytes = 64 << 20;
+    std::optional<std::int64_t> temporary_file_bytes;
 
   private:
     std::string directory_;

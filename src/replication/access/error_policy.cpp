@@ -37,7 +37,8 @@ bool concerns_log(core::SourceErrorKind kind) {
 bool concerns_table(core::SourceErrorKind kind) {
     return kind == core::SourceErrorKind::kTableChanged || kind == core::SourceErrorKind::kUnsupported ||
            kind == core::SourceErrorKind::kInvalidValue || kind == core::SourceErrorKind::kCorrupt ||
-           kind == core::SourceErrorKind::kTableLocked || kind == core::SourceErrorKind::kTableDenied;
+           kind == core::SourceErrorKind::kTableLocked || kind == core::SourceErrorKind::kTableDenied ||
+           kind == core::SourceErrorKind::kBeyondLimit;
 }
 
 }  // namespace

@@ -18,6 +18,8 @@ namespace pgrepl::replication {
 
 namespace {
 
+constexpr std::int64_t kKilobyte = 1024;
+
 std::vector<std::string> split_list(const char* list) {
     std::vector<std::string> items;
     std::string item;
@@ -216,6 +218,10 @@ OpenSource open_source(const catalog::SourceConfig& config, const AllowedSource&
     source.keepalive_idle_s = pg::settings().keepalive_idle_s;
     source.keepalive_interval_s = pg::settings().keepalive_interval_s;
     source.scratch_directory = scratch;
+    source.memory_bytes = config.memory_per_worker_kb() * kKilobyte;
+    if (temp_file_limit >= 0) {
+        source.temporary_file_bytes = temp_file_limit * kKilobyte;
+    }
     source.keys = config.keys;
     return adapter.open(source, interrupts);
 }

@@ -11,6 +11,7 @@
 
 #include "source/sqlite/file_look.hpp"
 #include "source/sqlite/file_state.hpp"
+#include "source/sqlite/own_limits.hpp"
 #include "source/sqlite/private_copy.hpp"
 #include "source/sqlite/snapshot.hpp"
 #include "source/sqlite/table_shape.hpp"
@@ -24,7 +25,10 @@ constexpr int kCopyAttempts = 3;
 class SqliteSource final : public core::Source {
   public:
     SqliteSource(const core::OpenRequest& config, core::Interrupts& interrupts)
-        : access_{.place = {config.url.path, config.beneath},
+        : limits_({.memory_bytes = config.memory_bytes,
+                   .directory = config.scratch_directory,
+                   .temporary_file_bytes = config.temporary_file_bytes}),
+          access_{.place = {config.url.path, config.beneath},
                   .busy_timeout_ms = config.connect_timeout_ms,
                   .interrupts = &interrupts},
           scratch_directory_(config.scratch_directory),
@@ -151,6 +155,7 @@ class SqliteSource final : public core::Source {
         return make_snapshot(open_copy(copy, identity), {identity.to_text()});
     }
 
+    ScopedLimits limits_;
     FileAccess access_;
     std::string scratch_directory_;
     FileMark opened_;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,7 @@
 
 #include "core/source_error.hpp"
 #include "source/sqlite/mapped_index.hpp"
+#include "source/sqlite/temporary_file.hpp"
 
 namespace pgrepl::sqlite {
 namespace {
@@ -135,6 +137,18 @@ int keep_name(sqlite3_vfs*, const char* name, int bytes, char* out) {
     return SQLITE_OK;
 }
 
+int (*open_named_file)(sqlite3_vfs*, const char*, sqlite3_file*, int, int*) = nullptr;
+
+int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags, int* flags_used) {
+    if (name != nullptr) {
+        return open_named_file(vfs, name, file, flags, flags_used);
+    }
+    if (flags_used != nullptr) {
+        *flags_used = flags;
+    }
+    return open_temporary_file(file);
+}
+
 template <typename Call>
 bool replace(sqlite3_vfs& unix_vfs, const char* name, Call& previous, Call ours) {
     previous = reinterpret_cast<Call>(unix_vfs.xGetSystemCall(&unix_vfs, name));
@@ -158,6 +172,9 @@ bool install() {
         return false;
     }
     static sqlite3_vfs ours = *unix_vfs;
+    open_named_file = unix_vfs->xOpen;
+    ours.xOpen = open_file;
+    ours.szOsFile = std::max(ours.szOsFile, static_cast<int>(temporary_file_object_bytes()));
     ours.pNext = nullptr;
     ours.zName = kVfsName;
     ours.xFullPathname = keep_name;

@@ -54,7 +54,8 @@ void Connection::lock_down() {
     // A quoted name that is no column must be an error, not a string that is copied into every row.
     sqlite3_db_config(db, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     // Not mapped: a mapped file that is truncated by others raises SIGBUS. (The -shm file must be: mapped_index.hpp.)
-    execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 2", "open");
+    // What does not fit into a cache goes to a file (temporary_file.hpp), not into memory.
+    execute("PRAGMA mmap_size = 0; PRAGMA query_only = 1; PRAGMA cell_size_check = 1; PRAGMA temp_store = 1", "open");
 }
 
 /// Whoever wrote the schema chooses what is called when a generated column, an index or a view is read. Not trusting it

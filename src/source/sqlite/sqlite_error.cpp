@@ -14,6 +14,7 @@
 
 #include "source/sqlite/connection.hpp"
 #include "source/sqlite/file_look.hpp"
+#include "source/sqlite/own_limits.hpp"
 
 namespace pgrepl::sqlite {
 namespace {
@@ -207,9 +208,34 @@ SourceError cannot_open(const FailedCall& call) {
     return read_only(reworded);
 }
 
+SourceError out_of_memory(const FailedCall& call) {
+    if (!memory_limit_was_met()) {
+        return {SourceErrorKind::kResource, call.result, "out of memory: " + cannot(call), true};
+    }
+    return {SourceErrorKind::kBeyondLimit,
+            call.result,
+            cannot(call) + ": it takes too much memory",
+            true,
+            "One row of it, or what its expressions compute, needs more than pg_replicator.memory_per_worker and three "
+            "of the largest rows that can be stored (256 MB each).",
+            "Allow its source more: replicator_alter(name, options => '{\"memory_per_worker\": \"…\"}')."};
+}
+
+/// We write nothing to the file: only what is sorted or kept for a view, or a table that is computed, is written.
+SourceError out_of_temporary_files(const FailedCall& call) {
+    return {SourceErrorKind::kBeyondLimit,
+            call.result,
+            cannot(call) + ": it takes too much room in temporary files",
+            true,
+            "What is sorted, grouped or compared for it may take as much as temp_file_limit says, and half of what is "
+            "free on the disk of the data directory.",
+            "Have the file's own program store what the view computes as a table, raise temp_file_limit, or make room "
+            "on this server's disk."};
+}
+
 SourceError disk_trouble(const FailedCall& call) {
     if (call.result == SQLITE_IOERR_NOMEM) {
-        return {SourceErrorKind::kResource, call.result, "out of memory while reading " + named(call.place.path), true};
+        return out_of_memory(call);
     }
     return {SourceErrorKind::kUnreachable,
             call.result,
@@ -283,9 +309,9 @@ SourceError translate_error(const FailedCall& call, const Connection* connection
         case SQLITE_IOERR:
             return disk_trouble(call);
         case SQLITE_NOMEM:
-            return {SourceErrorKind::kResource, call.result, "out of memory: " + cannot(call), true};
+            return out_of_memory(call);
         case SQLITE_FULL:
-            return {SourceErrorKind::kResource, call.result, "disk full: " + cannot(call), true};
+            return out_of_temporary_files(call);
         case SQLITE_TOOBIG:
             return {SourceErrorKind::kUnsupported, call.result, cannot(call) + ": " + call.message, false,
                     "A value is larger than this build of SQLite can hand out (" + std::to_string(1'000'000'000) +

@@ -1,0 +1,80 @@
+// What a file of somebody else's can have us take of this server: memory, and room in temporary files.
+
+#include "sqlite_fixture.hpp"
+
+namespace pgrepl::test {
+namespace {
+
+constexpr const char* kNumbers =
+    "CREATE TABLE t(a INTEGER PRIMARY KEY); INSERT INTO t VALUES (1), (2);"
+    "CREATE VIEW numbers AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
+    "SELECT printf('%0200d', i) AS i FROM n;"
+    "CREATE VIEW sorted AS SELECT i FROM numbers ORDER BY i DESC;"
+    "CREATE VIEW each AS SELECT DISTINCT i FROM numbers;"
+    "CREATE VIEW counted AS SELECT i, count(*) AS n FROM numbers GROUP BY i;"
+    "CREATE VIEW met AS WITH RECURSIVE n(i) AS (SELECT printf('%0200d', 1) UNION "
+    "SELECT printf('%0200d', i % 200000 + 1) FROM n) SELECT i FROM n;"
+    "CREATE VIEW without_end AS WITH RECURSIVE n(i) AS (SELECT printf('%0200d', 1) UNION "
+    "SELECT printf('%0200d', i + 1) FROM n) SELECT i FROM n WHERE i < '';"
+    "CREATE VIEW huge AS SELECT zeroblob(1000000000) AS z;";
+
+class SqliteLimits : public SqliteTest {
+  protected:
+    /// Reads it whole and keeps nothing.
+    static std::size_t count_rows(core::Source& source, const std::string& name) {
+        auto const snapshot = source.open_snapshot({.join = {}, .durable = true});  // a view is read in one go
+        core::TableInfo const info = table(*snapshot, name);
+        auto const reader = snapshot->open_chunk(info, {});
+        core::RowBatch batch(info.layout.columns.size());
+        std::size_t rows = 0;
+        while (reader->read(batch, {})) {
+            rows += batch.row_count();
+        }
+        return rows;
+    }
+};
+
+/// 40 MB each; the caches of SQLite have 2 MB.
+TEST_F(SqliteLimits, what_a_view_sorts_or_tells_apart_is_not_kept_in_memory) {
+    Program(path()).run(kNumbers);
+    auto const source = open();
+    for (const char* view : {"sorted", "each", "counted", "met"}) {
+        sqlite3_memory_highwater(1);
+        EXPECT_EQ(count_rows(*source, view), 200'000U) << view;
+        EXPECT_LT(sqlite3_memory_highwater(0), 16 << 20) << view;
+    }
+    for (auto const& entry : std::filesystem::directory_iterator(scratch())) {
+        EXPECT_TRUE(entry.path().filename().string().starts_with("snapshot-")) << entry << ": they have no names";
+    }
+}
+
+TEST_F(SqliteLimits, temporary_files_have_a_limit_that_concerns_what_meets_it) {
+    Program(path()).run(kNumbers);
+    temporary_file_bytes = 8 << 20;
+    auto const source = open();
+    for (const char* view : {"sorted", "each", "met", "without_end"}) {
+        core::SourceError const error = error_of([&] { count_rows(*source, view); });
+        EXPECT_EQ(error.kind(), Kind::kBeyondLimit) << view << ": " << error.text();
+        EXPECT_NE(error.text().find(view), std::string::npos) << error.text();
+        EXPECT_NE(error.detail().find("temp_file_limit"), std::string::npos) << error.detail();
+    }
+    EXPECT_EQ(count_rows(*source, "t"), 2U);
+    temporary_file_bytes.reset();
+    EXPECT_EQ(count_rows(*open(), "sorted"), 200'000U) << "what they had taken was given back";
+}
+
+TEST_F(SqliteLimits, memory_has_a_limit_that_concerns_what_meets_it) {
+    Program(path()).run(kNumbers);
+    {
+        auto const source = open();
+        core::SourceError const error = error_of([&] { count_rows(*source, "huge"); });
+        EXPECT_EQ(error.kind(), Kind::kBeyondLimit) << error.text();
+        EXPECT_NE(error.text().find("too much memory"), std::string::npos) << error.text();
+        EXPECT_NE(error.hint().find("memory_per_worker"), std::string::npos) << error.hint();
+        EXPECT_EQ(count_rows(*source, "t"), 2U);
+    }
+    EXPECT_EQ(sqlite3_hard_heap_limit64(-1), 0) << "the process has its own again";
+}
+
+}  // namespace
+}  // namespace pgrepl::test
