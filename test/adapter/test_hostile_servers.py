@@ -123,3 +123,49 @@ class Endless(FakeServer):
 def test_an_answer_without_end_is_given_up():
     answer = log_in(Endless())
     assert "its answer is too large" in answer, answer
+
+
+class Talkative(FakeServer):
+    """Goes on without end where the driver keeps all that comes, at one stage: by packets as large as they can be, or by a
+    result's columns. Stops at a gigabyte."""
+    largest = b"\xff\xff\xff"
+
+    def __init__(self, stage):
+        self.stage, self.sent = stage, 0
+        super().__init__()
+
+    def pour(self, connection, packets):
+        """They come again and again, numbered on."""
+        number = 0
+        while self.sent < 1 << 30:
+            numbered = b"".join(self.packet((number + at) % 256, body) for at, body in enumerate(packets))
+            number += len(packets)
+            connection.sendall(numbered)
+            self.sent += len(numbered)
+
+    def pour_one(self, connection, number, begin):
+        """One packet, in parts."""
+        body = begin + b"x" * (0xffffff - len(begin))
+        while self.sent < 1 << 30:
+            connection.sendall(self.largest + bytes([number % 256]) + body)
+            self.sent += len(body)
+            number, body = number + 1, b"x" * 0xffffff
+
+    def talk(self, connection):
+        self.greet(connection)
+        connection.sendall(self.packet(2, OK))
+        self.read(connection)
+        if self.stage == "error":
+            return self.pour_one(connection, 1, b"\xff\x10\x04")
+        connection.sendall(self.packet(1, b"\xfd\xff\xff\xff"))
+        column = b"\x03def" + b"\0" * 3 + b"\xc8" + b"c" * 200 + b"\0\x0c\x2d\0" + (65535).to_bytes(4, "little") + b"\xfd" + b"\0" * 5
+        self.pour(connection, [column] * 256)
+
+
+@pytest.mark.parametrize("stage", ["error", "columns"])
+def test_what_comes_before_rows_has_a_bound(stage):
+    """The driver stores it all, and the server chooses how much it is."""
+    server = Talkative(stage)
+    answer = log_in(server)
+    assert "its answer is too large" in answer, answer
+    assert server.sent < 200 << 20, "little more than what is on its way"

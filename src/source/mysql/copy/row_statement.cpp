@@ -90,7 +90,7 @@ RowStatement::RowStatement(Connection& connection, const TableShape& shape, cons
                            const std::string& doing)
     : connection_(connection), shape_(shape), doing_(doing) {
     connection_.throw_if_interrupted();
-    Connection::Turn const turn(connection_);
+    Connection::Turn const turn(connection_, Connection::kMostHeadBytes);
     statement_.reset(mysql_stmt_init(connection_.handle()));
     if (!statement_) {
         throw core::SourceError(core::SourceErrorKind::kResource, 0, "out of memory", true);

@@ -16,11 +16,15 @@
 #include <cerrno>
 #include <exception>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "source/mysql/server/mysql_error.hpp"
 #include "source/mysql/server/root_certificates.hpp"
 #include "source/mysql/server/tls_session.hpp"
+
+/// The driver exports it for its plugins, and has it in no header: `callback` is told of all that is read and written.
+extern "C" int ma_pvio_register_callback(my_bool add, void (*callback)(int, MYSQL*, const unsigned char*, std::size_t));
 
 namespace pgrepl::mysql {
 namespace {
@@ -37,6 +41,7 @@ constexpr int kKeepaliveCount = 6;
 constexpr unsigned long kMostPacketBytes = 1UL << 30;
 /// What a server may say of itself and its tables in one answer, in memory: some 800,000 columns.
 constexpr std::size_t kMostAnswerBytes = std::size_t{512} << 20;
+static_assert(kMostAnswerBytes > Connection::kMostHeadBytes);
 constexpr std::string_view kConnecting = "connect to";
 
 /// Everything that the server's configuration or init_connect may have changed and that we depend on. DEFAULT would be
@@ -116,7 +121,11 @@ void Connection::connect(const HostAndPort& host, const ConnectOptions& options,
         throw SourceError(SourceErrorKind::kResource, 0, "out of memory", true);
     }
     set_options(options);
-    Turn const turn(*this);
+    static int const registered = ma_pvio_register_callback(1, &Connection::on_transfer);
+    if (registered != 0) {
+        throw SourceError(SourceErrorKind::kInternal, 0, "the driver does not tell what it reads", false);
+    }
+    Turn const turn(*this, kMostHeadBytes);
     if (mysql_real_connect(handle_.get(), host.host.c_str(), options.user.c_str(), password.c_str(), nullptr, host.port,
                            nullptr, 0) == nullptr) {
         throw_if_not_meant();
@@ -307,7 +316,7 @@ void Connection::execute(std::string_view sql, std::string_view doing) { (void)q
 
 TextRows Connection::query(std::string_view sql, std::string_view doing) {
     throw_if_interrupted();
-    Turn const turn(*this);
+    Turn const turn(*this, kMostHeadBytes);
     MYSQL* const handle = handle_.get();
     if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
         fail(doing);
@@ -321,6 +330,7 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
         }
         return rows;
     }
+    bound_answer(kMostAnswerBytes);
     unsigned const columns = mysql_num_fields(result.get());
     std::size_t bytes = 0;
     while (MYSQL_ROW const row = mysql_fetch_row(result.get())) {
@@ -346,9 +356,15 @@ TextRows Connection::query(std::string_view sql, std::string_view doing) {
 void Connection::abandon_answer(std::string_view doing) {
     ::shutdown(static_cast<int>(mysql_get_socket(handle_.get())), SHUT_RDWR);
     throw_if_interrupted();
+    throw_too_large(doing);
+}
+
+void Connection::throw_too_large(std::string_view doing) const {
     throw SourceError(SourceErrorKind::kResource, 0,
                       "cannot " + std::string(doing) + " MySQL server " + server_ + ": its answer is too large", false,
-                      "What it says of its tables takes more than " + std::to_string(kMostAnswerBytes >> 20) + " MB.",
+                      "What it says of its tables takes more than " + std::to_string(kMostAnswerBytes >> 20) +
+                          " MB, or what it says before that, or instead, more than " +
+                          std::to_string(kMostHeadBytes >> 20) + " MB.",
                       "Name fewer databases in the URL, or grant the account fewer tables.");
 }
 
@@ -359,7 +375,7 @@ std::optional<std::string> Connection::query_value(std::string_view sql, std::st
 
 std::vector<std::size_t> Connection::json_columns(std::string_view sql, std::string_view doing) {
     throw_if_interrupted();
-    Turn const turn(*this);
+    Turn const turn(*this, kMostHeadBytes);
     MYSQL* const handle = handle_.get();
     if (mysql_real_query(handle, sql.data(), static_cast<unsigned long>(sql.size())) != 0) {
         fail(doing);
@@ -470,10 +486,30 @@ int Connection::wait(my_socket socket, bool for_reading) noexcept {
     }
 }
 
+/// Called by the driver with all that it has read or written.
+void Connection::on_transfer(int mode, MYSQL* handle, const unsigned char* /*bytes*/, std::size_t count) {
+    bool const is_count = static_cast<std::make_signed_t<std::size_t>>(count) > 0;
+    if (mode == PVIO_READ && is_count && serving != nullptr && serving->handle_.get() == handle) {
+        serving->count_answer(count);
+    }
+}
+
+void Connection::count_answer(std::size_t bytes) noexcept {
+    if (bytes > bytes_left_) {
+        too_large_ = true;
+        ::shutdown(static_cast<int>(mysql_get_socket(handle_.get())), SHUT_RDWR);
+        return;
+    }
+    bytes_left_ -= bytes;
+}
+
 void Connection::fail(unsigned number, std::string message, std::string_view doing) {
     if (interrupted_ || interrupts_.pending()) {
         interrupted_ = true;
         throw interrupted_error();
+    }
+    if (too_large_) {
+        throw_too_large(doing);
     }
     if (timed_out_) {
         message = "no answer within " + std::to_string(answer_timeout_ms_ / 1000) + " s";

@@ -74,12 +74,18 @@ class Connection {
     /// The driver's handle, for statements. Calls that may wait are made within a Turn.
     [[nodiscard]] MYSQL* handle() const noexcept { return handle_.get(); }
 
-    /// Makes this connection the one that the driver's wait callback serves: the callback has no user data.
+    /// The driver keeps in memory whatever comes before the rows of an answer, or in the place of one: what a server
+    /// says of columns (4,096 of them at most), an error, what it asks while we log in.
+    static constexpr std::size_t kMostHeadBytes = std::size_t{16} << 20;
+
+    /// Makes this connection the one that the driver's callbacks serve: they have no user data. An answer is given up
+    /// behind `most_bytes`.
     class Turn {
       public:
-        explicit Turn(Connection& connection) noexcept : before_(serving) {
+        explicit Turn(Connection& connection, std::size_t most_bytes = SIZE_MAX) noexcept : before_(serving) {
             serving = &connection;
             connection.begin_wait();
+            connection.bound_answer(most_bytes);
         }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
@@ -122,6 +128,10 @@ class Connection {
     void set_session();
     void check_charsets();
     [[noreturn]] void abandon_answer(std::string_view doing);
+    [[noreturn]] void throw_too_large(std::string_view doing) const;
+    void bound_answer(std::size_t most_bytes) noexcept { bytes_left_ = most_bytes; }
+    void count_answer(std::size_t bytes) noexcept;
+    static void on_transfer(int mode, MYSQL* handle, const unsigned char* bytes, std::size_t count);
     void begin_wait() noexcept { wait_began_ = std::chrono::steady_clock::now(); }
     int wait(my_socket socket, bool for_reading) noexcept;
     static int on_wait(my_socket socket, my_bool is_read, int timeout);
@@ -142,6 +152,8 @@ class Connection {
     int lock_patience_ms_ = 0;
     bool interrupted_ = false;
     bool timed_out_ = false;
+    bool too_large_ = false;
+    std::size_t bytes_left_ = SIZE_MAX;  ///< of the answer
     std::chrono::steady_clock::time_point wait_began_;
     std::string server_;
     std::string user_;
