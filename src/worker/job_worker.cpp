@@ -120,6 +120,7 @@ class JobWorker {
                 if (!catalog::is_job_wanted(job.id)) {
                     throw NotWanted{};
                 }
+                replication::check_source_allowed(config_);  // rights may have been taken away
             }};
         pg::WorkInHand const at_table({pg::Work::kJobTable, table.table_id, job.id});
         try {

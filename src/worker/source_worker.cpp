@@ -49,6 +49,7 @@ namespace {
 
 constexpr long kSupervisionMs = 250;
 constexpr std::chrono::milliseconds kLookEvery{250};
+constexpr std::chrono::milliseconds kLookAtRightsEvery{1000};
 constexpr int kMostRestartsInARow = 5;
 /// A copy of this server that follows the source, too, does not pass by itself.
 constexpr std::int32_t kMostEvictions = 6;
@@ -159,6 +160,14 @@ class SourceWorker {
         }
     }
 
+    /// Rights of the owner may have been taken away since the source was opened, and settings reloaded. Call within a
+    /// transaction.
+    void require_allowed() {
+        replication::check_source_allowed(config_);
+        allowed_at_ = Clock::now();
+    }
+    [[nodiscard]] bool rights_are_due() const { return Clock::now() - allowed_at_ >= kLookAtRightsEvery; }
+
     bool still_wanted() {
         if (!workers_may_run()) {
             return false;
@@ -181,7 +190,20 @@ class SourceWorker {
         if (!same) {
             throw replication::ConfigurationChanged{};
         }
+        if (rights_are_due()) {
+            pg::Transaction rights;
+            require_allowed();
+            rights.commit();
+        }
         return true;
+    }
+
+    /// Between the parts of a large transaction of the source, in the one that they are applied in.
+    bool may_go_on() {
+        if (rights_are_due()) {
+            require_allowed();
+        }
+        return catalog::may_go_on(source_id_, context_.generation);
     }
 
     replication::OpenSource open(core::Interrupts& interrupts) {
@@ -218,7 +240,7 @@ class SourceWorker {
             pg::check_interrupts();
             if (std::chrono::steady_clock::now() - looked_at >= kLookEvery) {
                 looked_at = std::chrono::steady_clock::now();
-                if (stream.in_transaction() ? !catalog::may_go_on(source_id_, context_.generation) : !still_wanted()) {
+                if (stream.in_transaction() ? !may_go_on() : !still_wanted()) {
                     return Outcome::kNotWanted;
                 }
             }
@@ -395,6 +417,7 @@ class SourceWorker {
     replication::CopyContext context_;
     bool durable_wanted_ = false;
     bool streams_ = false;  ///< the log is to be followed; else there is a copy to make
+    Clock::time_point allowed_at_;  ///< when the owner's rights were last looked at
     bool waiting_ = false;  ///< in the phase of waiting for copy workers
 };
 

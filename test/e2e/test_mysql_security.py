@@ -3,11 +3,13 @@ import os
 import re
 import ssl
 import subprocess
+from urllib.parse import quote
 
 import psycopg2
 import pytest
 
 from fake_mysql import OK, FakeServer
+from mysql_servers import PASSWORD
 from private_cluster import BINDIR, unprivileged, wait_until
 from observing import caught_up, equal, failure, registered, rows
 
@@ -128,6 +130,36 @@ def test_a_stored_password_goes_only_where_it_was_given_for(cluster, db, mysql_s
     assert altered(bare.replace("/shop?", "/shop,mysql?")) is None, "another database is read with the same account"
     assert altered(db.url("shop", parameters="sslmode=prefer")) is None, "with the password everything may change"
     cluster.wait_for_copy("kept")
+
+
+def test_a_stream_ends_with_the_rights_to_its_source(cluster, server, db, files, source_s):
+    """They are looked at again while it is open."""
+    cluster.query("CREATE ROLE reader LOGIN; GRANT CREATE ON DATABASE postgres TO reader; GRANT pg_read_server_files TO reader; "
+                  "GRANT EXECUTE ON ALL ROUTINES IN SCHEMA public TO reader")
+    password = files / "password"
+    password.write_text(PASSWORD)
+    password.chmod(0o644)
+    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's')",
+                  (db.url("shop").replace(f":{quote(PASSWORD, safe='')}@", f":file:{password}@"),), user="reader")
+    cluster.wait_for_state("s", "streaming")
+
+    def goes_on(number):
+        cluster.query("SELECT replicator_resume('s')")
+        cluster.wait_for_state("s", "streaming")
+        db.run(f"INSERT INTO customer VALUES ({number}, 'new', 0, '[]')", "shop")
+        caught_up(cluster)
+    cluster.query("REVOKE pg_read_server_files FROM reader")
+    failure(cluster, "permission denied to refer to a password")
+    cluster.query("GRANT pg_read_server_files TO reader")
+    goes_on(101)
+    cluster.query("ALTER SYSTEM SET pg_replicator.allowed_hosts = 'elsewhere.example'")
+    cluster.reload()
+    failure(cluster, 'host "127.0.0.1', "is not allowed")
+    cluster.query("ALTER SYSTEM RESET pg_replicator.allowed_hosts")
+    cluster.reload()
+    goes_on(102)
+    cluster.query("SELECT replicator_drop('s', drop_tables => true)")
+    cluster.query("DROP OWNED BY reader CASCADE; DROP ROLE reader")
 
 
 def rows_are_not_seen_on_the_wire(cluster, server):
