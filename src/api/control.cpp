@@ -43,6 +43,7 @@ Datum on_source(FunctionCallInfo fcinfo, const char* action, Body&& body,
         catalog::SourceConfig const config = take_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
         body(config, values);
+        require_rights(config, context.caller);
     });
     PG_RETURN_VOID();
 }

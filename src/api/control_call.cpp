@@ -220,18 +220,24 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller) {
                            names.empty() ? "You have no sources." : "Your sources: " + names + ".",
                            "replicator_status lists all sources.");
     }
-    if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, '" PGREPL_ROLE_RIGHTS "')",
-                     {pg::Param::oid(caller), pg::Param::oid(config->owner)})
-             .boolean(0, 0)) {
-        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for source \"" + name + "\"",
-                           "It belongs to role \"" + config->owner_name + "\"" +
-                               (config->owner == InvalidOid ? ", which does not exist any more." : "."),
-                           "Only members of that role and superusers may control it.");
-    }
+    require_rights(*config, caller);
     return *config;
 }
 
-catalog::SourceConfig take_source(const std::string& name, Oid caller) {
+void require_rights(const catalog::SourceConfig& config, Oid caller) {
+    if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, '" PGREPL_ROLE_RIGHTS "')",
+                     {pg::Param::oid(caller), pg::Param::oid(config.owner)})
+             .boolean(0, 0)) {
+        throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for source \"" + config.name + "\"",
+                           "It belongs to role \"" + config.owner_name + "\"" +
+                               (config.owner == InvalidOid ? ", which does not exist any more." : "."),
+                           "Only members of that role and superusers may control it.");
+    }
+}
+
+namespace {
+
+catalog::SourceConfig lock_source(const std::string& name, Oid caller, void (*lock)(std::int32_t)) {
     std::int32_t locked = 0;
     while (true) {
         // First with the rights, so that nobody else can make its owner wait; then as it is now. Another source may
@@ -241,8 +247,22 @@ catalog::SourceConfig take_source(const std::string& name, Oid caller) {
             return config;
         }
         locked = config.id;
-        catalog::lock_for_change(locked);
+        lock(locked);
     }
+}
+
+}  // namespace
+
+catalog::SourceConfig take_source(const std::string& name, Oid caller) {
+    return lock_source(name, caller, catalog::lock_for_change);
+}
+
+catalog::SourceConfig keep_source(const std::string& name, Oid caller) {
+    return lock_source(name, caller, catalog::keep_from_drop);
+}
+
+catalog::SourceConfig take_turn_at(const std::string& name, Oid caller) {
+    return lock_source(name, caller, [](std::int32_t id) { catalog::take_turn(id); });
 }
 
 void require_running(const catalog::SourceConfig& config) {

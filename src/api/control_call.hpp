@@ -73,6 +73,16 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller);
 /// they read, and so undo what another has reported as done.
 catalog::SourceConfig take_source(const std::string& name, Oid caller);
 
+/// The same for a call that only refers to the source: it waits for one who drops it, and for nobody else.
+catalog::SourceConfig keep_source(const std::string& name, Oid caller);
+
+/// The same, with the turn to write to its targets.
+catalog::SourceConfig take_turn_at(const std::string& name, Oid caller);
+
+/// Throws SqlError if the caller may not control the source. Rights may be taken away while a call waits: to be called
+/// after what waits, before anything is told or committed.
+void require_rights(const catalog::SourceConfig& config, Oid caller);
+
 /// Throws SqlError if nothing is read from the source: it is paused, or restored from a dump.
 void require_running(const catalog::SourceConfig& config);
 

@@ -125,6 +125,7 @@ Datum alter(FunctionCallInfo fcinfo) {
                 catalog::request_sync(config.id);
             }
         }
+        require_rights(before, context.caller);
     });
     PG_RETURN_VOID();
 }

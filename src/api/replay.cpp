@@ -57,7 +57,8 @@ Datum replay(FunctionCallInfo fcinfo) {
     record_key(call.arguments, "key", key);
     ResultRows result(fcinfo);
     run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        // Neither refresh nor stream writes meanwhile.
+        catalog::SourceConfig const config = take_turn_at(values.required_text(0, "name"), context.caller);
         if (key && !table_name) {
             throw pg::SqlError(ERRCODE_NULL_VALUE_NOT_ALLOWED, "a key needs its table", "Keys are those of one table.",
                                "Pass \"table\" => '…'.");
@@ -66,7 +67,6 @@ Datum replay(FunctionCallInfo fcinfo) {
         if (table_name) {
             table_id = require_table(config, *table_name).id;
         }
-        catalog::take_turn(config.id);  // neither refresh nor stream writes meanwhile
         std::vector<catalog::QuarantinedRow> const rows = catalog::lock_quarantined_rows(config.id, table_id, key);
         if (rows.empty()) {
             throw_nothing_set_aside(config.name, table_name, key);
@@ -74,6 +74,7 @@ Datum replay(FunctionCallInfo fcinfo) {
         // As the workers write: only ENABLE REPLICA and ENABLE ALWAYS triggers fire.
         pg::ReplicaInSession const as_replica;
         for (const catalog::QuarantinedRow& row : rows) {
+            require_rights(config, context.caller);  // each may have waited
             std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
                 pg::NotPassedOn const marked;
                 write(config, row);
@@ -89,6 +90,7 @@ Datum replay(FunctionCallInfo fcinfo) {
             result.add({row.table.database, row.table.schema, row.table.table, row.key, error ? "f" : "t",
                         error ? std::optional<std::string>(error->what()) : std::nullopt});
         }
+        require_rights(config, context.caller);
     });
     return Datum{0};
 }

@@ -32,6 +32,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
         catalog::SourceConfig config = take_source(values.required_text(0, "name"), context.caller);
         context.worker_pid = catalog::worker_pid(config.id);
         body(config, values.required_text(1, "table"));
+        require_rights(config, context.caller);
     });
     PG_RETURN_VOID();
 }
@@ -58,6 +59,7 @@ Datum resync(FunctionCallInfo fcinfo) {
             catalog::SourceConfig const config = take_source(values.required_text(0, "name"), context.caller);
             context.worker_pid = catalog::worker_pid(config.id);
             resync_source(config);
+            require_rights(config, context.caller);
         });
         PG_RETURN_VOID();
     }

@@ -58,7 +58,7 @@ Datum verify(FunctionCallInfo fcinfo) {
     record(call.arguments, "tables", values.text_array(1, "tables"));
     std::int64_t job = 0;
     run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig const config = keep_source(values.required_text(0, "name"), context.caller);
         require_running(config);
         job = catalog::request_job(config.id, false, context.caller,
                                    tables_to_compare(config, values.text_array(1, "tables")));
@@ -73,7 +73,7 @@ Datum repair(FunctionCallInfo fcinfo) {
     record(call.arguments, "table", values.string(1));
     std::int64_t job = 0;
     run_control_call(call, [&](CallContext& context) {
-        catalog::SourceConfig const config = require_source(values.required_text(0, "name"), context.caller);
+        catalog::SourceConfig const config = keep_source(values.required_text(0, "name"), context.caller);
         require_running(config);
         std::vector<std::string> const tables = {values.required_text(1, "table")};
         job = catalog::request_job(config.id, true, context.caller, tables_to_compare(config, tables));
@@ -99,7 +99,7 @@ Datum cancel_job(FunctionCallInfo fcinfo) {
                                "replicator_jobs lists the jobs.");
         }
         context.source = config->name;
-        (void)require_source(config->name, context.caller);
+        (void)keep_source(config->name, context.caller);
         if (!job->open) {
             throw pg::SqlError(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                                "job " + std::to_string(number) + " has ended already", "There is nothing to cancel.",

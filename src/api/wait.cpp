@@ -43,7 +43,10 @@ Request request(const std::string& name) {
 /// Whether the request was served. Throws SqlError if it will not be.
 bool is_served(const Request& request, const std::string& name, std::string& last_error) {
     bool served = false;
-    run_as_catalog([&](Oid) {
+    run_as_catalog([&](Oid caller) {
+        if (std::optional<catalog::SourceConfig> const config = catalog::find_source(request.source_id)) {
+            require_rights(*config, caller);  // what follows tells of rows, and they may have been taken away
+        }
         std::optional<catalog::RequestState> const state = catalog::request_state(request.source_id, request.number);
         if (!state) {
             throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "source \"" + name + "\" was dropped",

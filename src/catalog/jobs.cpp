@@ -66,7 +66,11 @@ std::int64_t request_job(std::int32_t source_id, bool repair, Oid caller, const 
                                 {source_id, repair, pg::Param::oid(caller)})
                                 .int64(0, 0);
     for (std::int32_t const table : tables) {
-        pg::execute("INSERT INTO replicator.job_table (job_id, table_id) VALUES ($1, $2)", {id, table});
+        // One that is forgotten meanwhile needs no comparison.
+        pg::execute(
+            "INSERT INTO replicator.job_table (job_id, table_id) "
+            "SELECT $1, t.id FROM replicator.source_table t WHERE t.id = $2 FOR KEY SHARE",
+            {id, table});
     }
     return id;
 }

@@ -84,6 +84,10 @@ void lock_for_change(std::int32_t id) {
     pg::execute("SELECT 1 FROM replicator.source WHERE id = $1 FOR NO KEY UPDATE", {id});
 }
 
+void keep_from_drop(std::int32_t id) {
+    pg::execute("SELECT 1 FROM replicator.source WHERE id = $1 FOR KEY SHARE", {id});
+}
+
 bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
     return a.url == b.url && a.password == b.password && a.target_schema == b.target_schema && a.owner == b.owner &&
            a.keys == b.keys;

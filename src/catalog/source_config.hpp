@@ -66,6 +66,9 @@ std::optional<SourceConfig> lock_source(std::int32_t id);
 /// locks the state too does so afterwards.
 void lock_for_change(std::int32_t id);
 
+/// Waits for one who drops it, and nobody else drops it until the transaction ends.
+void keep_from_drop(std::int32_t id);
+
 /// Whether a copy that began with `a` may go on under `b`: both read the same place, into the same schema, as the same
 /// owner, and make the same ids.
 bool copies_alike(const SourceConfig& a, const SourceConfig& b);

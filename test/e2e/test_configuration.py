@@ -105,6 +105,15 @@ def test_calls_that_change_a_source_at_once_both_take_effect(cluster, database, 
 
 def test_a_name_that_is_registered_twice_at_once_is_taken_once(cluster, database, source, second_call):
     path = database("twice.db", "CREATE TABLE t (a)")
+@pytest.mark.parametrize("call", ["replicator_verify('gone')", "replicator_repair('gone', 't')", "replicator_replay('gone')",
+                                  "replicator_sync('gone')"])
+def test_a_call_beside_a_drop_says_that_the_source_is_gone(cluster, database, source, second_call, call):
+    source(database("gone.db", "CREATE TABLE t (a)"), "gone")
+    cluster.wait_for_copy("gone")
+    error = second_call(("SELECT replicator_drop('gone', drop_tables => true)",), ("SELECT " + call,))
+    assert (error.sqlstate, error.message_primary) == ("42704", 'source "gone" does not exist')
+
+
     init = "SELECT replicator_init(%s, name => 'twice', target_schema => %s)"
     error = second_call((init, (f"sqlite://{path}", "twice")), (init, (f"sqlite://{path}", "left_behind")))
     assert (error.sqlstate, error.message_primary) == ("42710", 'source "twice" exists already'), error.message_primary
