@@ -154,12 +154,14 @@ CREATE TABLE replicator.slot_wait (
     source_id integer,
     kind      replicator.worker_kind,
     since     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    told      boolean NOT NULL DEFAULT false,
     PRIMARY KEY (source_id, kind)
 );
 COMMENT ON TABLE replicator.slot_wait IS 'Workers that wait for a free background worker slot; who has waited longest is served first; not dumped';
 COMMENT ON COLUMN replicator.slot_wait.source_id IS 'The source; without a foreign key, for which whoever notes the wait would wait for control calls';
 COMMENT ON COLUMN replicator.slot_wait.kind IS 'Which of its workers: source, job or index worker';
 COMMENT ON COLUMN replicator.slot_wait.since IS 'Since when it waits';
+COMMENT ON COLUMN replicator.slot_wait.told IS 'An event and the log have told that it waits for long';
 
 CREATE VIEW replicator.source_owner AS
 SELECT s.id AS source_id, coalesce(known.oid, named.oid) AS role, coalesce(known.rolname, s.owner) AS name

@@ -251,6 +251,21 @@ std::vector<WantedWorker> list_source_work() {
 }
 
 void tell_wait_for_slot(std::int32_t source_id) {
+    // Who looks at a database does not wait for those who hold the row of one source. Of a source that fails anyway the
+    // two errors would be told in turn; that it waits, the views show.
+    std::uint64_t const to_tell =
+        pg::execute(
+            "WITH state AS (SELECT st.source_id FROM replicator.source_state st WHERE st.source_id = $1 "
+            "AND (st.failing_since IS NULL OR st.failing_until IS NOT NULL) AND EXISTS (SELECT 1 FROM "
+            "replicator.slot_wait w WHERE w.source_id = $1 AND w.kind = $2::replicator.worker_kind AND NOT w.told) "
+            "FOR NO KEY UPDATE SKIP LOCKED) "
+            "UPDATE replicator.slot_wait w SET told = true FROM state "
+            "WHERE w.source_id = state.source_id AND w.kind = $2::replicator.worker_kind",
+            {source_id, name_of(pg::WorkerKind::kSource)})
+            .processed();
+    if (to_tell == 0) {
+        return;
+    }
     tell_source_failure(source_id, RunState::kBackingOff,
                         pg::SqlError(ERRCODE_INSUFFICIENT_RESOURCES, "no free background worker slot", "",
                                      "Raise max_worker_processes in postgresql.conf and restart the server."));

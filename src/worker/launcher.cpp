@@ -135,6 +135,7 @@ class Launcher {
     long serve() {
         look_after_probes();
         if (!pg::settings().enabled) {
+            pg::set_short_of_slots(false);  // none is asked for
             return any_probe() ? kLongProbeMs : kRescanMs;
         }
         notice_databases();
@@ -142,6 +143,9 @@ class Launcher {
             if (!start_probe(*next)) {
                 break;
             }
+        }
+        if (std::none_of(watches_.begin(), watches_.end(), [](const auto& watch) { return watch.second.waits(); })) {
+            pg::set_short_of_slots(false);
         }
         return ms_until_next();
     }

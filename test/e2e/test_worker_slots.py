@@ -125,6 +125,28 @@ def test_a_wait_that_is_not_wanted_any_more_is_forgotten(narrow, register):
                == [(1,)], what="the event of its end")
 
 
+def test_who_waits_is_told_of_though_another_is_held(narrow, register):
+    """A look waits for nobody who holds one source's state, and tells no wait of one that fails for another reason."""
+    server = narrow(1)
+    with server.waiting_at("copy_chunk holder", lambda: register(server, "holder")):
+        for name in ("held", "failing", "free"):
+            register(server, name)
+            wait_for_wait(server, name)
+        server.query("UPDATE replicator.source_state SET failing_since = now(), failing_with = 'backing_off 08001' WHERE source_id = "
+                     "(SELECT id FROM replicator.source WHERE name = 'failing')")
+        holding = server.connect()
+        holding.autocommit = False
+        with contextlib.closing(holding):
+            holding.cursor().execute("SELECT FROM replicator.source_state WHERE source_id = (SELECT id FROM replicator.source WHERE name "
+                                     "= 'held') FOR UPDATE")
+            told = "SELECT source FROM replicator_events WHERE sqlstate = '53000' ORDER BY 1"
+            wait_until(lambda: server.query(told), what="an event")
+            assert server.query(told) == [("free",)]
+        wait_until(lambda: server.query(told) == [("free",), ("held",)], what="the event of the other")
+    for name in ("held", "failing", "free"):
+        server.wait_for_copy(name)
+
+
 def test_a_copy_leaves_slots_to_sources_that_wait(narrow, register):
     server = narrow(1, copy_workers_per_source=2)
     with server.waiting_at("copy_chunk holder", lambda: register(server, "holder")):
@@ -184,6 +206,11 @@ def test_without_a_slot_for_a_look_the_views_say_so(narrow, register):
         assert status["state"] == "idle" and status["hint"] is None  # it wants nothing
         server.query("SELECT replicator_sync('known')")
         assert "max_worker_processes" in wait_for_wait(server, "known")["hint"]
+        for value, waits in (("off", False), ("on", True)):  # who starts no workers lacks none
+            server.query(f"ALTER SYSTEM SET pg_replicator.enabled = {value}")
+            server.reload()
+            wait_until(lambda: server.query("SELECT replicator.short_of_slots_since() IS NOT NULL") == [(waits,)],
+                       what=f"slots to be lacking: {waits}")
     server.wait_for_copy("new")
     server.wait_for_copy("known")
     assert server.status("new")["last_error"] is None
