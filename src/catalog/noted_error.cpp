@@ -7,10 +7,11 @@ namespace pgrepl::catalog {
 namespace {
 
 /// What a statement on a target raises may come from anything that the owner has put there: not only from functions (a
-/// CHECK can have the server look for a table by a row's text), and in any language of messages.
+/// CHECK can have the server look for a table by a row's text), and in any language of messages. What a driver says
+/// while it reads rows comes from what computes them at the source.
 bool may_quote_code_of_a_user(const pg::SqlError& error) {
     const pg::SqlError::Fields& fields = error.fields();
-    return fields.raised_by == pg::RaisedBy::kUserCode ||
+    return fields.raised_by == pg::RaisedBy::kUserCode || fields.quotes_row ||
            (fields.on_target && fields.raised_by == pg::RaisedBy::kServer && !fields.quotes_nothing);
 }
 

@@ -51,6 +51,17 @@ class SourceError : public std::exception {
           detail_(std::move(detail)),
           hint_(std::move(hint)) {}
 
+    /// The driver's words in it came while rows were read, or computed: they may quote what stands in them.
+    void may_quote_row() noexcept { quotes_row_ = true; }
+    [[nodiscard]] bool quotes_row() const noexcept { return quotes_row_; }
+
+    /// The same as an error of another kind, which gets another hint.
+    [[nodiscard]] SourceError as(SourceErrorKind kind, std::string hint) const {
+        SourceError error(kind, code_, text_, false, detail_, std::move(hint));
+        error.quotes_row_ = quotes_row_;
+        return error;
+    }
+
     [[nodiscard]] SourceErrorKind kind() const noexcept { return kind_; }
     [[nodiscard]] int code() const noexcept { return code_; }
     [[nodiscard]] bool retryable() const noexcept { return retryable_; }
@@ -63,6 +74,7 @@ class SourceError : public std::exception {
     SourceErrorKind kind_;
     int code_;
     bool retryable_;
+    bool quotes_row_ = false;
     std::string text_;
     std::string detail_;
     std::string hint_;

@@ -172,6 +172,7 @@ SqlError to_sql_error(const core::SourceError& error) {
     for (std::string* const text : {&fields.message, &fields.detail, &fields.hint}) {
         core::make_utf8(text->data(), text->size());  // a server says what it likes
     }
+    fields.quotes_row = error.quotes_row();
     fields.locked_at_source = error.kind() == core::SourceErrorKind::kTableLocked;
     return SqlError(std::move(fields));
 }

@@ -54,6 +54,7 @@ class SqlError : public std::exception {
         bool quotes_nothing = false;    ///< PostgreSQL raised it where it knows neither rows nor code of users
         bool on_target = false;         ///< by a statement within a RoleScope of a restricted operation
         bool in_owner_code = false;     ///< within a function of a user that such a statement called (owner_code.hpp)
+        bool quotes_row = false;        ///< core::SourceError::quotes_row()
         bool locked_at_source = false;  ///< core::SourceErrorKind::kTableLocked
         // The rest is filled only for errors that PostgreSQL raised.
         std::string context;

@@ -42,9 +42,15 @@ class BatchReader : public core::ChunkReader {
         within(state_, [&] {
             try {
                 fill(batch, limits);
+            } catch (core::SourceError& error) {
+                give_up(batch);
+                if (error.kind() == core::SourceErrorKind::kUnsupported ||
+                    error.kind() == core::SourceErrorKind::kInternal) {
+                    error.may_quote_row();  // in SQLite's words: what a function says of its argument
+                }
+                throw;
             } catch (...) {
-                rewind();
-                batch.clear();
+                give_up(batch);
                 throw;
             }
             if (state_.releases_lock()) {
@@ -73,6 +79,11 @@ class BatchReader : public core::ChunkReader {
     [[nodiscard]] bool ended() const noexcept { return ended_; }
 
   private:
+    void give_up(core::RowBatch& batch) noexcept {
+        rewind();
+        batch.clear();
+    }
+
     void fill(core::RowBatch& batch, const core::BatchLimits& limits) {
         RowCursor::Transfer const how = {.utf8_database = encoding_ == SQLITE_UTF8,
                                          .may_borrow = !state_.releases_lock()};
@@ -263,8 +274,8 @@ class ViewReader final : public BatchReader {
             if (error.kind() != core::SourceErrorKind::kInternal) {
                 throw;
             }
-            throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
-                                    error.detail(), "Mend the view: all that it refers to must be in the file.");
+            throw error.as(core::SourceErrorKind::kUnsupported,
+                           "Mend the view: all that it refers to must be in the file.");
         }
     }
 

@@ -69,11 +69,14 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
             while (!ended_ && batch.row_count() == 0) {
                 fill(connection, batch, limits);
             }
-        } catch (const core::SourceError& error) {
+        } catch (core::SourceError& error) {
             discard(batch);
+            if (is_of_server(error.code())) {
+                error.may_quote_row();
+            }
             if (shape_.info.is_view() ? is_of_statement(error) : is_of_engine(error)) {
-                throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false,
-                                        error.detail(), shape_.info.is_view() ? kBrokenViewHint : kEngineHint);
+                throw error.as(core::SourceErrorKind::kUnsupported,
+                               shape_.info.is_view() ? kBrokenViewHint : kEngineHint);
             }
             throw;
         } catch (...) {
@@ -113,9 +116,12 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
     /// What the server says of these rows, and nothing else is known of: their storage engine's error, such as that of
     /// FEDERATED where the server that keeps the rows is away.
     static bool is_of_engine(const core::SourceError& error) noexcept {
-        int const code = error.code();
-        bool const is_servers = code != 0 && !IS_MYSQL_ERROR(code) && !IS_MARIADB_ERROR(code);
-        return error.kind() == core::SourceErrorKind::kInternal && is_servers;
+        return error.kind() == core::SourceErrorKind::kInternal && is_of_server(error.code());
+    }
+
+    /// And not the driver's own. A function of a view can give an error any number and any text.
+    static bool is_of_server(int code) noexcept {
+        return code != 0 && !IS_MYSQL_ERROR(code) && !IS_MARIADB_ERROR(code);
     }
 
     /// Rows up to the limits, or to the end of a slice.
