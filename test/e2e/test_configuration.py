@@ -1,7 +1,9 @@
 """Changes of the configuration, and faults, while a copy is under way. Each of these was lost or left something behind once."""
+import contextlib
 import pathlib
 import shutil
 import threading
+import time
 
 import psycopg2
 import pytest
@@ -103,8 +105,6 @@ def test_calls_that_change_a_source_at_once_both_take_effect(cluster, database, 
     assert second_call(("SELECT replicator_drop('both')",), ("SELECT replicator_pause('both')",)).sqlstate == "42704"
 
 
-def test_a_name_that_is_registered_twice_at_once_is_taken_once(cluster, database, source, second_call):
-    path = database("twice.db", "CREATE TABLE t (a)")
 @pytest.mark.parametrize("call", ["replicator_verify('gone')", "replicator_repair('gone', 't')", "replicator_replay('gone')",
                                   "replicator_sync('gone')"])
 def test_a_call_beside_a_drop_says_that_the_source_is_gone(cluster, database, source, second_call, call):
@@ -114,6 +114,8 @@ def test_a_call_beside_a_drop_says_that_the_source_is_gone(cluster, database, so
     assert (error.sqlstate, error.message_primary) == ("42704", 'source "gone" does not exist')
 
 
+def test_a_name_that_is_registered_twice_at_once_is_taken_once(cluster, database, source, second_call):
+    path = database("twice.db", "CREATE TABLE t (a)")
     init = "SELECT replicator_init(%s, name => 'twice', target_schema => %s)"
     error = second_call((init, (f"sqlite://{path}", "twice")), (init, (f"sqlite://{path}", "left_behind")))
     assert (error.sqlstate, error.message_primary) == ("42710", 'source "twice" exists already'), error.message_primary
@@ -169,3 +171,19 @@ def test_the_server_starts_after_an_aborted_transaction_that_made_a_side_table(w
         assert cluster.query_when_up("SELECT 1", timeout=240) == [(1,)]
     finally:
         cluster.destroy()
+
+
+def test_the_choice_of_tables_can_be_interrupted_however_much_is_to_be_compared(cluster, database):
+    """What the user gives times what the source has."""
+    path = database("names.db", *(f"CREATE TABLE t{number} (a)" for number in range(1000)))
+    with contextlib.closing(cluster.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '5s'")
+        began = time.monotonic()
+        with contextlib.suppress(psycopg2.errors.QueryCanceled):
+            cursor.execute("SELECT * FROM replicator_validate(%s, exclude_tables => (SELECT array_agg('*x' || i) FROM "
+                           "generate_series(1, 200000) i))", (f"sqlite://{path}",))
+        assert time.monotonic() - began < 60
+    for given in ("exclude_tables => ARRAY[repeat('a', 1025)]",
+                  "rules => jsonb_build_object('gin', jsonb_build_object(repeat('a', 1025), 'jsonb_ops'))"):
+        with pytest.raises(psycopg2.errors.InvalidParameterValue, match="too long"):
+            cluster.query(f"SELECT replicator_init(%s, name => 'names', {given})", (f"sqlite://{path}",))

@@ -10,6 +10,7 @@
 #include "pg/progress.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "pg/wait.hpp"
 #include "replication/access/own_target.hpp"
 #include "replication/setup/table_selection.hpp"
 #include "targets/sha256.hpp"
@@ -119,6 +120,13 @@ std::vector<IndexRule> read_rules(const std::string& rules) {
             read_indexes(value, result);
         }  // "keys": catalog/key_rules.hpp
     }
+    for (const IndexRule& rule : result) {
+        if (rule.table.size() > kLongestPattern) {
+            throw_wrong_form("rules name a table by a pattern that is too long",
+                             "It has " + std::to_string(rule.table.size()) + " bytes; the most is " +
+                                 std::to_string(kLongestPattern) + ".");
+        }
+    }
     return result;
 }
 
@@ -153,6 +161,7 @@ std::optional<pg::SqlError> try_definition(const IndexRule& rule, Oid owner) {
 }
 
 bool names_table(const IndexRule& rule, const core::TableName& name) {
+    pg::check_interrupts();
     return matches_pattern(rule.table, name.table) || matches_pattern(rule.table, name.qualified());
 }
 

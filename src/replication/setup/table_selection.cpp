@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "pg/error.hpp"
+#include "pg/wait.hpp"
 #include "targets/sha256.hpp"
 
 namespace pgrepl::replication {
@@ -20,7 +22,9 @@ std::string comparable(const core::TableInfo& table, const std::string& name) {
     return table.name_rules ? table.name_rules->comparable(name) : name;
 }
 
+/// The user says how many patterns there are, and the source how many names.
 bool matches(const core::TableInfo& table, const std::string& pattern, const std::string& name) {
+    pg::check_interrupts();
     return matches_pattern(comparable(table, pattern), comparable(table, name));
 }
 bool matches_table(const core::TableInfo& table, const std::string& pattern) {
@@ -72,10 +76,9 @@ std::vector<std::string> patterns_to_come(const Patterns& databases, const std::
 void check_matches(const char* parameter, const Patterns& patterns, const std::vector<core::TableInfo>& tables,
                    bool databases) {
     for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
-        bool found = false;
-        for (const core::TableInfo& table : tables) {
-            found = found || (databases ? matches_database(table, pattern) : matches_table(table, pattern));
-        }
+        bool const found = std::any_of(tables.begin(), tables.end(), [&](const core::TableInfo& table) {
+            return databases ? matches_database(table, pattern) : matches_table(table, pattern);
+        });
         if (!found && !(databases && is_pattern(pattern))) {
             throw pg::SqlError(ERRCODE_UNDEFINED_TABLE,
                                std::string(parameter) + " matches nothing: \"" + pattern + "\"",
@@ -86,14 +89,25 @@ void check_matches(const char* parameter, const Patterns& patterns, const std::v
 }
 
 void check_contradiction(const char* included, const Patterns& include, const char* excluded, const Patterns& exclude) {
+    std::vector<std::string> const excluding = exclude.value_or(std::vector<std::string>{});
+    std::set<std::string> const others(excluding.begin(), excluding.end());
     for (const std::string& pattern : include.value_or(std::vector<std::string>{})) {
-        for (const std::string& other : exclude.value_or(std::vector<std::string>{})) {
-            if (pattern == other) {
-                throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
-                                   "contradictory filters: \"" + pattern + "\" is both included and excluded",
-                                   std::string("It stands in ") + included + " and in " + excluded + ".",
-                                   "Remove it from one of them.");
-            }
+        if (others.contains(pattern)) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                               "contradictory filters: \"" + pattern + "\" is both included and excluded",
+                               std::string("It stands in ") + included + " and in " + excluded + ".",
+                               "Remove it from one of them.");
+        }
+    }
+}
+
+void check_lengths(const char* parameter, const Patterns& patterns) {
+    for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
+        if (pattern.size() > kLongestPattern) {
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, std::string(parameter) + " has a pattern that is too long",
+                               "It has " + std::to_string(pattern.size()) + " bytes; the most is " +
+                                   std::to_string(kLongestPattern) + ".",
+                               "Write * for a part of it.");
         }
     }
 }
@@ -116,6 +130,7 @@ std::string exclusion_reason(const catalog::SourceConfig& config, const core::Ta
 
 /// `table`, or `database.table`.
 bool is_name_of(const core::TableInfo& table, const std::string& name) {
+    pg::check_interrupts();
     std::string const wanted = comparable(table, name);
     return wanted == comparable(table, table.name.table) || wanted == comparable(table, table.name.qualified());
 }
@@ -218,6 +233,10 @@ std::string target_identifier(const std::string& name) {
 }
 
 void check_filters(const catalog::SourceConfig& config) {
+    check_lengths("include_tables", config.include_tables);
+    check_lengths("exclude_tables", config.exclude_tables);
+    check_lengths("include_databases", config.include_databases);
+    check_lengths("exclude_databases", config.exclude_databases);
     check_contradiction("include_tables", config.include_tables, "exclude_tables", config.exclude_tables);
     check_contradiction("include_databases", config.include_databases, "exclude_databases", config.exclude_databases);
 }

@@ -43,6 +43,9 @@ void check_key_rules(const catalog::SourceConfig& config, const std::vector<Plan
 /// Checks what can be checked of the filters without the source: throws for contradictory ones.
 void check_filters(const catalog::SourceConfig& config);
 
+/// To compare a long pattern with a long name takes the product of their lengths, and cannot be interrupted.
+constexpr std::size_t kLongestPattern = 1024;
+
 /// `*` stands for any characters, `?` for one. Case counts.
 bool matches_pattern(std::string_view pattern, std::string_view name) noexcept;
 
