@@ -48,11 +48,21 @@ bool shows_password(const char* text) noexcept {
     return may_hold_url(text) && core::holds_password(text, core::RedactWhat::kSourceUrls);
 }
 
+/// The server keeps the beginning of a statement for other processes: what it calls may stand behind that.
+bool may_be_cut_off(const char* text) noexcept {
+    constexpr std::size_t kMostOfLetter = 4;  // none is cut in two
+    return text != nullptr &&
+           std::strlen(text) + kMostOfLetter >= static_cast<std::size_t>(pgstat_track_activity_query_size);
+}
+
+bool may_concern_call(const char* text) noexcept {
+    return may_execute_call(text, RunsIn::kAnotherProcess) || may_be_cut_off(text);
+}
+
 /// What is logged of statements of other processes: of those that are part of a deadlock; of one that has crashed.
 bool concerns_call_elsewhere(const ErrorData& data) noexcept {
     bool const in_postmaster = MyProcPid == PostmasterPid;
-    return may_execute_call(data.detail_log, RunsIn::kAnotherProcess) ||
-           (in_postmaster && may_execute_call(data.detail, RunsIn::kAnotherProcess));
+    return may_concern_call(data.detail_log) || (in_postmaster && may_concern_call(data.detail));
 }
 
 bool concerns_call(const ErrorData& data) noexcept {
