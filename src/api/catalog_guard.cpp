@@ -28,7 +28,7 @@ Datum guard(FunctionCallInfo fcinfo) {
     }
     auto const* const trigger = reinterpret_cast<const TriggerData*>(fcinfo->context);
     bool const truncates = TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event);
-    if (!superuser() || (truncates && is_replay())) {
+    if (!pg::CallPg([] { return superuser(); }) || (truncates && is_replay())) {
         pg::refuse_change_of_catalog(RelationGetRelid(trigger->tg_relation));
     }
     HeapTuple row = nullptr;

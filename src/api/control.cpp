@@ -195,7 +195,9 @@ Datum stop_workers(FunctionCallInfo) {
     std::int64_t stopped = 0;
     run_as_catalog([&](Oid caller) {
         pg::require_preload();
-        if (!superuser_arg(caller) && !PGREPL_OWNS_DATABASE(MyDatabaseId, caller)) {
+        bool const may = pg::CallPg(
+            [&] { return superuser_arg(caller) || static_cast<bool>(PGREPL_OWNS_DATABASE(MyDatabaseId, caller)); });
+        if (!may) {
             throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied to stop the workers",
                                "Only superusers and the owner of the database may.", "Ask one of them.");
         }

@@ -158,6 +158,7 @@ void record_words(RecordedArguments& arguments, const char* name, const std::opt
     record_json(arguments, name, json);
     if (json && !is_understood(*json)) {
         arguments.given.back().refused = "***";
+        arguments.hidden.emplace_back(*json, "***");
     }
 }
 

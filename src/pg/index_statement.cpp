@@ -132,13 +132,22 @@ class LockTimeoutOfSession {
             set(target_patience());
         }
     }
-    ~LockTimeoutOfSession() { set(saved_ms_); }
+    ~LockTimeoutOfSession() {
+        try {
+            set(saved_ms_);
+        } catch (const SqlError&) {
+            // A session that waits otherwise than it should is of no use.
+            ereport(FATAL, (errmsg("could not set lock_timeout back")));
+        }
+    }
     LockTimeoutOfSession(const LockTimeoutOfSession&) = delete;
     LockTimeoutOfSession& operator=(const LockTimeoutOfSession&) = delete;
 
   private:
     static void set(int milliseconds) {
-        SetConfigOption("lock_timeout", std::to_string(milliseconds).c_str(), PGC_USERSET, PGC_S_SESSION);
+        std::string const text = std::to_string(milliseconds);
+        const char* const value = text.c_str();
+        CallPg([&] { SetConfigOption("lock_timeout", value, PGC_USERSET, PGC_S_SESSION); });
     }
 
     int saved_ms_;

@@ -130,7 +130,7 @@ AllowedSource check_source_allowed(const core::SourceUrl& url, bool gives_passwo
         }
         return {};
     }
-    if (!gives_password && !superuser_arg(role)) {
+    if (!gives_password && !pg::CallPg([&] { return superuser_arg(role); })) {
         throw pg::SqlError(ERRCODE_S_R_E_PROHIBITED_SQL_STATEMENT_ATTEMPTED, "a password is required",
                            "A role that is not superuser must give a password of its own in the URL.",
                            "Write scheme://user:password@host/database.");
