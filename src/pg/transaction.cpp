@@ -8,6 +8,28 @@
 
 namespace pgrepl::pg {
 
+namespace {
+
+/// InvalidOid: it may be any, or none.
+Oid catalog_schema = InvalidOid;
+
+Oid schema_now() {
+    return CallPg([] { return get_namespace_oid("replicator", true); });
+}
+
+/// Without a schema no statement finds anything.
+bool is_other_catalog() {
+    if (!OidIsValid(catalog_schema)) {
+        return false;
+    }
+    Oid const now = schema_now();
+    return OidIsValid(now) && now != catalog_schema;
+}
+
+}  // namespace
+
+void keep_to_this_catalog() { catalog_schema = schema_now(); }
+
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     CallPg([] {
         SetCurrentStatementStartTimestamp();
@@ -15,7 +37,16 @@ Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     });
     // Work in a context of the transaction's own, so that what a statement leaves behind goes with it.
     memory_ = CurrentMemoryContext;
-    not_passed_on_.emplace();
+    try {
+        if (is_other_catalog()) {
+            throw SqlError(ERRCODE_UNDEFINED_OBJECT, "the extension pg_replicator was dropped",
+                           "A worker works for the extension that it began with.");
+        }
+        not_passed_on_.emplace();
+    } catch (...) {
+        abort();
+        throw;
+    }
 }
 
 void report_statistics(bool now) {
@@ -42,9 +73,12 @@ void Transaction::commit() {
 }
 
 Transaction::~Transaction() {
-    if (!open_) {
-        return;
+    if (open_) {
+        abort();
     }
+}
+
+void Transaction::abort() noexcept {
     try {
         CallPg([] { AbortCurrentTransaction(); });
     } catch (const SqlError&) {

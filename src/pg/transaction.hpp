@@ -22,11 +22,18 @@ class Transaction {
     void commit();
 
   private:
+    void abort() noexcept;
+
     MemoryContext caller_memory_;
     MemoryContext memory_ = nullptr;
     std::optional<NotPassedOn> not_passed_on_;
     bool open_ = true;
 };
+
+/// From now on a Transaction that finds another schema of ours than there is now throws SqlError. The extension may be
+/// dropped, and made again, while a worker has no transaction: then numbers of sources and generations are given again,
+/// and are those of others. Call within a transaction.
+void keep_to_this_catalog();
 
 /// Gives what this process has counted (rows read, written and dead) to the statistics system, without which no target
 /// would ever be vacuumed while a worker lives. Not within a transaction. As the server does it at the end of each

@@ -115,11 +115,14 @@ Installation installation() {
     pg::QueryResult const row = pg::execute(
         "SELECT extversion, current_database() FROM pg_catalog.pg_extension "
         "WHERE extname = 'pg_replicator'");
+    std::string const installed = row.empty() ? "" : row.text(0, 0);
+    if (installed == core::kVersion) {
+        pg::keep_to_this_catalog();
+    }
     transaction.commit();
     if (row.empty()) {
         return Installation::kNone;
     }
-    std::string const installed = row.text(0, 0);
     if (installed == core::kVersion) {
         return Installation::kUsable;
     }

@@ -156,8 +156,12 @@ def test_nobody_else_has_a_schema_of_the_catalogs_name(cluster, writer, database
                 cluster.query(attempt, database="granted", user="writer")
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):
             cluster.query("CREATE SCHEMA replicator AUTHORIZATION writer", database="granted")
-    wait_until(lambda: has_ended(worker), what="the worker to end, without a catalog")
-    cluster.query("CREATE SCHEMA replicator", database="granted")
-    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-        cluster.query("ALTER SCHEMA replicator OWNER TO writer", database="granted")
-    cluster.query("DROP SCHEMA replicator; CREATE EXTENSION pg_replicator", database="granted")
+        cluster.query("CREATE SCHEMA replicator", database="granted")
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cluster.query("ALTER SCHEMA replicator OWNER TO writer", database="granted")
+        # Another extension, whose first source has the number of the first one of the other.
+        cluster.query("DROP SCHEMA replicator; CREATE EXTENSION pg_replicator", database="granted")
+        cluster.query("SELECT replicator_init(%s, name => 'another')", (f"sqlite://{path}",), database="granted")
+    wait_until(lambda: has_ended(worker), what="the worker to end")
+    assert "the extension pg_replicator was dropped" in cluster.log_text(), "it did no work for the other"
+    cluster.wait_for_copy("another", database="granted")

@@ -43,14 +43,14 @@ class BatchReader : public core::ChunkReader {
             try {
                 fill(batch, limits);
             } catch (core::SourceError& error) {
-                give_up(batch);
+                discard(batch);
                 if (error.kind() == core::SourceErrorKind::kUnsupported ||
                     error.kind() == core::SourceErrorKind::kInternal) {
                     error.may_quote_row();  // in SQLite's words: what a function says of its argument
                 }
                 throw;
             } catch (...) {
-                give_up(batch);
+                discard(batch);
                 throw;
             }
             if (state_.releases_lock()) {
@@ -79,7 +79,7 @@ class BatchReader : public core::ChunkReader {
     [[nodiscard]] bool ended() const noexcept { return ended_; }
 
   private:
-    void give_up(core::RowBatch& batch) noexcept {
+    void discard(core::RowBatch& batch) noexcept {
         rewind();
         batch.clear();
     }
