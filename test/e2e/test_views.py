@@ -72,3 +72,25 @@ def test_views_and_tables_show_one_state(cluster, database, source, wal):
             return len(seen) >= 2
         wait_until(changed, 240, "a refresh")
         assert writer.commits > 10
+
+
+def test_a_view_that_needs_too_much_fails_alone(cluster, database, source):
+    """What it tells apart goes to temporary files, as much as the server allows; another keeps more in memory than it may."""
+    path = database("endless.db", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1); "
+                    "CREATE VIEW growing AS WITH RECURSIVE n(i) AS (SELECT 1 UNION SELECT i + 1 FROM n) SELECT i FROM n WHERE i < 0; "
+                    "CREATE VIEW huge AS SELECT zeroblob(900000000) AS z; "
+                    "CREATE TABLE computed (id INTEGER PRIMARY KEY, a AS (zeroblob(400000000 * id)), b AS (zeroblob(400000000 * id)), "
+                    "c AS (zeroblob(400000000 * id))); INSERT INTO computed VALUES (1)", wal=True)
+    cluster.query("ALTER SYSTEM SET temp_file_limit = '20MB'")
+    cluster.reload()
+    try:
+        source(path, include_tables=["*", "growing", "huge"], options='{"copy_workers_per_source": 0}')
+        cluster.wait_for_copy("s")
+        found = tables(cluster)
+        assert {name: table["state"] for name, table in found.items()} == {"t": "idle", "growing": "failed", "huge": "failed",
+                                                                           "computed": "failed"}
+        assert "temporary files" in found["growing"]["last_error"] and found["growing"]["hint"]
+        assert all("too much memory" in found[name]["last_error"] for name in ("huge", "computed"))
+    finally:
+        cluster.query("ALTER SYSTEM RESET temp_file_limit")
+        cluster.reload()
