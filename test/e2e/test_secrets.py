@@ -241,10 +241,11 @@ def fails(cluster, sql, parameters=None, **options):
     return str(error.value)
 
 
-def in_another_session(cluster, sql):
-    """psql that runs a statement; what it says is of no interest."""
-    return subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres", "-c",
-                                          sql],
+def in_another_session(cluster, *statements):
+    """psql that runs them one by one; what it says is of no interest."""
+    commands = [word for statement in statements for word in ("-c", statement)]
+    return subprocess.Popen(unprivileged([f"{BINDIR}/psql", "-X", "-h", cluster.directory, "-p", str(cluster.port), "-U", "postgres",
+                                          *commands],
                             cluster.directory), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
 
 
@@ -278,7 +279,7 @@ def test_a_deadlock_with_a_call_shows_nothing_of_it(cluster, call):
         cluster.query("CREATE TABLE a (); CREATE TABLE b ()")
         one.autocommit = False
         one.cursor().execute("LOCK a")
-        other = in_another_session(cluster, f"BEGIN; LOCK b; {call}")
+        other = in_another_session(cluster, "SET deadlock_timeout = '1h'", "BEGIN", "LOCK b", call)
         wait_until(lambda: cluster.query("SELECT 1 FROM pg_locks WHERE relation = 'a'::regclass AND NOT granted"), 45, "the other to wait")
         before = len(log_lines(cluster, "deadlock detected"))
         with contextlib.suppress(psycopg2.errors.DeadlockDetected):
