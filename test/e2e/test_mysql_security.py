@@ -139,7 +139,7 @@ def test_a_stream_ends_with_the_rights_to_its_source(cluster, server, db, files,
     password = files / "password"
     password.write_text(PASSWORD)
     password.chmod(0o644)
-    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's')",
+    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 'of_reader')",
                   (db.url("shop").replace(f":{quote(PASSWORD, safe='')}@", f":file:{password}@"),), user="reader")
     cluster.wait_for_state("s", "streaming")
 
