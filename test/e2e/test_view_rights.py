@@ -153,3 +153,18 @@ def test_views_are_cheap_whichever_tables_have_been_analysed(cluster, database):
             assert plan["Total Cost"] < float(cluster.query("SHOW jit_optimize_above_cost")[0][0]), (view, analysed)
     for name in names:
         cluster.query("SELECT replicator_drop(%s, drop_tables => true)", (name,))
+
+
+def test_what_computes_a_row_at_the_source_may_quote_it_in_an_error(cluster, database, source):
+    path = database("quoting.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'row_secret_1'); "
+                    "CREATE VIEW quoting AS SELECT json_extract('{}', v) AS x FROM t")
+    source(path, "quoting", include_tables=["*", "quoting"])
+    cluster.wait_for_copy("quoting")
+    cluster.query("CREATE ROLE onlooker LOGIN IN ROLE pg_monitor")
+    try:
+        shown = {user: [cluster.query(f"SELECT v::text FROM replicator_{view} v", user=user) for view in VIEWS]
+                 for user in ("postgres", "onlooker")}
+        assert "row_secret_1" in str(shown["postgres"]) and "row_secret_1" not in str(shown["onlooker"])
+        assert "may quote rows" in str(shown["onlooker"]) and "Mend the view" in str(shown["onlooker"]), "the hint is ours"
+    finally:
+        cluster.query("DROP ROLE onlooker")
