@@ -82,17 +82,23 @@ class Connection {
     /// behind `most_bytes`.
     class Turn {
       public:
-        explicit Turn(Connection& connection, std::size_t most_bytes = SIZE_MAX) noexcept : before_(serving) {
+        explicit Turn(Connection& connection, std::size_t most_bytes = SIZE_MAX) noexcept
+            : connection_(connection), before_(serving), bytes_left_before_(connection.bytes_left_) {
             serving = &connection;
             connection.begin_wait();
             connection.bound_answer(most_bytes);
         }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
-        ~Turn() { serving = before_; }
+        ~Turn() {
+            serving = before_;
+            connection_.bound_answer(bytes_left_before_);
+        }
 
       private:
+        Connection& connection_;
         Connection* before_;
+        std::size_t bytes_left_before_;  ///< of a turn that this one is part of
     };
 
     /// While it lives, an answer is given up sooner than the answer to a query over a large table.
