@@ -13,6 +13,15 @@ void note(std::int32_t table_id, Oid relid) {
     catalog::note_target(table_id, relid);
 }
 
+/// Without an index, and noted as ours.
+Oid make(const OwnTarget& target, const WantedTarget& wanted) {
+    Oid const relid = target::create_target(
+        target.name(), "Copy of " + wanted.of.qualified() + " of source " + wanted.source + ", kept by pg_replicator");
+    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
+    catalog::note_new_target(target.table_id, relid);
+    return relid;
+}
+
 }  // namespace
 
 target::OpenTarget open_own_target(const OwnTarget& target, target::TargetUse use) {
@@ -38,16 +47,27 @@ std::optional<target::OpenTarget> find_own_target(const OwnTarget& target, bool 
     return opened;
 }
 
-void make_own_target(OwnTarget& target, const std::string& origin) {
-    target.ref.relid = target::create_target(target.name(), origin);
-    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
-    catalog::note_new_target(target.table_id, target.ref.relid);
-}
-
-void require_key(const target::OpenTarget& target) {
-    if (!target.key_obstacle.empty()) {
-        target::throw_unfit_target(target.name, target::TargetUse::kWrite, target.key_obstacle, "");
+ReadyTarget prepare_own_target(const OwnTarget& target, const WantedTarget& wanted) {
+    std::optional<target::OpenTarget> const existing =
+        find_own_target(target, wanted.created, wanted.of, target::TargetUse::kFill);
+    ReadyTarget const ready = {.relid = existing ? existing->relid : make(target, wanted),
+                               .existed = existing.has_value(),
+                               .had_key = existing && existing->key_obstacle.empty()};
+    if (ready.had_key) {
+        return ready;
     }
+    if (existing && wanted.without_key == WithoutKey::kRefused) {
+        target::throw_unfit_target(existing->name, target::TargetUse::kWrite, existing->key_obstacle, "");
+    }
+    target::TargetRef ref = target.ref;
+    ref.relid = ready.relid;
+    if (existing && wanted.without_key == WithoutKey::kEmptied) {
+        target::truncate_target(target::open_target(ref, target::TargetUse::kDefine));
+    }
+    if (wanted.with_key) {
+        target::add_primary_key(target::open_target(ref, target::TargetUse::kDefine));
+    }
+    return ready;
 }
 
 }  // namespace pgrepl::replication

@@ -33,10 +33,28 @@ target::OpenTarget open_own_target(const OwnTarget& target, target::TargetUse us
 std::optional<target::OpenTarget> find_own_target(const OwnTarget& target, bool created, const core::TableName& table,
                                                   target::TargetUse use);
 
-/// Makes the target: without an index, and noted as ours. Call as the owner.
-void make_own_target(OwnTarget& target, const std::string& origin);
+/// What is done about a target that has no primary key: its first copy, which gives it one in the end, was interrupted.
+enum class WithoutKey {
+    kRefused,  ///< its rows are relied on: somebody has taken the key away
+    kEmptied,
+    kKept,
+};
 
-/// Throws SqlError if rows of it cannot be found by id: something has been done to it since it was copied.
-void require_key(const target::OpenTarget& target);
+struct WantedTarget {
+    bool created = false;       ///< we have made it, once
+    const core::TableName& of;  ///< the table at the source
+    const std::string& source;  ///< its name
+    WithoutKey without_key = WithoutKey::kRefused;
+    bool with_key = false;  ///< one that is made, or has none, gets its primary key now
+};
+
+struct ReadyTarget {
+    Oid relid = InvalidOid;
+    bool existed = false;
+    bool had_key = false;  ///< so it holds a complete copy
+};
+
+/// Finds the target, or makes it and notes it as ours. Call as the owner, before a copy into it.
+ReadyTarget prepare_own_target(const OwnTarget& target, const WantedTarget& wanted);
 
 }  // namespace pgrepl::replication

@@ -257,34 +257,23 @@ std::vector<std::optional<Copy::Route>> Copy::prepare_routes(const std::vector<c
 /// Makes ready what the chunks are written to.
 Copy::Route Copy::prepare_route(const catalog::CopyTable& table) {
     pg::WorkInHand const at_table({pg::Work::kTable, table.table_id, 0});
-    OwnTarget target = own_target(table, table.table_id, context_.owner);
     bool const needs_numbers = !has_key(table);
-    Route route;
+    ReadyTarget ready;
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        std::optional<target::OpenTarget> const existing =
-            find_own_target(target, table.target_created, table.name, target::TargetUse::kFill);
-        bool const merged_into = existing && existing->key_obstacle.empty();
-        if (existing && !merged_into) {
-            if (table.filled) {
-                require_key(*existing);
-            }
-            // Its first copy was never completed: it has no primary key yet, and nobody was told to read it.
-            target.ref.relid = existing->relid;
-            target::truncate_target(open_own_target(target, target::TargetUse::kDefine));
-        } else if (!existing) {
-            make_own_target(
-                target, "Copy of " + table.name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
-        }
-        if (needs_numbers && !merged_into) {
-            target::add_primary_key(open_own_target(target, target::TargetUse::kDefine));
-        }
-        route = {merged_into || needs_numbers, existing ? existing->relid : target.ref.relid};
+        // Nobody was told to read a target whose first copy was never completed.
+        ready = prepare_own_target(own_target(table, table.table_id, context_.owner),
+                                   {.created = table.target_created,
+                                    .of = table.name,
+                                    .source = config_.name,
+                                    .without_key = table.filled ? WithoutKey::kRefused : WithoutKey::kEmptied,
+                                    .with_key = needs_numbers});
     }
-    if (route.staging) {
+    bool const staging = ready.had_key || needs_numbers;
+    if (staging) {
         target::create_staging(table.table_id, context_.owner);
     }
-    return route;
+    return {staging, ready.relid};
 }
 
 /// Rows without a key have no id before all of them are in.

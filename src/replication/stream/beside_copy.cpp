@@ -80,21 +80,15 @@ void BesideCopy::begin(const catalog::StreamTable& table) {
 
 /// Whether it was there. Call as the owner.
 bool BesideCopy::make_or_find_target() {
-    OwnTarget own = own_target(*table_, table_->table_id, context_.owner);
-    std::optional<target::OpenTarget> const existing =
-        find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
-    if (existing) {
-        own.ref.relid = existing->relid;
-    } else {
-        make_own_target(
-            own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
-    }
-    table_->relation = {own.ref.relid, false};
-    // One that was withdrawn from its first copy, which gives a table its primary key at the end, has none yet.
-    if (!existing || (!existing->key_obstacle.empty() && !table_->is_followed())) {
-        target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
-    }
-    return existing.has_value();
+    ReadyTarget const ready =
+        prepare_own_target(own_target(*table_, table_->table_id, context_.owner),
+                           {.created = table_->target_created,
+                            .of = table_->name,
+                            .source = config_.name,
+                            .without_key = table_->is_followed() ? WithoutKey::kRefused : WithoutKey::kKept,
+                            .with_key = true});
+    table_->relation = {ready.relid, false};
+    return ready.existed;
 }
 
 /// As the owner.

@@ -125,7 +125,7 @@ class BesideCopy {
     bool last_window_ = false;
     core::Position high_mark_;
     target::EncodedRows rows_;
-    std::vector<pg::RefusedRow> set_aside_;  ///< of the window
+    std::vector<pg::RefusedRow> set_aside_;          ///< of the window
     std::set<std::string, std::less<>> untouched_;  ///< ids of the window that the stream has not touched since
 };
 

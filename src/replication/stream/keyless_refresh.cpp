@@ -77,18 +77,10 @@ void KeylessRefresh::open() {
 void KeylessRefresh::prepare_target() {
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        OwnTarget own = target();
-        std::optional<target::OpenTarget> const existing =
-            find_own_target(own, table_->target_created, table_->name, target::TargetUse::kFill);
-        if (existing) {
-            require_key(*existing);
-            table_->relation = {existing->relid, false};
-        } else {
-            make_own_target(
-                own, "Copy of " + table_->name.qualified() + " of source " + config_.name + ", kept by pg_replicator");
-            target::add_primary_key(open_own_target(own, target::TargetUse::kDefine));
-            table_->relation = {own.ref.relid, false};
-        }
+        ReadyTarget const ready = prepare_own_target(
+            target(),
+            {.created = table_->target_created, .of = table_->name, .source = config_.name, .with_key = true});
+        table_->relation = {ready.relid, false};
     }
     target::create_staging(table_->table_id, context_.owner);
 }
