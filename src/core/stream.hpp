@@ -103,6 +103,9 @@ struct ChangeBatch {
     /// Each table once, by transactions that have ended. They go on being followed: the caller decides what becomes of
     /// them.
     std::vector<UnreadTable> unread_tables;
+    /// Tables that are not followed, and of which transactions that have ended changed rows: each once, until a
+    /// statement names it. Perhaps nobody knows of them, because what made them is not in the log.
+    std::vector<TableName> not_followed;
     /// The changes that belong to complete transactions; those after them begin (or go on with) one whose end comes in
     /// a later batch.
     std::size_t complete_changes = 0;
@@ -127,6 +130,7 @@ struct ChangeBatch {
         changes.clear();
         unreadable.clear();
         unread_tables.clear();
+        not_followed.clear();
         complete_changes = 0;
         withdrawn = false;
         position.text.clear();

@@ -98,7 +98,8 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
            ", \"commit_time\": " + std::to_string(batch.commit_time_us) + ", \"schema\": [" +
            joined(batch.schema_changes, show_schema_change) + "], \"unreadable\": [" +
            joined(batch.unreadable, [](const auto& u) { return json_quoted(u.error.text()); }) + "], \"unread\": [" +
-           joined(batch.unread_tables, show_unread) + "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
+           joined(batch.unread_tables, show_unread) + "], \"not_followed\": [" +
+           joined(batch.not_followed, [](const auto& name) { return json_quoted(name.qualified()); }) + "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
            ", \"bytes\": " + std::to_string(batch.bytes_read) + "}";
 }
 

@@ -306,3 +306,24 @@ def test_a_log_file_with_an_event_that_the_server_cannot_read_again(server, adap
     holder.close()
     later.close()
     assert stream.ask(f"reached {stream.ask('low')}\t{stream.position}") == "1"
+
+
+def test_a_table_that_is_not_followed_is_told_of_once(server, adapter, table):
+    """Until a statement names it; and when its transaction has ended."""
+    stream = adapter.stream(table)
+    other = f"{table}_other"
+    server.run(f"CREATE TABLE {other} LIKE {table}; CREATE DATABASE IF NOT EXISTS elsewhere; "
+               "CREATE TABLE IF NOT EXISTS elsewhere.t (a int)", "d")
+    stream.read_all()
+
+    def told():
+        return [name for batch in stream.read_all() for name in batch["not_followed"]]
+    server.run(f"BEGIN; INSERT INTO {other} VALUES (1, ''), (2, ''); INSERT INTO {table} VALUES (1, ''); UPDATE {other} SET b = 'x'; "
+               "INSERT INTO elsewhere.t VALUES (1); COMMIT", "d")
+    assert sorted(told()) == [f"d.{other}", "elsewhere.t"]
+    server.run(f"DELETE FROM {other} WHERE a = 1; INSERT INTO {table} VALUES (2, '')", "d")
+    assert told() == []
+    server.run(f"DROP TABLE {other}; CREATE TABLE {other} (a int PRIMARY KEY); INSERT INTO {other} VALUES (1)", "d")
+    assert told() == [f"d.{other}"]
+    narrow = adapter.stream(table, url=server.url("d"), position=stream.start)
+    assert {name for batch in narrow.read_all() for name in batch["not_followed"]} == {f"d.{other}"}

@@ -1,6 +1,7 @@
 """Statements in the log that are hard to read, or that change rows without a word of it: the target is right all the same."""
 import contextlib
 import os
+import pathlib
 import subprocess
 import threading
 
@@ -8,7 +9,7 @@ import pytest
 
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from private_cluster import wait_until
-from observing import caught_up, equal, rows, table_row
+from observing import caught_up, equal, registered, rows, table_row
 
 
 def run_bytes(server, sql, charset):
@@ -283,4 +284,60 @@ def test_filters_and_rules_ignore_case_where_the_server_does(cluster):
         assert rows(cluster, "u", "s3") == {} and rows(cluster, "keyless", "s3") == {"8": '{"a": 8}'}
     finally:
         cluster.query("SELECT replicator_drop('s3', drop_tables => true)")
+        server.destroy()
+
+
+def test_a_table_that_no_statement_has_made_is_found_by_its_rows(cluster, db, follow):
+    """One that is new, one whose name was dropped before; not one that the filters leave out."""
+    follow(exclude_tables=["unwanted*"])
+    db.run("DROP TABLE line; SET sql_log_bin = 0; CREATE TABLE line (id INT PRIMARY KEY, v INT); INSERT INTO line VALUES (1, 1); "
+           "CREATE TABLE fresh LIKE line; INSERT INTO fresh VALUES (1, 1); CREATE TABLE unwanted LIKE line; CREATE TABLE bag (v INT); "
+           "SET sql_log_bin = 1; INSERT INTO line VALUES (2, 2); INSERT INTO fresh VALUES (2, 2); INSERT INTO unwanted VALUES (2, 2); "
+           "INSERT INTO bag VALUES (2), (2)", "shop")
+    caught_up(cluster)
+    assert rows(cluster, "line").keys() == rows(cluster, "fresh").keys() == {"1", "2"}
+    assert table_row(cluster, "fresh")["state"] == table_row(cluster, "line")["state"] == "streaming"
+    assert len(rows(cluster, "bag")) == 2 and table_row(cluster, "unwanted") is None
+    db.run("UPDATE line SET v = 7; DELETE FROM fresh WHERE id = 1", "shop")
+    caught_up(cluster)
+    assert equal(cluster)
+
+
+def test_a_table_that_has_gone_again_without_a_statement_is_not_waited_for(cluster, db, follow):
+    """Held before it begins, the stream reads of it when it is not there any more."""
+    follow()
+    cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
+    db.run("SET sql_log_bin = 0; CREATE TABLE fresh (id INT PRIMARY KEY); SET sql_log_bin = 1; INSERT INTO fresh VALUES (1); "
+           "SET sql_log_bin = 0; DROP TABLE fresh", "shop")
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert table_row(cluster, "fresh") is None and cluster.status("s")["state"] == "streaming"
+    db.run("CREATE TABLE fresh (id INT PRIMARY KEY); INSERT INTO fresh VALUES (2)", "shop")
+    caught_up(cluster)
+    assert rows(cluster, "fresh").keys() == {"2"}
+
+
+def test_an_imported_table_of_mysql_is_found_by_its_rows(cluster, source_s):
+    """IMPORT TABLE is not in the log."""
+    try:
+        server = MySqlServer({"secure-file-priv": ""})
+    except UnavailableServer as error:
+        pytest.skip(str(error))
+    try:
+        server.run("CREATE DATABASE shop; CREATE TABLE shop.kept (id INT PRIMARY KEY)")
+        registered(cluster, server.url("shop"))
+        server.run("SET sql_log_bin = 0; CREATE TABLE shop.imported (id INT PRIMARY KEY) ENGINE = MyISAM; "
+                   "INSERT INTO shop.imported VALUES (1), (2); FLUSH TABLES")
+        directory = pathlib.Path(server.data, "shop")
+        aside = {file: file.read_bytes() for file in directory.glob("imported*")}
+        server.run("SET sql_log_bin = 0; DROP TABLE shop.imported")
+        for file, content in aside.items():
+            file.write_bytes(content)
+            os.chmod(file, 0o666)
+        description, = (file.name for file in aside if file.suffix == ".sdi")
+        server.run(f"IMPORT TABLE FROM 'shop/{description}'; INSERT INTO shop.imported VALUES (3)")
+        caught_up(cluster)
+        assert rows(cluster, "imported").keys() == {"1", "2", "3"}
+    finally:
         server.destroy()

@@ -135,6 +135,17 @@ class SchemaEffects {
 
     void finish() const { catalog::add_changes(config_.id, counts_); }
 
+    /// What has made such a table is not in the log (sql_log_bin = 0, IMPORT TABLE).
+    void meet(const core::TableName& name, std::set<std::int32_t>& ids) const {
+        std::optional<catalog::SourceTable> const known = find(name);
+        bool const is_settled = known && (is_replicated(*known) || known->changed);
+        if (is_settled || select_tables(config_, {named(name)}).at(0).state == catalog::TableState::kExcluded) {
+            return;
+        }
+        catalog::note_change(config_.id, known ? known->name : name);
+        ids.insert(find(name).value().id);
+    }
+
     /// The entries of the tables that the change names, as they are.
     void collect(const SchemaChange& change, std::set<std::int32_t>& ids) const {
         for (const core::TableName* const name : {&change.table, &change.renamed_to}) {
@@ -532,6 +543,17 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
     }
     effects.finish();
     return any ? std::nullopt : std::optional(std::move(ids));
+}
+
+std::set<std::int32_t> note_strangers(const catalog::SourceConfig& config, const core::Source& source,
+                                      const std::vector<core::TableName>& names) {
+    TablesNow const nothing;
+    SchemaEffects const effects(config, source, nothing);
+    std::set<std::int32_t> ids;
+    for (const core::TableName& name : names) {
+        effects.meet(name, ids);
+    }
+    return ids;
 }
 
 void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,

@@ -39,6 +39,12 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
                                                            const std::vector<core::SchemaChange>& changes,
                                                            const TablesNow& now);
 
+/// In a transaction. The log has rows of these tables, which the stream does not follow: those that the filters include,
+/// and that nobody knows of, or that were gone or could not be replicated when they were last looked at, are to be looked
+/// at again (catalog::note_change). Returns their entries.
+std::set<std::int32_t> note_strangers(const catalog::SourceConfig& config, const core::Source& source,
+                                      const std::vector<core::TableName>& names);
+
 /// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied; or may be
 /// there, and the account is `denied` to read it. False: it is to be looked at again.
 bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,

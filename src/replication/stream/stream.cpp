@@ -329,8 +329,8 @@ void Stream::end_transactions(std::size_t complete_changes) {
         applied_.times.read_at = read_at_;
         transactions_ += batch_.transactions;
     }
-    bool const changes =
-        complete_changes > 0 || !batch_.schema_changes.empty() || in_transaction() || writer_.has_unread();
+    bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || !batch_.not_followed.empty() ||
+                         in_transaction() || writer_.has_unread();
     if (!changes && !has_to_commit()) {
         return;
     }
@@ -349,6 +349,9 @@ void Stream::end_transactions(std::size_t complete_changes) {
     writer_.apply(0, complete_changes);
     if (!of_tables.empty()) {
         change_tables(of_tables, now);
+    }
+    if (!batch_.not_followed.empty()) {  // and a statement of this batch has not made them known
+        writer_.note_strangers();
     }
     commit();
 }

@@ -249,6 +249,10 @@ void TransactionWriter::apply_schema_changes(const std::vector<core::SchemaChang
     touched_.ids.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
 }
 
+void TransactionWriter::note_strangers() {
+    touched_.ids.merge(replication::note_strangers(parts_.config, parts_.source, batch_->not_followed));
+}
+
 void TransactionWriter::settle() {
     if (parts_.beside.is_due(parts_.applied.position)) {
         write_window();

@@ -74,6 +74,8 @@ class TransactionWriter {
     void apply(std::size_t from, std::size_t to);
     /// After the changes of rows that the log has before the statements.
     void apply_schema_changes(const std::vector<core::SchemaChange>& changes, const TablesNow& now);
+    /// The tables that the batch has rows of, and that are not followed.
+    void note_strangers();
     /// The window of the copy beside, if the position is one to write it at, and what has failed. No target is waited
     /// for from here on.
     void settle();

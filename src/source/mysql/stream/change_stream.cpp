@@ -373,6 +373,9 @@ class MysqlChangeStream final : public core::ChangeStream {
         // MariaDB tells the time of the session, which may have set it to anything.
         bool const is_told = commit_time_us_ != 0;
         batch_.end_transaction(is_told ? commit_time_us_ : header.timestamp_s * kMicrosecondsPerSecond);
+        for (core::TableName& stranger : tables_.take_strangers()) {
+            statements_.is_of_interest(stranger) ? batch_.tell_stranger(std::move(stranger)) : void();
+        }
     }
 
     /// MariaDB tells of its snapshots by place. A file holds a gigabyte and the transaction that it ends with.
@@ -428,6 +431,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                 if ((event.header.flags & EventHeader::kOfThread) != 0 || query.error_code != 0) {
                     require_a_look(statement.changes);
                 }
+                note_others(statement.changes);
                 batch_.add_schema_changes(std::move(statement.changes));
                 break;
             case Kind::kNothing:
@@ -436,6 +440,14 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
         if (is_statement_) {
             end_transaction(event);
+        }
+    }
+
+    /// Tables may have come, or gone, that are not followed.
+    void note_others(const std::vector<core::SchemaChange>& changes) {
+        for (const core::SchemaChange& change : changes) {
+            tables_.may_be_another(change.table);
+            change.renamed_to.table.empty() ? void() : tables_.may_be_another(change.renamed_to);
         }
     }
 

@@ -28,6 +28,8 @@ class StatementReader {
     LoggedStatement read(const QueryEvent& query);
     /// Its text for messages.
     [[nodiscard]] std::string shown(const QueryEvent& query) const;
+    /// It is in one of the databases.
+    [[nodiscard]] bool is_of_interest(const core::TableName& name) const;
 
   private:
     struct Text {
@@ -36,7 +38,6 @@ class StatementReader {
     };
     /// Once for each charset in which the text makes sense. None: it is `query.sql`, in an unknown one.
     [[nodiscard]] std::vector<Text> texts_of(const QueryEvent& query) const;
-    [[nodiscard]] bool is_of_interest(const core::TableName& name) const;
     [[nodiscard]] bool is_of_interest(const core::SchemaChange& change) const;
     [[nodiscard]] LoggedStatement not_understood(const QueryEvent& query, const std::vector<Text>& texts) const;
 

@@ -14,6 +14,9 @@ namespace {
 /// another.
 constexpr std::size_t kMostMapped = 10'000;
 
+/// Tables that are not followed are remembered so that each is told of once; many more than these are told of again.
+constexpr std::size_t kMostMet = 10'000;
+
 constexpr std::size_t kIdAndFlagBytes = 8;
 
 struct MapHead {
@@ -114,6 +117,7 @@ std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
     }
     auto const found = followed_.find(comparable);
     if (found == followed_.end()) {
+        meet(head.name, comparable);
         return std::nullopt;
     }
     try {
@@ -126,6 +130,23 @@ std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
     }
     mapped_[head.table_id] = found->second.current;
     return std::nullopt;
+}
+
+void StreamTables::meet(const core::TableName& name, core::TableName comparable) {
+    if (met_.size() >= kMostMet) {
+        met_.clear();
+    }
+    if (met_.insert(std::move(comparable)).second) {
+        strangers_.push_back(name);
+    }
+}
+
+void StreamTables::may_be_another(const core::TableName& name) {
+    if (name.table.empty()) {
+        met_.clear();
+    } else {
+        met_.erase(names_.comparable(name));
+    }
 }
 
 void StreamTables::map_table(Followed& followed, const Event& event) {

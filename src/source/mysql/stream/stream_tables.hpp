@@ -76,6 +76,12 @@ class StreamTables {
     /// no statement did. Some columns nobody tells us of: they are told of once.
     [[nodiscard]] const std::set<core::TableName>& doubtful() const noexcept { return doubtful_; }
 
+    /// Tables that are not followed and that maps have named since the last call, each once. Whether anybody knows of
+    /// them is not known here.
+    [[nodiscard]] std::vector<core::TableName> take_strangers() { return std::exchange(strangers_, {}); }
+    /// A statement may have made or taken away the table of this name (without one: any): it is a stranger again.
+    void may_be_another(const core::TableName& name);
+
     /// No map that stands before this point is used after it.
     void begin_transaction();
 
@@ -96,6 +102,7 @@ class StreamTables {
     };
 
     void map_table(Followed& followed, const Event& event);
+    void meet(const core::TableName& name, core::TableName comparable);
 
     bool from_mariadb_;
     NameRules names_;
@@ -104,6 +111,8 @@ class StreamTables {
     bool notes_changed_ = false;
     std::set<core::TableName> changed_;
     std::set<core::TableName> doubtful_;
+    std::set<core::TableName> met_;  ///< that are not followed, by their names' comparable form
+    std::vector<core::TableName> strangers_;
     std::unordered_map<std::uint64_t, std::shared_ptr<StreamedTable>> mapped_;
 };
 

@@ -125,6 +125,8 @@ void TransactionBatch::add_all_rows(StreamedTable& table, ChangeKind kind, core:
 
 void TransactionBatch::add_unread(core::UnreadTable table) { add_once(unread_, std::move(table)); }
 
+void TransactionBatch::tell_stranger(core::TableName table) { batch_->not_followed.push_back(std::move(table)); }
+
 void TransactionBatch::add_schema_changes(std::vector<core::SchemaChange> changes) {
     std::move(changes.begin(), changes.end(), std::back_inserter(schema_changes_));
 }

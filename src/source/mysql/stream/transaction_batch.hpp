@@ -23,6 +23,8 @@ class TransactionBatch {
     void add_rows(StreamedTable& table, const RowsEvent& event);
     /// Changes of the table are missing; told when the transaction has ended.
     void add_unread(core::UnreadTable table);
+    /// Its rows were changed, and it is not followed. Of a transaction that has just ended.
+    void tell_stranger(core::TableName table);
     void add_schema_changes(std::vector<core::SchemaChange> changes);
     /// Between transactions.
     void tell(core::SchemaChange change);
