@@ -59,6 +59,9 @@ struct SchemaChange {
         /// Rows of tables that cannot be told may have been changed: `note` says why. `table`, if it has a name, is the
         /// one of a statement whose rows are not in the log.
         kUnreadRows,
+        /// The source has crashed, and may have lost changes that it had logged: of any table, or, if `keeps_commits`,
+        /// of those that are not transactional. `note` says why.
+        kCrashed,
     };
 
     Kind kind = Kind::kAltered;
@@ -68,7 +71,8 @@ struct SchemaChange {
     /// Of kNotUnderstood: the whole statement, in which names stand in their comparable form (NameRules). Empty if none
     /// of its words is certain: it may concern any table.
     std::string text = {};
-    std::string note = {};  ///< of kUnreadRows: what could not be read, where, and what is to be done about it
+    std::string note = {};       ///< of kUnreadRows: what could not be read, where, and what is to be done about it
+    bool keeps_commits = false;  ///< of kCrashed
 };
 
 /// Rows of one table with one structure.
@@ -112,8 +116,9 @@ struct ChangeBatch {
     /// The transaction that the last batch left open will not end, and was never committed: what has been given of it
     /// is void. The changes of this batch are others'.
     bool withdrawn = false;
-    /// After the last complete transaction; empty if no transaction ended in this batch. It also moves when nothing
-    /// of the tables that are followed was changed.
+    /// After the last complete transaction, and after what stands between transactions and was told; empty if no
+    /// transaction ended in this batch, and nothing was told. It also moves when nothing of the tables that are
+    /// followed was changed.
     Position position;
     std::int64_t transactions = 0;    ///< that ended in this batch, also those without changes for us
     std::int64_t commit_time_us = 0;  ///< of the last of them, at the source: microseconds since 1970 UTC; 0: unknown

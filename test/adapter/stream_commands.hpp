@@ -64,9 +64,9 @@ inline std::string show_layout(const core::StreamedRows& table) {
 }
 
 inline std::string show_schema_change(const core::SchemaChange& change) {
-    static constexpr const char* kKinds[] = {"created",          "created if absent", "dropped",   "renamed",
-                                             "truncated",        "altered",           "redefined", "maintained",
-                                             "database dropped", "not understood",    "rights",    "unread rows"};
+    static constexpr const char* kKinds[] = {
+        "created",    "created if absent", "dropped",        "renamed", "truncated",   "altered", "redefined",
+        "maintained", "database dropped",  "not understood", "rights",  "unread rows", "crashed"};
     return "[" + json_quoted(kKinds[static_cast<int>(change.kind)]) + ", " + json_quoted(change.table.qualified()) +
            ", " + json_quoted(change.renamed_to.table.empty() ? "" : change.renamed_to.qualified()) + ", " +
            json_quoted(change.statement + change.note) + "]";
@@ -99,7 +99,8 @@ inline std::string show_batch(const core::ChangeBatch& batch) {
            joined(batch.schema_changes, show_schema_change) + "], \"unreadable\": [" +
            joined(batch.unreadable, [](const auto& u) { return json_quoted(u.error.text()); }) + "], \"unread\": [" +
            joined(batch.unread_tables, show_unread) + "], \"not_followed\": [" +
-           joined(batch.not_followed, [](const auto& name) { return json_quoted(name.qualified()); }) + "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
+           joined(batch.not_followed, [](const auto& name) { return json_quoted(name.qualified()); }) +
+           "], \"end\": " + (batch.at_end_of_log ? "true" : "false") +
            ", \"bytes\": " + std::to_string(batch.bytes_read) + "}";
 }
 

@@ -47,6 +47,7 @@ const char* kind_text(Kind kind) {
             return "repaired";
         case Kind::kNotUnderstood:
         case Kind::kUnreadRows:
+        case Kind::kCrashed:
             return "perhaps changed";
         case Kind::kDatabaseDropped:
             return "database dropped";
@@ -109,6 +110,8 @@ class SchemaEffects {
                 return look_at_all(change);
             case Kind::kUnreadRows:
                 return read_all_again(change);
+            case Kind::kCrashed:
+                return see_crash(change);
         }
     }
 
@@ -323,6 +326,52 @@ class SchemaEffects {
         (void)catalog::begin_reread(config_.id, !config_.is_continuous());
     }
 
+    /// What the source has lost, the target has. Where that may be any table, all are compared when the log has been
+    /// read, as after a failover.
+    void see_crash(const SchemaChange& change) {
+        bool const concerns_all = !change.keeps_commits || now_.all_unseen;
+        std::vector<std::int32_t> const not_kept =
+            concerns_all ? std::vector<std::int32_t>() : tables_without_transactions();
+        if (!concerns_all && not_kept.empty()) {
+            return;
+        }
+        const std::string& wanted = config_.parsed_options.after_failover;
+        if (wanted == "error") {
+            throw core::SourceError(
+                core::SourceErrorKind::kDiverged, 0,
+                "source \"" + config_.name + "\" has crashed, and may have lost changes that were read", false,
+                change.note,
+                "To have all tables compared with it, and what differs mended: "
+                "replicator_alter(name, options => '{\"after_failover\": \"verify\"}'), then "
+                "replicator_resume(name).");
+        }
+        bool const trusts = wanted == "trust";
+        std::string const what = trusts         ? "trusted"
+                                 : concerns_all ? "all tables are compared"
+                                                : "tables without transactions are compared";
+        pg::QueryResult const arguments =
+            pg::execute("SELECT pg_catalog.jsonb_build_object('note', $1::text)", {change.note});
+        catalog::record_work(config_.name, config_.owner, "crash of the source: " + what, arguments.text(0, 0));
+        if (concerns_all && !trusts) {
+            catalog::ask_for_comparison(config_.id);
+        }
+        for (std::int32_t const table : trusts ? std::vector<std::int32_t>() : not_kept) {
+            catalog::ask_for_copy(table, "the source has crashed: it is being read again beside the stream");
+        }
+    }
+
+    [[nodiscard]] std::vector<std::int32_t> tables_without_transactions() const {
+        std::vector<std::int32_t> ids;
+        for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
+            const core::TableInfo* const info = now(table.name);
+            bool const is_read = is_replicated(table) && table.state != catalog::TableState::kFailed;
+            if (is_read && info != nullptr && !info->is_transactional && !info->is_view()) {
+                ids.push_back(table.id);
+            }
+        }
+        return ids;
+    }
+
     /// Columns that may not be read any more go from the target, others come; so do tables.
     void see_rights(const SchemaChange& change) {
         if (now_.all_unseen) {
@@ -484,7 +533,8 @@ bool concerns_all_rights(const SchemaChange& change) {
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
     bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
-        return change.kind == Kind::kNotUnderstood || concerns_all_rights(change);
+        return change.kind == Kind::kNotUnderstood || concerns_all_rights(change) ||
+               (change.kind == Kind::kCrashed && change.keeps_commits);
     });
     if (all) {
         std::optional<TablesNow> found = is_shown ? look_up_all_tables(source) : std::nullopt;
@@ -532,7 +582,7 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
     bool any = false;
     for (const SchemaChange& change : changes) {
         any = any || change.table.table.empty() || change.kind == Kind::kNotUnderstood ||
-              change.kind == Kind::kRights || change.kind == Kind::kUnreadRows;
+              change.kind == Kind::kRights || change.kind == Kind::kUnreadRows || change.kind == Kind::kCrashed;
         effects.collect(change, ids);
         bool const lets_others_in = effects.may_let_others_in(change);
         effects.apply(change);

@@ -325,8 +325,10 @@ void Stream::end_transactions(std::size_t complete_changes) {
     if (!batch_.position.text.empty()) {
         applied_.position = batch_.position;
         position_is_new_ = true;
-        applied_.times.committed_us = batch_.commit_time_us;
-        applied_.times.read_at = read_at_;
+        if (batch_.transactions != 0) {
+            applied_.times.committed_us = batch_.commit_time_us;
+            applied_.times.read_at = read_at_;
+        }
         transactions_ += batch_.transactions;
     }
     bool const changes = complete_changes > 0 || !batch_.schema_changes.empty() || !batch_.not_followed.empty() ||
@@ -359,6 +361,10 @@ void Stream::end_transactions(std::size_t complete_changes) {
 /// In a transaction, after the changes of rows that the log has before them.
 void Stream::change_tables(const std::vector<core::SchemaChange>& changes, const TablesNow& now) {
     writer_.apply_schema_changes(changes, now);
+    // Else it begins when the stream has caught up.
+    if (applied_.streaming && catalog::begin_comparison(context_.source_id)) {
+        writer_.touch_all();
+    }
     if (!now.all_unseen && std::any_of(changes.begin(), changes.end(), concerns_all_rights)) {
         rights_.are_seen();
         rights_are_new_ = true;

@@ -15,6 +15,7 @@
 #include "source/mysql/server/connect_options.hpp"
 #include "source/mysql/server/connection.hpp"
 #include "source/mysql/server/connector.hpp"
+#include "source/mysql/server/crash_safety.hpp"
 #include "source/mysql/server/log_gaps.hpp"
 #include "source/mysql/server/marks.hpp"
 #include "source/mysql/server/prerequisites.hpp"
@@ -146,8 +147,9 @@ class MysqlSource final : public core::Source, public core::Log {
 
     bool is_intact(const core::Position& position, bool at_end) override {
         StreamPosition const read(StateIdentity::parse(position.text));
-        std::string const resets = ask([](Connection& server) {
+        std::string const resets = ask([this](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            *is_lossy_ = !keeps_commits(server);
             return count_resets(server);
         });
         if (resets != resets_ && !is_where_it_was(read)) {
@@ -195,8 +197,9 @@ class MysqlSource final : public core::Source, public core::Log {
         look_for_gaps();
         resets_ = ask([](Connection& server) { return count_resets(server); });
         awaited_.reset();
+        *is_lossy_ = ask([](Connection& server) { return !keeps_commits(server); });
         Connect const connect_again = [this] { return connect(); };
-        return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request);
+        return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request, is_lossy_);
     }
 
     void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
@@ -239,7 +242,8 @@ class MysqlSource final : public core::Source, public core::Log {
         }
         try {
             Connect const connect_again = [this] { return connect(); };
-            return continue_history(connect(), connect_again, read, random_reader_id()).empty();
+            Continuation const found = continue_history(connect(), connect_again, read, random_reader_id(), *is_lossy_);
+            return found.doubt.empty() && found.found.empty();
         } catch (const core::SourceError& error) {
             if (error.kind() == core::SourceErrorKind::kDiverged ||
                 error.kind() == core::SourceErrorKind::kPositionLost) {
@@ -363,7 +367,8 @@ class MysqlSource final : public core::Source, public core::Log {
     core::SourceInfo info_;
     Charsets charsets_;
     std::unique_ptr<Connection> idle_;
-    std::optional<std::string> rights_;     ///< when they were last looked at
+    std::optional<std::string> rights_;                               ///< when they were last looked at
+    std::shared_ptr<bool> is_lossy_ = std::make_shared<bool>(false);  ///< as StreamPosition's, now
     std::string resets_;                    ///< that the server had counted before the stream was opened
     std::optional<StateIdentity> awaited_;  ///< what the server's log held at some time
     Clock::time_point awaited_since_;

@@ -10,6 +10,11 @@
 
 namespace pgrepl::mysql {
 
+/// It names the transaction that follows.
+constexpr bool is_gtid_event(EventType type) noexcept {
+    return type == EventType::kMysqlGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid;
+}
+
 struct MysqlGtidEvent {
     GtidOrigin origin;        ///< unset if anonymous
     std::int64_t number = 0;  ///< 0 if anonymous

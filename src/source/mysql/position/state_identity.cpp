@@ -57,6 +57,12 @@ std::string StateIdentity::to_text() const {
     if (!moment.empty()) {
         text += " moment=" + moment;
     }
+    if (!passed.empty()) {
+        text += " passed=" + passed;
+    }
+    if (is_lossy) {
+        text += " commits=lossy";
+    }
     if (!prepared.empty()) {
         text += " prepared=" + prepared;
     }
@@ -89,6 +95,10 @@ StateIdentity StateIdentity::parse(const std::string& text) {
             identity.binlog = std::move(value);
         } else if (name == "moment") {
             identity.moment = std::move(value);
+        } else if (name == "passed") {
+            identity.passed = std::move(value);
+        } else if (name == "commits") {
+            identity.is_lossy = value == "lossy";
         } else if (name == "prepared") {
             identity.prepared = std::move(value);
         } else {

@@ -7,6 +7,10 @@
 //   then mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset> mysql|mariadb server=… moment=<random> a
 //   server without a usable log mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a
 //   stream, or a mark mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
+//   … passed=<file>:<offset>                                    of a stream's: what the log says between transactions
+//                                                               has been told up to there
+//   … commits=lossy                                             of a stream's: a crash may take commits from the server
+//                                                               that are in its log (crash_safety.hpp)
 //   … prepared=<prepared_transactions.hpp>                      of a stream's, what is open there; says nothing of a
 //                                                               state
 //
@@ -28,12 +32,14 @@ struct StateIdentity {
     bool is_mariadb = false;
     std::string server;
     std::optional<std::string> gtid;  ///< without white space; empty: nothing was logged yet; none: not told
-    std::string owned;     ///< MySQL, of a high mark: what may be visible and not in "gtid" yet, or may never come
-    std::string seen;      ///< MariaDB: the last of each server in each domain, as far as it is known
-    std::string binlog;    ///< MariaDB: file:offset
-    LogPlace place;        ///< not in marks
-    std::string moment;    ///< not empty: no log proves which state it is
-    std::string prepared;  ///< of a stream's
+    std::string owned;      ///< MySQL, of a high mark: what may be visible and not in "gtid" yet, or may never come
+    std::string seen;       ///< MariaDB: the last of each server in each domain, as far as it is known
+    std::string binlog;     ///< MariaDB: file:offset
+    LogPlace place;         ///< not in marks
+    std::string moment;     ///< not empty: no log proves which state it is
+    std::string passed;     ///< of a stream's: file:offset
+    bool is_lossy = false;  ///< of a stream's
+    std::string prepared;   ///< of a stream's
 
     [[nodiscard]] std::string to_text() const;
     /// Throws kInternal for text that is no identity.

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "source/mysql/server/crash_safety.hpp"
 #include "source/mysql/server/prerequisites.hpp"
 
 namespace pgrepl::mysql {
@@ -44,6 +45,7 @@ class LogChecks {
             check_partial_json();
         }
         check_server_id();
+        check_crash_safety();
         check_privilege();
         check_expiry();
         return std::move(checks_);
@@ -146,6 +148,18 @@ class LogChecks {
             granted ? "The account may read the log." : "The account " + user + " may not read the log.",
             "Run at the source: GRANT REPLICATION SLAVE ON *.* TO " + quote_text(user.substr(0, at)) + "@" +
                 quote_text(at == std::string::npos ? "%" : user.substr(at + 1)) + ";");
+    }
+
+    void check_crash_safety() {
+        std::string const value = setting(kCommitSetting);
+        bool const ok = keeps_commits(value);
+        add(kCommitSetting, ok,
+            value.empty() ? "The server has no InnoDB."
+                          : std::string(kCommitSetting) + " is " + value +
+                                (ok ? "."
+                                    : ": a crash takes commits from tables that are in the log. After each crash all "
+                                      "tables are compared with the source (option after_failover)."),
+            set_statement(kCommitSetting, "1"), Check::Severity::kWarning);
     }
 
     /// MySQL does not show what a role grants; but this statement needs the same privilege.

@@ -15,6 +15,7 @@
 #include "source/mysql/binlog/transaction_payload.hpp"
 #include "source/mysql/server/marks.hpp"
 #include "source/mysql/stream/held_transactions.hpp"
+#include "source/mysql/stream/log_ahead.hpp"
 #include "source/mysql/stream/replication_connection.hpp"
 #include "source/mysql/stream/statement_reader.hpp"
 #include "source/mysql/stream/stream_position.hpp"
@@ -36,9 +37,10 @@ class MysqlChangeStream final : public core::ChangeStream {
   public:
     MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
                       const std::vector<std::string>& databases, const core::StreamRequest& request,
-                      StreamPosition position, std::string doubt)
+                      StreamPosition position, Continuation found, std::shared_ptr<const bool> is_lossy)
         : position_(std::move(position)),
-          doubt_(std::move(doubt)),
+          found_(std::move(found)),
+          is_lossy_(std::move(is_lossy)),
           statements_(connection->is_mariadb(), names, databases),
           connection_(std::move(connection), request.reader_id),
           tables_(connection_.is_mariadb(), names) {
@@ -49,7 +51,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     }
 
     [[nodiscard]] core::Position start() const override { return {position_.text()}; }
-    [[nodiscard]] std::string doubt() const override { return doubt_; }
+    [[nodiscard]] std::string doubt() const override { return found_.doubt; }
 
     void read(core::ChangeBatch& batch, const core::StreamLimits& limits) override {
         batch.clear();
@@ -68,6 +70,8 @@ class MysqlChangeStream final : public core::ChangeStream {
   private:
     void fill(core::ChangeBatch& batch, const core::StreamLimits& limits) {
         batch_.open(batch);
+        position_.set_lossy(position_.is_lossy() || *is_lossy_);
+        tell_what_was_found();
         std::uint64_t const bytes_before = connection_.bytes_read();
         auto const deadline = Clock::now() + std::chrono::milliseconds(limits.wait_ms);
         while (!is_full(batch, limits, deadline)) {
@@ -78,9 +82,27 @@ class MysqlChangeStream final : public core::ChangeStream {
             step();
         }
         batch.bytes_read = connection_.bytes_read() - bytes_before;
-        if (batch.transactions != 0) {
+        bool const has_passed = std::exchange(has_passed_, false);  // before a transaction that is open by now
+        if (batch.transactions != 0 || has_passed) {
             batch.position.text = position_.text();
         }
+    }
+
+    /// Not before the first read: what is known of the position until then must not be taken for told.
+    void tell_what_was_found() {
+        if (!found_.passed.empty()) {
+            pass(std::exchange(found_.passed, {}));
+            position_.set_lossy(*is_lossy_);
+        }
+        for (core::SchemaChange& change : std::exchange(found_.found, {})) {
+            batch_.tell(std::move(change));
+        }
+    }
+
+    /// Between transactions: what the log says before the place is told once.
+    void pass(std::string place) {
+        position_.pass(std::move(place));
+        has_passed_ = true;
     }
 
     /// Whole transactions are preferred: at the end of one, half of what may be in a batch is enough.
@@ -248,20 +270,8 @@ class MysqlChangeStream final : public core::ChangeStream {
         if (lost_) {
             lost_->table = {};
         } else if (tables_.follows_any()) {
-            lost_ = lost_rows(error, std::move(statement), std::move(named));
+            lost_ = unread_rows(error, std::move(statement), std::move(named));
         }
-    }
-
-    static core::SchemaChange lost_rows(const SourceError& error, std::string statement = {},
-                                        core::TableName named = {}) {
-        std::string note = error.text();
-        note += error.detail().empty() ? "" : " (" + error.detail() + ")";
-        note += error.hint().empty() ? "" : " " + error.hint();
-        return {.kind = core::SchemaChange::Kind::kUnreadRows,
-                .table = std::move(named),
-                .renamed_to = {},
-                .statement = std::move(statement),
-                .note = std::move(note)};
     }
 
     /// Between transactions stands what the server itself has to say, for instance that something is missing. Without
@@ -272,9 +282,12 @@ class MysqlChangeStream final : public core::ChangeStream {
             passed_outside_.emplace(error);
             return;
         }
-        bool const was_passed = is_at_or_behind(position_.identity().binlog, connection_.place()).value_or(false);
-        if (!was_passed && tables_.follows_any()) {
-            batch_.tell(lost_rows(error));
+        if (position_.has_passed(connection_.place())) {
+            return;
+        }
+        pass(connection_.place());
+        if (tables_.follows_any()) {
+            batch_.tell(unread_rows(error));
         }
     }
 
@@ -319,6 +332,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             end_what_has_lost_its_end();  // MySQL leaves nothing in its log that a crash has cut off
         }
         drop_what_is_cut_off();
+        pass_end_of_file();
         if (!position_.place().is_known()) {
             position_.set_place({.file = connection_.file(),
                                  .offset = kFirstOffset,
@@ -326,6 +340,20 @@ class MysqlChangeStream final : public core::ChangeStream {
                                  .gtid = {},
                                  .time = 0});
         }
+    }
+
+    void pass_end_of_file() {
+        std::string const place = connection_.file_place();
+        if (position_.has_passed(place)) {
+            return;
+        }
+        if (passed_outside_) {  // it was not the name of a transaction, and perhaps the file's end
+            batch_.tell(unread_rows(*std::exchange(passed_outside_, std::nullopt)));
+        } else if (connection_.follows_crash()) {
+            batch_.tell(crash_of(connection_.server(), place, !position_.is_lossy()));
+        }
+        pass(place);
+        position_.set_lossy(*is_lossy_);
     }
 
     void begin_mysql(const MysqlGtidEvent& gtid, LogPlace place) {
@@ -597,7 +625,8 @@ class MysqlChangeStream final : public core::ChangeStream {
     }
 
     StreamPosition position_;
-    std::string doubt_;
+    Continuation found_;
+    std::shared_ptr<const bool> is_lossy_;
     StatementReader statements_;
     ReplicationConnection connection_;
     StreamTables tables_;
@@ -611,7 +640,8 @@ class MysqlChangeStream final : public core::ChangeStream {
     bool payload_open_ = false;
     std::string storage_;
     bool has_failed_ = false;
-    bool quiet_ = false;  ///< the last that came was a heartbeat
+    bool has_passed_ = false;  ///< the position has moved on without a transaction since it was last told
+    bool quiet_ = false;       ///< the last that came was a heartbeat
     bool in_transaction_ = false;
     bool passed_maps_ = false;   ///< the transaction has changed tables, followed or not
     bool is_statement_ = false;  ///< the transaction is one statement: its end
@@ -625,11 +655,12 @@ class MysqlChangeStream final : public core::ChangeStream {
 std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> first, const Connect& connect,
                                                        const NameRules& names,
                                                        const std::vector<std::string>& databases,
-                                                       const core::StreamRequest& request) {
+                                                       const core::StreamRequest& request,
+                                                       std::shared_ptr<const bool> is_lossy) {
     StreamPosition position(StateIdentity::parse(request.position.text));
-    std::string doubt = continue_history(std::move(first), connect, position, request.reader_id);
+    Continuation found = continue_history(std::move(first), connect, position, request.reader_id, *is_lossy);
     return std::make_unique<MysqlChangeStream>(connect(), names, databases, request, std::move(position),
-                                               std::move(doubt));
+                                               std::move(found), std::move(is_lossy));
 }
 
 }  // namespace pgrepl::mysql

@@ -23,10 +23,12 @@
 namespace pgrepl::mysql {
 
 /// Of the server of `first`, to which `connect` makes others. Changes of tables' structure are told of `databases`
-/// only; of all but the servers' own if it is empty.
+/// only; of all but the servers' own if it is empty. `is_lossy`, which may change: a crash of the server, as it is set
+/// now, takes commits that are in its log.
 std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> first, const Connect& connect,
                                                        const NameRules& names,
                                                        const std::vector<std::string>& databases,
-                                                       const core::StreamRequest& request);
+                                                       const core::StreamRequest& request,
+                                                       std::shared_ptr<const bool> is_lossy);
 
 }  // namespace pgrepl::mysql

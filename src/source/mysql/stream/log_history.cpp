@@ -10,6 +10,7 @@
 
 #include "source/mysql/binlog/gtid_events.hpp"
 #include "source/mysql/server/marks.hpp"
+#include "source/mysql/stream/log_ahead.hpp"
 #include "source/mysql/stream/replication_connection.hpp"
 
 namespace pgrepl::mysql {
@@ -29,10 +30,6 @@ constexpr int kMostFiles = 100;
         "It lost transactions (a crash without sync_binlog = 1, a failover to a server that was behind, a "
         "restore, or a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or "
         "copy the source again: replicator_resync(name).");
-}
-
-bool is_gtid(EventType type) {
-    return type == EventType::kMysqlGtid || type == EventType::kGtidTagged || type == EventType::kMariaGtid;
 }
 
 /// Where the transaction of a GTID event stands, with its name and time.
@@ -56,7 +53,7 @@ bool is_same(const LogPlace& a, const LogPlace& b) {
 /// Reads up to the first transaction; what opens the file comes before it.
 std::optional<LogPlace> first_transaction(ReplicationConnection& log) {
     while (std::optional<Event> const event = log.next_event()) {
-        if (is_gtid(event->header.type)) {
+        if (is_gtid_event(event->header.type)) {
             return place_of_gtid(log, *event);
         }
     }
@@ -83,7 +80,7 @@ std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
         if (event->header.type == EventType::kPreviousGtids) {
             return parse_previous_gtids(*event);
         }
-        if (is_gtid(event->header.type)) {
+        if (is_gtid_event(event->header.type)) {
             break;
         }
     }
@@ -93,13 +90,18 @@ std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
 class History {
   public:
     History(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
-            std::uint32_t reader_id)
-        : connect_(connect), position_(position), reader_id_(reader_id), connection_(std::move(connection)) {
-        address_ = connection_->server();
-        is_mariadb_ = connection_->is_mariadb();
+            std::uint32_t reader_id, bool is_lossy)
+        : connect_(connect),
+          position_(position),
+          reader_id_(reader_id),
+          connection_(std::move(connection)),
+          address_(connection_->server()),
+          is_mariadb_(connection_->is_mariadb()),
+          ahead_(position_, address_, is_lossy) {
+        position_.set_lossy(position_.is_lossy() || is_lossy);
     }
 
-    std::string check() {
+    Continuation check() {
         if (position_.identity().is_mariadb != is_mariadb_) {
             throw_diverged(address_, std::string("It is ") + (is_mariadb_ ? "MariaDB" : "MySQL") +
                                          ", and the position is the other's: " + position_.text());
@@ -123,8 +125,15 @@ class History {
         if (!same_server) {
             doubt = is_mariadb_ ? compare_mariadb(place) : compare_mysql(place);
         }
+        bool const is_new_place = !same_server && place.is_known();
         position_.set_server(server_, std::move(place));
-        return doubt;
+        if (is_another_) {
+            position_.pass("");
+        }
+        if (is_new_place) {
+            (void)look_at(position_.place());
+        }
+        return {std::move(doubt), ahead_.found(), ahead_.passed()};
     }
 
   private:
@@ -160,13 +169,7 @@ class History {
                                   " stood at " + place.file + ":" + std::to_string(place.offset) + ".";
         if (found == Found::kNoFile) {
             std::optional<MysqlGtidSet> held;
-            LogPlace next;
-            {
-                ReplicationConnection log = take_log();
-                log.begin(position_, Until::kEnd);
-                next = first_place(log);
-                held = is_mariadb_ ? std::nullopt : held_before(log);
-            }
+            LogPlace const next = begin_of_stream(&held);
             LogFileName const next_name = split_file_name(next.file);
             LogFileName const read_name = split_file_name(place.file);
             if (next_name.base != read_name.base) {
@@ -175,6 +178,7 @@ class History {
             bool const goes_on =
                 is_mariadb_ ? begins_with_all_domains() : held && held->contains(position_.mysql_set());
             if (next_name.number > read_name.number && goes_on) {
+                look_after_purged_files(next);
                 return "";  // the file was purged
             }
         }
@@ -203,33 +207,64 @@ class History {
     }
 
     Found look_at(const LogPlace& place) {
+        if (place.gtid.empty()) {
+            return look_at_file(place);
+        }
         ReplicationConnection log = take_log();
         Found const found = look_at(place, log);
-        if (found == Found::kThere && !is_mariadb_ && !place.gtid.empty()) {
-            require_named(log);
+        if (found == Found::kThere) {
+            require_name(ahead_.read(log));
         }
         return found;
     }
 
-    /// The next transaction in the log: by GTID a server begins with the file of the next that has one.
-    void require_named(ReplicationConnection& log) const {
-        try {
-            std::optional<Event> event = log.next_event();
-            while (event && !is_gtid(event->header.type) && event->header.type != EventType::kAnonymousGtid) {
-                event = log.next_event();
-            }
-            if (!event || event->header.type != EventType::kAnonymousGtid) {
-                return;
-            }
-        } catch (const SourceError& error) {
-            bool const is_anonymous = error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG &&
-                                      error.text().find("anonymous transaction") != std::string::npos;
-            if (error.kind() == SourceErrorKind::kInterrupted) {
-                throw;
-            }
-            if (!is_anonymous) {
-                return;  // the stream will meet it
-            }
+    /// Of which nothing was read yet: it may hold a gigabyte of what was copied.
+    Found look_at_file(const LogPlace& place) {
+        Found found = Found::kThere;
+        {
+            ReplicationConnection log = take_log();
+            found = look_at(place, log);
+        }
+        if (found == Found::kThere && begin_of_stream().file != place.file) {
+            (void)look_ahead_from(place.file);  // what has no GTID may be older than the copy
+        }
+        return found;
+    }
+
+    /// Where the server begins for a stream from the position on; MySQL: and what it has before that.
+    LogPlace begin_of_stream(std::optional<MysqlGtidSet>* held = nullptr) {
+        ReplicationConnection log = take_log();
+        log.begin(position_, Until::kEnd);
+        LogPlace place = first_place(log);
+        if (held != nullptr && !is_mariadb_) {
+            *held = held_before(log);
+        }
+        return place;
+    }
+
+    // ---- what does the log say before the next transaction? ----
+
+    bool look_ahead_from(const std::string& file) {
+        ReplicationConnection log = take_log();
+        log.begin(file, kFirstOffset);
+        return ahead_.read(log);
+    }
+
+    /// Where the log goes on in `next`, files before that were not read to their ends, and are gone.
+    void look_after_purged_files(const LogPlace& next) {
+        std::string const& passed = position_.identity().passed;
+        std::string const begin = next.file + ":" + std::to_string(kFirstOffset);
+        if (position_.has_passed(begin)) {
+            return require_name(look_ahead_from(passed.substr(0, passed.rfind(':'))));
+        }
+        ahead_.files_are_gone(begin);
+        require_name(look_ahead_from(next.file));
+    }
+
+    /// By GTID a server begins with the file of the next transaction that has one.
+    void require_name(bool has_name) const {
+        if (has_name) {
+            return;
         }
         throw SourceError(
             SourceErrorKind::kPositionLost, 0,
@@ -472,15 +507,16 @@ class History {
     std::unique_ptr<Connection> connection_;  ///< null: the log was asked for on it
     std::string address_;
     std::string server_;  ///< what tells it from others
-    bool is_mariadb_ = false;
+    bool is_mariadb_;
     bool is_another_ = false;  ///< than the one that was read, perhaps
+    LogAhead ahead_;
 };
 
 }  // namespace
 
-std::string continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
-                             std::uint32_t reader_id) {
-    return History(std::move(connection), connect, position, reader_id).check();
+Continuation continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
+                              std::uint32_t reader_id, bool is_lossy) {
+    return History(std::move(connection), connect, position, reader_id, is_lossy).check();
 }
 
 bool holds_position(Connection& connection, const StreamPosition& position) {

@@ -18,12 +18,16 @@
 // log before the last one that was read: MySQL, asked for that one too, sends first what it has before it; of MariaDB
 // the file with that transaction is read, whose first event lists what all files before it hold. And has it all that
 // was read? MySQL: by the question before this one. MariaDB: also what is not the last of its domain.
+//
+// And what does the log say of the server since (log_ahead.hpp)?
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "core/stream.hpp"
 #include "source/mysql/server/connection.hpp"
 #include "source/mysql/stream/stream_position.hpp"
 
@@ -32,13 +36,22 @@ namespace pgrepl::mysql {
 /// To a server that was met before, and no other.
 using Connect = std::function<std::unique_ptr<Connection>()>;
 
+struct Continuation {
+    /// Why transactions of before the switch to another server may have been missed; empty: they were not.
+    std::string doubt;
+    /// What the log says between the position and where a stream from it on begins: that the server has crashed, or has
+    /// not logged all changes.
+    std::vector<core::SchemaChange> found;
+    std::string passed;  ///< what the log says between transactions is known up to here (file:offset); may be empty
+};
+
 /// Throws kDiverged where the log does not go on from the position; kUnreachable where it may do so later, of another
 /// server that has nothing but a part of what was read; kPositionLost where what follows is not in it any
-/// more. The position is now one of the server that answers. Returns why transactions of before the switch to another
-/// server may have been missed; empty: they were not. At most one connection at a time is used:
-/// `connection`, and then others to the same server.
-std::string continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
-                             std::uint32_t reader_id);
+/// more. The position is now one of the server that answers. At most one connection at a time is used:
+/// `connection`, and then others to the same server. `is_lossy`: a crash of the server, as it is set now, takes commits
+/// that are in its log.
+Continuation continue_history(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
+                              std::uint32_t reader_id, bool is_lossy);
 
 /// Whether the server still holds all that has been read.
 bool holds_position(Connection& connection, const StreamPosition& position);

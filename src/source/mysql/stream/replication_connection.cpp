@@ -136,6 +136,7 @@ std::optional<Event> ReplicationConnection::next_event() {
     if (tells_place) {
         event.place.position = event.header.next_position - event.header.length;
     }
+    note_end_of_file(event);
     note_place(event);
     return event;
 }
@@ -153,6 +154,18 @@ void ReplicationConnection::note_place(const Event& event) {
     }
     if (event.header.type == EventType::kFormatDescription) {
         file_time_ = event.header.timestamp_s;
+    }
+}
+
+/// Between two files the server makes up a ROTATE, whatever the first one ends with.
+void ReplicationConnection::note_end_of_file(const Event& event) {
+    bool const is_made_up = event.header.artificial() || event.header.timestamp_s == 0;
+    if (event.header.type == EventType::kFormatDescription) {
+        follows_crash_ = any_file_ && !is_ended_;
+        any_file_ = true;
+        is_ended_ = false;
+    } else if (event.header.type == EventType::kStop || (event.header.type == EventType::kRotate && !is_made_up)) {
+        is_ended_ = true;
     }
 }
 

@@ -49,6 +49,11 @@ class ReplicationConnection {
     [[nodiscard]] const std::string& file() const noexcept { return file_; }
     /// When the file was begun, once its first event was read.
     [[nodiscard]] std::uint32_t file_time() const noexcept { return file_time_; }
+    /// Of a file's first event, FORMAT_DESCRIPTION: the server has not ended the file before it, as it does with ROTATE
+    /// or STOP; so it was killed, or its machine was.
+    [[nodiscard]] bool follows_crash() const noexcept { return follows_crash_; }
+    /// Where the file begins, as file:offset.
+    [[nodiscard]] std::string file_place() const { return file_ + ":" + std::to_string(kFirstOffset); }
     /// After the event that was read last, as file:offset. Offsets of more than 4 GiB are not told by the log.
     [[nodiscard]] std::string place() const { return file_ + ":" + std::to_string(next_position_); }
     /// Bytes of all events so far.
@@ -58,6 +63,7 @@ class ReplicationConnection {
     void set_up();
     void send(enum_server_command command, const std::string& request);
     void note_place(const Event& event);
+    void note_end_of_file(const Event& event);
     [[noreturn]] void throw_ended();
 
     std::unique_ptr<Connection> connection_;
@@ -65,6 +71,9 @@ class ReplicationConnection {
     EventFramer framer_;
     std::string file_;
     std::uint32_t file_time_ = 0;
+    bool any_file_ = false;  ///< one has begun
+    bool is_ended_ = false;  ///< by the server
+    bool follows_crash_ = false;
     std::uint32_t last_offset_ = 0;  ///< that place_of() has given of this file
     std::uint64_t next_position_ = kFirstOffset;
     std::uint64_t bytes_read_ = 0;

@@ -24,6 +24,13 @@ void StreamPosition::set_server(const std::string& server, LogPlace place) {
     identity_.place = std::move(place);
 }
 
+bool StreamPosition::has_passed(const std::string& place) const {
+    std::string const last =
+        identity_.place.is_known() ? identity_.place.file + ":" + std::to_string(identity_.place.offset) : "";
+    return is_at_or_behind(identity_.passed, place).value_or(false) ||
+           is_at_or_behind(identity_.binlog, place).value_or(false) || is_at_or_behind(last, place).value_or(false);
+}
+
 void StreamPosition::begin(const MysqlGtidEvent& gtid, LogPlace place) {
     origin_ = gtid.origin;
     number_ = gtid.number;

@@ -33,6 +33,14 @@ class StreamPosition {
     /// The server that is read from here on. A place in another's log is void; `place` is one in this one's.
     void set_server(const std::string& server, LogPlace place = {});
     void set_place(LogPlace place) { identity_.place = std::move(place); }
+
+    /// Whether what stands between transactions before this place (file:offset) in the log of the server was told.
+    [[nodiscard]] bool has_passed(const std::string& place) const;
+    void pass(std::string place) { identity_.passed = std::move(place); }
+    /// A crash of the server may take commits that are in the log; as far as is known.
+    [[nodiscard]] bool is_lossy() const noexcept { return identity_.is_lossy; }
+    void set_lossy(bool is_lossy) noexcept { identity_.is_lossy = is_lossy; }
+
     /// A domain that the server has deleted (MariaDB): nothing of it is to be asked for.
     void forget_domain(std::uint32_t domain) {
         maria_.forget(domain);

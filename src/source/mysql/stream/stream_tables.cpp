@@ -108,6 +108,17 @@ core::UnreadTable unread_table(const core::TableName& name, const core::SourceEr
                                                          : error.hint())};
 }
 
+core::SchemaChange unread_rows(const core::SourceError& error, std::string statement, core::TableName named) {
+    std::string note = error.text();
+    note += error.detail().empty() ? "" : " (" + error.detail() + ")";
+    note += error.hint().empty() ? "" : " " + error.hint();
+    return {.kind = core::SchemaChange::Kind::kUnreadRows,
+            .table = std::move(named),
+            .renamed_to = {},
+            .statement = std::move(statement),
+            .note = std::move(note)};
+}
+
 std::optional<core::UnreadTable> StreamTables::read_map(const Event& event) {
     MapHead const head = read_head(event);
     mapped_.erase(head.table_id);

@@ -46,6 +46,9 @@ bool concerns_one_table(const core::SourceError& error) noexcept;
 /// The error of one of its events, with its name and the event's place.
 core::UnreadTable unread_table(const core::TableName& name, const core::SourceError& error);
 
+/// The same of one of which the table cannot be told. `named`: the table of a statement whose rows are not in the log.
+core::SchemaChange unread_rows(const core::SourceError& error, std::string statement = {}, core::TableName named = {});
+
 class StreamTables {
   public:
     StreamTables(bool from_mariadb, NameRules names) : from_mariadb_(from_mariadb), names_(std::move(names)) {}

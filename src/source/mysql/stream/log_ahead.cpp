@@ -1,0 +1,120 @@
+#include "source/mysql/stream/log_ahead.hpp"
+
+#include <mysqld_error.h>
+
+#include <utility>
+
+#include "source/mysql/binlog/gtid_events.hpp"
+#include "source/mysql/server/crash_safety.hpp"
+#include "source/mysql/stream/stream_tables.hpp"
+
+namespace pgrepl::mysql {
+namespace {
+
+using core::SourceError;
+using core::SourceErrorKind;
+
+/// Of one event: the next one can be read.
+bool is_passed(const SourceError& error) {
+    return error.code() == 0 &&
+           (error.kind() == SourceErrorKind::kCorrupt || error.kind() == SourceErrorKind::kUnsupported);
+}
+
+std::string file_of(const std::string& place) { return place.substr(0, place.rfind(':')); }
+
+}  // namespace
+
+core::SchemaChange crash_of(const std::string& server, const std::string& place, bool keeps_commits) {
+    std::string const setting = keeps_commits ? " is 1." : " is not 1, or was not.";
+    return {.kind = core::SchemaChange::Kind::kCrashed,
+            .table = {},
+            .renamed_to = {},
+            .statement = "",
+            .note = "MySQL server " + server + " has not ended its log before " + file_of(place) +
+                    ", as after a crash; " + kCommitSetting + setting,
+            .keeps_commits = keeps_commits};
+}
+
+/// What is damaged may have been the end that the server gave a file: then it is taken for one without.
+bool LogAhead::read(ReplicationConnection& log) {
+    bool all_named = true;
+    while (true) {
+        try {
+            std::optional<Event> const event = log.next_event();
+            if (!event || (is_gtid_event(event->header.type) && !was_read(*event, log.is_mariadb()))) {
+                return all_named;
+            }
+            all_named = all_named && event->header.type != EventType::kAnonymousGtid;
+            if (event->header.type == EventType::kFormatDescription) {
+                note_file(log);
+            } else if (event->header.type == EventType::kIncident) {
+                note_incident(log, *event);
+            }
+        } catch (const SourceError& error) {
+            if (is_passed(error)) {
+                continue;
+            }
+            if (error.code() != ER_MASTER_FATAL_ERROR_READING_BINLOG) {
+                throw;
+            }
+            return error.text().find("anonymous transaction") == std::string::npos;  // the stream will meet the others
+        }
+    }
+}
+
+bool LogAhead::was_read(const Event& event, bool from_mariadb) const {
+    if (from_mariadb) {
+        return position_.maria_state().contains(parse_maria_gtid(event).gtid);
+    }
+    MysqlGtidEvent const gtid = parse_mysql_gtid(event);
+    return position_.mysql_set().contains(gtid.origin, gtid.number);
+}
+
+void LogAhead::note_file(const ReplicationConnection& log) {
+    std::string const place = log.file_place();
+    if (position_.has_passed(place)) {
+        return;
+    }
+    if (log.follows_crash()) {
+        return note_crash(place);
+    }
+    any_file_ = true;
+    passed_ = place;
+}
+
+void LogAhead::note_incident(const ReplicationConnection& log, const Event& event) {
+    if (position_.has_passed(log.place())) {
+        return;
+    }
+    passed_ = log.place();
+    try {
+        (void)use_of(event);
+    } catch (const SourceError& error) {
+        incidents_.push_back(unread_rows(error));
+    }
+}
+
+void LogAhead::files_are_gone(const std::string& place) {
+    note_crash(place, "Files of the log of MySQL server " + server_ + " before " + file_of(place) +
+                          " were purged: whether it has crashed meanwhile cannot be told.");
+}
+
+void LogAhead::note_crash(const std::string& place, const std::string& note) {
+    bool const keeps_commits = !(any_file_ ? is_lossy_now_ : position_.is_lossy());
+    if (!crash_ || (crash_->keeps_commits && !keeps_commits)) {
+        crash_ = crash_of(server_, place, keeps_commits);
+        crash_->note = note.empty() ? crash_->note : note;
+    }
+    any_file_ = true;
+    passed_ = place;
+}
+
+std::vector<core::SchemaChange> LogAhead::found() const {
+    std::vector<core::SchemaChange> found = incidents_;
+    if (crash_) {
+        found.push_back(*crash_);
+    }
+    return found;
+}
+
+}  // namespace pgrepl::mysql

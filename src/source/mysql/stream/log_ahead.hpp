@@ -1,0 +1,52 @@
+#pragma once
+// What a server's log says before the next transaction that was not read: that the server has crashed, which shows
+// between two files (ReplicationConnection::follows_crash()), or that changes are missing (INCIDENT). A stream is sent
+// the file with that transaction, or the last file; so what lies between it and the last transaction that was read is
+// looked through before the stream begins. What comes later the stream meets itself.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/stream.hpp"
+#include "source/mysql/stream/replication_connection.hpp"
+#include "source/mysql/stream/stream_position.hpp"
+
+namespace pgrepl::mysql {
+
+/// The log goes on in the file at `place`. `keeps_commits`: the server does, as it was set before and is now.
+core::SchemaChange crash_of(const std::string& server, const std::string& place, bool keeps_commits);
+
+class LogAhead {
+  public:
+    /// `position` outlives it, and knows what has been told of the log. `is_lossy`: as the server is set now.
+    LogAhead(const StreamPosition& position, std::string server, bool is_lossy)
+        : position_(position), server_(std::move(server)), is_lossy_now_(is_lossy) {}
+
+    /// From the place on that was asked for. False if a transaction without a GTID comes first.
+    [[nodiscard]] bool read(ReplicationConnection& log);
+
+    /// The files before the one at `place` were not read to their ends, and are gone.
+    void files_are_gone(const std::string& place);
+
+    /// What is to be told.
+    [[nodiscard]] std::vector<core::SchemaChange> found() const;
+    /// Up to which place (file:offset) it is known; empty: nothing was passed.
+    [[nodiscard]] const std::string& passed() const noexcept { return passed_; }
+
+  private:
+    [[nodiscard]] bool was_read(const Event& event, bool from_mariadb) const;
+    void note_file(const ReplicationConnection& log);
+    void note_incident(const ReplicationConnection& log, const Event& event);
+    void note_crash(const std::string& place, const std::string& note = "");
+
+    const StreamPosition& position_;
+    std::string server_;
+    bool is_lossy_now_;
+    bool any_file_ = false;  ///< the end of one was passed
+    std::optional<core::SchemaChange> crash_;
+    std::vector<core::SchemaChange> incidents_;
+    std::string passed_;
+};
+
+}  // namespace pgrepl::mysql
