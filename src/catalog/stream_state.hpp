@@ -11,6 +11,7 @@
 
 #include "catalog/states.hpp"
 #include "catalog/target_relations.hpp"
+#include "core/stream.hpp"
 #include "core/table_name.hpp"
 #include "pg/error.hpp"
 
@@ -115,6 +116,10 @@ struct ChangeCounts {
     std::int64_t tagged_values = 0;
 
     [[nodiscard]] std::int64_t total() const noexcept { return inserted + updated + deleted; }
+    /// A row that is put was nearly always there: nobody says which.
+    void add(core::ChangeKind kind) noexcept {
+        ++(kind == core::ChangeKind::kInsert ? inserted : kind == core::ChangeKind::kDelete ? deleted : updated);
+    }
 };
 void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts);
 

@@ -28,7 +28,8 @@ struct Position {
 enum class ChangeKind : std::uint8_t {
     kInsert,  ///< one row
     kUpdate,  ///< two rows: as it was, and after it as it is
-    kDelete,  ///< one row, as it was
+    kDelete,  ///< one row, of which only the columns of the key are looked at: those of the row as it was
+    kPut,     ///< one row as it is, whether it was there before or not. Its key is unchanged, and how it was unknown
 };
 
 /// One change of one row.

@@ -6,6 +6,25 @@
 
 namespace pgrepl::target {
 
+void TableChanges::add(core::ChangeKind kind, RowEncoder& encoder, std::span<const core::Value> first,
+                       std::span<const core::Value> second, const core::SourceError* unreadable) {
+    if (kind == core::ChangeKind::kDelete) {
+        return remove(encoder.id_of(first));
+    }
+    std::span<const core::Value> const row = kind == core::ChangeKind::kUpdate ? second : first;
+    if (kind == core::ChangeKind::kUpdate) {
+        std::string const old_id = encoder.id_of(first);
+        if (old_id != encoder.id_of(row)) {
+            remove(old_id);
+        }
+    }
+    if (unreadable != nullptr) {
+        set_aside(encoder.id_of(row), pg::to_sql_error(*unreadable));
+    } else {
+        put(encoder, row);
+    }
+}
+
 void TableChanges::put(RowEncoder& encoder, std::span<const core::Value> row) {
     if (std::optional<pg::RefusedRow> const refused = encoder.try_encode(row, rows_)) {
         return set_aside(refused->id, refused->error);

@@ -18,6 +18,11 @@ namespace pgrepl::target {
 
 class TableChanges {
   public:
+    /// A change in the log: its row, and of an update as `second` the row as it is now. `unreadable`: why that, or the
+    /// only one, cannot be represented; null: it can.
+    void add(core::ChangeKind kind, RowEncoder& encoder, std::span<const core::Value> first,
+             std::span<const core::Value> second, const core::SourceError* unreadable);
+
     /// The row is there, with these values.
     void put(RowEncoder& encoder, std::span<const core::Value> row);
 

@@ -38,7 +38,7 @@ inline std::string show_row(const core::RowBatch& rows, std::size_t row) {
 }
 
 inline std::string show_change(const core::ChangeBatch& batch, const core::Change& change) {
-    static constexpr const char* kKinds[] = {"insert", "update", "delete"};
+    static constexpr const char* kKinds[] = {"insert", "update", "delete", "put"};
     const core::StreamedRows& table = batch.tables[change.table];
     std::string text = "[" + json_quoted(kKinds[static_cast<int>(change.kind)]) + ", " +
                        json_quoted(table.table.qualified()) + ", " + show_row(table.rows, change.row);

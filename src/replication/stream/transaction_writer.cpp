@@ -64,27 +64,10 @@ void TransactionWriter::add_change(const core::Change& change, const core::Sourc
     TableInStream& table = *table_of_batch_[change.table];
     const core::StreamedRows& rows = batch_->tables[change.table];
     target::RowEncoder& encoder = table.encoder_for(rows.layout);
-    std::span<const core::Value> const first = rows.rows.row(change.row);
-    bool const has_new_row = change.kind != core::ChangeKind::kDelete;
-    std::span<const core::Value> const row =
-        change.kind == core::ChangeKind::kUpdate ? rows.rows.row(change.row + 1) : first;
-    if (change.kind == core::ChangeKind::kUpdate) {
-        std::string const old_id = encoder.id_of(first);
-        if (old_id != encoder.id_of(row)) {
-            table.changes.remove(old_id);
-        }
-        ++table.counts.updated;
-    } else if (change.kind == core::ChangeKind::kInsert) {
-        ++table.counts.inserted;
-    }
-    if (!has_new_row) {
-        table.changes.remove(encoder.id_of(row));
-        ++table.counts.deleted;
-    } else if (unreadable != nullptr) {
-        table.changes.set_aside(encoder.id_of(row), pg::to_sql_error(*unreadable));
-    } else {
-        table.changes.put(encoder, row);
-    }
+    bool const is_update = change.kind == core::ChangeKind::kUpdate;
+    table.changes.add(change.kind, encoder, rows.rows.row(change.row),
+                      is_update ? rows.rows.row(change.row + 1) : std::span<const core::Value>(), unreadable);
+    table.counts.add(change.kind);
 }
 
 void TransactionWriter::write_table(TableInStream& table) {
