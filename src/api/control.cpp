@@ -148,7 +148,7 @@ void drop_targets(const catalog::SourceConfig& config, const std::vector<replica
     pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
     try {
         for (const replication::OwnTarget& target : targets) {
-            pg::execute("DROP TABLE " + replication::open_own_target(target, target::TargetUse::kDrop).sql());
+            target::drop_target(replication::open_own_target(target, target::TargetUse::kDrop));
         }
     } catch (const pg::SqlError& error) {
         if (error.sqlstate() == ERRCODE_OUT_OF_MEMORY) {

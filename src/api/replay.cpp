@@ -12,8 +12,8 @@
 #include "pg/owner_code.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/own_target.hpp"
-#include "targets/row_repair.hpp"
 #include "targets/statement_error.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::api {
 
@@ -38,12 +38,12 @@ void write(const catalog::SourceConfig& config, const catalog::QuarantinedRow& r
     }
     std::string const data = row.deletion ? "" : catalog::quarantined_data(row.id);
     pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-    target::OpenTarget const target = replication::open_own_target(
-        replication::own_target(row, row.table_id, config.owner), target::TargetUse::kWrite);
+    target::TargetWriter const target(replication::open_own_target(
+        replication::own_target(row, row.table_id, config.owner), target::TargetUse::kWrite));
     if (row.deletion) {
-        target::delete_row(target, row.key);
+        target.remove(std::vector<std::string>{row.key});
     } else {
-        target::put_row(target, row.key, data);
+        target.put(row.key, data);
     }
 }
 

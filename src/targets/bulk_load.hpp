@@ -3,11 +3,16 @@
 // staging tables. Two routes: multi-insert into the heap, for a plain heap table that nobody has changed since
 // we made it, and INSERT through SPI for every other (triggers, indexes, partitions, other access methods).
 
+#include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "pg/refused_row.hpp"
+#include "targets/heap_append.hpp"
 #include "targets/open_target.hpp"
 #include "targets/row_encoder.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::target {
 
@@ -19,9 +24,6 @@ class BulkLoad {
     BulkLoad(const OpenTarget& target, TimestampTz synced_at);
     /// Into a staging table of ours. Takes RowExclusiveLock.
     BulkLoad(const TargetName& staging, TimestampTz synced_at);
-    ~BulkLoad();
-    BulkLoad(const BulkLoad&) = delete;
-    BulkLoad& operator=(const BulkLoad&) = delete;
 
     /// Rows that the table's constraints or triggers refuse are added to `refused`; the others are written. Errors that
     /// concern no single row are thrown.
@@ -33,16 +35,13 @@ class BulkLoad {
     void finish();
 
   private:
-    struct HeapRoute;
-
     void append_to_heap(const EncodedRows& rows);
     void append_by_statement(const EncodedRows& rows, std::size_t first, std::size_t count);
 
-    void open_heap_route(Oid relid);
-
-    std::string table_;  ///< its name, for statements
+    std::optional<TargetWriter> target_;
+    std::string staging_;  ///< without a target: its name, for statements
     TimestampTz synced_at_;
-    HeapRoute* heap_ = nullptr;  ///< in PostgreSQL's memory; null: the other route
+    std::unique_ptr<HeapAppend> heap_;  ///< null: the other route
 };
 
 }  // namespace pgrepl::target

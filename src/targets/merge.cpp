@@ -1,66 +1,43 @@
-// The statements of a merge. Deletes come first, so that a unique index of the user's on the data does not meet an
+// The order of a merge. Deletes come first, so that a unique index of the user's on the data does not meet an
 // old row beside its successor.
 
 #include "targets/merge.hpp"
 
 #include "pg/spi.hpp"
 #include "targets/bisection.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::target {
 
 namespace {
 
-constexpr const char* kOfGroup = " AND s.id = ANY ($1)";
 constexpr std::size_t kGroup = 1000;
 
-/// Statements on one pair of tables. They are put together from names once, left to right: no name is looked into.
-class Merge {
-  public:
-    Merge(std::int32_t table_id, const OpenTarget& target)
-        : table_(target.sql()),
-          rows_(target.rows_sql() + " t"),
-          staging_(staging_name(table_id).sql() + " s"),
+/// A target and its staging table. Statements are put together from names once, left to right: no name is looked into.
+struct MergeSides {
+    MergeSides(std::int32_t table_id, const OpenTarget& opened)
+        : target(opened),
+          staging(staging_name(table_id).sql()),
           // A staging row without data stands for a row that was set aside: its old version stays.
-          gone_("NOT EXISTS (SELECT FROM " + staging_ + " WHERE s.id = t.id) AND " +
-                SeenIds::not_seen(seen_name(table_id))) {}
-
-    static std::int64_t run(const std::string& statement, std::initializer_list<pg::Param> params = {}) {
-        return static_cast<std::int64_t>(pg::execute(statement, params).processed());
-    }
-
-    [[nodiscard]] std::string delete_gone() const { return "DELETE FROM " + rows_ + " WHERE " + gone_; }
-    [[nodiscard]] std::string delete_group() const { return "DELETE FROM " + rows_ + " WHERE t.id = ANY ($1)"; }
-    [[nodiscard]] std::string delete_changed() const {
-        return "DELETE FROM " + rows_ + " USING " + staging_ + " WHERE " + kChanged;
-    }
-    [[nodiscard]] std::string update() const {
-        return "UPDATE " + rows_ + " SET data = s.data, _synced_at = now() FROM " + staging_ + " WHERE " + kChanged;
-    }
-    [[nodiscard]] std::string insert() const {
-        return "INSERT INTO " + table_ + " (id, data, _synced_at) SELECT s.id, s.data, now() FROM " + staging_ +
-               " WHERE s.data IS NOT NULL AND NOT EXISTS (SELECT FROM " + rows_ + " WHERE t.id = s.id)";
-    }
+          gone("NOT EXISTS (SELECT FROM " + staging + " s WHERE s.id = t.id) AND " +
+               SeenIds::not_seen(seen_name(table_id))),
+          rows(opened.rows_sql()) {}
 
     /// Ids of a group of rows that are gone, or are staged, above $1; from the first one on if that is null.
     [[nodiscard]] std::string gone_ids() const {
-        return "SELECT t.id FROM " + rows_ + " WHERE " + gone_ + " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT " +
+        return "SELECT t.id FROM " + rows + " t WHERE " + gone + " AND ($1 IS NULL OR t.id > $1) ORDER BY t.id LIMIT " +
                std::to_string(kGroup);
     }
     [[nodiscard]] std::string staged_ids() const {
-        return "SELECT s.id FROM " + staging_ +
-               " WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id LIMIT " + std::to_string(kGroup);
+        return "SELECT s.id FROM " + staging +
+               " s WHERE s.data IS NOT NULL AND ($1 IS NULL OR s.id > $1) ORDER BY s.id LIMIT " +
+               std::to_string(kGroup);
     }
 
-  private:
-    // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50. Without the casts it would be applied to
-    // the columns of the rows, where it does not exist.
-    static constexpr const char* kChanged =
-        "s.id = t.id AND s.data IS NOT NULL AND ROW(s.data)::record OPERATOR(pg_catalog.*<>) ROW(t.data)::record";
-
-    std::string table_;
-    std::string rows_;     ///< of the target, as t
-    std::string staging_;  ///< as s
-    std::string gone_;     ///< true for a row t that is not at the source
+    TargetWriter target;
+    std::string staging;
+    std::string gone;  ///< true for a row t that is not at the source
+    std::string rows;  ///< of the target
 };
 
 std::vector<std::string> next_group(const std::string& statement, const std::optional<std::string>& after) {
@@ -75,12 +52,12 @@ std::vector<std::string> next_group(const std::string& statement, const std::opt
 /// A merge whose changes may be refused one by one.
 class GroupedMerge {
   public:
-    GroupedMerge(const Merge& merge, std::size_t most_refused, std::vector<pg::RefusedRow>& refused)
-        : merge_(merge), most_refused_(most_refused), refused_(refused) {}
+    GroupedMerge(const MergeSides& sides, std::size_t most_refused, std::vector<pg::RefusedRow>& refused)
+        : sides_(sides), most_refused_(most_refused), refused_(refused) {}
 
     MergeCounts run() {
-        change_all(merge_.gone_ids(), true);
-        change_all(merge_.staged_ids(), false);
+        change_all(sides_.gone_ids(), true);
+        change_all(sides_.staged_ids(), false);
         while (retry_refused()) {
         }
         return counts_;
@@ -108,10 +85,10 @@ class GroupedMerge {
     void change(const std::vector<std::string>& ids, bool deletion) {
         MergeCounts made;
         if (deletion) {
-            made.deleted = Merge::run(merge_.delete_group(), {ids});
+            made.deleted = sides_.target.remove(ids);
         } else {
-            made.updated = Merge::run(merge_.update() + kOfGroup, {ids});
-            made.inserted = Merge::run(merge_.insert() + kOfGroup, {ids});
+            made.updated = sides_.target.update_differing(sides_.staging, &ids);
+            made.inserted = sides_.target.add_missing(sides_.staging, &ids);
         }
         counts_ = {counts_.inserted + made.inserted, counts_.updated + made.updated, counts_.deleted + made.deleted};
     }
@@ -139,7 +116,7 @@ class GroupedMerge {
         return !refused_.empty() && refused_.size() < before.size();
     }
 
-    const Merge& merge_;
+    const MergeSides& sides_;
     std::size_t most_refused_;
     std::vector<pg::RefusedRow>& refused_;
     MergeCounts counts_;
@@ -148,45 +125,29 @@ class GroupedMerge {
 }  // namespace
 
 MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const std::optional<IdFingerprint>& found) {
-    Merge const merge(table_id, target);
+    MergeSides const sides(table_id, target);
     MergeCounts counts;
     if (!found || fingerprint_of(target) != *found) {
-        counts.deleted = Merge::run(merge.delete_gone());
+        counts.deleted = sides.target.remove_where(sides.gone);
     }
-    counts.updated = Merge::run(merge.update());
-    counts.inserted = Merge::run(merge.insert());
+    counts.updated = sides.target.update_differing(sides.staging);
+    counts.inserted = sides.target.add_missing(sides.staging);
     return counts;
 }
 
 MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target) {
-    Merge const merge(table_id, target);
+    MergeSides const sides(table_id, target);
     MergeCounts counts;
-    counts.deleted = Merge::run(merge.delete_gone());
-    counts.updated = Merge::run(merge.delete_changed());
-    counts.inserted = Merge::run(merge.insert()) - counts.updated;
+    counts.deleted = sides.target.remove_where(sides.gone);
+    counts.updated = sides.target.remove_differing(sides.staging);
+    counts.inserted = sides.target.add_missing(sides.staging) - counts.updated;
     return counts;
 }
 
-void analyze_staging(std::int32_t table_id) {
-    pg::execute("ANALYZE " + staging_name(table_id).sql());
-    pg::execute("ANALYZE " + seen_name(table_id).sql());
-}
-
-void number_identical_rows(std::int32_t table_id) {
-    std::string const staging = staging_name(table_id).sql();
-    pg::execute(
-        "UPDATE " + staging +
-        " s SET id = s.id || '#' || n.ordinal FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY id) "
-        "AS ordinal FROM " +
-        staging + " WHERE id IS NOT NULL) n WHERE n.ctid = s.ctid");
-}
-
-void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
-
 MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
                             std::vector<pg::RefusedRow>& refused) {
-    Merge const merge(table_id, target);
-    return GroupedMerge(merge, most_refused, refused).run();
+    MergeSides const sides(table_id, target);
+    return GroupedMerge(sides, most_refused, refused).run();
 }
 
 }  // namespace pgrepl::target

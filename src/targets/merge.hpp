@@ -32,19 +32,10 @@ MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const s
 /// under which values move from row to row. Call as the owner.
 MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target);
 
-/// Tells the planner how much is staged. Call as the catalog role.
-void analyze_staging(std::int32_t table_id);
-
-/// Makes the ids of staged rows that are identical differ: `#1`, `#2`, … after them. For a table without a key, of
-/// which all rows are staged. Call as the catalog role.
-void number_identical_rows(std::int32_t table_id);
-
-/// Lets merge_in_groups find staged rows by their id. Call as the catalog role.
-void index_staging(std::int32_t table_id);
-
 /// As merge_table, in small groups, for a target that has refused a row: every change that it accepts is made, also one
-/// that it accepts only after others; those that it refuses are added to `refused`, without their data, which is staged.
-/// Throws SqlError if they are more than `most_refused`, and for errors that concern no single row. Call as the owner.
+/// that it accepts only after others; those that it refuses are added to `refused`, without their data, which is
+/// staged. Throws SqlError if they are more than `most_refused`, and for errors that concern no single row. Call as the
+/// owner.
 MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
                             std::vector<pg::RefusedRow>& refused);
 

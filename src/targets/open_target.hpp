@@ -45,10 +45,16 @@ struct OpenTarget {
     bool takes_heap_route = false;     ///< nothing can see or change rows on their way into the heap
     AttrNumber data_column = InvalidAttrNumber;
 
+    /// Its own rows, for SELECT. Writing to it is for TargetWriter alone.
+    [[nodiscard]] std::string rows_sql() const { return leaves_out_children ? "ONLY " + name.sql() : name.sql(); }
+
+  private:
+    friend class TargetWriter;
+    friend void add_primary_key(const OpenTarget& target);
+    friend void drop_target(const OpenTarget& target);
+
     /// Name of the table, for INSERT, ALTER TABLE and the like.
     [[nodiscard]] std::string sql() const { return name.sql(); }
-    /// The same for SELECT, UPDATE and DELETE: its own rows.
-    [[nodiscard]] std::string rows_sql() const { return leaves_out_children ? "ONLY " + name.sql() : name.sql(); }
 };
 
 /// Opens it. Throws SqlError if it is not there, is not ours, or does not fit the use. Call as the owner.

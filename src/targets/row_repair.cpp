@@ -4,49 +4,18 @@
 
 #include <map>
 
-#include "pg/memory.hpp"
 #include "pg/spi.hpp"
 #include "targets/bisection.hpp"
-#include "targets/row_arrays.hpp"
 #include "targets/seen_ids.hpp"
 
 namespace pgrepl::target {
 
 namespace {
 
-constexpr const char* kOnConflict =
-    " ON CONFLICT (id) DO UPDATE SET data = excluded.data, _synced_at = excluded._synced_at";
-
-// *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
-constexpr const char* kIfDifferent = " WHERE ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(excluded.data)::record";
-
-std::string put_statement(const OpenTarget& target, WhereSame where_same) {
-    // In the select list the arrays are taken apart row by row; in FROM they would be stored first.
-    std::string const insert = "INSERT INTO " + target.sql() +
-                               " AS t (id, data, _synced_at) SELECT i, d, now() FROM (SELECT pg_catalog.unnest($1), "
-                               "pg_catalog.unnest($2)) AS u(i, d)" +
-                               kOnConflict;
-    return where_same == WhereSame::kLeave ? insert + kIfDifferent : insert;
-}
-
-void put_range(const std::string& statement, const EncodedRows& rows, std::size_t first, std::size_t count) {
-    pg::MemoryScope memory("pg_replicator rows");
-    pg::MemorySwitch const in_memory(memory.context());
-    RowArrays const arrays = as_arrays(rows, first, count);
-    Oid const types[2] = {TEXTARRAYOID, JSONBARRAYOID};
-    Datum const values[2] = {arrays.ids, arrays.data};
-    pg::execute_with_datums(statement.c_str(), types, values);
-}
-
-void delete_ids(const OpenTarget& target, const std::vector<std::string>& ids) {
-    pg::execute("DELETE FROM " + target.rows_sql() + " WHERE id = ANY ($1)", {ids});
-}
-
 /// Of rows between which values move under a unique index: the old ones go before the new ones come.
 class Replacement {
   public:
-    Replacement(const OpenTarget& target, const EncodedRows& rows)
-        : target_(target), rows_(rows), statement_(put_statement(target, WhereSame::kRewrite)) {}
+    Replacement(const TargetWriter& target, const EncodedRows& rows) : target_(target), rows_(rows) {}
 
     void write(std::vector<pg::RefusedRow>& refused) {
         replace(0, rows_.size());
@@ -77,15 +46,14 @@ class Replacement {
                 for (std::size_t row = first; row < first + count; ++row) {
                     ids.emplace_back(rows_.id_text(row));
                 }
-                delete_ids(target_, ids);
-                put_range(statement_, rows_, first, count);
+                target_.remove(ids);
+                target_.put(rows_, first, count, WhereSame::kRewrite);
             },
             [&](std::size_t row, const pg::SqlError& error) { refused_.emplace(row, error); });
     }
 
-    const OpenTarget& target_;
+    const TargetWriter& target_;
     const EncodedRows& rows_;
-    std::string statement_;
     std::map<std::size_t, pg::SqlError> refused_;
 };
 
@@ -96,41 +64,35 @@ void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where
     if (rows.size() == 0) {
         return;
     }
-    std::string const statement = put_statement(target, where_same);
+    TargetWriter const writer(target);
     std::optional<pg::SqlError> const failure =
-        pg::run_in_subtransaction([&] { put_range(statement, rows, 0, rows.size()); });
+        pg::run_in_subtransaction([&] { writer.put(rows, 0, rows.size(), where_same); });
     if (!failure) {
         return;
     }
     if (failure->sqlstate() == ERRCODE_UNIQUE_VIOLATION || failure->sqlstate() == ERRCODE_EXCLUSION_VIOLATION) {
-        return Replacement(target, rows).write(refused);
+        return Replacement(writer, rows).write(refused);
     }
     if (!may_concern_row(*failure)) {
         throw pg::SqlError(*failure);
     }
     write_by_halves(
-        0, rows.size(), [&](std::size_t first, std::size_t count) { put_range(statement, rows, first, count); },
+        0, rows.size(), [&](std::size_t first, std::size_t count) { writer.put(rows, first, count, where_same); },
         [&](std::size_t row, const pg::SqlError& error) { refused.push_back(rows.refused(row, error)); });
 }
 
-void put_row(const OpenTarget& target, const std::string& id, const std::string& data) {
-    pg::execute("INSERT INTO " + target.sql() + " (id, data, _synced_at) VALUES ($1, $2::jsonb, now())" + kOnConflict,
-                {id, data});
-}
-
 void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, std::vector<pg::RefusedRow>& refused) {
+    TargetWriter const writer(target);
     write_by_halves(
         0, ids.size(),
         [&](std::size_t first, std::size_t count) {
             auto const begin = ids.begin() + static_cast<std::ptrdiff_t>(first);
-            delete_ids(target, std::vector<std::string>(begin, begin + static_cast<std::ptrdiff_t>(count)));
+            writer.remove({begin, begin + static_cast<std::ptrdiff_t>(count)});
         },
         [&](std::size_t index, const pg::SqlError& error) {
             refused.push_back({.id = ids[index], .deletion = true, .error = error});
         });
 }
-
-void delete_row(const OpenTarget& target, const std::string& id) { delete_ids(target, {id}); }
 
 std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
                                 const std::vector<std::string>& known) {
@@ -148,6 +110,10 @@ std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool s
     return condition;
 }
 
+bool has_rows(const OpenTarget& target) {
+    return !pg::execute("SELECT 1 FROM " + target.rows_sql() + " LIMIT 1").empty();
+}
+
 std::int64_t count_rows(const OpenTarget& target, const std::string& condition) {
     return pg::execute("SELECT count(*) FROM " + target.rows_sql() + " t WHERE " + condition).int64(0, 0);
 }
@@ -162,11 +128,6 @@ std::vector<std::string> list_ids(const OpenTarget& target, const std::string& c
         ids.push_back(rows.text(i, 0));
     }
     return ids;
-}
-
-std::int64_t delete_where(const OpenTarget& target, const std::string& condition) {
-    return static_cast<std::int64_t>(
-        pg::execute("DELETE FROM " + target.rows_sql() + " t WHERE " + condition).processed());
 }
 
 }  // namespace pgrepl::target

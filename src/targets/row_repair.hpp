@@ -11,39 +11,27 @@
 #include "pg/refused_row.hpp"
 #include "targets/open_target.hpp"
 #include "targets/row_encoder.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::target {
-
-/// What is done about a row that the target holds already, byte for byte.
-enum class WhereSame : std::uint8_t {
-    kRewrite,
-    kLeave,  ///< costs a comparison of each row
-};
 
 /// Makes the target hold these rows.
 void put_rows(const OpenTarget& target, const EncodedRows& rows, WhereSame where_same,
               std::vector<pg::RefusedRow>& refused);
 
-/// The same for one row whose data is the text of a jsonb. Throws SqlError if it is refused.
-void put_row(const OpenTarget& target, const std::string& id, const std::string& data);
-
 void delete_rows(const OpenTarget& target, const std::vector<std::string>& ids, std::vector<pg::RefusedRow>& refused);
-
-/// The same for one row. Throws SqlError if its deletion is refused.
-void delete_row(const OpenTarget& target, const std::string& id);
 
 /// SQL, true for a row `t` that the first pass of a comparison (and the second, if it is told) has not met, that was
 /// not written since `since`, and whose id is not among `known`.
 std::string extra_row_condition(std::int32_t table_id, TimestampTz since, bool second_pass,
                                 const std::vector<std::string>& known);
 
+bool has_rows(const OpenTarget& target);
+
 std::int64_t count_rows(const OpenTarget& target, const std::string& condition);
 
 /// Ids of rows that meet the condition, in order, above `after`.
 std::vector<std::string> list_ids(const OpenTarget& target, const std::string& condition,
                                   const std::optional<std::string>& after, std::int64_t limit);
-
-/// Deletes all rows that meet the condition at once; returns their number. Throws SqlError if one is refused.
-std::int64_t delete_where(const OpenTarget& target, const std::string& condition);
 
 }  // namespace pgrepl::target

@@ -82,4 +82,12 @@ void create_seen_table(const TargetName& table, Oid owner) {
                 "ALTER COLUMN first SET STATISTICS 0, ALTER COLUMN second SET STATISTICS 0");
 }
 
+void mark_seen_table(const TargetName& table) {
+    pg::execute("INSERT INTO " + table.sql() + " (first, second) VALUES ('{}', '{}')");
+}
+
+bool seen_table_is_intact(const TargetName& table) {
+    return find_table(table) && !pg::execute("SELECT 1 FROM " + table.sql() + " LIMIT 1").empty();
+}
+
 }  // namespace pgrepl::target

@@ -60,4 +60,8 @@ class SeenIds {
 /// Creates the side table again, readable by `owner`. Call as the catalog role.
 void create_seen_table(const TargetName& table, Oid owner);
 
+/// Adds an empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
+void mark_seen_table(const TargetName& table);
+bool seen_table_is_intact(const TargetName& table);
+
 }  // namespace pgrepl::target

@@ -53,7 +53,7 @@ void TableChanges::remove_all() {
 
 void TableChanges::write(const OpenTarget& target, WhereSame where_same) {
     if (cleared_) {
-        delete_where(target, "true");
+        TargetWriter(target).remove_where("true");
     }
     std::vector<std::string> gone;
     std::vector<bool> wanted(rows_.size(), false);

@@ -136,7 +136,7 @@ void add_primary_key(const OpenTarget& target) {
     }
 }
 
-void truncate_target(const OpenTarget& target) { pg::execute("TRUNCATE TABLE " + target.rows_sql()); }
+void drop_target(const OpenTarget& target) { pg::execute("DROP TABLE " + target.sql()); }
 
 Oid file_of(Oid relid) {
     pg::QueryResult const file = pg::execute("SELECT pg_catalog.pg_relation_filenode($1)", {pg::Param::oid(relid)});
@@ -196,6 +196,24 @@ bool staging_is_intact(std::int32_t table_id) {
     // The marker was the first row written, so the scan ends on the first page.
     return !pg::execute("SELECT 1 FROM " + staging.sql() + " WHERE id IS NULL LIMIT 1").empty();
 }
+
+void analyze_staging(std::int32_t table_id) {
+    pg::execute("ANALYZE " + staging_name(table_id).sql());
+    pg::execute("ANALYZE " + seen_name(table_id).sql());
+}
+
+void number_identical_rows(std::int32_t table_id) {
+    std::string const staging = staging_name(table_id).sql();
+    pg::execute("UPDATE " + staging + R"( s
+        SET id = s.id || '#' || n.ordinal
+        FROM (SELECT ctid, pg_catalog.row_number() OVER (PARTITION BY id) AS ordinal
+              FROM )" +
+                staging + R"(
+              WHERE id IS NOT NULL) n
+        WHERE n.ctid = s.ctid)");
+}
+
+void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
 
 void drop_staging(std::int32_t table_id) {
     drop_side_table(staging_name(table_id));

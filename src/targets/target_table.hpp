@@ -38,8 +38,8 @@ Oid file_of(Oid relid);
 /// Builds the primary key on id if it has none. Call as the owner; it is opened to be defined.
 void add_primary_key(const OpenTarget& target);
 
-/// Empties a table of ours that was being filled, before its copy starts over. As above.
-void truncate_target(const OpenTarget& target);
+/// Call as the owner; it is opened to be dropped.
+void drop_target(const OpenTarget& target);
 
 /// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
 /// readable by `owner`. Created again; `columns` as in CREATE TABLE. Call as the catalog role. Who reads all tables can
@@ -65,6 +65,16 @@ void create_staging(std::int32_t table_id, Oid owner);
 
 /// Whether the marker is still there.
 bool staging_is_intact(std::int32_t table_id);
+
+/// Tells the planner how much is staged. Call as the catalog role.
+void analyze_staging(std::int32_t table_id);
+
+/// Makes the ids of staged rows that are identical differ: `#1`, `#2`, … after them. For a table without a key, of
+/// which all rows are staged. Call as the catalog role.
+void number_identical_rows(std::int32_t table_id);
+
+/// Lets rows of a group be found by their id. Call as the catalog role.
+void index_staging(std::int32_t table_id);
 
 /// Drops both if they exist.
 void drop_staging(std::int32_t table_id);

@@ -62,5 +62,19 @@ if [ -n "$found" ]; then
     echo "$found"
     status=1
 fi
+# A statement on a table whose name is put in: of side tables, in the files named here, else of targets.
+found=$(grep -vxE 'src/source/.*|src/targets/(target_writer|target_table|seen_ids|row_arrays|bulk_load).cpp' <<<"$files" |
+    xargs perl -0777 -ne '
+        s/^\s*\/\/.*$//gm;
+        s/"\s*"//g;
+        print "$ARGV: $1\n" while
+            /\b((?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE)(?:\s+ONLY)?\s+\)?"\s*\+.*)/g;
+        print "$ARGV: $1\n" while $ARGV !~ /heap_append/ &&
+            /\b((?:table_multi|heap_multi|table_tuple|simple_table_tuple|heap|simple_heap)_(?:insert|update|delete)\w*\s*\()/g;')
+if [ -n "$found" ]; then
+    echo "only src/targets/target_writer.cpp writes to targets:"
+    echo "$found"
+    status=1
+fi
 [ $status = 0 ] && echo "layers: ok"
 exit $status

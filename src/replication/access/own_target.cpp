@@ -3,6 +3,7 @@
 #include "replication/access/own_target.hpp"
 
 #include "pg/transaction.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::replication {
 
@@ -62,7 +63,7 @@ ReadyTarget prepare_own_target(const OwnTarget& target, const WantedTarget& want
     target::TargetRef ref = target.ref;
     ref.relid = ready.relid;
     if (existing && wanted.without_key == WithoutKey::kEmptied) {
-        target::truncate_target(target::open_target(ref, target::TargetUse::kDefine));
+        target::TargetWriter(target::open_target(ref, target::TargetUse::kDefine)).truncate();
     }
     if (wanted.with_key) {
         target::add_primary_key(target::open_target(ref, target::TargetUse::kDefine));

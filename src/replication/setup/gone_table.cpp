@@ -27,7 +27,7 @@ namespace {
         pg::RoleScope const as_owner(config.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         if (auto const target = find_own_target(own_target(table, table.id, config.owner), true, table.name,
                                                 target::TargetUse::kDrop)) {
-            pg::execute("DROP TABLE " + target->sql());
+            target::drop_target(*target);
         }
     });
     if (error && error->sqlstate() != ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && !concerns_table_alone(*error)) {

@@ -9,7 +9,6 @@
 #include "catalog/source_state.hpp"
 #include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
-#include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
@@ -28,15 +27,6 @@ namespace {
 /// Of ids that the stream has touched, in windows: some 600,000 ids of usual length.
 constexpr std::size_t kMostTouchedWindows = 8;
 constexpr std::size_t kTouchedIdBytes = 80;  ///< what an entry takes besides
-
-bool has_rows(const std::string& table) { return !pg::execute("SELECT 1 FROM " + table + " LIMIT 1").empty(); }
-
-/// An empty pair of arrays: a row that says nothing but that the table is as it was, for it is unlogged.
-void mark_seen_table(const target::TargetName& seen) {
-    pg::execute("INSERT INTO " + seen.sql() + " (first, second) VALUES ('{}', '{}')");
-}
-
-bool seen_table_is_intact(const target::TargetName& seen) { return target::find_table(seen) && has_rows(seen.sql()); }
 
 }  // namespace
 
@@ -107,16 +97,16 @@ std::optional<std::string> BesideCopy::prepare_target() {
     {
         pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
         existing = make_or_find_target();
-        filled = has_rows(open().rows_sql());
+        filled = target::has_rows(open());
     }
-    bool const resumable = existing && table_->copy_bound && (!seen_ || seen_table_is_intact(seen));
+    bool const resumable = existing && table_->copy_bound && (!seen_ || target::seen_table_is_intact(seen));
     if (resumable) {
         return table_->copy_bound;
     }
     seen_.reset();
     if (filled) {
         target::create_seen_table(seen, context_.owner);
-        mark_seen_table(seen);
+        target::mark_seen_table(seen);
         seen_ = std::make_unique<target::SeenIds>(seen);
     }
     bool const begun = catalog::begin_beside_copy(table_->table_id, filled, info_.definition, info_.structure);
@@ -332,7 +322,7 @@ void BesideCopy::end(bool streaming) {
         std::int64_t deleted = 0;
         {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            deleted = target::delete_where(open(), target::SeenIds::not_seen(target::seen_name(id)));
+            deleted = target::TargetWriter(open()).remove_where(target::SeenIds::not_seen(target::seen_name(id)));
         }
         catalog::add_changes(context_.source_id, {{id, 0, 0, deleted, 0}});
         target::drop_side_table(target::seen_name(id));

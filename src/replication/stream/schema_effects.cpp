@@ -19,8 +19,8 @@
 #include "replication/setup/gone_table.hpp"
 #include "replication/setup/registration.hpp"
 #include "replication/stream/found_table.hpp"
-#include "targets/row_repair.hpp"
 #include "targets/target_table.hpp"
+#include "targets/target_writer.hpp"
 
 namespace pgrepl::replication {
 
@@ -473,7 +473,7 @@ class SchemaEffects {
             pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             if (auto const target = find_own_target(own_target(*known, known->id, config_.owner), true, known->name,
                                                     target::TargetUse::kWrite)) {
-                deleted = target::delete_where(*target, "true");
+                deleted = target::TargetWriter(*target).remove_where("true");
             }
         });
         if (error && !concerns_table_alone(*error)) {

@@ -324,7 +324,7 @@ class TableVerification {
         std::int64_t deleted = 0;
         std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(context_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-            deleted = target::delete_where(open_own_target(target_, target::TargetUse::kWrite), condition);
+            deleted = target::TargetWriter(open_own_target(target_, target::TargetUse::kWrite)).remove_where(condition);
         });
         std::set<std::string> refused;
         if (!error) {
