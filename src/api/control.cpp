@@ -90,6 +90,7 @@ Datum resume(FunctionCallInfo fcinfo) {
         catalog::forget_table_deaths(config.id);
         catalog::retry_failed_indexes(config.id);
         catalog::set_paused(config.id, false);
+        pg::end_source_at_commit(config.id, false);
     });
 }
 

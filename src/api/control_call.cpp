@@ -225,6 +225,7 @@ catalog::SourceConfig require_source(const std::string& name, Oid caller) {
 }
 
 void require_rights(const catalog::SourceConfig& config, Oid caller) {
+    pg::CallPg([] { AcceptInvalidationMessages(); });  // whoever has waited may have needed no new lock since
     if (!pg::execute("SELECT pg_catalog.pg_has_role($1, $2, '" PGREPL_ROLE_RIGHTS "')",
                      {pg::Param::oid(caller), pg::Param::oid(config.owner)})
              .boolean(0, 0)) {

@@ -25,8 +25,8 @@ bool is_handed_over(const target::TargetName& target, Oid made, const catalog::S
     pg::QueryResult const row = pg::execute(
         "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper AND "
         "  pg_catalog.obj_description(c.oid, 'pg_class') LIKE '%, kept by pg\\_replicator' AND "
-        "  (SELECT pg_catalog.array_agg(a.attname::text || ' ' || a.atttypid::regtype::text ORDER BY a.attnum) "
-        "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) = "
+        "  (SELECT pg_catalog.array_agg(a.attname::text || ' ' || a.atttypid::regtype::text) "
+        "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) @> "
         "  '{id text,data jsonb,_synced_at timestamp with time zone}') FROM pg_catalog.pg_class c "
         "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
         "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid) "

@@ -23,8 +23,8 @@ struct Quarantine {
 /// Sets rows aside, in the transaction of their batch. Throws SqlError if more of the table's are then than may be.
 void set_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows);
 
-/// The same for rows of a staging table, whose data is taken from there; how many they may be, whoever merges them has
-/// checked. `staging` is quoted for SQL.
+/// The same for rows of a staging table, whose data is taken from there; of these alone, whoever merges them
+/// has checked how many they may be. `staging` is quoted for SQL.
 void set_staged_aside(const Quarantine& quarantine, const std::vector<pg::RefusedRow>& rows,
                       const std::string& staging);
 

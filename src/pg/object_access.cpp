@@ -117,6 +117,9 @@ void execute(Oid function) {
 /// Our statements name the schema, and whoever had one of that name would have them run code of theirs: a worker, or a
 /// call that waits, is still there for a while after DROP EXTENSION.
 void keep_name_of_schema(Oid schema) {
+    if (IsBinaryUpgrade) {
+        return;  // what was there before stays as it was, and no worker runs
+    }
     Relation const schemas = table_open(NamespaceRelationId, AccessShareLock);
     ScanKeyData key;
     ScanKeyInit(&key, Anum_pg_namespace_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
@@ -132,11 +135,11 @@ void keep_name_of_schema(Oid schema) {
     systable_endscan(scan);
     table_close(schemas, AccessShareLock);
     if (ours && !(superuser() && superuser_arg(owner))) {
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-                        errmsg("only superusers have a schema \"%s\"", kSchema),
-                        errdetail("Workers of pg_replicator take what is in it for their own catalog, with the rights of "
-                                  "a superuser."),
-                        errhint("Choose another name.")));
+        ereport(ERROR,
+                (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("only superusers have a schema \"%s\"", kSchema),
+                 errdetail("Workers of pg_replicator take what is in it for their own catalog, with the rights of "
+                           "a superuser."),
+                 errhint("Choose another name.")));
     }
 }
 

@@ -191,8 +191,18 @@ void end_workers_of(std::int32_t source_id) noexcept {
 void expect_end_of_source(std::int32_t source_id) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id) {
+        bool const is_interrupted = slot.end_by != 0 && slot.ends_with_phase;  // it may clear up, in another phase
+        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id && !is_interrupted) {
             set_end(slot, false);
+        }
+    }
+}
+
+void expect_no_end_of_source(std::int32_t source_id) noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    for (PhaseSlot& slot : table->slots) {
+        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id && !slot.ends_with_phase) {
+            slot.end_by = 0;
         }
     }
 }

@@ -71,6 +71,9 @@ void end_workers_of(std::int32_t source_id) noexcept;
 /// a second later, in code of an owner or in one long statement, is ended (SIGTERM) by the launcher.
 void expect_end_of_source(std::int32_t source_id) noexcept;
 
+/// They are wanted again.
+void expect_no_end_of_source(std::int32_t source_id) noexcept;
+
 /// For the launcher: ends those whose time has come. Returns in how many milliseconds to look again; -1: nothing waits.
 long end_overdue_workers() noexcept;
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "pg/callback.hpp"
 #include "pg/fixed_text.hpp"
@@ -109,15 +110,15 @@ bool probe_wanted = false;
 bool workers_wanted = false;
 int worker_to_wake = 0;
 std::vector<int> workers_to_interrupt;
-std::vector<std::int32_t> sources_to_end;
+std::map<std::int32_t, bool> sources_wanted;  ///< false: who works on the source is to end
 bool callback_registered = false;
 
 void serve_what_was_asked_for() {
     for (int const pid : workers_to_interrupt) {
         interrupt_worker(pid);
     }
-    for (std::int32_t const source_id : sources_to_end) {
-        expect_end_of_source(source_id);
+    for (auto const& [source_id, wanted] : sources_wanted) {
+        wanted ? expect_no_end_of_source(source_id) : expect_end_of_source(source_id);
     }
     if (workers_wanted) {
         set_stopped(MyDatabaseId, false);
@@ -147,7 +148,7 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
     workers_wanted = false;
     worker_to_wake = 0;
     workers_to_interrupt.clear();
-    sources_to_end.clear();
+    sources_wanted.clear();
 }
 
 }  // namespace
@@ -198,10 +199,10 @@ void interrupt_at_commit(int worker_pid) {
     }
 }
 
-void end_source_at_commit(std::int32_t source_id) {
+void end_source_at_commit(std::int32_t source_id, bool is_to_end) {
     wake_at_commit();
     if (is_preloaded()) {
-        sources_to_end.push_back(source_id);
+        sources_wanted[source_id] = !is_to_end;
     }
 }
 

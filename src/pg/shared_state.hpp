@@ -33,8 +33,8 @@ void wake_at_commit(int worker_pid = 0);
 void interrupt_at_commit(int worker_pid);
 
 /// When this transaction commits: whoever works on the source, which is no longer wanted, ends within a moment
-/// (expect_end_of_source), and the launcher probes the database.
-void end_source_at_commit(std::int32_t source_id);
+/// (expect_end_of_source), and the launcher probes the database. Not `is_to_end`: they are wanted again.
+void end_source_at_commit(std::int32_t source_id, bool is_to_end = true);
 
 /// Have the launcher probe a database now.
 void request_probe(Oid database) noexcept;

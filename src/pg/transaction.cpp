@@ -26,9 +26,20 @@ bool is_other_catalog() {
     return OidIsValid(now) && now != catalog_schema;
 }
 
+void require_same_catalog() {
+    if (is_other_catalog()) {
+        throw SqlError(ERRCODE_UNDEFINED_OBJECT, "the extension pg_replicator was dropped",
+                       "A worker works for the extension that it began with.");
+    }
+}
+
 }  // namespace
 
-void keep_to_this_catalog() { catalog_schema = schema_now(); }
+void keep_to_this_catalog() {
+    if (!OidIsValid(catalog_schema)) {
+        catalog_schema = schema_now();
+    }
+}
 
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     CallPg([] {
@@ -38,10 +49,7 @@ Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     // Work in a context of the transaction's own, so that what a statement leaves behind goes with it.
     memory_ = CurrentMemoryContext;
     try {
-        if (is_other_catalog()) {
-            throw SqlError(ERRCODE_UNDEFINED_OBJECT, "the extension pg_replicator was dropped",
-                           "A worker works for the extension that it began with.");
-        }
+        require_same_catalog();
         not_passed_on_.emplace();
     } catch (...) {
         abort();
@@ -65,6 +73,7 @@ std::int64_t lock_table_room() noexcept {
 }
 
 void Transaction::commit() {
+    require_same_catalog();  // a statement may have waited for the drop, and have found another catalog by its name
     not_passed_on_.reset();
     CallPg([] { CommitTransactionCommand(); });
     open_ = false;

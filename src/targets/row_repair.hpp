@@ -1,5 +1,5 @@
 #pragma once
-// Writing rows of a target by their ids, for streams, repairs and replays, and finding rows that the source does not
+// Writing rows of a target by their ids, for streams and repairs, and finding rows that the source does not
 // have. Call all of it as the owner of the target, which is opened for it. Rows that the target refuses are added to
 // `refused`; errors that concern no single row are thrown.
 

@@ -250,7 +250,7 @@ def test_while_nothing_is_awaited_no_connection_is_made_for_the_name_that_a_sess
     if db.flavour == "MariaDB":
         pytest.skip("its sessions own no names")
     follow()
-    session = Session(db, "SET gtid_next = '11111111-2222-3333-4444-555555555555:2'; SELECT SLEEP(240)", sleeps(db))
+    session = Session(db, "beside", "SET gtid_next = '11111111-2222-3333-4444-555555555555:2'; SELECT SLEEP(240)")
 
     def asked():
         return int(db.value("SELECT coalesce(sum(count_star), 0) FROM performance_schema.events_statements_summary_by_digest "

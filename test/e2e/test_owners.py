@@ -165,6 +165,7 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     cluster.query("SELECT replicator_init(%s, name => 'orphan')", (f"sqlite://{path}",), user="first_owner")
     for name in ("kept", "orphan"):
         cluster.wait_for_copy(name)
+    cluster.query("ALTER TABLE orphan.t ADD COLUMN note text")
     # In the place of a target stands a table of the administrator's, and another that only looks like one.
     cluster.query("DROP TABLE orphan.u, orphan.w; CREATE TABLE orphan.u (id int, secret text); "
                   "CREATE TABLE orphan.w (LIKE orphan.t); COMMENT ON TABLE orphan.w IS 'mine'")

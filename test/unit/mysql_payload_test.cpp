@@ -7,6 +7,7 @@
 
 #include "core/source_error.hpp"
 #include "source/mysql/binlog/compressed_part.hpp"
+#include "source/mysql/binlog/rows_event.hpp"
 #include "source/mysql/binlog/transaction_payload.hpp"
 #include "source/mysql/wire/byte_reader.hpp"
 
@@ -62,6 +63,18 @@ TEST(MysqlPayload, of_an_event_that_is_too_large_the_beginning_is_kept_and_the_n
         seen.emplace_back(event.body.front(), event.body.size());
         EXPECT_EQ(event.body.front(), event.body.back());
     }
+    reader.open(payload);
+    for (Event event; reader.next(event);) {
+        std::string storage;
+        bool const is_cut = event.body.front() == 'c';
+        std::string error;
+        try {
+            (void)parse_rows_event(event, storage);
+        } catch (const core::SourceError& refused) {
+            error = refused.what();
+        }
+        EXPECT_EQ(error.find("more than any event may have") != std::string::npos, is_cut) << error;
+    }
     std::vector<std::pair<std::uint8_t, std::size_t>> const expected = {
         {'a', 100}, {'b', kMost - EventHeader::kBytes}, {'c', 65'536 - EventHeader::kBytes}, {'d', 10}};
     EXPECT_EQ(seen, expected);
@@ -70,7 +83,8 @@ TEST(MysqlPayload, of_an_event_that_is_too_large_the_beginning_is_kept_and_the_n
 TEST(MysqlPayload, a_compressed_part_that_claims_more_than_an_event_may_have_is_refused_before_it_is_read) {
     Bytes part = {0x84, 0xFF, 0xFF, 0xFF, 0xFF};
     part.resize(5'000'000, 'x');
-    ByteReader reader(ByteSpan(part.data(), part.size()), EventPlace());
+    EventPlace const place;
+    ByteReader reader(ByteSpan(part.data(), part.size()), place);
     std::string out;
     try {
         decompress_part(reader, out);

@@ -59,8 +59,14 @@ bool is_rows_event(EventType type) noexcept {
 
 RowsEvent parse_rows_event(const Event& event, std::string& storage) {
     constexpr std::uint64_t kMaxColumns = 4096;
+    constexpr std::size_t kChecksumBytes = 4;
     Layout const layout = layout_of(event);
     ByteReader reader = event.reader();
+    // It has no count of rows: what PayloadReader has left out must not pass for its end.
+    if (event.header.length > EventHeader::kBytes + event.body.size() + kChecksumBytes) {
+        reader.fail("it is of " + std::to_string(event.header.length) +
+                    " bytes, which is more than any event may have");
+    }
     RowsEvent rows;
     rows.kind = layout.kind;
     rows.place = event.place;

@@ -16,7 +16,7 @@ namespace pgrepl::mysql {
 /// One reader serves many payloads, and keeps its buffers.
 class PayloadReader {
   public:
-    /// Of an event of more than `most_event_bytes` only the beginning is kept, so that its reader finds it cut off.
+    /// Of an event of more than `most_event_bytes` only the beginning is kept, which the reader of rows refuses.
     explicit PayloadReader(std::size_t most_event_bytes = kMostEventBytes);
     PayloadReader(const PayloadReader&) = delete;
     PayloadReader& operator=(const PayloadReader&) = delete;
