@@ -172,6 +172,27 @@ def test_the_setting_counts_as_it_was_before_the_crash(cluster, crashing, runnin
     assert told(cluster) == [ALL] and alike(cluster, server)
 
 
+@pytest.mark.parametrize("unread", ["none", "before the end of the file", "after it"])
+def test_the_setting_counts_until_all_of_the_log_is_read(cluster, crashing, unread):
+    """The server has ended a file itself, and the crash comes behind it; then it is set to keep commits. Both are read late."""
+    server = crashing(LOSES)
+    server.run("INSERT INTO t VALUES (3, 3)", "shop")
+    caught_up(cluster)
+    cluster.query("SELECT replicator_pause_table('s', 'bag')")
+    paused(cluster)
+    assert "commits=lossy" in cluster.status("s")["position"]
+    server.run("INSERT INTO t VALUES (4, 4)", "shop") if unread.startswith("before") else None
+    server.begin_log_file()
+    server.run("INSERT INTO t VALUES (4, 4)", "shop") if unread.startswith("after") else None
+    server.settings |= KEEPS
+    crash(server)
+    lose(server, "DELETE FROM t WHERE id >= 3")
+    resumed(cluster)
+    wait_until(lambda: set(rows(cluster, "t")) == {"1", "2"}, 45, lambda: f"the table: {table_row(cluster, 't')}")
+    assert told(cluster) == [ALL]
+    assert table_row(cluster, "bag")["reason"] == "is compared with the source, whose rows may differ from what was read of it"
+
+
 def test_who_trusts_the_source_compares_nothing_and_who_wants_an_error_gets_one(cluster, crashing):
     server = crashing(LOSES, options='{"after_failover": "trust"}')
     paused(cluster)

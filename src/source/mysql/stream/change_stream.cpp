@@ -82,6 +82,10 @@ class MysqlChangeStream final : public core::ChangeStream {
             step();
         }
         batch.bytes_read = connection_.bytes_read() - bytes_before;
+        if (batch.at_end_of_log && position_.is_lossy() && !*is_lossy_) {
+            position_.set_lossy(false);  // elsewhere the setting of now says nothing of what the log tells
+            has_passed_ = true;
+        }
         bool const has_passed = std::exchange(has_passed_, false);  // before a transaction that is open by now
         if (batch.transactions != 0 || has_passed) {
             batch.position.text = position_.text();
@@ -92,7 +96,6 @@ class MysqlChangeStream final : public core::ChangeStream {
     void tell_what_was_found() {
         if (!found_.passed.empty()) {
             pass(std::exchange(found_.passed, {}));
-            position_.set_lossy(*is_lossy_);
         }
         for (core::SchemaChange& change : std::exchange(found_.found, {})) {
             batch_.tell(std::move(change));
@@ -353,7 +356,6 @@ class MysqlChangeStream final : public core::ChangeStream {
             batch_.tell(crash_of(connection_.server(), place, !position_.is_lossy()));
         }
         pass(place);
-        position_.set_lossy(*is_lossy_);
     }
 
     void begin_mysql(const MysqlGtidEvent& gtid, LogPlace place) {

@@ -78,7 +78,6 @@ void LogAhead::note_file(const ReplicationConnection& log) {
     if (log.follows_crash()) {
         return note_crash(place);
     }
-    any_file_ = true;
     passed_ = place;
 }
 
@@ -100,12 +99,10 @@ void LogAhead::files_are_gone(const std::string& place) {
 }
 
 void LogAhead::note_crash(const std::string& place, const std::string& note) {
-    bool const keeps_commits = !(any_file_ ? is_lossy_now_ : position_.is_lossy());
-    if (!crash_ || (crash_->keeps_commits && !keeps_commits)) {
-        crash_ = crash_of(server_, place, keeps_commits);
+    if (!crash_) {
+        crash_ = crash_of(server_, place, !position_.is_lossy());
         crash_->note = note.empty() ? crash_->note : note;
     }
-    any_file_ = true;
     passed_ = place;
 }
 

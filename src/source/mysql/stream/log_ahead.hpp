@@ -19,9 +19,9 @@ core::SchemaChange crash_of(const std::string& server, const std::string& place,
 
 class LogAhead {
   public:
-    /// `position` outlives it, and knows what has been told of the log. `is_lossy`: as the server is set now.
-    LogAhead(const StreamPosition& position, std::string server, bool is_lossy)
-        : position_(position), server_(std::move(server)), is_lossy_now_(is_lossy) {}
+    /// `position` outlives it, and knows what has been told of the log; and whether a crash takes commits, as the server
+    /// was set before or is now.
+    LogAhead(const StreamPosition& position, std::string server) : position_(position), server_(std::move(server)) {}
 
     /// From the place on that was asked for. False if a transaction without a GTID comes first.
     [[nodiscard]] bool read(ReplicationConnection& log);
@@ -42,8 +42,6 @@ class LogAhead {
 
     const StreamPosition& position_;
     std::string server_;
-    bool is_lossy_now_;
-    bool any_file_ = false;  ///< the end of one was passed
     std::optional<core::SchemaChange> crash_;
     std::vector<core::SchemaChange> incidents_;
     std::string passed_;

@@ -97,7 +97,7 @@ class History {
           connection_(std::move(connection)),
           address_(connection_->server()),
           is_mariadb_(connection_->is_mariadb()),
-          ahead_(position_, address_, is_lossy) {
+          ahead_(position_, address_) {
         position_.set_lossy(position_.is_lossy() || is_lossy);
     }
 
