@@ -193,6 +193,25 @@ def test_the_setting_counts_until_all_of_the_log_is_read(cluster, crashing, unre
     assert table_row(cluster, "bag")["reason"] == "is compared with the source, whose rows may differ from what was read of it"
 
 
+def test_the_name_of_the_log_may_have_any_characters(cluster, crashing):
+    server = crashing(LOSES | {"log-bin": "my log: 100%25"})
+    server.run("INSERT INTO t VALUES (3, 3)", "shop")
+    for row in (4, 5):
+        paused(cluster)
+        server.run(f"INSERT INTO t VALUES ({row}, 1)", "shop")
+        server.begin_log_file()
+        resumed(cluster)
+    assert set(rows(cluster, "t")) == {"1", "2", "3", "4", "5"}
+    paused(cluster)
+    crash(server)
+    lose(server, "DELETE FROM t WHERE id = 1")
+    for _ in range(2):
+        resumed(cluster)
+        assert set(rows(cluster, "t")) == {"2", "3", "4", "5"} and told(cluster) == [ALL]
+        paused(cluster)
+    resumed(cluster)
+
+
 def test_who_trusts_the_source_compares_nothing_and_who_wants_an_error_gets_one(cluster, crashing):
     server = crashing(LOSES, options='{"after_failover": "trust"}')
     paused(cluster)

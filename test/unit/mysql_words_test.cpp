@@ -66,9 +66,15 @@ TEST(MysqlPosition, text_survives_parsing) {
          {"mysql server=u gtid=u:1-5,v:tag:1-3", "mariadb server=x gtid=0-1-5 binlog=b.000001:330",
           "mysql server=u gtid=u:1-5 moment=00ff", "mariadb server=x moment=1", "mysql server=u gtid=",
           "mariadb server=x:7 gtid=0-1-5 seen=0-1-5,0-2-3 binlog=b.000001:330 log=b.000001:200:17:18:0-1-5",
-          "mysql server=u gtid=u:1-5 log=binlog.000003:4:1700000000", "mysql server=u gtid=u:1-5 owned=u:7,v:tag:2"}) {
+          "mysql server=u gtid=u:1-5 log=binlog.000003:4:1700000000",
+          "mariadb server=x gtid=0-1-5 binlog=my%20log%3A%25.000001:330 log=my%20log%3A%25.000001:200:17:18:0-1-5 "
+          "passed=my%20log%3A%25.000002:4 commits=lossy",
+          "mysql server=u gtid=u:1-5 owned=u:7,v:tag:2"}) {
         EXPECT_EQ(StateIdentity::parse(text).to_text(), text);
     }
+    StateIdentity const spaced = StateIdentity::parse("mysql server=u passed=my%20log%3A%25.000002:4 log=a%20b.1:4:17");
+    EXPECT_EQ(spaced.passed, "my log:%.000002:4");
+    EXPECT_EQ(spaced.place.file, "a b.1");
     EXPECT_THROW(StateIdentity::parse("sqlite x=1"), core::SourceError);
     EXPECT_THROW(StateIdentity::parse(""), core::SourceError);
 }
@@ -152,9 +158,10 @@ TEST(MysqlPosition, places_survive_parsing_and_bad_ones_are_refused) {
          {"b", "b:4", "b:4:5:6", "b:x:5", "b:4:5:6:", ":4:5", "b:99999999999:5", "b:-4:5", "b:4:5x"}) {
         EXPECT_THROW(LogPlace::parse(bad), core::SourceError) << bad;
     }
-    LogPlace unspeakable;
-    unspeakable.file = "my log.000001";
-    EXPECT_EQ(unspeakable.text(), "");
+    LogPlace spaced;
+    spaced.file = "my log:.000001";
+    EXPECT_EQ(spaced.text(), "my%20log%3A.000001:0:0");
+    EXPECT_EQ(LogPlace::parse(spaced.text()).file, spaced.file);
 }
 
 TEST(MysqlPosition, log_files_are_numbered) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "core/source_error.hpp"
+#include "source/mysql/position/encoded_word.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -28,10 +29,10 @@ Number number_in(std::string_view part, std::string_view whole) {
 
 /// file:offset:file_time, and :time:gtid if there is one; a GTID may have colons itself.
 std::string LogPlace::text() const {
-    if (file.find_first_of(": \t\r\n") != std::string::npos || file.empty()) {
+    if (file.empty()) {
         return "";
     }
-    std::string place = file + ":" + std::to_string(offset) + ":" + std::to_string(file_time);
+    std::string place = encoded(file) + ":" + std::to_string(offset) + ":" + std::to_string(file_time);
     return gtid.empty() ? place : place + ":" + std::to_string(time) + ":" + gtid;
 }
 
@@ -55,7 +56,7 @@ LogPlace LogPlace::parse(std::string_view text) {
     if ((count != 3 && count != 5) || parts[0].empty() || (count == 5 && parts[4].empty())) {
         refuse(text);
     }
-    place.file = parts[0];
+    place.file = decoded(parts[0]);
     place.offset = number_in<std::uint32_t>(parts[1], text);
     place.file_time = number_in<std::uint32_t>(parts[2], text);
     if (count == 5) {

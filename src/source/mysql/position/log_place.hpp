@@ -20,7 +20,7 @@ struct LogPlace {
 
     [[nodiscard]] bool is_known() const noexcept { return !file.empty(); }
 
-    /// Without white space; empty if it is not known, or the file's name is none that such a text can hold.
+    /// Without white space; empty if it is not known.
     [[nodiscard]] std::string text() const;
     /// Throws kInternal for text that is no place; empty text is one that is not known.
     static LogPlace parse(std::string_view text);

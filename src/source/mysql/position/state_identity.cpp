@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/source_error.hpp"
+#include "source/mysql/position/encoded_word.hpp"
 #include "source/mysql/position/gtid_maria.hpp"
 #include "source/mysql/position/gtid_mysql.hpp"
 
@@ -35,6 +36,12 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
     return number;
 }
 
+/// file:offset, whatever the name of the file is.
+std::string encoded_place(const std::string& place) {
+    std::size_t const colon = std::min(place.rfind(':'), place.size());
+    return encoded(std::string_view(place).substr(0, colon)) + place.substr(colon);
+}
+
 }  // namespace
 
 std::string StateIdentity::to_text() const {
@@ -49,7 +56,7 @@ std::string StateIdentity::to_text() const {
         text += " seen=" + seen;
     }
     if (!binlog.empty()) {
-        text += " binlog=" + binlog;
+        text += " binlog=" + encoded_place(binlog);
     }
     if (std::string const log = place.text(); !log.empty()) {
         text += " log=" + log;
@@ -58,7 +65,7 @@ std::string StateIdentity::to_text() const {
         text += " moment=" + moment;
     }
     if (!passed.empty()) {
-        text += " passed=" + passed;
+        text += " passed=" + encoded_place(passed);
     }
     if (is_lossy) {
         text += " commits=lossy";
@@ -92,11 +99,11 @@ StateIdentity StateIdentity::parse(const std::string& text) {
         } else if (name == "log") {
             identity.place = LogPlace::parse(value);
         } else if (name == "binlog") {
-            identity.binlog = std::move(value);
+            identity.binlog = decoded(value);
         } else if (name == "moment") {
             identity.moment = std::move(value);
         } else if (name == "passed") {
-            identity.passed = std::move(value);
+            identity.passed = decoded(value);
         } else if (name == "commits") {
             identity.is_lossy = value == "lossy";
         } else if (name == "prepared") {
