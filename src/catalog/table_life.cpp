@@ -95,7 +95,7 @@ constexpr const char* kRetryFailed = R"(
 constexpr const char* kAskForComparisons = R"(
     UPDATE replicator.source_table
     SET state = 'pending', copy_way = NULL, copy_bound = NULL, consistency = 'copying',
-        reason = 'is compared with the server that has taken over'
+        reason = 'is compared with the source, whose rows may differ from what was read of it'
     WHERE source_id = $1 AND target_name IS NOT NULL AND state IN ('copying', 'catching_up', 'streaming', 'idle'))";
 
 constexpr const char* kAskForRereads = R"(

@@ -93,8 +93,8 @@ void ask_for_copy_by_call(std::int32_t table_id);
 void ask_for_all_copies(std::int32_t source_id);
 /// The same of those that have failed: a person asks for it.
 void retry_failed_tables(std::int32_t source_id);
-/// Tables are compared with the server that has taken over: those that stream or are being read, and those without a
-/// key.
+/// Tables are compared with the source, after a failover or a crash: those that stream or are being read, and those
+/// without a key.
 void ask_for_comparisons(std::int32_t source_id);
 /// The same tables, because the log has not told of all changes.
 void ask_for_rereads(std::int32_t source_id);
