@@ -75,10 +75,12 @@ constexpr const char* kAskForCopy = R"(
         last_hint = NULL
     WHERE id = $1 AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed'))";
 
+// That a table was denied is kept until it has been read: out of sight it is not taken for gone.
 constexpr const char* kAskForCopyByCall = R"(
     UPDATE replicator.source_table
     SET state = 'pending', copy_way = NULL, copy_bound = NULL, reason = NULL, last_error = NULL, last_sqlstate = NULL,
-        last_hint = NULL, locked_since = NULL, deaths = 0, failed_with = NULL
+        last_hint = NULL, locked_since = NULL, deaths = 0,
+        failed_with = CASE WHEN failed_with = '42501' THEN failed_with END
     WHERE id = $1 AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed'))";
 
 constexpr const char* kAskForAllCopies = R"(
@@ -89,7 +91,7 @@ constexpr const char* kAskForAllCopies = R"(
 constexpr const char* kRetryFailed = R"(
     UPDATE replicator.source_table
     SET state = 'pending', reason = NULL, deaths = 0, last_error = NULL, last_sqlstate = NULL, last_hint = NULL,
-        failed_with = NULL
+        failed_with = CASE WHEN failed_with = '42501' THEN failed_with END
     WHERE source_id = $1 AND state = 'failed')";
 
 constexpr const char* kAskForComparisons = R"(

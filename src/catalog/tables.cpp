@@ -12,7 +12,7 @@ constexpr const char* kList = R"(
     SELECT id, database, schema, name, kind, state, reason, note, target_schema, target_name, target_created, paused,
            key_columns, definition, rows_expected, bytes_expected, target_created AND consistency <> 'copying', keyless,
            coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL, t.changed,
-           last_sqlstate
+           last_sqlstate, coalesce(failed_with = '42501', false)
     FROM replicator.source_table t LEFT JOIN replicator.target_relation r ON r.table_id = t.id
     WHERE source_id = $1 )";
 
@@ -38,6 +38,7 @@ std::vector<SourceTable> read_tables(const pg::QueryResult& rows) {
         table.relation = read_target_relation(rows, i, 18);
         table.changed = rows.boolean(i, 20);
         table.sqlstate = rows.text(i, 21);
+        table.was_denied = rows.boolean(i, 22);
         tables.push_back(std::move(table));
     }
     return tables;

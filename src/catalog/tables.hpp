@@ -29,6 +29,8 @@ struct SourceTable {
     bool complete = false;  ///< the first copy is in: it can be read, and compared
     bool paused = false;
     bool changed = false;  ///< by a statement in the log, and to be looked at
+    /// The account could not read it when it was last tried: where it is not found, it may be out of sight.
+    bool was_denied = false;
     std::vector<std::string> key_columns;
     bool keyless = false;  ///< refreshes alone bring it up to date
     std::string definition;

@@ -2,6 +2,7 @@
 import contextlib
 import os
 import sqlite3
+import subprocess
 
 from private_cluster import wait_until
 
@@ -107,3 +108,9 @@ def log_not_followed(cluster):
     yield
     assert os.path.exists(cluster.failure_file())
     os.unlink(cluster.failure_file())
+
+
+def run_bytes(server, sql, charset):
+    """Statements in bytes of a charset, by a session that says so."""
+    subprocess.run([*server.client, "--no-defaults", f"--socket={server.socket}", "-uroot", "--batch",
+                    f"--default-character-set={charset}", "shop"], input=sql, check=True)

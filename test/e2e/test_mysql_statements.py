@@ -2,20 +2,13 @@
 import contextlib
 import os
 import pathlib
-import subprocess
 import threading
 
 import pytest
 
 from mysql_servers import MariaDbServer, MySqlServer, UnavailableServer
 from private_cluster import wait_until
-from observing import caught_up, equal, registered, rows, table_row
-
-
-def run_bytes(server, sql, charset):
-    """Statements in bytes of a charset, by a session that says so."""
-    subprocess.run([*server.client, "--no-defaults", f"--socket={server.socket}", "-uroot", "--batch",
-                    f"--default-character-set={charset}", "shop"], input=sql, check=True)
+from observing import caught_up, equal, registered, rows, run_bytes, table_row
 
 
 def events(cluster, what, table=None):

@@ -37,7 +37,8 @@ std::optional<core::TableInfo> RightsAtSource::find_table(const core::TableName&
     if (!info && are_others()) {
         throw table_denied(name);
     }
-    return info;
+    // A right that was taken and given back at once hid it meanwhile.
+    return info ? info : source_.find_table(name);
 }
 
 }  // namespace pgrepl::replication

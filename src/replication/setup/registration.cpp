@@ -220,7 +220,7 @@ void settle_missing_tables(const catalog::SourceConfig& config, const std::vecto
     for (const catalog::SourceTable& table : missing_tables(config, planned)) {
         if (!config.is_continuous() || !catalog::is_replicated(table.state)) {
             catalog::mark_gone(table.id);
-        } else if (rights_are_others) {
+        } else if (rights_are_others || table.was_denied) {
             set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
         } else {
             let_go(config, table, kNoLongerThere);

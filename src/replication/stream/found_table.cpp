@@ -10,6 +10,7 @@
 #include "catalog/tables.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
+#include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/setup/gone_table.hpp"
 #include "replication/setup/registration.hpp"
@@ -23,6 +24,9 @@ std::optional<catalog::StreamTable> register_found(const catalog::SourceConfig& 
     std::optional<catalog::SourceTable> const known = catalog::find_table(config.id, name);
     if (!known || !catalog::is_replicated(known->state)) {
         return std::nullopt;  // a person has taken it out meanwhile
+    }
+    if (!found && known->was_denied) {
+        throw table_denied(name);
     }
     if (!found) {
         let_go(config, *known, kNoLongerThere);

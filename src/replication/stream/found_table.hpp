@@ -25,7 +25,8 @@ void tell_changed_note(const catalog::SourceConfig& config, const catalog::Sourc
 /// is gone. Registers it, and gives what the catalog then has of it; nothing if it is not to be copied. It may have got
 /// a key, or have lost it: then it is copied in another way than the one in which it was looked up
 /// (StreamTable::keyless). In a transaction of its own, so that what waits for the target afterwards keeps no call from
-/// the table's entry. Throws ConfigurationChanged.
+/// the table's entry. Throws ConfigurationChanged;
+/// table_denied() if it is not found, and could not be read before.
 std::optional<catalog::StreamTable> register_found_table(const CopyContext& context,
                                                          const catalog::SourceConfig& opened,
                                                          const core::TableName& name,

@@ -290,8 +290,9 @@ class SchemaEffects {
             }
             if (now(table.name) != nullptr) {
                 alter(table.name, change);
-            } else {
-                disappear(table, change);
+            } else if (is_replicated(table)) {
+                record(table.name, change);
+                catalog::note_change(config_.id, table.name);  // settle_changed_table() sees whether it may be read
             }
         }
         for (const auto& [name, info] : now_.tables) {
@@ -448,9 +449,7 @@ class SchemaEffects {
             return;
         }
         record(known->name, change);
-        let_go(config_, *known,
-               change.kind == Kind::kNotUnderstood ? kNoLongerThere
-                                                   : std::string("was ") + kind_text(change.kind) + " at the source",
+        let_go(config_, *known, std::string("was ") + kind_text(change.kind) + " at the source",
                now(known->name) != nullptr);
     }
 
@@ -628,9 +627,9 @@ bool settle_changed_table(const catalog::SourceConfig& config, const catalog::So
         catalog::forget_table(table.id);  // it came and went
         return true;
     }
-    if (denied) {
+    if (denied || table.was_denied) {
         target::drop_staging(table.id);
-        set_table_apart(table.id, *denied);
+        set_table_apart(table.id, denied ? *denied : pg::to_sql_error(table_denied(table.name)));
     } else {
         let_go(config, table, kNoLongerThere);
     }
