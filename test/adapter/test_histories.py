@@ -360,6 +360,22 @@ def test_a_domain_that_was_deleted_and_is_in_use_again_is_read_from_its_beginnin
     assert adapter.stream(table, position=stream.position).is_open().changes() == inserts(table, 5)
 
 
+def test_a_last_transaction_of_any_size_is_not_sent_again(server, adapter, only_mariadb):
+    server.run("CREATE TABLE large (a int PRIMARY KEY, b longtext)", "d")
+    stream = adapter.stream("large")
+    server.run("INSERT INTO large SELECT seq, REPEAT('x', 1000000) FROM seq_1_to_64", "d")
+    read = left_at(stream)
+
+    def sent():
+        wait_until(lambda: server.value("SELECT COUNT(*) FROM information_schema.processlist WHERE command LIKE 'Binlog Dump%'") == "0",
+                   45, lambda: "the end of the streams")
+        return int(server.query("SHOW GLOBAL STATUS LIKE 'Bytes_sent'")[0][1])
+    before = sent()
+    adapter.stream("large", position=read).is_open().close()
+    assert sent() - before < 32_000_000, "what was on its way when the connection ended"
+    server.run("DROP TABLE large", "d")
+
+
 def test_numbers_out_of_order_are_gone_on_from(server, adapter, table, only_mariadb):
     stream = adapter.stream(table)
     insert(server, table, 1, 2)

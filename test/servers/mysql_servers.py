@@ -234,9 +234,9 @@ class MariaDbServer(SqlServer):
         wait_until(lambda: any((row[2], row[5]) == ("Binlog_checkpoint", file) for row in self.query(f"SHOW BINLOG EVENTS IN '{file}'")),
                    what="a checkpoint in the new file")
 
-    def crash_within_transaction(self, sql, undo, database):
+    def crash_within_transaction(self, sql, undo, database, cut=27):
         """Leaves the server as a crash does that comes while the transaction of `sql`, which `undo` takes back, is being
-        written to the log: it stands there but for its end."""
+        written to the log: it stands there but for its last bytes. By default these are its end, XID."""
         self.run("SET GLOBAL binlog_checksum = NONE")
         self.begin_log_file()
         path = pathlib.Path(self.data) / self.query("SHOW MASTER STATUS")[0][0]
@@ -246,7 +246,7 @@ class MariaDbServer(SqlServer):
         log[21] |= 1  # the file was in use
         self.run(undo, database)
         self.stop()
-        path.write_bytes(log[:-27])
+        path.write_bytes(log[:-cut])
         self.start()
 
 

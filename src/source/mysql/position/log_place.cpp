@@ -77,15 +77,31 @@ LogFileName split_file_name(std::string_view file) {
     return name;
 }
 
-std::string file_before(const std::string& file) {
+namespace {
+
+std::string file_name(std::string_view base, std::uint64_t number) {
     constexpr std::size_t kFewestDigits = 6;
-    LogFileName const name = split_file_name(file);
-    if (name.number <= 1) {
-        return "";
-    }
-    std::string digits = std::to_string(name.number - 1);
+    std::string digits = std::to_string(number);
     digits.insert(0, kFewestDigits - std::min(kFewestDigits, digits.size()), '0');
-    return std::string(name.base) + "." + digits;
+    return std::string(base) + "." + digits;
+}
+
+}  // namespace
+
+std::string file_before(const std::string& file) {
+    LogFileName const name = split_file_name(file);
+    return name.number <= 1 ? "" : file_name(name.base, name.number - 1);
+}
+
+std::string file_after(const std::string& file) {
+    LogFileName const name = split_file_name(file);
+    return file_name(name.base, name.number + 1);
+}
+
+bool is_file_before(const std::string& file, const std::string& other) {
+    LogFileName const a = split_file_name(file);
+    LogFileName const b = split_file_name(other);
+    return a.base == b.base && a.number < b.number;
 }
 
 }  // namespace pgrepl::mysql

@@ -38,5 +38,9 @@ LogFileName split_file_name(std::string_view file);
 
 /// The one before it; empty for the first.
 std::string file_before(const std::string& file);
+/// The one after it, of one that has a number.
+std::string file_after(const std::string& file);
+/// Of files with the same base.
+bool is_file_before(const std::string& file, const std::string& other);
 
 }  // namespace pgrepl::mysql

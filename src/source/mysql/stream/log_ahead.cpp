@@ -35,8 +35,14 @@ core::SchemaChange crash_of(const std::string& server, const std::string& place,
             .keeps_commits = keeps_commits};
 }
 
-/// What is damaged may have been the end that the server gave a file: then it is taken for one without.
 bool LogAhead::read(ReplicationConnection& log) {
+    bool const all_named = look_for_unread(log);
+    file_ = log.file();
+    return all_named;
+}
+
+/// What is damaged may have been the end that the server gave a file: then it is taken for one without.
+bool LogAhead::look_for_unread(ReplicationConnection& log) {
     bool all_named = true;
     while (true) {
         try {
@@ -96,6 +102,12 @@ void LogAhead::note_incident(const ReplicationConnection& log, const Event& even
 void LogAhead::files_are_gone(const std::string& place) {
     note_crash(place, "Files of the log of MySQL server " + server_ + " before " + file_of(place) +
                           " were purged: whether it has crashed meanwhile cannot be told.");
+}
+
+void LogAhead::is_cut_off(const std::string& place) {
+    if (!position_.has_passed(place)) {
+        note_crash(place);
+    }
 }
 
 void LogAhead::note_crash(const std::string& place, const std::string& note) {

@@ -2,7 +2,8 @@
 // What a server's log says before the next transaction that was not read: that the server has crashed, which shows
 // between two files (ReplicationConnection::follows_crash()), or that changes are missing (INCIDENT). A stream is sent
 // the file with that transaction, or the last file; so what lies between it and the last transaction that was read is
-// looked through before the stream begins. What comes later the stream meets itself.
+// looked through before the stream begins. What comes later the stream meets itself. What a crash has cut off MariaDB
+// leaves where it is; the server does not count it, and begins a stream behind it.
 
 #include <optional>
 #include <string>
@@ -26,6 +27,12 @@ class LogAhead {
     /// From the place on that was asked for. False if a transaction without a GTID comes first.
     [[nodiscard]] bool read(ReplicationConnection& log);
 
+    /// The one up to which read() has come.
+    [[nodiscard]] const std::string& file() const noexcept { return file_; }
+
+    /// Before the file at `place` the log ends within what is no transaction.
+    void is_cut_off(const std::string& place);
+
     /// The files before the one at `place` were not read to their ends, and are gone.
     void files_are_gone(const std::string& place);
 
@@ -35,6 +42,7 @@ class LogAhead {
     [[nodiscard]] const std::string& passed() const noexcept { return passed_; }
 
   private:
+    [[nodiscard]] bool look_for_unread(ReplicationConnection& log);
     [[nodiscard]] bool was_read(const Event& event, bool from_mariadb) const;
     void note_file(const ReplicationConnection& log);
     void note_incident(const ReplicationConnection& log, const Event& event);
@@ -42,6 +50,7 @@ class LogAhead {
 
     const StreamPosition& position_;
     std::string server_;
+    std::string file_;
     std::optional<core::SchemaChange> crash_;
     std::vector<core::SchemaChange> incidents_;
     std::string passed_;

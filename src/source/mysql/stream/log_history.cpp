@@ -133,6 +133,9 @@ class History {
         if (is_new_place) {
             (void)look_at(position_.place());
         }
+        if (is_to_look_ahead_) {  // what the server does not have it cannot be asked to go on from
+            look_ahead_of_stream(position_.place());
+        }
         return {std::move(doubt), ahead_.found(), ahead_.passed()};
     }
 
@@ -207,28 +210,30 @@ class History {
     }
 
     Found look_at(const LogPlace& place) {
-        if (place.gtid.empty()) {
-            return look_at_file(place);
-        }
+        bool const is_first = place.gtid.empty();
         ReplicationConnection log = take_log();
         Found const found = look_at(place, log);
-        if (found == Found::kThere) {
+        if (found == Found::kThere && !is_mariadb_ && !is_first) {
             require_name(ahead_.read(log));
         }
+        is_to_look_ahead_ = found == Found::kThere && (is_mariadb_ || is_first);
         return found;
     }
 
-    /// Of which nothing was read yet: it may hold a gigabyte of what was copied.
-    Found look_at_file(const LogPlace& place) {
-        Found found = Found::kThere;
-        {
-            ReplicationConnection log = take_log();
-            found = look_at(place, log);
+    /// The rest of a file with which the stream begins comes to the stream itself: it may hold a gigabyte of what was
+    /// copied, or be a transaction of any size.
+    void look_ahead_of_stream(const LogPlace& place) {
+        std::string const begin = begin_of_stream().file;
+        if (begin == place.file) {
+            return;
         }
-        if (found == Found::kThere && begin_of_stream().file != place.file) {
-            (void)look_ahead_from(place.file);  // what has no GTID may be older than the copy
+        (void)look_ahead_from(place.file, place.offset);  // what has no GTID may be older than the copy
+        // MariaDB leaves what a crash has cut off where it is, and it is no transaction: the server does not count it.
+        while (is_mariadb_ && is_file_before(ahead_.file(), begin)) {
+            std::string const next = file_after(ahead_.file());
+            ahead_.is_cut_off(next + ":" + std::to_string(kFirstOffset));
+            (void)look_ahead_from(next);
         }
-        return found;
     }
 
     /// Where the server begins for a stream from the position on; MySQL: and what it has before that.
@@ -244,9 +249,9 @@ class History {
 
     // ---- what does the log say before the next transaction? ----
 
-    bool look_ahead_from(const std::string& file) {
+    bool look_ahead_from(const std::string& file, std::uint32_t offset = kFirstOffset) {
         ReplicationConnection log = take_log();
-        log.begin(file, kFirstOffset);
+        log.begin(file, offset);
         return ahead_.read(log);
     }
 
@@ -509,6 +514,7 @@ class History {
     std::string server_;  ///< what tells it from others
     bool is_mariadb_;
     bool is_another_ = false;  ///< than the one that was read, perhaps
+    bool is_to_look_ahead_ = false;
     LogAhead ahead_;
 };
 
