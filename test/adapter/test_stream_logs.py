@@ -65,15 +65,24 @@ def test_compressed_logs_are_read(server, adapter, table, is_mariadb):
         ("insert", n(1)), ("insert", n(2)), ("update", n(1)), ("update", n(2)), ("delete", n(1))]
 
 
-def test_what_a_crash_has_cut_off_in_the_log_was_never_committed(server, adapter, table, is_mariadb):
+@pytest.mark.parametrize("cut", [27, 31], ids=["between events", "within one"])
+def test_what_a_crash_has_cut_off_in_the_log_was_never_committed(server, adapter, table, is_mariadb, cut):
     """MariaDB leaves it where it stands, and begins another file behind it."""
     if not is_mariadb:
         pytest.skip("MySQL cuts it off when it starts")
     stream = adapter.stream(table)
     server.run(f"INSERT INTO {table} VALUES (1, 'x'), (2, 'x')", "d")
-    server.crash_within_transaction(f"UPDATE {table} SET b = 'y'", f"UPDATE {table} SET b = 'x'", "d")
+    server.crash_within_transaction(f"UPDATE {table} SET b = 'y'", f"UPDATE {table} SET b = 'x'", "d", cut)
     later = adapter.stream(table, position=stream.start)
     assert later.opened == "opened", later.opened
+    if cut == 31:  # the server ends the stream there, and begins the next one behind it
+        batch = later.read()
+        assert batch["changes"][:batch["complete"]] == inserts(table, 1, 2)
+        assert later.error()["retryable"]
+        later = adapter.stream(table, position=later.position).is_open()
+        server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
+        assert later.changes() == inserts(table, 3)
+        return
     assert later.changes() == inserts(table, 1, 2)
     server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
     assert later.changes() == inserts(table, 3)

@@ -60,6 +60,9 @@ class MysqlChangeStream final : public core::ChangeStream {
                               "the stream of MySQL server " + connection_.server() + " has failed before", true);
         }
         has_failed_ = true;  // until this read has ended well
+        if (failure_) {
+            throw SourceError(*failure_);
+        }
         fill(batch, limits);
         has_failed_ = false;
     }
@@ -79,7 +82,9 @@ class MysqlChangeStream final : public core::ChangeStream {
                 batch.at_end_of_log = is_at_end();
                 break;
             }
-            step();
+            if (!has_stepped(batch)) {
+                break;
+            }
         }
         batch.bytes_read = connection_.bytes_read() - bytes_before;
         if (batch.at_end_of_log && position_.is_lossy() && !*is_lossy_) {
@@ -140,6 +145,20 @@ class MysqlChangeStream final : public core::ChangeStream {
     /// Nothing to be read may mean that the network is slower than we are; and that what came was committed just now is
     /// said by clocks of others, and of their sessions. Heartbeats come at the end of the log alone.
     [[nodiscard]] bool is_at_end() const { return connection_.is_alive() && quiet_; }
+
+    /// Transactions that came before an error are told first: from behind them the next stream may get on, as one from
+    /// before them never will where the log of MariaDB ends within an event, after a crash.
+    bool has_stepped(const core::ChangeBatch& batch) {
+        try {
+            step();
+        } catch (const SourceError& error) {
+            if (batch.transactions == 0) {
+                throw;
+            }
+            failure_.emplace(error);
+        }
+        return !failure_;
+    }
 
     /// What is damaged, or not known, within a transaction is passed, and told at its end: the next event is found
     /// whatever this one holds.
@@ -642,6 +661,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     bool payload_open_ = false;
     std::string storage_;
     bool has_failed_ = false;
+    std::optional<SourceError> failure_;  ///< of the next read
     bool has_passed_ = false;  ///< the position has moved on without a transaction since it was last told
     bool quiet_ = false;       ///< the last that came was a heartbeat
     bool in_transaction_ = false;
