@@ -57,7 +57,8 @@ packages=(
     libssl-dev libdeflate-dev
     mariadb-server-core mariadb-client-core                          # tests: a MariaDB server; it is not started
     libgtest-dev "postgresql-$major-pgtap" sqlite3                   # tests
-    python3 python3-psycopg2 python3-pymysql python3-cryptography python3-pytest util-linux procps binutils
+    python3 python3-psycopg2 python3-pymysql python3-cryptography python3-pytest python3-pyflakes
+    util-linux procps binutils
     git clang-format clang-tidy                                      # make lint
 )
 if [ "${1:-}" = bench ]; then

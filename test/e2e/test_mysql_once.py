@@ -137,7 +137,7 @@ def test_the_target_becomes_one_state_while_others_write(cluster, server, mysql_
 
 @pytest.mark.parametrize("point", ["chunk_written", "chunk_committed", "before_primary_key", "before_stream_commit", "after_stream_commit"])
 def test_it_goes_on_after_a_crash_in_the_middle(cluster, server, mysql_source, point):
-    with Bank(server) as bank:
+    with Bank(server):
         cluster.fail_at(point)
         mysql_source("bank", "s")
         cluster.wait_for_failure()

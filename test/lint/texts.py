@@ -8,6 +8,8 @@ import subprocess
 import sys
 import warnings
 
+from pyflakes import checker
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PYTHON_COLUMNS = 140
 MARKDOWN_COLUMNS = 120
@@ -40,38 +42,17 @@ def check_python(path):
         compile(tree, str(path), "exec")
     for warning in found:
         report(path, warning.lineno, str(warning.message))
-    check_imports(path, tree, lines)
-    check_definitions(path, tree)
-    formats = {id(node.format_spec) for node in ast.walk(tree) if isinstance(node, ast.FormattedValue)}
+    check_names(path, tree, lines)
+
+
+def check_names(path, tree, lines):
+    """Names that are unknown, unused or lost. A module that is imported for what it registers is marked F401."""
+    for message in checker.Checker(tree, str(path)).messages:
+        if "F401" not in lines[message.lineno - 1]:
+            report(path, message.lineno, message.message % message.message_args)
     for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr) and id(node) not in formats and not any(isinstance(part,
-                                                                                              ast.FormattedValue) for part in node.values):
-            report(path, node.lineno, "a format string without a value")
-
-
-def check_imports(path, tree, lines):
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for node in ast.walk(tree):
-        if not isinstance(node, (ast.Import, ast.ImportFrom)) or "F401" in lines[node.lineno - 1]:
-            continue
-        for alias in node.names:
-            name = (alias.asname or alias.name).partition(".")[0]
-            if name not in used:
-                report(path, node.lineno, f"{name} is imported and not used")
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_"):
-                report(path, node.lineno, "imports from a test file: what tests share is in conftest.py, or in a file of its own")
-
-
-def check_definitions(path, tree):
-    """Of two definitions of one name the first is lost, and a test with it."""
-    for scope in ast.walk(tree):
-        if isinstance(scope, (ast.Module, ast.ClassDef)):
-            seen = set()
-            for node in scope.body:
-                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                    if node.name in seen:
-                        report(path, node.lineno, f"{node.name} is defined twice")
-                    seen.add(node.name)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("test_"):
+            report(path, node.lineno, "imports from a test file: what tests share is in conftest.py, or in a file of its own")
 
 
 def prose_of(text):
