@@ -83,7 +83,7 @@ def test_who_is_ended_because_another_died_has_not_died_of_its_work(cluster, dat
     path = database("innocent.db", TWO)
     deaths = ("SELECT (SELECT coalesce(sum(deaths), 0) FROM replicator.source_table)"
               " + (SELECT coalesce(sum(deaths), 0) FROM replicator.source_state)")
-    copying = "SELECT pid FROM replicator_progress WHERE phase IN ('copying', 'comparing and staging')"
+    copying = "SELECT pid FROM replicator_progress WHERE phase IN ('copying', 'comparing and staging') AND \"table\" = 'poison'"
     with cluster.waiting_at("copy_chunk poison", lambda: source(path, "innocent")):
         worker = wait_until(lambda: cluster.query_when_up(copying), 240, "the copy")[0][0]
         victim = cluster.connect()
