@@ -6,6 +6,7 @@
 #include "core/utf8.hpp"
 #include "pg/memory.hpp"
 #include "pg/owner_code.hpp"
+#include "pg/precondition.hpp"
 
 namespace pgrepl::pg {
 
@@ -110,6 +111,7 @@ Datum Param::to_datum() const {
 }
 
 QueryResult execute(const std::string& sql, std::span<const Param> params) {
+    expect_transaction();
     MemoryScope memory("pg_replicator statement");
     const char* const text = sql.c_str();
     OwnStatement const own(text);
@@ -132,6 +134,7 @@ QueryResult execute(const std::string& sql, std::initializer_list<Param> params)
 }
 
 std::uint64_t execute_with_datums(const char* sql, std::span<const Oid> types, std::span<const Datum> values) {
+    expect_transaction();
     OwnStatement const own(sql);
     return CallPg([&] {
         StatementSnapshot const snapshot = push_snapshot_if_none();

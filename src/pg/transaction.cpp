@@ -5,6 +5,7 @@
 #include <string>
 
 #include "pg/owner_code.hpp"
+#include "pg/precondition.hpp"
 
 namespace pgrepl::pg {
 
@@ -36,12 +37,14 @@ void require_same_catalog() {
 }  // namespace
 
 void keep_to_this_catalog() {
+    expect_transaction();
     if (!OidIsValid(catalog_schema)) {
         catalog_schema = schema_now();
     }
 }
 
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
+    expect_no_transaction();
     CallPg([] {
         SetCurrentStatementStartTimestamp();
         StartTransactionCommand();
@@ -58,6 +61,7 @@ Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
 }
 
 void report_statistics(bool now) {
+    expect_no_transaction();
     try {
         CallPg([&] { (void)pgstat_report_stat(now); });
     } catch (const SqlError& error) {
@@ -100,6 +104,7 @@ void Transaction::abort() noexcept {
 namespace detail {
 
 SubtransactionState begin_subtransaction() {
+    expect_transaction();
     SubtransactionState const state{CurrentMemoryContext, CurrentResourceOwner};
     CallPg([] { BeginInternalSubTransaction(nullptr); });
     MemoryContextSwitchTo(state.memory);
@@ -141,6 +146,7 @@ TargetPatience::TargetPatience(int milliseconds) noexcept : saved_ms_(target_pat
 TargetPatience::~TargetPatience() { target_patience_ms = saved_ms_; }
 
 RoleScope::RoleScope(Oid role, Restriction restriction) {
+    expect_transaction();
     // Roles are dropped while they own sources: nothing keeps them.
     if (role != catalog_role() && !CallPg([&] { return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(role)); })) {
         throw SqlError(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the owner of the source does not exist",

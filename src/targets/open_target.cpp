@@ -2,6 +2,7 @@
 
 #include "targets/open_target.hpp"
 
+#include "pg/precondition.hpp"
 #include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -131,6 +132,7 @@ void throw_unfit_target(const TargetName& name, TargetUse use, const std::string
 }
 
 std::optional<OpenTarget> open_target_if_there(const TargetRef& target, TargetUse use) {
+    pg::expect_restricted_to(target.owner);
     Oid const there = look_up(target.name);
     if (there == InvalidOid) {
         return std::nullopt;

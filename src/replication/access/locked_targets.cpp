@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "catalog/locked_tables.hpp"
+#include "pg/precondition.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/own_target.hpp"
 
@@ -33,6 +34,7 @@ void LockedTargets::left_aside(std::int32_t table_id) {
 }
 
 bool LockedTargets::look_again(std::int32_t source_id, Oid owner, Which which) {
+    pg::expect_no_transaction();
     bool any = false;
     pg::Transaction transaction;
     for (const catalog::LockedTable& table : catalog::locked_tables(source_id)) {

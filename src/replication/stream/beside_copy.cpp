@@ -9,6 +9,7 @@
 #include "catalog/source_state.hpp"
 #include "catalog/table_life.hpp"
 #include "pg/failure_point.hpp"
+#include "pg/precondition.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
@@ -31,6 +32,7 @@ constexpr std::size_t kTouchedIdBytes = 80;  ///< what an entry takes besides
 }  // namespace
 
 void BesideCopy::begin(const catalog::StreamTable& table) {
+    pg::expect_no_transaction();
     stop();
     table_ = table;
     try {
@@ -143,6 +145,7 @@ void BesideCopy::open_snapshot() {
 }
 
 void BesideCopy::read_window() {
+    pg::expect_no_transaction();
     pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
         if (!go_on_reading()) {

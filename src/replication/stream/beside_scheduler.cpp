@@ -6,6 +6,7 @@
 
 #include "catalog/source_state.hpp"
 #include "catalog/table_life.hpp"
+#include "pg/precondition.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/source_log.hpp"
 #include "replication/stream/schema_effects.hpp"
@@ -49,6 +50,7 @@ void BesideScheduler::at_source(std::int32_t table_id, const std::function<void(
 }
 
 bool BesideScheduler::look_at_changed_tables() {
+    pg::expect_no_transaction();
     std::vector<catalog::SourceTable> due;
     for (const catalog::SourceTable& table : parts_.tables.changed()) {
         if (source_locks_.may_be_tried(table.id) && open_names_.may_be_tried(table.id)) {
@@ -144,6 +146,7 @@ const catalog::StreamTable* BesideScheduler::next_to_copy() const {
 }
 
 bool BesideScheduler::work_on_copy() {
+    pg::expect_no_transaction();
     if (!parts_.beside.is_active()) {
         const catalog::StreamTable* const next = next_to_copy();
         if (next == nullptr || !is_shown()) {
@@ -173,6 +176,7 @@ bool BesideScheduler::work_on_copy() {
 }
 
 bool BesideScheduler::work_on_keyless_refresh() {
+    pg::expect_no_transaction();
     if (!keyless_.is_active() && (!parts_.tables.next_keyless() || !is_shown())) {
         return false;
     }

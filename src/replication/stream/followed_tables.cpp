@@ -4,11 +4,13 @@
 #include <iterator>
 #include <utility>
 
+#include "pg/precondition.hpp"
 #include "pg/transaction.hpp"
 
 namespace pgrepl::replication {
 
 std::vector<core::FollowedTable> FollowedTables::load() {
+    pg::expect_transaction();
     known_ = catalog::stream_tables(source_id_);
     std::vector<core::FollowedTable> wanted;
     for (const catalog::StreamTable& table : known_) {
@@ -21,6 +23,7 @@ std::vector<core::FollowedTable> FollowedTables::load() {
 }
 
 bool FollowedTables::are_others(const std::vector<std::int32_t>& locked) {
+    pg::expect_no_transaction();
     pg::Transaction transaction;
     std::int64_t const fingerprint = catalog::stream_tables_fingerprint(source_id_);
     next_keyless_ = look_for_keyless(locked);
@@ -30,6 +33,7 @@ bool FollowedTables::are_others(const std::vector<std::int32_t>& locked) {
 
 FollowedTables::Reloaded FollowedTables::reload(const std::optional<Ids>& ids,
                                                 const std::vector<std::int32_t>& locked) {
+    pg::expect_no_transaction();
     auto const is_meant = [&](std::int32_t id) { return !ids || ids->contains(id); };
     Reloaded tables;
     {

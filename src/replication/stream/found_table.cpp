@@ -8,6 +8,7 @@
 #include "catalog/source_state.hpp"
 #include "catalog/table_life.hpp"
 #include "catalog/tables.hpp"
+#include "pg/precondition.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/rights_at_source.hpp"
@@ -66,6 +67,7 @@ std::optional<catalog::StreamTable> register_found_table(const CopyContext& cont
                                                          const catalog::SourceConfig& opened,
                                                          const core::TableName& name,
                                                          const std::optional<core::TableInfo>& found) {
+    pg::expect_no_transaction();
     pg::Transaction transaction;
     catalog::take_turn(context.source_id, context.generation);
     catalog::SourceConfig const config = require_same_source(opened, catalog::find_source(context.source_id));

@@ -9,6 +9,7 @@
 #include "catalog/table_life.hpp"
 #include "catalog/target_indexes.hpp"
 #include "pg/failure_point.hpp"
+#include "pg/precondition.hpp"
 #include "pg/transaction.hpp"
 #include "pg/wait.hpp"
 #include "pg/work_in_hand.hpp"
@@ -29,6 +30,7 @@ constexpr core::BatchLimits kPiece = {.rows = 10'000, .bytes = 8 << 20};
 }  // namespace
 
 void KeylessRefresh::begin(const catalog::KeylessTable& table) {
+    pg::expect_no_transaction();
     table_ = table;
     try {
         open();
@@ -86,6 +88,7 @@ void KeylessRefresh::prepare_target() {
 }
 
 bool KeylessRefresh::step() {
+    pg::expect_no_transaction();
     pg::WorkInHand const at_table({pg::Work::kTable, table_->table_id, 0});
     try {
         return go_on();
