@@ -95,21 +95,21 @@ Datum alter(FunctionCallInfo fcinfo) {
             choose_owner(*arguments.owner, context.caller, config);
         }
         replication::require_owner(config);
-        bool const was_continuous = config.is_continuous();
+        bool const was_followed = core::is_followed(config.plan);
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
         take_state(config.id);
         if (config.owner != before.owner) {
             hand_over(before, config, context.caller);
         }
-        if (was_continuous != config.is_continuous()) {
+        if (was_followed != core::is_followed(config.plan)) {
             catalog::forget_position(config.id);  // a state that was copied is no place in a log
         }
         context.worker_pid = catalog::worker_pid(config.id);
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||
                               arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases ||
-                              before.keys != config.keys || (!was_continuous && config.is_continuous());
+                              before.keys != config.keys || (!was_followed && core::is_followed(config.plan));
         if (reselect) {
             discover_and_register(config);
         } else if (arguments.rules) {

@@ -66,7 +66,7 @@ int connections_needed(const catalog::SourceConfig& config) {
     constexpr int kComparison = 4;
     constexpr int kCall = 1;
     int const copy = kCopy + config.copy_workers(pg::settings().copy_workers_per_source);
-    return std::max(config.is_continuous() ? kStream : 0, copy) + kComparison + kCall;
+    return std::max(core::is_followed(config.plan) ? kStream : 0, copy) + kComparison + kCall;
 }
 
 core::Check check_connections(const catalog::SourceConfig& config, int limit) {
@@ -201,7 +201,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         return tables;
     }
     ask_source([&] {
-        for (const core::Check& check : source->check_prerequisites(config.is_continuous())) {
+        for (const core::Check& check : source->check_prerequisites(core::is_followed(config.plan))) {
             preflight.add(check);
         }
         if (std::optional<int> const limit = source->connection_limit()) {
@@ -218,7 +218,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
     if (selected && config.include_databases) {
         preflight.add(replication::check_databases_to_come(config, tables));
     }
-    if (selected && config.is_continuous()) {
+    if (selected && core::is_followed(config.plan)) {
         preflight.add(replication::check_foreign_keys(planned));
     }
     if (selected) {

@@ -11,6 +11,7 @@
 #include "pg/spi.hpp"
 #include "replication/access/password.hpp"
 #include "replication/access/source_access.hpp"
+#include "replication/setup/copy_plan.hpp"
 #include "replication/setup/index_rules.hpp"
 #include "replication/setup/registration.hpp"
 
@@ -73,7 +74,7 @@ catalog::SourceMode mode_of_name(const std::string& name) {
 
 void check_mode(const catalog::SourceConfig& config) {
     core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
-    if (config.is_continuous() && !kind.is_followed()) {
+    if (config.mode == catalog::SourceMode::kContinuous && !kind.is_followed()) {
         throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
                            std::string("mode continuous is not supported for ") + kind.display_name + " sources",
                            kind.why_not_followed,
@@ -114,6 +115,7 @@ void apply_mode(const SourceArguments& arguments, catalog::SourceConfig& config)
         config.refresh_interval.reset();
     }
     check_mode(config);
+    config.plan = replication::copy_plan_of(pg::load_adapter(config.kind).capabilities, config.mode);
 }
 
 void check_keys(const catalog::SourceConfig& config) {

@@ -41,7 +41,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 /// followed.
 void resync_source(const catalog::SourceConfig& config) {
     take_state(config.id);
-    if (config.is_continuous()) {
+    if (core::is_followed(config.plan)) {
         catalog::start_over(config.id);
         interrupt_side_workers(config);
     }
@@ -88,7 +88,7 @@ Datum resume_table(FunctionCallInfo fcinfo) {
                         catalog::set_table_paused(table.id, false);
                         catalog::have_target_recognised(table.id);
                         std::optional<catalog::SourceState> const state = catalog::load_source_state(config.id);
-                        if (state && state->follows_log) {
+                        if (state && state->follows_log()) {
                             catalog::ask_for_copy_by_call(table.id);  // it has missed changes
                         }
                         catalog::request_sync(config.id);

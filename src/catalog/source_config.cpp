@@ -14,7 +14,7 @@ namespace {
 constexpr const char* kSelect = R"(
     SELECT s.id, s.name, s.kind, s.url, coalesce(o.role, 0::oid), o.name, s.mode,
            s.refresh_interval::text, s.target_schema, s.include_tables, s.exclude_tables, s.include_databases,
-           s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, secret.password
+           s.exclude_databases, s.rules, s.options, s.has_secret, s.paused, secret.password, s.copy_plan
     FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id )";
 
 std::string select_where(const char* condition) { return kSelect + pg::join_secret("s.id") + " WHERE " + condition; }
@@ -46,6 +46,7 @@ std::optional<SourceConfig> read(const pg::QueryResult& row) {
     config.has_secret = row.boolean(0, 15);
     config.paused = row.boolean(0, 16);
     config.password = row.cell(0, 17);
+    config.plan = copy_plan(row.text(0, 18));
     config.parsed_options = parse_source_options(config.options);
     config.keys = parse_key_rules(config.rules);
     return config;
@@ -112,13 +113,14 @@ std::vector<std::string> names_of_sources(Oid role) {
 std::optional<std::int32_t> insert_source(const SourceConfig& config) {
     pg::QueryResult const row = pg::execute(
         "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
-        "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret) "
+        "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret, "
+        "copy_plan) "
         "VALUES ($1, $2, $3, $4, $5::replicator.source_mode, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, "
-        "$13::jsonb, $14) "
+        "$13::jsonb, $14, $15::replicator.copy_plan) "
         "ON CONFLICT (name) DO NOTHING RETURNING id",
         {config.name, config.kind, config.url, config.owner_name, name_of(config.mode), config.refresh_interval,
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
-         config.exclude_databases, config.rules, config.options, config.has_secret});
+         config.exclude_databases, config.rules, config.options, config.has_secret, name_of(config.plan)});
     if (row.empty()) {
         return std::nullopt;
     }
@@ -140,10 +142,11 @@ void update_source(const SourceConfig& config) {
         "UPDATE replicator.source SET url = $2, mode = $3::replicator.source_mode, refresh_interval = $4::interval, "
         "target_schema = $5, "
         "include_tables = $6, exclude_tables = $7, include_databases = $8, exclude_databases = $9, "
-        "rules = $10::jsonb, options = $11::jsonb, has_secret = $12 WHERE id = $1",
+        "rules = $10::jsonb, options = $11::jsonb, has_secret = $12, "
+        "copy_plan = $13::replicator.copy_plan WHERE id = $1",
         {config.id, config.url, name_of(config.mode), config.refresh_interval, config.target_schema,
          config.include_tables, config.exclude_tables, config.include_databases, config.exclude_databases, config.rules,
-         config.options, config.has_secret});
+         config.options, config.has_secret, name_of(config.plan)});
     // Under the lock of the source's row.
     if (!config.has_secret) {
         pg::remove_secret(config.id);

@@ -21,6 +21,7 @@ struct SourceConfig {
     Oid owner = InvalidOid;  ///< invalid: the role does not exist
     std::string owner_name;
     SourceMode mode = SourceMode::kOnce;
+    core::CopyPlan plan = core::CopyPlan::kOneState;  ///< what its kind and the mode make of it
     std::optional<std::string> refresh_interval;
     std::string target_schema;
     std::optional<std::vector<std::string>> include_tables;
@@ -39,8 +40,6 @@ struct SourceConfig {
     /// It had one, which has not come with the dump that it was restored from.
     [[nodiscard]] bool lacks_password() const noexcept { return has_secret && !password; }
 
-    /// Its changes are followed.
-    [[nodiscard]] bool is_continuous() const noexcept { return mode == SourceMode::kContinuous; }
     [[nodiscard]] int copy_workers(int setting) const {
         return parsed_options.copy_workers_per_source.value_or(setting);
     }

@@ -17,7 +17,7 @@ constexpr const char* kLoad = R"(
     SELECT st.state, st.generation, coalesce(st.copy_position, ''), st.copy_durable, st.copy_sync_number,
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
            w.has_work, coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
-           w.follows_log, w.streams, st.copy_beside_log, st.reader_id
+           w.copy_plan, w.streams, st.reader_id
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
     JOIN replicator.source_work w ON w.source_id = s.id
     WHERE s.id = $1)";
@@ -65,12 +65,11 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     state.paused = row.boolean(0, 8);
     state.has_work = row.boolean(0, 9);
     state.copy_started_at = row.int64(0, 10);
-    state.follows_log = row.boolean(0, 11);
-    state.streams = row.boolean(0, 12);
-    if (!row.is_null(0, 13)) {
-        state.beside_log = row.boolean(0, 13);
+    if (!row.is_null(0, 11)) {
+        state.plan = copy_plan(row.text(0, 11));
     }
-    state.reader_id = row.int64(0, 14);
+    state.streams = row.boolean(0, 12);
+    state.reader_id = row.int64(0, 13);
     return state;
 }
 
@@ -142,17 +141,18 @@ void take_requests(std::int32_t source_id, std::int64_t generation) {
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy) {
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
-        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_beside_log = $6, deaths = 0 "
+        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_plan = $6::replicator.copy_plan, "
+        "deaths = 0 "
         "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), copy.beside_log}));
+        {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), name_of(copy.plan)}));
 }
 
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
-    require_changed(pg::execute(
-        "UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_beside_log = CASE WHEN "
-        "copy_position IS NOT NULL THEN nullif(copy_beside_log, true) ELSE copy_beside_log END "
-        "WHERE source_id = $1 AND generation = $2",
-        {source_id, generation, durable}));
+    require_changed(
+        pg::execute("UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_plan = CASE WHEN "
+                    "copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END "
+                    "WHERE source_id = $1 AND generation = $2",
+                    {source_id, generation, durable}));
 }
 
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {

@@ -24,15 +24,15 @@ struct SourceState {
     std::int32_t retry_count = 0;
     bool paused = false;
     // replicator.source_work:
-    bool has_work = false;     ///< there is something to do now
-    bool follows_log = false;  ///< for good, or until the copy that was read beside it is consistent
-    bool streams = false;      ///< the stream is to go on; else the source is to be copied
-    /// Of a source that is not continuous: its copy is read beside the log, which is then followed until the target is
-    /// one state of the source. Nothing: to be decided when its first copy begins.
-    std::optional<bool> beside_log;
+    bool has_work = false;  ///< there is something to do now
+    bool streams = false;   ///< the stream is to go on; else the source is to be copied
+    /// Of the copy under way or the last one, and of what follows it. Nothing: to be decided when the first one begins.
+    std::optional<core::CopyPlan> plan;
     TimestampTz copy_started_at = 0;
     std::int64_t reader_id = 0;
 
+    /// For good, or until the copy that was read beside it is one state of the source.
+    [[nodiscard]] bool follows_log() const noexcept { return plan && core::needs_log(*plan); }
     [[nodiscard]] bool copy_under_way() const noexcept { return !copy_position.empty(); }
 };
 
@@ -70,13 +70,13 @@ void take_requests(std::int32_t source_id, std::int64_t generation);
 struct CopyBegin {
     std::string position;
     bool durable = false;
-    bool beside_log = false;  ///< of a source that is not continuous
+    core::CopyPlan plan = core::CopyPlan::kOneState;
     TimestampTz read_at = 0;  ///< when the position was taken
 };
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy);
 
-/// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. Whether beside the
-/// log is decided again, if it was.
+/// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. If it was to use the
+/// log for one state, that is decided again.
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
 
 /// A reader found that the state of the copy cannot be joined: the source worker is to take a durable one.

@@ -32,6 +32,8 @@ std::optional<SourceMode> find_source_mode(std::string_view name) { return find_
 
 SourceMode source_mode(std::string_view name) { return value_of<SourceMode>(name, kSourceModes); }
 
+core::CopyPlan copy_plan(std::string_view name) { return value_of<core::CopyPlan>(name, kCopyPlans); }
+
 RunState run_state(std::string_view name) { return value_of<RunState>(name, kRunStates); }
 
 TableState table_state(std::string_view name) { return value_of<TableState>(name, kTableStates); }

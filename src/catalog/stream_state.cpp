@@ -66,7 +66,7 @@ void forget_position(std::int32_t source_id) {
     ask_for_all_copies(source_id);
     pg::execute(
         "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
-        "copy_beside_log = false, compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1",
+        "copy_plan = 'one_state', compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1",
         {source_id});
 }
 
@@ -240,7 +240,7 @@ void end_reread(std::int32_t source_id) {
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {
     end_streaming(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_beside_log = false, "
+        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_plan = 'one_state', "
         "state_read_at = $3 WHERE source_id = $1 AND generation = $2",
         {source_id, generation, pg::Param::timestamp(read_at)});
 }

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/copy_plan.hpp"
 #include "core/name_rules.hpp"
 #include "core/row_batch.hpp"
 #include "core/source_error.hpp"
@@ -25,7 +26,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 15;
+constexpr std::uint32_t kAdapterAbiVersion = 16;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -207,10 +208,11 @@ struct SnapshotRequest {
     /// Take the state in a way that no writer at the source can end (a private copy where the source keeps no
     /// versions), whatever it costs. Asked for after a kStateLost.
     bool durable = false;
-    /// The log will mend what was read at different times: no read need agree with another, and none may keep a lock or
-    /// a transaction open for longer than a chunk. The position is `join`, a low_mark() that was taken before; it can
+    /// What is read for. kOneStateThenFollowed: a state that the log can be followed from. Beside a log, which will
+    /// mend what was read at different times: no read need agree with another, and none may keep a lock or a
+    /// transaction open for longer than a chunk. The position is `join`, a low_mark() that was taken before; it can
     /// always be joined while the log reaches back to it. Empty: the snapshot has none.
-    bool beside_log = false;
+    CopyPlan plan = CopyPlan::kOneState;
     /// Also beside a stream, which goes on while rows are awaited: its readers are asked by try_read(), and a statement
     /// reads so much at a time. Destroyed is first the reader, then the batch, then the snapshot; if the reader has not
     /// ended, the snapshot is of no use any more.
@@ -312,17 +314,10 @@ class Source {
     virtual void discard_snapshots(const Position& keep) = 0;
 };
 
-/// How sources of a kind are copied.
-enum class CopyKind : std::uint8_t {
-    kOneState,              ///< from one state of the source; there is no log
-    kOneStateThenFollowed,  ///< the same, and the log is followed from that state on
-    kBesideLog,             ///< each statement by itself, and the log is applied from before the first of them on
-};
-
 /// What all sources of a kind can do, and what holds for them if nothing else is asked for; static storage.
 struct Capabilities {
     const char* display_name;  ///< "SQLite"
-    CopyKind copy;
+    CopyPlan plan;             ///< of a source that is followed; kOneState: none can be, there is no log
     /// Of a kind that cannot be followed, a sentence that says why; else empty.
     const char* why_not_followed;
     /// Where every table has a key, so that the rule `keys` has no place, a sentence that says so; else empty.
@@ -331,7 +326,7 @@ struct Capabilities {
     int default_port;           ///< 0: it is a file
 
     /// Whether the mode `continuous` is there; it is the default then, and else `once` is. The others always are.
-    [[nodiscard]] constexpr bool is_followed() const noexcept { return copy != CopyKind::kOneState; }
+    [[nodiscard]] constexpr bool is_followed() const noexcept { return core::is_followed(plan); }
 };
 
 /// What the factory of an adapter returns; static storage.

@@ -116,7 +116,7 @@ class JobWorker {
 
     void compare(const catalog::Job& job, core::Source& source, const catalog::JobTable& table) {
         replication::VerificationContext context{
-            job, config_.owner, false, config_.is_continuous(), config_.max_quarantined(), [&] {
+            job, config_.owner, false, core::is_followed(config_.plan), config_.max_quarantined(), [&] {
                 if (!catalog::is_job_wanted(job.id)) {
                     throw NotWanted{};
                 }

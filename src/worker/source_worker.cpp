@@ -352,7 +352,7 @@ class SourceWorker {
 
     /// Records the failure. True if the copy is to start over at once.
     bool handle_failure(const replication::Verdict& verdict, int& restarts) {
-        if (streams_ && !config_.is_continuous() && verdict.log_unusable) {
+        if (streams_ && !core::is_followed(config_.plan) && verdict.log_unusable) {
             copy_again(verdict.error, "log not followed: copied again by one consistent read");
             return true;
         }
@@ -390,7 +390,7 @@ class SourceWorker {
     /// A log that was off, or leaves changes out, does not get them later: whoever mends that and resumes would go on
     /// without what was changed meanwhile. So all tables are compared then, as after a failover.
     [[nodiscard]] bool leaves_gap(const replication::Verdict& verdict) const {
-        return streams_ && config_.is_continuous() && verdict.log_unusable && !verdict.retryable &&
+        return streams_ && core::is_followed(config_.plan) && verdict.log_unusable && !verdict.retryable &&
                verdict.error.sqlstate() == ERRCODE_FEATURE_NOT_SUPPORTED &&
                config_.parsed_options.after_failover != "trust";
     }
@@ -416,9 +416,9 @@ class SourceWorker {
     catalog::SourceConfig config_;
     replication::CopyContext context_;
     bool durable_wanted_ = false;
-    bool streams_ = false;  ///< the log is to be followed; else there is a copy to make
+    bool streams_ = false;          ///< the log is to be followed; else there is a copy to make
     Clock::time_point allowed_at_;  ///< when the owner's rights were last looked at
-    bool waiting_ = false;  ///< in the phase of waiting for copy workers
+    bool waiting_ = false;          ///< in the phase of waiting for copy workers
 };
 
 }  // namespace

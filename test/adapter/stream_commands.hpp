@@ -181,7 +181,8 @@ class StreamCommands {
     std::string copy(std::istringstream& words) {
         core::TableName name;
         words >> name.database >> name.table;
-        auto const joined = source_.open_snapshot({.join = log_.low_mark(), .durable = false, .beside_log = true});
+        auto const joined =
+            source_.open_snapshot({.join = log_.low_mark(), .durable = false, .plan = core::CopyPlan::kBesideLog});
         core::TableInfo const table = source_.find_table(name).value();
         std::string rows;
         core::RowBatch batch(table.layout.columns.size());

@@ -56,9 +56,9 @@ SELECT is(array_agg(c.oid::regclass::text ORDER BY c.relname), ARRAY['replicator
 FROM pg_extension e, unnest(e.extconfig) AS config(id) JOIN pg_class c ON c.oid = config.id
 WHERE e.extname = 'pg_replicator' AND c.relkind = 'r';
 SELECT col_is_pk('replicator', 'source', 'id', 'a source has a number');
-SELECT throws_ok($$INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('x', 'sqlite', '', 'tap_nobody', 'now and then', 's')$$,
+SELECT throws_ok($$INSERT INTO replicator.source (name, kind, url, owner, mode, copy_plan, target_schema) VALUES ('x', 'sqlite', '', 'tap_nobody', 'now and then', 'one_state', 's')$$,
                  '22P02', NULL, 'the catalog refuses an unknown mode');
-INSERT INTO replicator.source (id, name, kind, url, owner, mode, target_schema) VALUES (1, 's', 'sqlite', '', 'tap_nobody', 'once', 's');
+INSERT INTO replicator.source (id, name, kind, url, owner, mode, copy_plan, target_schema) VALUES (1, 's', 'sqlite', '', 'tap_nobody', 'once', 'one_state', 's');
 SELECT throws_ok(format('INSERT INTO replicator.source_table (source_id, database, name, state, copy_way, copy_bound) VALUES (1, %L, %L, %L, %L, %L)',
                         'd', 't', state, way, bound), '23514', NULL, format('the catalog refuses a table that is %s %s %s', state, way, bound))
 FROM (VALUES ('copying', NULL, NULL), ('pending', 'direct', NULL), ('excluded', 'beside', '1'), ('copying', 'beside', NULL),

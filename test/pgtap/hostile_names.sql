@@ -56,7 +56,8 @@ RESET SESSION AUTHORIZATION;
 
 SET search_path = pg_catalog, tap;
 SELECT lives_ok('CREATE EXTENSION pg_replicator SCHEMA "Odd schema"', 'the extension is created without them');
-INSERT INTO replicator.source (name, kind, url, owner, mode, target_schema) VALUES ('s', 'sqlite', '', 'postgres', 'continuous', 's');
+INSERT INTO replicator.source (name, kind, url, owner, mode, copy_plan, target_schema)
+    VALUES ('s', 'sqlite', '', 'postgres', 'continuous', 'beside_log', 's');
 INSERT INTO replicator.source_state (source_id, owner, database_oid)
     SELECT s.id, 10, d.oid FROM replicator.source s, pg_catalog.pg_database d
     WHERE d.datname = pg_catalog.current_database();

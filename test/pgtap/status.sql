@@ -21,8 +21,8 @@ SELECT is(lag_of(NULL, '1 day', '1 day', '7 min'), interval '7 min', 'and so it 
 SELECT is(lag_of(NULL, NULL, '1 s', '7 min'), interval '7 min', 'a transaction of unknown time proves nothing');
 
 -- ---- state, percent and rates ----
-INSERT INTO replicator.source (id, name, kind, url, owner, mode, target_schema)
-    VALUES (1, 's', 'mysql', 'mysql://host', current_user, 'continuous', 'tap');
+INSERT INTO replicator.source (id, name, kind, url, owner, mode, copy_plan, target_schema)
+    VALUES (1, 's', 'mysql', 'mysql://host', current_user, 'continuous', 'beside_log', 'tap');
 INSERT INTO replicator.source_state (source_id, database_oid, state, owner, copy_started_at, copy_finished_at, copy_rows,
                                      changes_applied)
     SELECT 1, d.oid, 'streaming', current_user::regrole, now() - interval '1 day', now() - interval '1 day' + interval '10 s', 1000, 1000000

@@ -15,7 +15,7 @@
 #include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/access/source_log.hpp"
-#include "replication/setup/log_use.hpp"
+#include "replication/setup/copy_plan.hpp"
 #include "replication/setup/registration.hpp"
 #include "targets/target_table.hpp"
 
@@ -63,16 +63,16 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
         transaction.commit();
     }
     copy->durable_ = state->copy_durable;
-    copy->beside_log_ = state->follows_log;
+    copy->plan_ = state->plan.value_or(core::CopyPlan::kOneState);
     if (state->copy_under_way()) {
-        bool const usable = !copy->beside_log_ || config.is_continuous() || is_log_usable(source);
+        bool const usable = copy->plan_ != core::CopyPlan::kBesideLogForOneState || is_log_usable(source);
         if (usable && copy->resume({state->copy_position}, state->retry_count < kTriesForSameServer)) {
             return copy;
         }
         abandon(context, state->copy_durable);
     }
     source.discard_snapshots({});
-    copy->begin(state->copy_durable, state->beside_log.value_or(true));
+    copy->begin(state->copy_durable, state->plan);
     return copy;
 }
 
@@ -85,7 +85,7 @@ void Copy::abandon(const CopyContext& context, bool durable) {
 
 bool Copy::resume(const core::Position& position, bool may_come_back) {
     try {
-        snapshot_ = source_.open_snapshot({position, durable_, beside_log_});
+        snapshot_ = source_.open_snapshot({position, durable_, plan_});
     } catch (const core::SourceError& error) {
         bool const is_gone = error.kind() == core::SourceErrorKind::kReplaced && error.retryable() && !may_come_back;
         if (error.kind() != core::SourceErrorKind::kStateLost && !is_gone) {
@@ -109,7 +109,7 @@ bool Copy::resume(const core::Position& position, bool may_come_back) {
     return intact;
 }
 
-void Copy::begin(bool durable, bool log_may_serve) {
+void Copy::begin(bool durable, std::optional<core::CopyPlan> last) {
     {
         pg::Transaction transaction;
         // A change that was made before a request that we are going to serve must be seen. Rows are locked in one order
@@ -119,12 +119,11 @@ void Copy::begin(bool durable, bool log_may_serve) {
         catalog::leave_stream(context_.source_id);
         transaction.commit();
     }
-    bool const once = config_.mode == catalog::SourceMode::kOnce;
-    beside_log_ = config_.is_continuous() || (once && log_may_serve && is_log_usable(source_));
+    plan_ = plan_next_copy(config_.plan, last, source_);
     TimestampTz read_at = GetCurrentTimestamp();
     std::vector<PlannedTable> const planned = take_state(durable);
-    if (once && beside_log_ && !log_mends(log_of(source_), planned)) {
-        beside_log_ = false;
+    if (plan_ == core::CopyPlan::kBesideLogForOneState && !log_mends(log_of(source_), planned)) {
+        plan_ = core::CopyPlan::kOneState;
         read_at = GetCurrentTimestamp();
         take_state(durable);
     }
@@ -135,10 +134,10 @@ void Copy::begin(bool durable, bool log_may_serve) {
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     copier_.reset();
     RightsAtSource rights(source_);
-    bool const rights_are_others = beside_log_ && look_at_rights(rights);
-    core::Position const mark = beside_log_ ? log_of(source_).low_mark() : core::Position{};
-    snapshot_ = source_.open_snapshot({mark, durable, beside_log_});
-    position_ = beside_log_ ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
+    bool const rights_are_others = core::needs_log(plan_) && look_at_rights(rights);
+    core::Position const mark = core::reads_beside_log(plan_) ? log_of(source_).low_mark() : core::Position{};
+    snapshot_ = source_.open_snapshot({mark, durable, plan_});
+    position_ = core::needs_log(plan_) ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     std::vector<core::TableInfo> discovered;
     for (const auto& [name, info] : copier_->tables()) {
@@ -147,7 +146,7 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     pg::Transaction transaction;
     // Locked, so that filters that are being changed are seen either here or by whoever changes them.
     config_ = lock_same_source();
-    if (beside_log_) {
+    if (core::needs_log(plan_)) {
         catalog::save_rights(context_.source_id, rights.text());
     }
     std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
@@ -220,10 +219,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,
-                        {.position = position_.text,
-                         .durable = durable_,
-                         .beside_log = beside_log_ && !config_.is_continuous(),
-                         .read_at = read_at});
+                        {.position = position_.text, .durable = durable_, .plan = plan_, .read_at = read_at});
     transaction.commit();
 }
 

@@ -7,7 +7,7 @@
 //   advance    a table whose chunks are all in: build its primary key (direct route)
 //   finish     merge all staging tables in one transaction, with the position; drop them
 //
-// The first copy of a source in mode once goes beside the log where it can (log_use.hpp), as that of a continuous
+// The first copy of a source in mode once goes beside the log where it can (copy_plan.hpp), as that of a continuous
 // source always does; the stream then leaves it when it has become one state of the source.
 //
 // Everything that survives a crash is in the catalog. resume_or_begin() joins the same state again if the source
@@ -61,7 +61,7 @@ class Copy {
 
     static catalog::SourceState require_state(std::int32_t source_id);
     bool resume(const core::Position& position, bool may_come_back);
-    void begin(bool durable, bool log_may_serve);
+    void begin(bool durable, std::optional<core::CopyPlan> last);
     std::vector<PlannedTable> take_state(bool durable);
     [[nodiscard]] bool look_at_rights(RightsAtSource& rights) const;
     void settle_missing(const std::vector<PlannedTable>& planned, bool rights_are_others) const;
@@ -93,7 +93,7 @@ class Copy {
     std::optional<Clock::time_point> only_locked_since_;
     std::int64_t pending_chunks_ = 0;
     bool durable_ = false;
-    bool beside_log_ = false;  ///< read at different times; the log mends it afterwards
+    core::CopyPlan plan_ = core::CopyPlan::kOneState;
     bool worth_copy_workers_ = false;
 };
 

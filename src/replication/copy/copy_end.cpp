@@ -176,11 +176,12 @@ void Copy::finish() {
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
         aside = catalog::locked_tables(context_.source_id);
-        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, beside_log_, aside.empty());
-        if (beside_log_) {
+        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, core::needs_log(plan_),
+                          aside.empty());
+        if (core::needs_log(plan_)) {
             catalog::begin_catching_up(context_.source_id);
         }
-        if (again && !config_.is_continuous()) {
+        if (again && !core::is_followed(plan_)) {
             // A target was truncated or re-created while it was compared: what was found unchanged may be gone.
             catalog::request_sync(context_.source_id);
         }
@@ -189,7 +190,7 @@ void Copy::finish() {
     copier_.reset();
     snapshot_.reset();
     source_.discard_snapshots({});
-    if (!aside.empty() && !beside_log_) {  // a stream copies them beside itself
+    if (!aside.empty() && !core::needs_log(plan_)) {  // a stream copies them beside itself
         throw_not_refreshed(aside);
     }
 }
@@ -226,7 +227,7 @@ std::int64_t Copy::merge(const catalog::CopyTable& table) {
 std::int64_t Copy::request_served() const { return require_state(context_.source_id).copy_sync_number; }
 
 std::optional<core::Consistency> Copy::consistency_of(const catalog::CopyTable& table) const {
-    if (beside_log_ && has_key(table)) {
+    if (core::reads_beside_log(plan_) && has_key(table)) {
         return std::nullopt;  // read at different times: the log will mend it
     }
     const core::TableInfo* const info = copier_->find(table.name);

@@ -147,7 +147,7 @@ void settle_missing(const catalog::SourceConfig& config, const std::vector<Plann
         databases.insert(table.info.name.database);
     }
     for (const catalog::SourceTable& table : missing_tables(config, planned)) {
-        if (!config.is_continuous() || !catalog::is_replicated(table.state)) {
+        if (!core::is_followed(config.plan) || !catalog::is_replicated(table.state)) {
             catalog::mark_gone(table.id);
         } else if (!databases.contains(table.name.database)) {
             // What happens to a database that the URL does not name any more no log tells us.
@@ -218,7 +218,7 @@ std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::So
 void settle_missing_tables(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
                            bool rights_are_others) {
     for (const catalog::SourceTable& table : missing_tables(config, planned)) {
-        if (!config.is_continuous() || !catalog::is_replicated(table.state)) {
+        if (!core::is_followed(config.plan) || !catalog::is_replicated(table.state)) {
             catalog::mark_gone(table.id);
         } else if (rights_are_others || table.was_denied) {
             set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));

@@ -104,7 +104,8 @@ void check_contradiction(const char* included, const Patterns& include, const ch
 void check_lengths(const char* parameter, const Patterns& patterns) {
     for (const std::string& pattern : patterns.value_or(std::vector<std::string>{})) {
         if (pattern.size() > kLongestPattern) {
-            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, std::string(parameter) + " has a pattern that is too long",
+            throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE,
+                               std::string(parameter) + " has a pattern that is too long",
                                "It has " + std::to_string(pattern.size()) + " bytes; the most is " +
                                    std::to_string(kLongestPattern) + ".",
                                "Write * for a part of it.");
@@ -149,7 +150,7 @@ bool is_named(const Patterns& patterns, const core::TableInfo& table) {
 
 /// A view is copied where somebody asks for it by its name: to compute it may cost the source a lot.
 void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
-    if (config.is_continuous()) {
+    if (core::is_followed(config.plan)) {
         table.state = catalog::TableState::kUnsupported;
         table.reason = "a view has no changes of its own in the log: replicate it with mode once or periodic";
     } else if (!is_named(config.include_tables, table.info)) {
@@ -159,7 +160,7 @@ void plan_view(const catalog::SourceConfig& config, PlannedTable& table) {
 }
 
 std::string note_of(const catalog::SourceConfig& config, const core::TableInfo& info) {
-    if (!config.is_continuous() || info.unlogged_actions.empty()) {
+    if (!core::is_followed(config.plan) || info.unlogged_actions.empty()) {
         return info.note;
     }
     return info.note + (info.note.empty() ? "" : "; ") + "its foreign keys (" + info.unlogged_actions +
@@ -258,7 +259,8 @@ std::vector<PlannedTable> select_tables(const catalog::SourceConfig& config,
             table.state = catalog::TableState::kUnsupported;
             table.reason = info.unsupported_reason;
         }
-        if (table.state == catalog::TableState::kPending && config.is_continuous() && !info.not_in_log.empty()) {
+        if (table.state == catalog::TableState::kPending && core::is_followed(config.plan) &&
+            !info.not_in_log.empty()) {
             table.state = catalog::TableState::kUnsupported;
             table.reason = info.not_in_log + ": replicate it with mode once or periodic";
         }
@@ -351,7 +353,7 @@ void check_selection(const catalog::SourceConfig& config, const std::vector<core
             is_named(config.include_tables, table.info)) {
             throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
                                "view \"" + table.info.name.qualified() + "\" cannot be replicated", table.reason + ".",
-                               config.is_continuous()
+                               core::is_followed(config.plan)
                                    ? "Register it as a source of its own, with mode => 'periodic', or take it out of "
                                      "include_tables."
                                    : "Take it out of include_tables, or name other columns in the rule keys.");

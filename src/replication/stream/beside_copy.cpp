@@ -140,8 +140,8 @@ void BesideCopy::stop() noexcept {
 }
 
 void BesideCopy::open_snapshot() {
-    snapshot_ =
-        source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = window_limits_});
+    snapshot_ = source_.open_snapshot(
+        {.join = {}, .durable = false, .plan = core::CopyPlan::kBesideLog, .beside_stream = window_limits_});
 }
 
 void BesideCopy::read_window() {

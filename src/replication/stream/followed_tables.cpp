@@ -70,7 +70,7 @@ TableInStream* FollowedTables::find(const core::TableName& name) const {
 
 /// By time only where the stream stays.
 std::optional<catalog::KeylessTable> FollowedTables::look_for_keyless(const std::vector<std::int32_t>& locked) const {
-    int const interval_ms = config_.is_continuous() ? config_.keyless_refresh_interval_ms() : 0;
+    int const interval_ms = core::is_followed(config_.plan) ? config_.keyless_refresh_interval_ms() : 0;
     return catalog::next_keyless_table(source_id_, interval_ms, locked);
 }
 

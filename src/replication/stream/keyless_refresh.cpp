@@ -69,7 +69,8 @@ void KeylessRefresh::open() {
     }
     info_ = std::move(*info);
     encoder_ = std::make_unique<target::RowEncoder>(info_.layout);
-    snapshot_ = source_.open_snapshot({.join = {}, .durable = false, .beside_log = true, .beside_stream = kPiece});
+    snapshot_ = source_.open_snapshot(
+        {.join = {}, .durable = false, .plan = core::CopyPlan::kBesideLog, .beside_stream = kPiece});
     batch_.emplace(info_.layout.columns.size());
     reader_ = snapshot_->open_chunk(info_, {});
     phase_.emplace(pg::WorkerPhase::kComparingKeyless, context_.source_id, table_->table_id,
@@ -198,7 +199,7 @@ void KeylessRefresh::merge() {
         catalog::forget_stale_quarantine(id);
         catalog::look_for_index_work_at_commit(context_.source_id, id);
     }
-    target::release_staging(id, config_.is_continuous() && config_.keyless_refresh_interval_ms() > 0);
+    target::release_staging(id, core::is_followed(config_.plan) && config_.keyless_refresh_interval_ms() > 0);
     transaction.commit();
 }
 

@@ -324,7 +324,7 @@ class SchemaEffects {
         catalog::record_work(config_.name, config_.owner, "changes not read: all tables are read again",
                              arguments.text(0, 0));
         // Only a stream that goes on may put it off.
-        (void)catalog::begin_reread(config_.id, !config_.is_continuous());
+        (void)catalog::begin_reread(config_.id, !core::is_followed(config_.plan));
     }
 
     /// What the source has lost, the target has. Where that may be any table, all are compared when the log has been

@@ -78,7 +78,7 @@ void Stream::open() {
         catalog::take_requests(context_.source_id, context_.generation);
         std::optional<catalog::SourceState> const state = catalog::load_source_state(context_.source_id);
         // Else what was put off would begin with each new connection.
-        mark_has_asked_ = config_.is_continuous() && state && state->sync_done >= state->sync_requested;
+        mark_has_asked_ = core::is_followed(config_.plan) && state && state->sync_done >= state->sync_requested;
         request.tables = tables_.load();
         transaction.commit();
         applied_.position.text = start->position;
@@ -418,7 +418,7 @@ void Stream::note_what_is_reached() {
     if (!writer_.has_touched() && !scheduler_.awaits_copies() && !catalog::awaits_keyless_refresh(context_.source_id)) {
         catalog::requests_served(context_.source_id, context_.generation);
         mark_.reset();
-        if (!config_.is_continuous()) {
+        if (!core::is_followed(config_.plan)) {
             catalog::end_following(context_.source_id, context_.generation, mark_taken_at_);
             has_ended_ = true;
         }

@@ -148,7 +148,7 @@ bool TransactionWriter::has_caught_up(const TableInStream& table) const {
 }
 
 void TransactionWriter::note_unread(TableInStream& table, const core::SourceError& error) {
-    if (!parts_.config.is_continuous()) {  // a copy that needs no log is better than a table that lacks changes
+    if (!core::is_followed(parts_.config.plan)) {  // a copy that needs no log is better than a table that lacks changes
         throw core::SourceError(core::SourceErrorKind::kUnsupported, error.code(), error.text(), false, error.detail(),
                                 error.hint());
     }

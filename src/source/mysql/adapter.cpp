@@ -380,7 +380,7 @@ std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core:
 
 constexpr core::Capabilities kCapabilities = {
     .display_name = "MySQL",
-    .copy = core::CopyKind::kBesideLog,
+    .plan = core::CopyPlan::kBesideLog,
     .why_not_followed = "",
     .why_no_key_rules = "",
     .target_schema = "{database}",

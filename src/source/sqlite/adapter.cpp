@@ -168,7 +168,7 @@ std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core:
 
 constexpr core::Capabilities kCapabilities = {
     .display_name = "SQLite",
-    .copy = core::CopyKind::kOneState,
+    .plan = core::CopyPlan::kOneState,
     .why_not_followed = "A SQLite file has no change log that this version reads.",
     .why_no_key_rules = "Their tables have a key always: the declared one, else the rowid.",
     .target_schema = "{source}",

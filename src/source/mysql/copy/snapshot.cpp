@@ -113,8 +113,8 @@ class MysqlSnapshot final : public core::Snapshot {
           scope_(std::move(scope)),
           keys_(std::move(keys)),
           at_a_time_(request.beside_stream),
-          session_(std::move(connection),
-                   request.beside_log ? ReadSession::Reads::kEachStatement : ReadSession::Reads::kOneState) {}
+          session_(std::move(connection), core::reads_beside_log(request.plan) ? ReadSession::Reads::kEachStatement
+                                                                               : ReadSession::Reads::kOneState) {}
 
     /// Of reads that the log mends: any reader can join them.
     void begin_beside_log(const core::Position& join) { position_ = join; }
@@ -230,7 +230,7 @@ class MysqlSnapshot final : public core::Snapshot {
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection, const Scope& scope,
                                               const KeyRules& keys, const core::SnapshotRequest& request) {
     auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), scope, keys, request);
-    if (request.beside_log) {
+    if (core::reads_beside_log(request.plan)) {
         snapshot->begin_beside_log(request.join);
     } else {
         snapshot->begin(request.join, request.not_older_than);

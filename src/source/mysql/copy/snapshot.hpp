@@ -14,7 +14,7 @@
 // succeeds only if that provably is the same state; kStateLost tells the caller to read with one reader alone, which is
 // what a durable snapshot is. Tables of engines without versions (MyISAM, Aria, MEMORY) are read as they are at the
 // time; discovery notes it.
-// Beside a log (SnapshotRequest::beside_log) none of this is needed: each statement reads what is there then, and the
+// Beside a log (SnapshotRequest::plan) none of this is needed: each statement reads what is there then, and the
 // log from the low mark on mends it.
 
 #include <memory>
