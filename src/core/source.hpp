@@ -17,6 +17,7 @@
 
 #include "core/copy_plan.hpp"
 #include "core/name_rules.hpp"
+#include "core/position.hpp"
 #include "core/row_batch.hpp"
 #include "core/source_error.hpp"
 #include "core/stream.hpp"
@@ -26,7 +27,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 16;
+constexpr std::uint32_t kAdapterAbiVersion = 17;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -161,13 +162,19 @@ class ChunkReader {
     [[nodiscard]] virtual std::string resume_bound() const = 0;
 };
 
-/// One consistent state of the source, kept readable. Others may join it by its identity.
+/// One consistent state of the source, kept readable, which others may join; or, beside a log, what is read at
+/// different times.
 class Snapshot {
   public:
     virtual ~Snapshot() = default;
 
-    /// The identity by which others join this state, and by which a copy is resumed after a crash.
-    [[nodiscard]] virtual Position position() const = 0;
+    /// By which others join this state, and a copy is resumed after a crash. Beside a log it is empty.
+    [[nodiscard]] virtual StateName state() const = 0;
+
+    /// Of kOneStateThenFollowed: the place in the log that this state leads on from, also to those that have joined it.
+    [[nodiscard]] virtual Position followed_from() const {
+        throw SourceError(SourceErrorKind::kInternal, 0, "this state has no place in a log", false);
+    }
 
     /// Tables as they are in this state.
     virtual std::vector<TableInfo> discover() = 0;
@@ -203,23 +210,26 @@ struct Check {
 /// How to open a snapshot.
 struct SnapshotRequest {
     /// Join (or, after a crash, resume) exactly this state; empty: take a new one. Throws kStateLost if it is gone;
-    /// kReplaced, which may pass, if another server answers than the one that it names.
-    Position join;
+    /// kReplaced, which may pass, if another server answers than the one that it names. Not beside a log.
+    StateName join;
     /// Take the state in a way that no writer at the source can end (a private copy where the source keeps no
     /// versions), whatever it costs. Asked for after a kStateLost.
     bool durable = false;
     /// What is read for. kOneStateThenFollowed: a state that the log can be followed from. Beside a log, which will
     /// mend what was read at different times: no read need agree with another, and none may keep a lock or a
-    /// transaction open for longer than a chunk. The position is `join`, a low_mark() that was taken before; it can
-    /// always be joined while the log reaches back to it. Empty: the snapshot has none.
+    /// transaction open for longer than a chunk.
     CopyPlan plan = CopyPlan::kOneState;
+    /// Beside a log: a low_mark() that was taken before, also when it was anchored(). Any number of readers may begin
+    /// there. Throws kReplaced, which may pass, if another server answers than the one that it names. Empty: any
+    /// server.
+    Position mark = {};
     /// Also beside a stream, which goes on while rows are awaited: its readers are asked by try_read(), and a statement
     /// reads so much at a time. Destroyed is first the reader, then the batch, then the snapshot; if the reader has not
     /// ended, the snapshot is of no use any more.
     std::optional<BatchLimits> beside_stream = {};
     /// Throws kReplaced if the state is provably older than this one, which was read before: that of a server that lags
     /// behind. Not of reads beside a log.
-    Position not_older_than = {};
+    StateName not_older_than = {};
 };
 
 /// The log of a source that is open, as its server keeps it. What is read of it comes as a stream; this is what is
@@ -242,6 +252,9 @@ class Log {
     /// A later high mark, for one that has read the log up to `read` and waits for an earlier one in vain: without what
     /// sessions have announced and not put into the log, which may take them hours.
     virtual Position settled_mark(const Position& read) = 0;
+
+    /// Whether whoever has read the log up to `held` provably has everything up to `mark`.
+    [[nodiscard]] virtual bool has_reached(const Position& held, const Position& mark) const = 0;
 
     /// Whether a read that begins now sees every change up to `position`, which a stream or a copy has given.
     virtual bool is_visible(const Position& position) = 0;
@@ -306,12 +319,12 @@ class Source {
     /// As discover(). What the URL names, but the source has no more, or does not show to the account, is passed over.
     virtual std::vector<TableInfo> discover_what_is_left() { return discover(); }
 
-    /// Whether a target that holds `held` holds everything that the source held at `mark`. A source without a log can
-    /// say so only if both are provably the same state.
-    [[nodiscard]] virtual bool has_reached(const Position& held, const Position& mark) const = 0;
+    /// Whether whoever holds the state `held` provably holds all of `state`. A source without a log can say so only if
+    /// both are the same.
+    [[nodiscard]] virtual bool has_all_of(const StateName& held, const StateName& state) const = 0;
 
     /// Removes what earlier snapshots left in the scratch directory, except what belongs to `keep`.
-    virtual void discard_snapshots(const Position& keep) = 0;
+    virtual void discard_snapshots(const StateName& keep) = 0;
 };
 
 /// What all sources of a kind can do, and what holds for them if nothing else is asked for; static storage.

@@ -13,17 +13,12 @@
 #include <utility>
 #include <vector>
 
+#include "core/position.hpp"
 #include "core/row_batch.hpp"
 #include "core/source_error.hpp"
 #include "core/table_name.hpp"
 
 namespace pgrepl::core {
-
-/// A place in the source's log, or the identity of one state of a source without a log. Opaque text that only
-/// the adapter reads; kept in the catalog and shown to users.
-struct Position {
-    std::string text;
-};
 
 enum class ChangeKind : std::uint8_t {
     kInsert,  ///< one row

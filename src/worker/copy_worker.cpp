@@ -15,6 +15,7 @@
 #include "pg/worker.hpp"
 #include "replication/access/source_access.hpp"
 #include "replication/copy/chunk_copier.hpp"
+#include "replication/setup/copy_plan.hpp"
 #include "worker/entry_points.hpp"
 #include "worker/worker_session.hpp"
 

@@ -166,7 +166,7 @@ void time_stream(core::Source& source, std::uint32_t reader_id, const std::strin
     core::Position reached{position};
     std::size_t changes = 0;
     core::ChangeBatch batch;
-    while (!source.has_reached(reached, mark)) {
+    while (!source.log()->has_reached(reached, mark)) {
         stream->read(batch, {});
         changes += batch.changes.size();
         reached = batch.position.text.empty() ? reached : batch.position;
@@ -198,11 +198,11 @@ std::string text_of_rows(core::Snapshot& snapshot, const std::string& database, 
 void hold(core::Source& source, const std::string& database, const std::string& table,
           const std::function<std::unique_ptr<core::Source>()>& open) {
     auto const snapshot = source.open_snapshot({});
-    std::cout << snapshot->position().text << std::endl;
+    std::cout << snapshot->state().text << std::endl;
     for (std::string line; std::getline(std::cin, line);) {
         if (line.starts_with("reached ")) {
             std::size_t const tab = line.find('\t');
-            std::cout << source.has_reached({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) << std::endl;
+            std::cout << source.has_all_of({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) << std::endl;
             continue;
         }
         try {
@@ -267,7 +267,7 @@ int run(int argc, char** argv) {
             print_table(table);
         }
     } else if (command == "position") {
-        std::puts(source->open_snapshot({})->position().text.c_str());
+        std::puts(source->open_snapshot({})->state().text.c_str());
     } else if (command == "stream") {
         test::run_stream(*source, static_cast<std::uint32_t>(std::stoul(argument(4))), std::cin, std::cout);
     } else if (command == "stream-time") {

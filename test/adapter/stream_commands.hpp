@@ -134,7 +134,7 @@ class StreamCommands {
         }
         if (command == "reached") {
             std::size_t const tab = line.find('\t');
-            return source_.has_reached({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) ? "1" : "0";
+            return log_.has_reached({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) ? "1" : "0";
         }
         if (command == "table" || command == "old-table") {
             return follow(words);
@@ -181,8 +181,9 @@ class StreamCommands {
     std::string copy(std::istringstream& words) {
         core::TableName name;
         words >> name.database >> name.table;
+        core::Position const mark = log_.low_mark();
         auto const joined =
-            source_.open_snapshot({.join = log_.low_mark(), .durable = false, .plan = core::CopyPlan::kBesideLog});
+            source_.open_snapshot({.join = {}, .durable = false, .plan = core::CopyPlan::kBesideLog, .mark = mark});
         core::TableInfo const table = source_.find_table(name).value();
         std::string rows;
         core::RowBatch batch(table.layout.columns.size());
@@ -191,7 +192,7 @@ class StreamCommands {
                 rows += (rows.empty() ? "" : ", ") + show_row(batch, i);
             }
         }
-        return "{\"position\": " + json_quoted(joined->position().text) + ", \"rows\": [" + rows + "]}";
+        return "{\"position\": " + json_quoted(mark.text) + ", \"rows\": [" + rows + "]}";
     }
 
     std::string read(std::istringstream& words) {

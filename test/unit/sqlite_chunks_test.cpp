@@ -74,9 +74,9 @@ TEST_F(SqliteChunks, a_state_can_be_joined_until_a_writer_commits) {
         auto const holder = open();
         auto const held = holder->open_snapshot({});
         auto const other = open();
-        EXPECT_NO_THROW((void)other->open_snapshot({held->position(), false})) << mode;
+        EXPECT_NO_THROW((void)other->open_snapshot({held->state(), false})) << mode;
         run("INSERT INTO t VALUES (2)");
-        core::SourceError const error = error_of([&] { (void)open()->open_snapshot({held->position(), false}); });
+        core::SourceError const error = error_of([&] { (void)open()->open_snapshot({held->state(), false}); });
         EXPECT_EQ(error.kind(), Kind::kStateLost) << mode << ": " << error.text();
     }
 }
@@ -106,7 +106,7 @@ TEST_F(SqliteChunks, a_durable_snapshot_outlives_changes_and_is_joined_by_others
     auto const durable = source->open_snapshot({{}, true});
     run("UPDATE t SET v = 'new'; INSERT INTO t VALUES (2, 'new')");
     auto const other = open();
-    auto const joined = other->open_snapshot({durable->position(), true});
+    auto const joined = other->open_snapshot({durable->state(), true});
     core::TableInfo const info = table(*joined, "t");
     auto const reader = joined->open_chunk(info, {});
     core::RowBatch batch(info.layout.columns.size());

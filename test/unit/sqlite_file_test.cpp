@@ -192,7 +192,7 @@ TEST_F(SqliteFile, a_wal_database_in_a_read_only_directory_is_read_without_locks
     EXPECT_NE(source->describe().description.find("without locks"), std::string::npos);
     auto const snapshot = source->open_snapshot({});
     EXPECT_EQ(read_table(*snapshot, "t"), Rows{"1,1"});
-    EXPECT_NO_THROW((void)source->open_snapshot({.join = snapshot->position()}));
+    EXPECT_NO_THROW((void)source->open_snapshot({.join = snapshot->state()}));
     EXPECT_FALSE(has_sidecar());
 }
 
@@ -212,7 +212,7 @@ TEST_F(SqliteFile, a_write_to_a_file_that_is_read_without_locks_is_noticed) {
     set_mode(directory(), 0755);
     Program(path()).run("INSERT INTO t VALUES(2)");
     EXPECT_EQ(error_of([&] { (void)read_chunk(*snapshot, info, {}); }).kind(), Kind::kStateLost);
-    EXPECT_EQ(error_of([&] { (void)source->open_snapshot({.join = snapshot->position()}); }).kind(), Kind::kStateLost);
+    EXPECT_EQ(error_of([&] { (void)source->open_snapshot({.join = snapshot->state()}); }).kind(), Kind::kStateLost);
 }
 
 TEST_F(SqliteFile, no_file_is_left_that_the_database_s_own_programs_cannot_write) {

@@ -54,7 +54,7 @@ class SqliteSnapshot : public SqliteBank {
         return money_in(snapshot, "a", 37) + money_in(snapshot, "b", 37);
     }
 
-    [[nodiscard]] bool joins(const core::Position& position) {
+    [[nodiscard]] bool joins(const core::StateName& position) {
         try {
             auto const source = open();
             (void)source->open_snapshot({.join = position});
@@ -76,7 +76,7 @@ TEST_F(SqliteSnapshot, a_wal_snapshot_is_one_state_under_a_busy_writer_and_joine
         auto const held = source->open_snapshot({});
         try {
             auto const other = open();
-            auto const same = other->open_snapshot({.join = held->position()});
+            auto const same = other->open_snapshot({.join = held->state()});
             ++joined;
             EXPECT_EQ(money_in(*same, "a", 100) + money_in(*held, "b", 100), kMoney);
             EXPECT_EQ(money_in(*held, "a", 10) + money_in(*same, "b", 10), kMoney);
@@ -115,14 +115,14 @@ TEST_F(SqliteSnapshot, a_durable_snapshot_under_a_busy_writer_is_one_state_and_o
         make_bank(mode);
         auto const bank = start_bank(200);
         for (int round = 0; round < 10; ++round) {
-            core::Position position;
+            core::StateName position;
             {
                 auto const source = open(10'000);
-                position = source->open_snapshot({.join = {}, .durable = true})->position();
+                position = source->open_snapshot({.join = {}, .durable = true})->state();
             }
             auto const source = open(10'000);
             auto const snapshot = source->open_snapshot({.join = position, .durable = true});
-            EXPECT_EQ(snapshot->position().text, position.text);
+            EXPECT_EQ(snapshot->state().text, position.text);
             ASSERT_EQ(money_in(*snapshot), kMoney) << mode;
         }
     }
@@ -161,7 +161,7 @@ TEST_F(SqliteSnapshot, a_held_wal_snapshot_lets_writers_commit_and_does_not_see_
     sqlite3_busy_timeout(program.handle(), 0);
     program.run("UPDATE a SET money=5; PRAGMA wal_checkpoint(PASSIVE); DROP TABLE b; CREATE TABLE c(x)");
     EXPECT_EQ(money_in(*snapshot), kMoney);
-    EXPECT_FALSE(joins(snapshot->position()));
+    EXPECT_FALSE(joins(snapshot->state()));
 }
 
 TEST_F(SqliteSnapshot, an_unchanged_file_is_joined_and_resumed_in_every_journal_mode) {
@@ -169,11 +169,11 @@ TEST_F(SqliteSnapshot, an_unchanged_file_is_joined_and_resumed_in_every_journal_
         std::filesystem::remove(path());
         make_bank(mode);
         ::usleep(30'000);
-        core::Position position;
+        core::StateName position;
         {
             auto const source = open();
             auto const snapshot = source->open_snapshot({});
-            position = snapshot->position();
+            position = snapshot->state();
             EXPECT_TRUE(joins(position)) << mode;
         }
         EXPECT_TRUE(joins(position)) << mode << " after its holder has gone";
@@ -192,22 +192,22 @@ TEST_F(SqliteSnapshot, a_wal_state_is_joined_after_a_checkpoint_of_its_frames) {
     program.run("UPDATE a SET filler=randomblob(200) WHERE id<10");
     auto const source = open();
     auto const snapshot = source->open_snapshot({});
-    EXPECT_NE(snapshot->position().text.find("whole=0"), std::string::npos) << snapshot->position().text;
+    EXPECT_NE(snapshot->state().text.find("whole=0"), std::string::npos) << snapshot->state().text;
     program.run("PRAGMA wal_checkpoint(PASSIVE)");
-    EXPECT_TRUE(joins(snapshot->position()));
+    EXPECT_TRUE(joins(snapshot->state()));
     program.run("UPDATE a SET filler=randomblob(200) WHERE id<10");
-    EXPECT_FALSE(joins(snapshot->position()));
+    EXPECT_FALSE(joins(snapshot->state()));
 }
 
 TEST_F(SqliteSnapshot, a_state_wholly_in_the_file_is_joined_after_the_log_was_restarted_or_removed) {
     make_bank("wal");
-    core::Position position;
+    core::StateName position;
     {
         Program program(path());
         program.run("UPDATE a SET filler=randomblob(200) WHERE id<10; PRAGMA wal_checkpoint(PASSIVE)");
         auto const source = open();
         auto const snapshot = source->open_snapshot({});
-        position = snapshot->position();
+        position = snapshot->state();
         EXPECT_NE(position.text.find("whole=1"), std::string::npos) << position.text;
         program.run("PRAGMA wal_checkpoint(TRUNCATE)");
         EXPECT_TRUE(joins(position));
@@ -226,7 +226,7 @@ TEST_F(SqliteSnapshot, a_change_of_journal_mode_or_a_vacuum_ends_the_state) {
         core::TableInfo const info = table(*snapshot, "a");
         Program(path()).run(change);
         EXPECT_EQ(error_of([&] { (void)snapshot->discover(); }).kind(), Kind::kStateLost) << change;
-        EXPECT_FALSE(joins(snapshot->position())) << change;
+        EXPECT_FALSE(joins(snapshot->state())) << change;
     }
 }
 
@@ -235,7 +235,7 @@ TEST_F(SqliteSnapshot, a_file_overwritten_in_place_by_a_twin_is_another_state) {
     std::filesystem::copy_file(path(), path() + ".twin");
     Program(path()).run("UPDATE a SET money=1 WHERE id=1");
     Program(path() + ".twin").run("UPDATE a SET money=2 WHERE id=1");
-    core::Position const position = open()->open_snapshot({})->position();
+    core::StateName const position = open()->open_snapshot({})->state();
     ::usleep(20'000);
     std::ofstream(path(), std::ios::binary) << std::ifstream(path() + ".twin", std::ios::binary).rdbuf();
     EXPECT_FALSE(joins(position));
@@ -267,8 +267,8 @@ TEST_F(SqliteSnapshot, copies_are_discarded_except_the_one_that_is_kept) {
     make_bank("wal");
     auto const source = open();
     source->discard_snapshots({});  // no directory yet
-    core::Position const first = source->open_snapshot({.join = {}, .durable = true})->position();
-    core::Position const second = source->open_snapshot({.join = {}, .durable = true})->position();
+    core::StateName const first = source->open_snapshot({.join = {}, .durable = true})->state();
+    core::StateName const second = source->open_snapshot({.join = {}, .durable = true})->state();
     std::ofstream(scratch() + "/snapshot-0123.partial") << "half";
     std::ofstream(scratch() + "/other") << "not ours";
     source->discard_snapshots(second);
@@ -297,7 +297,7 @@ TEST_F(SqliteSnapshot, a_copy_is_private_complete_and_needs_no_files_beside_it) 
     EXPECT_EQ(std::filesystem::status(scratch()).permissions(), std::filesystem::perms(0700));
     EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch()), {}), 1);
     std::filesystem::resize_file(std::filesystem::directory_iterator(scratch())->path(), 8192);
-    EXPECT_FALSE(joins(snapshot->position()));
+    EXPECT_FALSE(joins(snapshot->state()));
 }
 
 TEST_F(SqliteSnapshot, an_interrupted_copy_leaves_nothing_behind) {

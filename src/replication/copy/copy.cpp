@@ -66,7 +66,7 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
     copy->plan_ = state->plan.value_or(core::CopyPlan::kOneState);
     if (state->copy_under_way()) {
         bool const usable = copy->plan_ != core::CopyPlan::kBesideLogForOneState || is_log_usable(source);
-        if (usable && copy->resume({state->copy_position}, state->retry_count < kTriesForSameServer)) {
+        if (usable && copy->resume(state->copy_position, state->retry_count < kTriesForSameServer)) {
             return copy;
         }
         abandon(context, state->copy_durable);
@@ -83,9 +83,9 @@ void Copy::abandon(const CopyContext& context, bool durable) {
     transaction.commit();
 }
 
-bool Copy::resume(const core::Position& position, bool may_come_back) {
+bool Copy::resume(const std::string& position, bool may_come_back) {
     try {
-        snapshot_ = source_.open_snapshot({position, durable_, plan_});
+        snapshot_ = source_.open_snapshot(copy_request(position, durable_, plan_));
     } catch (const core::SourceError& error) {
         bool const is_gone = error.kind() == core::SourceErrorKind::kReplaced && error.retryable() && !may_come_back;
         if (error.kind() != core::SourceErrorKind::kStateLost && !is_gone) {
@@ -136,8 +136,8 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     RightsAtSource rights(source_);
     bool const rights_are_others = core::needs_log(plan_) && look_at_rights(rights);
     core::Position const mark = core::reads_beside_log(plan_) ? log_of(source_).low_mark() : core::Position{};
-    snapshot_ = source_.open_snapshot({mark, durable, plan_});
-    position_ = core::needs_log(plan_) ? log_of(source_).anchored(snapshot_->position()) : snapshot_->position();
+    snapshot_ = source_.open_snapshot(copy_request(mark.text, durable, plan_));
+    position_ = core::reads_beside_log(plan_) ? log_of(source_).anchored(mark).text : snapshot_->state().text;
     copier_ = std::make_unique<ChunkCopier>(context_, *snapshot_);
     std::vector<core::TableInfo> discovered;
     for (const auto& [name, info] : copier_->tables()) {
@@ -183,6 +183,11 @@ catalog::SourceConfig Copy::lock_same_source() const {
     return require_same_source(config_, catalog::lock_source(context_.source_id));
 }
 
+/// What the target holds when the copy is in, or the place that its log is followed from.
+std::string Copy::held_at_end() const {
+    return plan_ == core::CopyPlan::kOneStateThenFollowed ? snapshot_->followed_from().text : position_;
+}
+
 /// Of copies that were given up, and of tables that went out of a copy.
 void Copy::drop_forgotten_staging() const {
     for (std::int32_t const table_id : catalog::unstaged_tables(context_.source_id)) {
@@ -219,7 +224,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,
-                        {.position = position_.text, .durable = durable_, .plan = plan_, .read_at = read_at});
+                        {.position = position_, .durable = durable_, .plan = plan_, .read_at = read_at});
     transaction.commit();
 }
 

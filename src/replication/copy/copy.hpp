@@ -60,7 +60,8 @@ class Copy {
         : context_(context), config_(std::move(config)), source_(source), locked_(config_.target_lock_patience_ms()) {}
 
     static catalog::SourceState require_state(std::int32_t source_id);
-    bool resume(const core::Position& position, bool may_come_back);
+    bool resume(const std::string& position, bool may_come_back);
+    [[nodiscard]] std::string held_at_end() const;
     void begin(bool durable, std::optional<core::CopyPlan> last);
     std::vector<PlannedTable> take_state(bool durable);
     [[nodiscard]] bool look_at_rights(RightsAtSource& rights) const;
@@ -88,7 +89,9 @@ class Copy {
     core::Source& source_;
     LockedTargets locked_;
     std::unique_ptr<core::Snapshot> snapshot_;
-    core::Position position_;  ///< of the snapshot, with what tells the log that it is in from another
+    /// By which the snapshot is joined: the name of its state, or, beside a log, the place where it was taken, with
+    /// what tells this log from another.
+    std::string position_;
     std::unique_ptr<ChunkCopier> copier_;
     std::optional<Clock::time_point> only_locked_since_;
     std::int64_t pending_chunks_ = 0;

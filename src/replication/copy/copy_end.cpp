@@ -176,7 +176,7 @@ void Copy::finish() {
         catalog::forget_copy(context_.source_id);
         drop_forgotten_staging();
         aside = catalog::locked_tables(context_.source_id);
-        catalog::end_copy(context_.source_id, context_.generation, position_.text, changes, core::needs_log(plan_),
+        catalog::end_copy(context_.source_id, context_.generation, held_at_end(), changes, core::needs_log(plan_),
                           aside.empty());
         if (core::needs_log(plan_)) {
             catalog::begin_catching_up(context_.source_id);

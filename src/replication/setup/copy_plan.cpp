@@ -25,6 +25,18 @@ core::CopyPlan plan_next_copy(core::CopyPlan wanted, std::optional<core::CopyPla
     return log_serves ? wanted : core::CopyPlan::kOneState;
 }
 
+core::SnapshotRequest copy_request(const std::string& position, bool durable, core::CopyPlan plan) {
+    core::SnapshotRequest request;
+    request.durable = durable;
+    request.plan = plan;
+    if (core::reads_beside_log(plan)) {
+        request.mark.text = position;
+    } else {
+        request.join.text = position;
+    }
+    return request;
+}
+
 bool is_log_usable(core::Source& source) {
     if (source.log() == nullptr) {
         return false;

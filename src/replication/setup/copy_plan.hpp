@@ -8,6 +8,7 @@
 // is one consistent read.
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "catalog/states.hpp"
@@ -22,6 +23,10 @@ core::CopyPlan copy_plan_of(const core::Capabilities& kind, catalog::SourceMode 
 /// Of the copy that is to begin of a source with the plan `wanted`. `last`: that of the copy before it, if there was
 /// one. Throws SourceError.
 core::CopyPlan plan_next_copy(core::CopyPlan wanted, std::optional<core::CopyPlan> last, core::Source& source);
+
+/// How the readers of a copy open what they read. `position`, as it is kept in the catalog (catalog::CopyBegin): the
+/// name of a state, or, beside a log, a place in it; empty: a new state.
+core::SnapshotRequest copy_request(const std::string& position, bool durable, core::CopyPlan plan);
 
 /// Everything is there that following the log needs. Throws SourceError.
 bool is_log_usable(core::Source& source);

@@ -73,7 +73,7 @@ class BesideCopy {
 
     /// The window can be written where `applied` is reached.
     [[nodiscard]] bool is_due(const core::Position& applied) const {
-        return has_window_ && source_.has_reached(applied, high_mark_);
+        return has_window_ && log_.has_reached(applied, high_mark_);
     }
 
     /// The window may be written at a later mark as well: one that can be reached, where the source has given up what
@@ -125,7 +125,7 @@ class BesideCopy {
     bool last_window_ = false;
     core::Position high_mark_;
     target::EncodedRows rows_;
-    std::vector<pg::RefusedRow> set_aside_;          ///< of the window
+    std::vector<pg::RefusedRow> set_aside_;         ///< of the window
     std::set<std::string, std::less<>> untouched_;  ///< ids of the window that the stream has not touched since
 };
 

@@ -11,7 +11,7 @@ ReadAgain::Remedy ReadAgain::remedy_for(const catalog::StreamTable& table, const
         return Remedy::kFirst;
     }
     const core::Position& known_at = reading->second.known_at;
-    return known_at.text.empty() || !source_.has_reached(applied, known_at) ? Remedy::kRepeat : Remedy::kNone;
+    return known_at.text.empty() || !log_.has_reached(applied, known_at) ? Remedy::kRepeat : Remedy::kNone;
 }
 
 /// The position of a structure that is still the same is kept: where the log grows faster than it is read, copies would

@@ -25,8 +25,8 @@ class ReadAgain {
         kNone,     ///< it has been read again, and that did not help
     };
 
-    /// `source` and its `log` outlive it.
-    ReadAgain(const core::Source& source, core::Log& log) : source_(source), log_(log) {}
+    /// `log` outlives it.
+    explicit ReadAgain(core::Log& log) : log_(log) {}
 
     /// Of an event that stands after `applied`.
     [[nodiscard]] Remedy remedy_for(const catalog::StreamTable& table, const core::Position& applied);
@@ -43,7 +43,6 @@ class ReadAgain {
         core::Position known_at;  ///< no event after it is older than the structure; empty: the copy has not begun
     };
 
-    const core::Source& source_;
     core::Log& log_;
     std::map<std::int32_t, Reading> tables_;
 };

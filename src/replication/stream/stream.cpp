@@ -57,7 +57,7 @@ Stream::Stream(const CopyContext& context, const catalog::SourceConfig& config, 
       limits_(batch_limits(config.parsed_options)),
       rights_(source),
       locked_(config.target_lock_patience_ms()),
-      read_again_(source, log_),
+      read_again_(log_),
       tables_(context.source_id, config),
       beside_(context, config, source, log_, rights_, {.rows = limits_.changes, .bytes = limits_.bytes}),
       writer_(context, {config, source, tables_, locked_, read_again_, beside_, applied_}),
@@ -283,7 +283,7 @@ void Stream::take_sync_requests() {
     }
 }
 
-bool Stream::mark_is_reached() const { return mark_ && source_.has_reached(applied_.position, *mark_); }
+bool Stream::mark_is_reached() const { return mark_ && log_.has_reached(applied_.position, *mark_); }
 
 bool Stream::has_to_commit() const {
     return beside_.is_due(applied_.position) ||
@@ -431,7 +431,7 @@ void Stream::report() {
         if (end_seen_at_ != 0 && applied_.streaming) {
             applied_.times.end_seen_at = end_seen_at_;
         }
-        if (end_ && source_.has_reached(applied_.position, *end_)) {
+        if (end_ && log_.has_reached(applied_.position, *end_)) {
             applied_.times.end_seen_at = std::max(applied_.times.end_seen_at, end_told_at_);
             end_.reset();
         }

@@ -91,7 +91,7 @@ class SuspectCheck {
 
     void check(const std::vector<SuspectBlock>& blocks) {
         // Here is the time to wait: later the stream may wait for us.
-        std::string held;
+        core::Position held;
         core::SnapshotRequest request;
         {
             pg::Transaction transaction;

@@ -53,7 +53,7 @@ class TableVerification {
 
     catalog::Findings run() {
         in_transaction([&] { catalog::begin_job_table(context_.job.id, table_.table_id); });
-        core::Position const mark = first_pass();
+        Mark const mark = first_pass();
         in_transaction([&] {
             save_progress();
             findings_.quarantined += static_cast<std::int64_t>(catalog::refused_deletions(table_.table_id).size());
@@ -80,8 +80,8 @@ class TableVerification {
         transaction.commit();
     }
 
-    core::Position first_pass() {
-        std::string held;
+    Mark first_pass() {
+        core::Position held;
         core::SnapshotRequest request;
         in_transaction([&] {
             held = held_by_target(context_);
@@ -231,7 +231,7 @@ class TableVerification {
                                            catalog::refused_deletions(table_.table_id));
     }
 
-    void look_for_extra_rows(const core::Position& mark) {
+    void look_for_extra_rows(const Mark& mark) {
         bool const reached = target_has_reached(context_, source_, table_.table_id, mark);
         std::int64_t suspects = 0;
         in_transaction([&] { suspects = count(extra_row_condition(false)); });
@@ -242,13 +242,13 @@ class TableVerification {
             findings_.unconfirmed += suspects;
             return;
         }
-        std::string held;
+        core::Position held;
         in_transaction([&] { held = held_by_target(context_); });
         if (!is_shown(source_, held, kReachPatienceMs)) {
             findings_.unconfirmed += suspects;
             return;
         }
-        core::Position const second_mark = second_pass();
+        Mark const second_mark = second_pass();
         bool const still_reached = target_has_reached(context_, source_, table_.table_id, second_mark);
         in_transaction([&] {
             if (context_.job.repair) {
@@ -264,7 +264,7 @@ class TableVerification {
         });
     }
 
-    core::Position second_pass() {
+    Mark second_pass() {
         core::SnapshotRequest request;
         in_transaction([&] {
             target::create_seen_table(target::second_pass_name(table_.table_id), context_.owner);
@@ -377,11 +377,22 @@ class TableVerification {
 
 }  // namespace
 
-bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id,
-                        core::Position mark) {
+namespace {
+
+/// `held`: what the target has taken from the source, a place in its log or one of its states.
+bool holds(core::Source& source, const std::string& held, const Mark& mark) {
+    if (const auto* const place = std::get_if<core::Position>(&mark)) {
+        return log_of(source).has_reached({held}, *place);
+    }
+    return source.has_all_of({held}, std::get<core::StateName>(mark));
+}
+
+}  // namespace
+
+bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id, Mark mark) {
     auto const began = std::chrono::steady_clock::now();
     auto const deadline = began + std::chrono::milliseconds(kReachPatienceMs);
-    bool asked_again = !context.follows_log;
+    bool asked_again = !std::holds_alternative<core::Position>(mark);
     while (true) {
         bool up_to_date = false;
         bool moving = false;
@@ -395,7 +406,7 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
             held = catalog::target_position(context.job.source_id);
             transaction.commit();
         }
-        if (up_to_date && source.has_reached({held}, mark)) {
+        if (up_to_date && holds(source, held, mark)) {
             return true;
         }
         if (!moving || std::chrono::steady_clock::now() > deadline) {
@@ -409,9 +420,11 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
     }
 }
 
-core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot) {
-    core::Log* const log = source.log();
-    return context.follows_log && log != nullptr ? log->high_mark() : snapshot.position();
+Mark mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot) {
+    if (context.follows_log) {
+        return log_of(source).high_mark();
+    }
+    return snapshot.state();
 }
 
 core::SnapshotRequest request_of(const VerificationContext& context) {
@@ -423,14 +436,13 @@ core::SnapshotRequest request_of(const VerificationContext& context) {
     return request;
 }
 
-std::string held_by_target(const VerificationContext& context) {
-    return context.follows_log ? catalog::target_position(context.job.source_id) : std::string();
+core::Position held_by_target(const VerificationContext& context) {
+    return context.follows_log ? core::Position{catalog::target_position(context.job.source_id)} : core::Position{};
 }
 
-bool is_shown(core::Source& source, const std::string& held, int patience_ms) {
-    core::Log* const log = source.log();
+bool is_shown(core::Source& source, const core::Position& held, int patience_ms) {
     pg::BackendInterrupts interrupts;
-    return held.empty() || log == nullptr || wait_until_visible(*log, interrupts, {held}, patience_ms);
+    return held.text.empty() || wait_until_visible(log_of(source), interrupts, held, patience_ms);
 }
 
 catalog::Findings verify_table(const VerificationContext& context, core::Source& source,

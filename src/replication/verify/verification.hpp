@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "catalog/jobs.hpp"
@@ -42,22 +43,24 @@ struct VerificationContext {
     }
 };
 
+/// What a target is to hold: all of the log up to a place, or all of a state.
+using Mark = std::variant<core::Position, core::StateName>;
+
 /// Whether the target holds what the source held at `mark`; waits for it while the source is being copied or streams.
-bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id,
-                        core::Position mark);
+bool target_has_reached(const VerificationContext& context, core::Source& source, std::int32_t table_id, Mark mark);
 
 /// What a target must have reached to hold all that `snapshot` shows, which has been read from. Where a log is followed
 /// that is a place in it: on a busy server the state that was read has no name that a target could ever hold.
-core::Position mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot);
+Mark mark_behind(const VerificationContext& context, core::Source& source, const core::Snapshot& snapshot);
 
 /// How the source is read: where no log is followed, from no state that is older than the one the target holds. In a
 /// transaction.
 core::SnapshotRequest request_of(const VerificationContext& context);
 
 /// What the target holds, which the source may not show yet; empty: nothing of that kind. In a transaction.
-std::string held_by_target(const VerificationContext& context);
+core::Position held_by_target(const VerificationContext& context);
 /// Whether a read of the source that begins now sees all of `held`, after a wait of up to `patience_ms`.
-bool is_shown(core::Source& source, const std::string& held, int patience_ms);
+bool is_shown(core::Source& source, const core::Position& held, int patience_ms);
 /// How long that is waited for where nobody else waits.
 constexpr int kReachPatienceMs = 60'000;
 

@@ -69,10 +69,11 @@ class MysqlSource final : public core::Source, public core::Log {
                 return take_snapshot(std::move(connection), scope_, keys_, request);
             });
         }
-        if (request.join.text.empty()) {
+        const std::string& at = core::reads_beside_log(request.plan) ? request.mark.text : request.join.text;
+        if (at.empty()) {
             return take_snapshot(take_connection(), scope_, keys_, request);
         }
-        stay_with(StateIdentity::parse(request.join.text).server);
+        stay_with(StateIdentity::parse(at).server);
         try {
             return take_snapshot(take_connection(), scope_, keys_, request);
         } catch (const core::SourceError&) {
@@ -202,14 +203,14 @@ class MysqlSource final : public core::Source, public core::Log {
         return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request, is_lossy_);
     }
 
-    void discard_snapshots(const core::Position& /*keep*/) override {}  // none of them leaves anything behind
+    void discard_snapshots(const core::StateName& /*keep*/) override {}  // none of them leaves anything behind
 
     [[nodiscard]] bool has_reached(const core::Position& held, const core::Position& mark) const override {
-        try {
-            return holds_all_of(StateIdentity::parse(held.text), StateIdentity::parse(mark.text));
-        } catch (const core::SourceError&) {
-            return false;  // a text that cannot be understood proves nothing
-        }
+        return provably_holds(held.text, mark.text);
+    }
+
+    [[nodiscard]] bool has_all_of(const core::StateName& held, const core::StateName& state) const override {
+        return provably_holds(held.text, state.text);
     }
 
     std::optional<int> connection_limit() override {
@@ -223,6 +224,14 @@ class MysqlSource final : public core::Source, public core::Log {
 
   private:
     using Clock = std::chrono::steady_clock;
+
+    static bool provably_holds(const std::string& held, const std::string& wanted) {
+        try {
+            return holds_all_of(StateIdentity::parse(held), StateIdentity::parse(wanted));
+        } catch (const core::SourceError&) {
+            return false;  // a text that cannot be understood proves nothing
+        }
+    }
 
     std::vector<core::TableInfo> discover(Scope::Missing missing) {
         return ask([&](Connection& server) {

@@ -81,11 +81,11 @@ class SqliteSource final : public core::Source {
             return copy();
         }
         std::unique_ptr<FileState> state = open_state();
-        core::Position position{state->identity().to_text()};
-        return make_snapshot(std::move(state), std::move(position));
+        core::StateName name{state->identity().to_text()};
+        return make_snapshot(std::move(state), std::move(name));
     }
 
-    void discard_snapshots(const core::Position& keep) override {
+    void discard_snapshots(const core::StateName& keep) override {
         std::string name;
         if (!keep.text.empty()) {
             name = StateIdentity::parse(keep.text).copy_name;
@@ -93,9 +93,9 @@ class SqliteSource final : public core::Source {
         discard_private_copies(scratch_directory_, name);
     }
 
-    [[nodiscard]] bool has_reached(const core::Position& held, const core::Position& mark) const override {
+    [[nodiscard]] bool has_all_of(const core::StateName& held, const core::StateName& wanted) const override {
         try {
-            return holds_same_rows(StateIdentity::parse(held.text), StateIdentity::parse(mark.text));
+            return holds_same_rows(StateIdentity::parse(held.text), StateIdentity::parse(wanted.text));
         } catch (const core::SourceError&) {
             return false;  // a text that cannot be understood proves nothing
         }
@@ -123,17 +123,16 @@ class SqliteSource final : public core::Source {
         return open_current_state(access_);
     }
 
-    std::unique_ptr<core::Snapshot> join(const core::Position& position) {
-        StateIdentity const wanted = StateIdentity::parse(position.text);
+    std::unique_ptr<core::Snapshot> join(const core::StateName& name) {
+        StateIdentity const wanted = StateIdentity::parse(name.text);
         if (wanted.kind == StateIdentity::Kind::kCopy) {
             return open_private_copy(wanted);
         }
         std::unique_ptr<FileState> state = open_state();
         if (!is_same_state(wanted, state->identity())) {
-            throw state_lost(access_.place.path,
-                             "Wanted: " + position.text + "\nFound: " + state->identity().to_text());
+            throw state_lost(access_.place.path, "Wanted: " + name.text + "\nFound: " + state->identity().to_text());
         }
-        return make_snapshot(std::move(state), position);
+        return make_snapshot(std::move(state), name);
     }
 
     std::unique_ptr<core::Snapshot> copy() {

@@ -17,10 +17,10 @@ using core::SourceErrorKind;
 
 class SqliteSnapshot final : public core::Snapshot {
   public:
-    SqliteSnapshot(std::unique_ptr<FileState> state, core::Position position)
-        : state_(std::move(state)), position_(std::move(position)) {}
+    SqliteSnapshot(std::unique_ptr<FileState> state, core::StateName name)
+        : state_(std::move(state)), name_(std::move(name)) {}
 
-    [[nodiscard]] core::Position position() const override { return position_; }
+    [[nodiscard]] core::StateName state() const override { return name_; }
 
     std::vector<core::TableInfo> discover() override {
         std::vector<core::TableInfo> tables;
@@ -74,14 +74,14 @@ class SqliteSnapshot final : public core::Snapshot {
     }
 
     std::unique_ptr<FileState> state_;
-    core::Position position_;
+    core::StateName name_;
     std::map<std::string, TableShape> shapes_;
 };
 
 }  // namespace
 
-std::unique_ptr<core::Snapshot> make_snapshot(std::unique_ptr<FileState> state, core::Position position) {
-    return std::make_unique<SqliteSnapshot>(std::move(state), std::move(position));
+std::unique_ptr<core::Snapshot> make_snapshot(std::unique_ptr<FileState> state, core::StateName name) {
+    return std::make_unique<SqliteSnapshot>(std::move(state), std::move(name));
 }
 
 }  // namespace pgrepl::sqlite

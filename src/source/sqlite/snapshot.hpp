@@ -9,7 +9,7 @@
 
 namespace pgrepl::sqlite {
 
-/// `position`: the text by which the state was asked for, or that it was given.
-std::unique_ptr<core::Snapshot> make_snapshot(std::unique_ptr<FileState> state, core::Position position);
+/// `name`: the text by which the state was asked for, or that it was given.
+std::unique_ptr<core::Snapshot> make_snapshot(std::unique_ptr<FileState> state, core::StateName name);
 
 }  // namespace pgrepl::sqlite

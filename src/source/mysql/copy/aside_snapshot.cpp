@@ -93,7 +93,7 @@ class AsideSnapshot final : public core::Snapshot {
   public:
     AsideSnapshot(core::Interrupts& interrupts, OpenSnapshot open) : aside_(interrupts), open_(std::move(open)) {}
 
-    [[nodiscard]] core::Position position() const override { return {}; }
+    [[nodiscard]] core::StateName state() const override { return {}; }
     std::vector<core::TableInfo> discover() override { throw_not_here(); }
     std::optional<core::TableInfo> find_table(const core::TableName& /*name*/) override { throw_not_here(); }
     std::vector<core::ChunkRange> plan_chunks(const core::TableInfo& /*table*/, int /*wanted*/) override {

@@ -116,11 +116,8 @@ class MysqlSnapshot final : public core::Snapshot {
           session_(std::move(connection), core::reads_beside_log(request.plan) ? ReadSession::Reads::kEachStatement
                                                                                : ReadSession::Reads::kOneState) {}
 
-    /// Of reads that the log mends: any reader can join them.
-    void begin_beside_log(const core::Position& join) { position_ = join; }
-
     /// Throws kStateLost if another state than `join` can be had only.
-    void begin(const core::Position& join, const core::Position& not_older_than) {
+    void begin(const core::StateName& join, const core::StateName& not_older_than) {
         StateIdentity const taken = StateTaker(session_).take();
         if (!not_older_than.text.empty() && is_older(taken, StateIdentity::parse(not_older_than.text))) {
             throw SourceError(SourceErrorKind::kReplaced, 0,
@@ -130,7 +127,7 @@ class MysqlSnapshot final : public core::Snapshot {
                               "shows now.");
         }
         if (join.text.empty()) {
-            position_.text = taken.to_text();
+            state_.text = taken.to_text();
             return;
         }
         if (!is_same_state(StateIdentity::parse(join.text), taken)) {
@@ -139,10 +136,10 @@ class MysqlSnapshot final : public core::Snapshot {
                               "Wanted: " + join.text + "\nFound: " + taken.to_text(),
                               "It is read again, by one reader alone.");
         }
-        position_ = join;
+        state_ = join;
     }
 
-    [[nodiscard]] core::Position position() const override { return position_; }
+    [[nodiscard]] core::StateName state() const override { return state_; }
 
     std::vector<core::TableInfo> discover() override {
         std::vector<core::TableInfo> tables;
@@ -217,7 +214,7 @@ class MysqlSnapshot final : public core::Snapshot {
     std::string server_;
     Scope scope_;
     KeyRules keys_;
-    core::Position position_;
+    core::StateName state_;  ///< empty of reads that the log mends: any reader can join them
     Charsets charsets_;
     std::optional<core::BatchLimits> at_a_time_;
     ReadSession session_;
@@ -230,9 +227,7 @@ class MysqlSnapshot final : public core::Snapshot {
 std::unique_ptr<core::Snapshot> take_snapshot(std::unique_ptr<Connection> connection, const Scope& scope,
                                               const KeyRules& keys, const core::SnapshotRequest& request) {
     auto snapshot = std::make_unique<MysqlSnapshot>(std::move(connection), scope, keys, request);
-    if (core::reads_beside_log(request.plan)) {
-        snapshot->begin_beside_log(request.join);
-    } else {
+    if (!core::reads_beside_log(request.plan)) {
         snapshot->begin(request.join, request.not_older_than);
     }
     return snapshot;

@@ -1,5 +1,6 @@
 #pragma once
-// The identity of a state of a server, as the text of a core::Position. Words with a space between them:
+// The identity of a state of a server, as the text of a core::StateName or, if it is a place in the log, too, of a
+// core::Position. Words with a space between them:
 //
 //   mysql server=<server_uuid> gtid=<set>                       the state after exactly these transactions
 //   mysql server=<server_uuid> gtid=<set> moment=<random>       that or somewhat later: nobody can join it
