@@ -254,6 +254,8 @@ CREATE TABLE replicator.source_table (
     definition       text,
     structure        text,
     keyless          boolean NOT NULL DEFAULT false,
+    followed         replicator.consistency NOT NULL DEFAULT 'transaction'
+                     CHECK (followed IN ('transaction', 'document', 'state')),
     served_request   bigint NOT NULL DEFAULT 0,
     copy_way         replicator.copy_way,
     copy_bound       text,
@@ -304,6 +306,7 @@ COMMENT ON COLUMN replicator.source_table.lacks_room IS 'Of one that waits aside
 COMMENT ON COLUMN replicator.source_table.definition IS 'Structure at the source when it was last read';
 COMMENT ON COLUMN replicator.source_table.structure IS 'What the stream must know of it beyond what the log says, as of the position; in the adapter''s notation';
 COMMENT ON COLUMN replicator.source_table.keyless IS 'Its rows have no key: no stream can follow it, refreshes alone bring it up to date';
+COMMENT ON COLUMN replicator.source_table.followed IS 'Its consistency while it is streaming: what the source''s log gives';
 COMMENT ON COLUMN replicator.source_table.served_request IS 'Without a key: which requests (sync_requested) its last refresh serves';
 COMMENT ON COLUMN replicator.source_table.copy_way IS 'While it is copying: direct, staging, staged (into the target, or into a staging table that is merged); beside, beside_seen, whole (beside the stream)';
 COMMENT ON COLUMN replicator.source_table.copy_bound IS 'Of a copy beside the stream: rows up to here are in; in the adapter''s notation; empty: none yet';

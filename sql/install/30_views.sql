@@ -295,7 +295,7 @@ SELECT s.name AS source,
        CASE WHEN t.target_name IS NOT NULL THEN format('%I.%I', t.target_schema, t.target_name) END AS target,
        t.key_columns,
        CASE WHEN t.state IN ('excluded', 'unsupported') THEN NULL
-            WHEN t.consistency = 'transaction' -- changes are missing until it has been read again
+            WHEN t.consistency IN ('transaction', 'document') -- changes are missing until it has been read again
                  AND (t.state = 'pending' OR EXISTS (SELECT FROM replicator.source_state st
                                                      WHERE st.source_id = t.source_id AND st.reread_due IS NOT NULL)) THEN 'copying'
             ELSE t.consistency::text END AS consistency,

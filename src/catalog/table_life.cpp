@@ -18,9 +18,9 @@ constexpr const char* kOneTarget = "source_table_target_schema_target_name_key";
 constexpr const char* kSave = R"(
     INSERT INTO replicator.source_table AS t
         (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
-         definition, rows_expected, bytes_expected, structure, keyless)
+         definition, rows_expected, bytes_expected, structure, keyless, followed)
     VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8::replicator.table_state, nullif($9, ''),
-            nullif($10, ''), $11, $12, $13, $14, $15, $16)
+            nullif($10, ''), $11, $12, $13, $14, $15, $16, $17::replicator.consistency)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE
     SET kind = excluded.kind,
         target_schema = CASE WHEN t.target_created THEN t.target_schema ELSE excluded.target_schema END,
@@ -42,6 +42,7 @@ constexpr const char* kSave = R"(
         failed_since = CASE WHEN excluded.state = 'pending' THEN t.failed_since END,
         failed_with = CASE WHEN excluded.state = 'pending' THEN t.failed_with END,
         changed = false, note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless,
+        followed = excluded.followed,
         definition = excluded.definition, rows_expected = excluded.rows_expected,
         bytes_expected = excluded.bytes_expected,
         structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.copy_bound IS NOT NULL
@@ -161,7 +162,7 @@ constexpr const char* kBeginCatchingUp = R"(
     WHERE source_id = $1 AND state = 'idle' AND NOT keyless)";
 
 constexpr const char* kCaughtUp = R"(
-    UPDATE replicator.source_table SET state = 'streaming', consistency = 'transaction'
+    UPDATE replicator.source_table SET state = 'streaming', consistency = followed
     WHERE source_id = $1 AND state = 'catching_up')";
 
 // A table that is paused has missed changes.
@@ -192,7 +193,7 @@ constexpr const char* kSaveBesideProgress = R"(
 constexpr const char* kEndBesideCopy = R"(
     UPDATE replicator.source_table
     SET state = CASE WHEN $2 THEN 'streaming'::replicator.table_state ELSE 'catching_up' END,
-        consistency = CASE WHEN $2 THEN 'transaction'::replicator.consistency ELSE 'copying' END, copy_way = NULL,
+        consistency = CASE WHEN $2 THEN followed ELSE 'copying' END, copy_way = NULL,
         copy_bound = NULL,
         copy_finished_at = clock_timestamp()
     WHERE id = $1 AND state = 'copying' AND copy_way IN ('beside', 'beside_seen'))";
@@ -264,7 +265,7 @@ void save_discovered_table(std::int32_t source_id, const SourceTable& table) {
         pg::execute(kSave, {source_id, table.name.database, table.name.schema, table.name.table, table.kind,
                             table.target_schema, table.target_name, name_of(table.state), table.reason, table.note,
                             table.key_columns, table.definition, table.rows_expected, table.bytes_expected,
-                            table.structure, table.keyless});
+                            table.structure, table.keyless, name_of(table.followed)});
     } catch (const pg::SqlError& error) {
         if (error.fields().constraint_name != kOneTarget) {
             throw;

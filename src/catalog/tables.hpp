@@ -32,7 +32,8 @@ struct SourceTable {
     /// The account could not read it when it was last tried: where it is not found, it may be out of sight.
     bool was_denied = false;
     std::vector<std::string> key_columns;
-    bool keyless = false;  ///< refreshes alone bring it up to date
+    bool keyless = false;                                          ///< refreshes alone bring it up to date
+    core::Consistency followed = core::Consistency::kTransaction;  ///< what the log gives of it; to be saved only
     std::string definition;
     std::string structure;
     std::optional<std::int64_t> rows_expected;

@@ -27,7 +27,7 @@
 namespace pgrepl::core {
 
 /// Raised with every change of anything that adapters and the extension share.
-constexpr std::uint32_t kAdapterAbiVersion = 17;
+constexpr std::uint32_t kAdapterAbiVersion = 18;
 
 /// The caller's wish to stop, and the only way in which an adapter may wait.
 class Interrupts {
@@ -110,7 +110,8 @@ struct TableInfo {
     bool is_transactional = true;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
-    Consistency consistency = Consistency::kTransaction;
+    Consistency consistency = Consistency::kTransaction;  ///< of a copy of it from one state
+    Consistency followed = Consistency::kTransaction;     ///< while its changes come from the log, if there is one
 
     [[nodiscard]] bool is_view() const noexcept { return kind == "view"; }
     /// Why it cannot be copied beside a log that is followed; empty: it can.

@@ -33,6 +33,7 @@ catalog::SourceTable as_row(const PlannedTable& planned) {
     row.target_name = planned.target_name;
     row.key_columns = planned.info.key_names;
     row.keyless = planned.info.unsupported_reason.empty() && !planned.info.layout.has_key();
+    row.followed = planned.info.followed;
     row.definition = planned.info.definition;
     row.structure = planned.info.structure;
     row.rows_expected = planned.info.estimated_rows;
