@@ -9,6 +9,7 @@
 #include "pg/shared_state.hpp"
 #include "pg/stream_report.hpp"
 #include "pg/worker.hpp"
+#include "source/settings.hpp"
 #include "worker/entry_points.hpp"
 
 extern "C" {
@@ -25,7 +26,7 @@ PGDLLEXPORT void pg_replicator_index_worker_main(Datum);
 
 void _PG_init() {
     pgrepl::pg::GuardedEntry([] {
-        pgrepl::pg::define_settings();
+        pgrepl::pg::define_settings(pgrepl::source::kSettings);
         pgrepl::pg::redact_log();
         pgrepl::pg::keep_replica_role_from_code_of_users();
         pgrepl::pg::guard_objects();

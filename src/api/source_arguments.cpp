@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "api/preflight.hpp"
+#include "core/kinds.hpp"
 #include "pg/adapter.hpp"
 #include "pg/json_object.hpp"
 #include "pg/spi.hpp"
@@ -72,11 +73,15 @@ catalog::SourceMode mode_of_name(const std::string& name) {
     return *mode;
 }
 
+std::string display_name_of(const catalog::SourceConfig& config) {
+    return std::string(core::kind_named(config.kind).display_name);
+}
+
 void check_mode(const catalog::SourceConfig& config) {
     core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
     if (config.mode == catalog::SourceMode::kContinuous && !kind.is_followed()) {
         throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
-                           std::string("mode continuous is not supported for ") + kind.display_name + " sources",
+                           "mode continuous is not supported for " + display_name_of(config) + " sources",
                            kind.why_not_followed,
                            "Pass mode => 'periodic' with a refresh_interval, or mode => 'once' and replicator_sync.");
     }
@@ -122,7 +127,7 @@ void check_keys(const catalog::SourceConfig& config) {
     core::Capabilities const& kind = pg::load_adapter(config.kind).capabilities;
     if (kind.why_no_key_rules[0] != '\0' && !config.keys.empty()) {
         throw pg::SqlError(ERRCODE_FEATURE_NOT_SUPPORTED,
-                           std::string("rule \"keys\" does not go with ") + kind.display_name + " sources",
+                           "rule \"keys\" does not go with " + display_name_of(config) + " sources",
                            kind.why_no_key_rules, "Leave the rule out.");
     }
 }

@@ -7,12 +7,12 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/kinds.hpp"
+
 namespace pgrepl::core {
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kSchemes{"mysql",       "mariadb",    "mongodb",
-                                                   "mongodb+srv", "postgresql", "postgres"};
 constexpr std::array<std::string_view, 5> kWords{"password", "passphrase", "secret", "passwd", "pwd"};
 /// Of an argument of a refused call these count, too: `pass` also in bypass, `key` also in api_key.
 constexpr std::array<std::string_view, 10> kMoreWords{"pass", "token",  "key",   "credential",    "credentials",
@@ -149,7 +149,9 @@ Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWha
         --scheme;
     }
     std::string_view const name = text.substr(scheme, at - scheme);
-    bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](std::string_view s) { return same(name, s); });
+    bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](const UrlScheme& of_kind) {
+        return !kind_named(of_kind.kind).is_file && same(name, of_kind.scheme);
+    });
     if ((what == RedactWhat::kSourceUrls && !known) || name.empty()) {
         return {authority, authority};
     }

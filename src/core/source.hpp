@@ -330,8 +330,7 @@ class Source {
 
 /// What all sources of a kind can do, and what holds for them if nothing else is asked for; static storage.
 struct Capabilities {
-    const char* display_name;  ///< "SQLite"
-    CopyPlan plan;             ///< of a source that is followed; kOneState: none can be, there is no log
+    CopyPlan plan;  ///< of a source that is followed; kOneState: none can be, there is no log
     /// Of a kind that cannot be followed, a sentence that says why; else empty.
     const char* why_not_followed;
     /// Where every table has a key, so that the rule `keys` has no place, a sentence that says so; else empty.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "core/hex.hpp"
+#include "core/kinds.hpp"
 #include "core/redaction.hpp"
 #include "core/source_error.hpp"
 #include "core/utf8.hpp"
@@ -13,18 +14,6 @@
 namespace pgrepl::core {
 
 namespace {
-
-struct Scheme {
-    std::string_view scheme;
-    std::string_view kind;
-};
-constexpr std::array<Scheme, 6> kSchemes{{{"mysql", "mysql"},
-                                          {"mariadb", "mysql"},
-                                          {"mongodb", "mongodb"},
-                                          {"mongodb+srv", "mongodb"},
-                                          {"postgresql", "postgresql"},
-                                          {"postgres", "postgresql"}}};
-constexpr std::array<std::string_view, 3> kFileEndings{".db", ".sqlite", ".sqlite3"};
 
 [[noreturn]] void fail(std::string text, std::string detail, std::string hint) {
     throw SourceError(SourceErrorKind::kInvalidUrl, 0, std::move(text), false, std::move(detail), std::move(hint));
@@ -195,36 +184,57 @@ ParsedUrl parse_networked(std::string_view scheme, std::string_view kind, std::s
     return parsed;
 }
 
-ParsedUrl file_url(std::string path) {
+std::string example_of_file(std::string_view scheme) { return std::string(scheme) + ":///directory/file"; }
+
+ParsedUrl file_url(std::string_view scheme, const KindOfSource& kind, std::string path) {
     ParsedUrl parsed;
-    parsed.url.kind = "sqlite";
-    parsed.url.scheme = "sqlite";
+    parsed.url.kind = kind.name;
+    parsed.url.scheme = scheme;
+    std::string const source = "A " + std::string(kind.display_name) + " source";
     parsed.url.path = std::move(path);
     if (parsed.url.path.empty()) {
-        fail("malformed URL: no path", "A SQLite source is a file.", "Write sqlite:///directory/file.");
+        fail("malformed URL: no path", source + " is a file.", "Write " + example_of_file(scheme) + ".");
     }
     // Else a URL that has lost its scheme would be stored and shown as the name of a file.
     if (!parsed.url.path.starts_with('/') && has_user_and_password(parsed.url.path)) {
         fail("malformed URL: it may hold a password, and names no kind of source that has one",
-             "A SQLite source is a file, whose path begins with a slash.",
-             "Write scheme://user:password@host:port/database, or sqlite:///directory/file.");
+             source + " is a file, whose path begins with a slash.",
+             "Write scheme://user:password@host:port/database, or " + example_of_file(scheme) + ".");
     }
     return parsed;
 }
 
-ParsedUrl parse_sqlite(std::string_view rest) {
+ParsedUrl parse_file(std::string_view scheme, const KindOfSource& kind, std::string_view rest) {
+    std::string const source = "a " + std::string(kind.display_name) + " source";
     if (rest.starts_with("//")) {
         rest.remove_prefix(2);
         if (!rest.starts_with('/')) {
-            fail("malformed URL: a SQLite source has no host", "After sqlite:// an absolute path follows.",
-                 "Write sqlite:///directory/file, with three slashes.");
+            fail("malformed URL: " + source + " has no host",
+                 "After " + std::string(scheme) + ":// an absolute path follows.",
+                 "Write " + example_of_file(scheme) + ", with three slashes.");
         }
     }
     if (rest.find('?') != std::string_view::npos) {
-        fail("malformed URL: a SQLite source has no parameters", "A literal question mark is written %3F.",
+        fail("malformed URL: " + source + " has no parameters", "A literal question mark is written %3F.",
              "Remove what stands after the path.");
     }
-    return file_url(decode(rest));
+    return file_url(scheme, kind, decode(rest));
+}
+
+std::string known_schemes() {
+    std::string list;
+    for (const UrlScheme& known : kSchemes) {
+        list += (list.empty() ? "" : ", ") + std::string(known.scheme);
+    }
+    return list;
+}
+
+std::string known_endings() {
+    std::string list;
+    for (std::size_t i = 0; i < kFileEndings.size(); ++i) {
+        list += (i == 0 ? "" : i + 1 == kFileEndings.size() ? " or " : ", ") + std::string(kFileEndings.at(i));
+    }
+    return list;
 }
 
 bool is_file_path(std::string_view text) noexcept {
@@ -235,9 +245,9 @@ bool is_file_path(std::string_view text) noexcept {
 }  // namespace
 
 std::string SourceUrl::without_secret() const {
-    if (kind == "sqlite") {
+    if (is_file()) {
         // A relative path must not look like a host.
-        return (path.starts_with('/') ? "sqlite://" : "sqlite:") + encode(path, "/");
+        return scheme + (path.starts_with('/') ? "://" : ":") + encode(path, "/");
     }
     std::string text = scheme + "://";
     if (!user.empty() || !password_reference.empty()) {
@@ -261,21 +271,19 @@ ParsedUrl parse_source_url(std::string_view text) {
     std::string scheme(text.substr(0, colon == std::string_view::npos ? 0 : colon));
     std::transform(scheme.begin(), scheme.end(), scheme.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    if (scheme == "sqlite") {
-        return parse_sqlite(text.substr(colon + 1));
-    }
-    for (const Scheme& known : kSchemes) {
+    for (const UrlScheme& known : kSchemes) {
         if (scheme == known.scheme) {
-            return parse_networked(known.scheme, known.kind, text.substr(colon + 1));
+            const KindOfSource& kind = kind_named(known.kind);
+            return kind.is_file ? parse_file(known.scheme, kind, text.substr(colon + 1))
+                                : parse_networked(known.scheme, known.kind, text.substr(colon + 1));
         }
     }
     if (is_file_path(text) && text.find("://") == std::string_view::npos) {
-        return file_url(std::string(text));
+        return file_url(kKindOfPaths, kind_named(kKindOfPaths), std::string(text));
     }
     fail("malformed URL: it names no known kind of source",
-         "Known are sqlite, mysql, mariadb, mongodb, mongodb+srv, postgresql, postgres, and a path that ends in .db, "
-         ".sqlite or .sqlite3.",
-         "Write scheme://user:password@host:port/database, or sqlite:///directory/file.");
+         "Known are " + known_schemes() + ", and a path that ends in " + known_endings() + ".",
+         "Write scheme://user:password@host:port/database, or " + example_of_file(kKindOfPaths) + ".");
 }
 
 namespace {
@@ -301,7 +309,7 @@ std::string redact_url(std::string_view text) {
 std::string redact_refused_url(std::string_view text) {
     try {
         SourceUrl const url = parse_source_url(text).url;
-        if (url.kind == "sqlite") {
+        if (url.is_file()) {
             return url.without_secret();
         }
         std::string const place = url.hosts + (url.path.empty() ? "" : "/" + url.path);

@@ -2,6 +2,8 @@
 
 #include "pg/settings.hpp"
 
+#include <deque>
+
 #include "pg/error.hpp"
 
 namespace pgrepl::pg {
@@ -9,6 +11,14 @@ namespace pgrepl::pg {
 namespace {
 
 Settings values;
+
+/// PostgreSQL keeps the address of a value.
+struct KindValue {
+    const core::KindSetting* setting;
+    std::string name;
+    char* value;
+};
+std::deque<KindValue> kind_values;
 
 void define_bool(const char* name, const char* text, bool* value, GucContext context, int flags = 0) {
     DefineCustomBoolVariable(name, text, nullptr, value, *value, context, flags, nullptr, nullptr, nullptr);
@@ -26,7 +36,16 @@ void define_text(const char* name, const char* text, const char* long_text, char
 
 const Settings& settings() noexcept { return values; }
 
-void define_settings() {
+AllowedDirectories directories_of(std::string_view kind) {
+    for (const KindValue& of_kind : kind_values) {
+        if (of_kind.setting->kind == kind && of_kind.setting->use == core::KindSetting::Use::kDirectories) {
+            return {of_kind.name, of_kind.value == nullptr ? "" : of_kind.value};
+        }
+    }
+    return {};
+}
+
+void define_settings(std::span<const core::KindSetting> of_kinds) {
     define_bool("pg_replicator.enabled", "Starts workers; turn it off in a clone of a server.", &values.enabled,
                 PGC_SIGHUP);
     define_text("pg_replicator.databases", "Databases in which workers may start.",
@@ -58,9 +77,11 @@ void define_settings() {
                0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
     define_text("pg_replicator.allowed_hosts", "Hosts that sources may be on.",
                 "Comma-separated names or addresses; empty means any.", &values.allowed_hosts, PGC_SUSET);
-    define_text("pg_replicator.sqlite_directories", "Directories in which SQLite sources may lie.",
-                "Comma-separated absolute paths; files elsewhere need the rights of pg_read_server_files.",
-                &values.sqlite_directories, PGC_SUSET);
+    for (const core::KindSetting& setting : of_kinds) {
+        kind_values.push_back({&setting, std::string("pg_replicator.") + setting.name, nullptr});
+        KindValue& of_kind = kind_values.back();
+        define_text(of_kind.name.c_str(), setting.text, setting.long_text, &of_kind.value, PGC_SUSET);
+    }
     define_int("pg_replicator.event_retention", "How long replicator_events keeps an event.", &values.event_retention_s,
                0, INT_MAX, PGC_SIGHUP, GUC_UNIT_S);
     define_bool("pg_replicator.failure_points", "For tests: workers end at the failure point that a file names.",

@@ -1,6 +1,12 @@
 #pragma once
 // The settings pg_replicator.*: defined at load, read where needed. PostgreSQL writes them on reload.
 
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/kind_setting.hpp"
+
 namespace pgrepl::pg {
 
 struct Settings {
@@ -18,7 +24,6 @@ struct Settings {
     int keepalive_idle_s = 60;
     int keepalive_interval_s = 10;
     char* allowed_hosts = nullptr;
-    char* sqlite_directories = nullptr;
     int event_retention_s = 30 * 86'400;
     bool failure_points = false;  ///< for tests: failure_point.hpp
 };
@@ -26,7 +31,15 @@ struct Settings {
 /// The values in force.
 const Settings& settings() noexcept;
 
-/// Defines the settings; called once from _PG_init.
-void define_settings();
+/// The setting that lists the directories in which files of a kind may lie. Without one, nobody but roles that read the
+/// server's files may have one opened.
+struct AllowedDirectories {
+    std::string setting;  ///< "pg_replicator.…"; empty: there is none
+    std::string list;     ///< comma-separated
+};
+AllowedDirectories directories_of(std::string_view kind);
+
+/// Defines the settings, with those `of_kinds` of sources; called once from _PG_init.
+void define_settings(std::span<const core::KindSetting> of_kinds);
 
 }  // namespace pgrepl::pg

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "core/kinds.hpp"
 #include "pg/adapter.hpp"
 #include "pg/compat.hpp"
 #include "pg/failure_point.hpp"
@@ -57,28 +58,32 @@ bool holds_link(const std::filesystem::path& resolved) {
     return false;
 }
 
-AllowedSource check_path(const std::string& path, Oid role) {
+AllowedSource check_path(const core::SourceUrl& url, Oid role) {
+    const std::string& path = url.path;
     if (path.empty() || path[0] != '/') {
-        throw pg::SqlError(ERRCODE_INVALID_PARAMETER_VALUE, "the path of a SQLite source must be absolute",
-                           "The path is \"" + path + "\".", "Write sqlite:///directory/file.");
+        throw pg::SqlError(
+            ERRCODE_INVALID_PARAMETER_VALUE,
+            "the path of a " + std::string(core::kind_named(url.kind).display_name) + " source must be absolute",
+            "The path is \"" + path + "\".", "Write " + url.scheme + ":///directory/file.");
     }
     if (reads_server_files(role)) {
         return {path, {}};
     }
     std::error_code ignored;
     std::filesystem::path const resolved = std::filesystem::weakly_canonical(path, ignored);
-    for (const std::string& directory : split_list(pg::settings().sqlite_directories)) {
+    pg::AllowedDirectories const allowed = pg::directories_of(url.kind);
+    for (const std::string& directory : split_list(allowed.list.c_str())) {
         std::filesystem::path const root = std::filesystem::weakly_canonical(directory, ignored);
         auto const relative = resolved.lexically_relative(root);
         if (!relative.empty() && *relative.begin() != ".." && relative != "." && !holds_link(resolved)) {
             return {resolved.string(), root.string()};
         }
     }
-    throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for the file \"" + path + "\"",
-                       "It does not lie under a directory of pg_replicator.sqlite_directories, and the role is not a "
-                       "member of pg_read_server_files.",
-                       "Have a superuser add its directory to pg_replicator.sqlite_directories, or grant "
-                       "pg_read_server_files to the role.");
+    throw pg::SqlError(
+        ERRCODE_INSUFFICIENT_PRIVILEGE, "permission denied for the file \"" + path + "\"",
+        "It does not lie under a directory of " + allowed.setting +
+            ", and the role is not a member of pg_read_server_files.",
+        "Have a superuser add its directory to " + allowed.setting + ", or grant pg_read_server_files to the role.");
 }
 
 void check_hosts(const core::SourceUrl& url) {
@@ -114,7 +119,7 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
 
 AllowedSource check_source_allowed(const core::SourceUrl& url, bool gives_password, Oid role) {
     if (url.is_file()) {
-        return check_path(url.path, role);
+        return check_path(url, role);
     }
     check_hosts(url);
     if (url.query.contains("sslrootcert") && !reads_server_files(role)) {

@@ -27,10 +27,10 @@ struct AllowedSource {
     std::string beneath;
 };
 
-/// Throws SqlError unless `role` may have this URL opened: a SQLite path must lie under
-/// pg_replicator.sqlite_directories, or the role needs pg_read_server_files; a host must be allowed; a role that is
-/// no superuser gives a password of its own, which is not empty: else it would be let in where nothing but the address
-/// is asked for, and that is this server's.
+/// Throws SqlError unless `role` may have this URL opened: a file must lie under the
+/// directories that a setting lists for its kind (pg::directories_of()), or the role needs pg_read_server_files; a host
+/// must be allowed; a role that is no superuser gives a password of its own, which is not empty: else it would be let
+/// in where nothing but the address is asked for, and that is this server's.
 AllowedSource check_source_allowed(const core::SourceUrl& url, bool gives_password, Oid role);
 
 /// Throws SqlError if the source's owner does not exist.

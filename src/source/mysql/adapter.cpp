@@ -388,7 +388,6 @@ std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core:
 }
 
 constexpr core::Capabilities kCapabilities = {
-    .display_name = "MySQL",
     .plan = core::CopyPlan::kBesideLog,
     .why_not_followed = "",
     .why_no_key_rules = "",

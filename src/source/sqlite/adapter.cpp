@@ -166,7 +166,6 @@ std::unique_ptr<core::Source> open_source(const core::OpenRequest& config, core:
 }
 
 constexpr core::Capabilities kCapabilities = {
-    .display_name = "SQLite",
     .plan = core::CopyPlan::kOneState,
     .why_not_followed = "A SQLite file has no change log that this version reads.",
     .why_no_key_rules = "Their tables have a key always: the declared one, else the rowid.",
