@@ -91,6 +91,10 @@ $(BUILD)/mysql_binlog_fuzz: test/fuzz/mysql_binlog_fuzz.cpp $(DECODER_SOURCES) $
 	@mkdir -p $(@D)
 	$(FUZZ_CXX) $(filter-out -O2 -MMD -MP,$(ADAPTER_FLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
 	    -fno-sanitize-recover=undefined -o $@ $^ $(DECODER_LIBS)
+# By the name of a kind that has no adapter yet; test/e2e/test_scripted_kind.py installs it for as long as it runs.
+$(BUILD)/test/pg_replicator_mongodb.so: $(call adapter_objects,test/scripted/adapter.cpp $(CORE_SOURCES)) src/source/adapter.map
+	@mkdir -p $(@D)
+	$(LINK_LIBRARY) -Wl,-z,defs -Wl,--version-script=src/source/adapter.map -o $@ $(filter %.o,$^)
 $(BUILD)/adapter_driver: $(call adapter_objects,$(wildcard test/adapter/*.cpp) $(CORE_SOURCES))
 	$(CXX) -rdynamic -o $@ $^ -ldl
 
@@ -109,7 +113,7 @@ JOBS = $(shell nproc)
 
 setup:
 	./setup.sh
-test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so $(BUILD)/adapter_driver
+test-programs: $(BUILD)/unit_tests $(BUILD)/pg_replicator_test.so $(BUILD)/adapter_driver $(BUILD)/test/pg_replicator_mongodb.so
 check-symbols: all
 	test/lint/symbols.sh $(PG_CONFIG)
 
