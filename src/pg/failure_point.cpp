@@ -22,11 +22,11 @@ std::string wanted_point(const std::string& path) {
     return wanted;
 }
 
-/// Without a latch: the process may be past using its own.
+/// Without a latch: the process may be past using its own. The file names each process that waits.
 void wait_while_wanted(const std::string& path, const std::string& wanted, const char* name) {
     constexpr int kPatienceMs = 240'000;
     std::string const reached = path + "." + name;
-    std::ofstream(reached) << "\n";
+    std::ofstream(reached, std::ios::app) << std::to_string(getpid()) + "\n";
     for (int waited = 0; waited < kPatienceMs && wanted_point(path) == wanted; ++waited) {
         ::usleep(1'000);
     }

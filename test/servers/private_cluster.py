@@ -216,6 +216,13 @@ class PrivateCluster:
         """Until a process waits at the failure point."""
         wait_until(lambda: os.path.exists(f"{self.failure_file()}.{point}"), what=f"a process to wait at {point}")
 
+    def waiting_processes(self, point):
+        """Those that wait at the failure point since it was armed: they hold no lock but those of the point."""
+        with contextlib.suppress(FileNotFoundError):
+            with open(f"{self.failure_file()}.{point}") as file:
+                return {int(pid) for pid in file.read().split()}
+        return set()
+
     def checkpointer(self):
         """Its pid, which each restart after a crash changes; None while the server has none."""
         with contextlib.suppress(FileNotFoundError, ValueError):
