@@ -106,7 +106,7 @@ struct TableInfo {
     /// Filled by discover() and Source::find_table().
     std::string unlogged_actions;
     std::shared_ptr<const NameRules> name_rules;  ///< by which filters are compared with it; null: letter by letter
-    /// Its engine has transactions: no row is lost by a crash, nor by what mends the table after it.
+    /// Its engine has transactions: no row is lost by what mends the table after a crash.
     bool is_transactional = true;
     std::optional<std::int64_t> estimated_rows;
     std::optional<std::int64_t> estimated_bytes;
@@ -316,6 +316,10 @@ class Source {
     /// It costs the same whatever the number of tables. Questions that are asked afterwards are answered by these
     /// rights, not by those that a session has kept since it began. Empty: nobody is kept from anything but all.
     virtual std::string rights() { return {}; }
+
+    /// Whether a table keeps through a crash what it has committed, if the source is set up so that any does
+    /// (SchemaChange::keeps_commits). Told by TableInfo::definition, because the source may not tell it now.
+    [[nodiscard]] virtual bool survives_crash(const std::string& /*definition*/) const { return true; }
 
     /// As discover(). What the URL names, but the source has no more, or does not show to the account, is passed over.
     virtual std::vector<TableInfo> discover_what_is_left() { return discover(); }

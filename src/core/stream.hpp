@@ -56,7 +56,7 @@ struct SchemaChange {
         /// one of a statement whose rows are not in the log.
         kUnreadRows,
         /// The source has crashed, and may have lost changes that it had logged: of any table, or, if `keeps_commits`,
-        /// of those that are not transactional. `note` says why.
+        /// of those that Source::survives_crash() does not name. `note` says why.
         kCrashed,
     };
 

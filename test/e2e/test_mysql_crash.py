@@ -6,6 +6,7 @@ import struct
 import pytest
 
 from private_cluster import wait_until
+from mysql_sessions import Session
 from observing import caught_up, failure, registered, rows, table_row
 
 KEEPS = {"innodb-flush-log-at-trx-commit": 1}
@@ -145,6 +146,23 @@ def test_only_tables_without_transactions_are_compared_if_the_server_keeps_its_c
     server.run("INSERT INTO t VALUES (7, 7)", "shop")
     caught_up(cluster)
     assert len(told(cluster)) == 1 and alike(cluster, server)
+
+
+def test_a_table_that_others_have_locked_then_has_no_other_compared(cluster, crashing):
+    """Which engine it has is known."""
+    server = crashing(KEEPS)
+    paused(cluster)
+    crash(server)
+    lose(server, "DELETE FROM t WHERE id = 1", "DELETE FROM loose WHERE id = 1")
+    session = Session(server, "shop", "LOCK TABLES t WRITE; SELECT SLEEP(240)")
+    try:
+        resumed(cluster)
+        wait_until(lambda: set(rows(cluster, "loose")) == {"2"}, 45, lambda: f"the table: {table_row(cluster, 'loose')}")
+        assert told(cluster) == ["crash of the source: tables without transactions are compared"]
+    finally:
+        session.end()
+    caught_up(cluster)
+    assert set(rows(cluster, "t")) == {"1", "2"}
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["at the start", "while it runs"])

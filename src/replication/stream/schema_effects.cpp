@@ -68,7 +68,7 @@ core::TableInfo named(const core::TableName& name) {
 class SchemaEffects {
   public:
     SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now)
-        : config_(config), names_(source.name_rules()), now_(now) {}
+        : config_(config), source_(source), names_(source.name_rules()), now_(now) {}
 
     void apply(const SchemaChange& change) {
         bool const needs_no_look =
@@ -330,9 +330,8 @@ class SchemaEffects {
     /// What the source has lost, the target has. Where that may be any table, all are compared when the log has been
     /// read, as after a failover.
     void see_crash(const SchemaChange& change) {
-        bool const concerns_all = !change.keeps_commits || now_.all_unseen;
-        std::vector<std::int32_t> const not_kept =
-            concerns_all ? std::vector<std::int32_t>() : tables_without_transactions();
+        bool const concerns_all = !change.keeps_commits;
+        std::vector<std::int32_t> const not_kept = concerns_all ? std::vector<std::int32_t>() : tables_not_kept();
         if (!concerns_all && not_kept.empty()) {
             return;
         }
@@ -361,12 +360,15 @@ class SchemaEffects {
         }
     }
 
-    [[nodiscard]] std::vector<std::int32_t> tables_without_transactions() const {
+    /// By what the tables are at this place of the log, as far as is known: one that has become another before is read
+    /// again for that. What is pending is read later than the crash. The source is not asked, as others may have locked
+    /// some of its tables.
+    [[nodiscard]] std::vector<std::int32_t> tables_not_kept() const {
         std::vector<std::int32_t> ids;
         for (const catalog::SourceTable& table : catalog::list_tables(config_.id)) {
-            const core::TableInfo* const info = now(table.name);
-            bool const is_read = is_replicated(table) && table.state != catalog::TableState::kFailed;
-            if (is_read && info != nullptr && !info->is_transactional && !info->is_view()) {
+            bool const is_read = is_replicated(table) && table.state != catalog::TableState::kFailed &&
+                                 table.state != catalog::TableState::kPending;
+            if (is_read && !source_.survives_crash(table.definition)) {
                 ids.push_back(table.id);
             }
         }
@@ -502,6 +504,7 @@ class SchemaEffects {
     }
 
     const catalog::SourceConfig& config_;
+    const core::Source& source_;
     const core::NameRules& names_;
     const TablesNow& now_;
     std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
@@ -532,8 +535,7 @@ bool concerns_all_rights(const SchemaChange& change) {
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaChange>& changes, bool is_shown) {
     TablesNow now;
     bool const all = std::any_of(changes.begin(), changes.end(), [](const SchemaChange& change) {
-        return change.kind == Kind::kNotUnderstood || concerns_all_rights(change) ||
-               (change.kind == Kind::kCrashed && change.keeps_commits);
+        return change.kind == Kind::kNotUnderstood || concerns_all_rights(change);
     });
     if (all) {
         std::optional<TablesNow> found = is_shown ? look_up_all_tables(source) : std::nullopt;

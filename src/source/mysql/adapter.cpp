@@ -52,6 +52,10 @@ class MysqlSource final : public core::Source, public core::Log {
 
     [[nodiscard]] const core::NameRules& name_rules() const override { return *scope_.names; }
 
+    [[nodiscard]] bool survives_crash(const std::string& definition) const override {
+        return mysql::survives_crash(definition);
+    }
+
     core::SourceInfo describe() override { return info_; }
 
     std::vector<core::Check> check_prerequisites(bool continuous) override {

@@ -18,6 +18,8 @@ using core::SourceErrorKind;
 
 constexpr std::string_view kDoing = "read the tables' descriptions at";
 constexpr std::string_view kSystemDatabases = "'mysql', 'information_schema', 'performance_schema', 'sys', 'ndbinfo'";
+/// With which each definition begins.
+constexpr std::string_view kEngineWord = "engine ";
 /// Engines whose tables a transaction sees in one state.
 constexpr std::array<std::string_view, 4> kSnapshotEngines{"InnoDB", "ROCKSDB", "TokuDB", "XPAND"};
 /// Engines whose rows are kept by somebody else, who changes them without a word in this server's log.
@@ -47,7 +49,7 @@ class ShapeBuilder {
         info.name = {.database = name_.first, .schema = "", .table = name_.second};
         info.kind = kind_name(table_);
         info.consistency = core::Consistency::kState;
-        info.definition = "engine " + table_.engine;
+        info.definition = std::string(kEngineWord) + table_.engine;
         if (table_.rows) {
             info.estimated_rows = core::believable(*table_.rows);
             info.estimated_bytes = core::believable(table_.bytes);
@@ -437,6 +439,16 @@ std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets,
         }
     }
     return std::nullopt;
+}
+
+bool survives_crash(std::string_view definition) {
+    constexpr std::string_view kView;  // whose tables have engines of their own
+    if (!definition.starts_with(kEngineWord)) {
+        return false;
+    }
+    definition.remove_prefix(kEngineWord.size());
+    std::string_view const engine = definition.substr(0, definition.find('\n'));
+    return engine == "InnoDB" || engine == kView;
 }
 
 }  // namespace pgrepl::mysql

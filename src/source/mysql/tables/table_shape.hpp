@@ -103,4 +103,8 @@ std::vector<TableShape> read_shapes(Connection& connection, Charsets& charsets, 
 std::optional<TableShape> read_shape(Connection& connection, Charsets& charsets, const Scope& scope,
                                      const core::TableName& name, const KeyRules& rules);
 
+/// Whether a table of this definition (TableInfo::definition) keeps what it has committed if keeps_commits()
+/// (crash_safety.hpp), which says it of InnoDB alone. What has none that is known does not.
+bool survives_crash(std::string_view definition);
+
 }  // namespace pgrepl::mysql
