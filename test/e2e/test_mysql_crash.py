@@ -234,6 +234,27 @@ def test_a_crash_that_leaves_half_a_transaction_is_found(cluster, crashing, cras
     assert set(rows(cluster, "t")) == {"2", "4", "5"} and told(cluster) == [ALL]
 
 
+@pytest.mark.parametrize("writes", [False, True], ids=["with nothing new", "with more"])
+def test_a_crash_of_a_server_before_it_takes_over_is_found(cluster, pair, source_s, writes):
+    """What it had got, and had in its log, its tables have lost."""
+    registered(cluster, pair.first.url("shop"))
+    pair.first.run("INSERT INTO shop.t VALUES (3, 3)")
+    caught_up(cluster)
+    wait_until(lambda: pair.second_has(3), 240, "the second server to follow")
+    paused(cluster)
+    crash(pair.second)
+    pair.promote()
+    lose(pair.second, "DELETE FROM t WHERE id = 3")
+    pair.first.kill()
+    if writes:
+        pair.second.run("INSERT INTO shop.t VALUES (4, 4)")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (pair.second.url("shop"),))
+    for _ in range(2):
+        resumed(cluster)
+        assert set(rows(cluster, "t")) == {"1", "2"} | ({"4"} if writes else set()) and told(cluster) == [ALL]
+        paused(cluster)
+
+
 def test_the_name_of_the_log_may_have_any_characters(cluster, crashing):
     server = crashing(LOSES | {"log-bin": "my log: 100%25"})
     server.run("INSERT INTO t VALUES (3, 3)", "shop")

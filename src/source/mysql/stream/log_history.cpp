@@ -391,14 +391,13 @@ class History {
                "told.";
     }
 
+    /// Also of one that has nothing else its place in the log is looked for: the server may have crashed after it.
     std::string compare_mysql(LogPlace& place) {
         MysqlGtidSet const executed = MysqlGtidSet::parse(value_or_empty(server(), "SELECT @@global.gtid_executed"));
-        if (position_.mysql_set().contains(executed)) {
-            return "";  // it has nothing else
-        }
+        bool const has_others = !position_.mysql_set().contains(executed);
         const LogPlace& last = position_.place();
         if (last.gtid.empty()) {
-            return cannot_be_told();
+            return has_others ? cannot_be_told() : "";
         }
         MysqlGtidSet const last_set = MysqlGtidSet::parse(last.gtid);
         if (MysqlGtidSet::parse(value_or_empty(server(), "SELECT @@global.gtid_purged")).contains(last_set)) {
@@ -410,7 +409,7 @@ class History {
         log.begin(wanted, Until::kEnd);
         std::optional<LogPlace> const first = first_transaction(log);
         if (!first) {
-            return cannot_be_told();
+            return has_others ? cannot_be_told() : "";
         }
         if (first->gtid != last.gtid) {
             return missed(first->gtid);
@@ -445,11 +444,9 @@ class History {
         if (std::string lacking = forget_lacking(logged); !lacking.empty()) {
             return lacking;
         }
-        if (!position_.maria_state().lacks(logged.state)) {
-            return "";
-        }
+        bool const has_others = position_.maria_state().lacks(logged.state).has_value();
         if (position_.place().gtid.empty()) {
-            return cannot_be_told();
+            return has_others ? cannot_be_told() : "";
         }
         MariaGtid const last = MariaGtidState::parse(position_.place().gtid).all().at(0);
         if (!logged.state.contains(last)) {
@@ -460,7 +457,7 @@ class History {
         for (int i = 0; i < kMostFiles && !file.empty(); ++i) {
             try {
                 if (std::optional<std::string> const found = search_file(file, last, place, before)) {
-                    return *found;
+                    return has_others ? *found : "";
                 }
             } catch (const SourceError& error) {
                 if (error.kind() != SourceErrorKind::kPositionLost || i == 0) {
