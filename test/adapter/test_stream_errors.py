@@ -11,13 +11,17 @@ from conftest import Adapter
 from expected import KIND, expect, inserts
 
 numbers = itertools.count()
+damaged = []  # files of the log
 
 
 @pytest.fixture
 def table(server):
     name = f"e{next(numbers)}"
     server.run(f"CREATE TABLE {name} (a int PRIMARY KEY, b varchar(20))", "d")
-    return name
+    yield name
+    if damaged:
+        server.begin_log_file()  # others are to begin behind it
+        damaged.clear()
 
 
 def test_a_purged_log_is_a_lost_position(server, adapter, table):
@@ -103,15 +107,30 @@ def test_a_distributed_transaction_that_is_not_held_has_its_tables_read_again(se
     assert set(late.schema()) == {("altered", f"d.{table}", ""), ("altered", f"d.aside_{table}", "")}
 
 
-def damage(server, kind, file=-1):
-    """Changes a byte of the last event of the kind in the log's last file, as a disk may; -2: in the one before."""
+def damage(server, *kinds, file=-1, behind=19 + 2):
+    """Changes a byte of the last event of each kind in the log's last file, as a disk may: by default one behind its header; -2:
+    in the file before."""
     file = server.query("SHOW BINARY LOGS")[file][0]
-    place = max(int(row[1]) for row in server.query(f"SHOW BINLOG EVENTS IN '{file}'") if row[2:3] == [kind])
+    events = server.query(f"SHOW BINLOG EVENTS IN '{file}'")  # before it is damaged
+    damaged.append(file)
     with open(pathlib.Path(server.data) / file, "r+b") as log:
-        log.seek(place + 19 + 2)  # behind the header
-        byte = log.read(1)[0]
-        log.seek(-1, os.SEEK_CUR)
-        log.write(bytes([byte ^ 1]))
+        for kind in kinds:
+            place = max(int(row[1]) for row in events if row[2:3] == [kind])
+            log.seek(place + behind)
+            byte = log.read(1)[0]
+            log.seek(-1, os.SEEK_CUR)
+            log.write(bytes([byte ^ 1]))
+
+
+def told_of(batches):
+    """What is said of the log as a whole."""
+    told = [change for batch in batches for change in batch["schema"]]
+    assert all(change[:2] == ["unread rows", "."] for change in told), told
+    return [change[3] for change in told]
+
+
+def given(batches):
+    return [change for batch in batches for change in batch["changes"]]
 
 
 @pytest.mark.parametrize("kind", ["Table_map", "rows", "Xid"])
@@ -127,7 +146,6 @@ def test_damage_that_may_concern_any_table_is_told_and_passed(server, adapter, t
     assert stream.changes() == inserts(table, 2)
     stream.close()
     assert adapter.stream(table, position=stream.position).changes() == [], "it was passed for good"
-    server.begin_log_file()  # others are to begin behind it
 
 
 def test_damage_between_transactions_is_told_and_passed(server, adapter, table):
@@ -144,13 +162,98 @@ def test_damage_between_transactions_is_told_and_passed(server, adapter, table):
     assert (kind_told, name) == ("unread rows", ".") and "checksum" in note and "position " in note
 
 
-def test_damage_to_the_name_of_a_transaction_ends_the_stream(server, adapter, table):
-    """Without it no position can be told."""
+NAMES = {"name": ("Gtid",), "name and what follows": ("Gtid", "Query"), "all": ("Gtid", "Query", "Table_map", "Write_rows", "Xid")}
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["before others", "at the end"])
+@pytest.mark.parametrize("what", NAMES)
+def test_a_transaction_whose_name_is_damaged_is_passed_and_told_once(server, adapter, table, is_mariadb, what, last):
+    """What can be read of it is given; which one it was shows when the log has been read."""
+    kinds = NAMES[what]
+    if is_mariadb:  # where no BEGIN follows, and ROWS have another name
+        kinds = ("Gtid",) if what == "name" else ("Gtid", "Table_map") if len(kinds) == 2 else ("Gtid", "Table_map", "Write_rows_v1", "Xid")
+    start = adapter.stream(table).start
+    server.run(f"INSERT INTO {table} VALUES (1, 'x'), (2, 'x')", "d")
+    damage(server, *kinds)
+    last or server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
+    stream = adapter.stream(table, position=start)
+    batches = stream.read_all()
+    (note,) = told_of(batches)
+    assert "checksum" in note and "position " in note
+    is_read = what == "name" or (what != "all" and not is_mariadb)  # where BEGIN says nothing of the rows
+    assert given(batches) == inserts(table, *((1, 2) if is_read else ()), *(() if last else (3,)))
+    for key in (4, 5):
+        stream.close()
+        stream = adapter.stream(table, position=stream.position).is_open()
+        server.run(f"INSERT INTO {table} VALUES ({key}, 'x')", "d")
+        batches = stream.read_all()
+        assert given(batches) == inserts(table, key) and told_of(batches) == []
+    server.begin_log_file()
+    server.run(f"INSERT INTO {table} VALUES (6, 'x')", "d")
+    assert stream.changes() == inserts(table, 6)
+    stream.close()
+    assert adapter.stream(table, position=stream.position).is_open().changes() == []
+
+
+def test_a_name_that_is_no_name_any_more_is_missed(server, adapter, table, is_mariadb):
+    """Its type is another, where nothing has a checksum: what follows begins without one."""
+    server.run("SET GLOBAL binlog_checksum = NONE")
+    try:
+        start = adapter.stream(table).start
+        server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+        damage(server, "Gtid", behind=4)
+        server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+        stream = adapter.stream(table, position=start)
+        batches = stream.read_all()
+        assert given(batches)[-1:] == inserts(table, 2) and told_of(batches)
+        stream.close()
+        stream = adapter.stream(table, position=stream.position).is_open()
+        server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
+        batches = stream.read_all()
+        assert given(batches) == inserts(table, 3) and told_of(batches) == []
+    finally:
+        server.run("SET GLOBAL binlog_checksum = CRC32")
+
+
+def test_a_server_that_finds_damage_in_its_log_itself_says_so(server, adapter, table, is_mariadb):
+    """And sends nothing from there on; nor does it once what it has after that is wanted."""
+    setting = "master_verify_checksum" if is_mariadb else "source_verify_checksum"
+    server.run(f"SET GLOBAL {setting} = ON")
+    try:
+        start = adapter.stream(table).start
+        server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+        damage(server, "Gtid")
+        error = adapter.stream(table, position=start).error()
+        expect(error, "unreachable", "did not pass c", "FLUSH BINARY LOGS", "replicator_resync")
+        assert error["retryable"]
+        server.begin_log_file()
+        later = adapter.stream(table)
+        server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+        assert later.changes() == inserts(table, 2), "as is said"
+    finally:
+        server.run(f"SET GLOBAL {setting} = OFF")
+
+
+def test_a_statement_whose_name_is_damaged_counts(server, adapter, table):
+    start = adapter.stream(table).start
+    server.run(f"TRUNCATE TABLE {table}", "d")
+    damage(server, "Gtid")
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    stream = adapter.stream(table, position=start)
+    batches = stream.read_all()
+    kinds = [change[0] for batch in batches for change in batch["schema"]]
+    assert sorted(kinds) == ["truncated", "unread rows"] and given(batches) == inserts(table, 1)
+
+
+def test_a_transaction_without_an_end_at_the_end_of_a_file_is_told(server, adapter, table):
+    """No crash has cut it off: the server has ended the file."""
     start = adapter.stream(table).start
     server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
-    damage(server, "Gtid")
-    expect(adapter.stream(table, position=start).error(), "corrupt", "checksum")
+    damage(server, "Xid")
     server.begin_log_file()
+    server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+    batches = adapter.stream(table, position=start).read_all()
+    assert given(batches)[-1:] == inserts(table, 2) and len(told_of(batches)) == 1
 
 
 def test_what_was_prepared_elsewhere_is_known_after_a_reconnect(server, adapter, table):

@@ -204,7 +204,14 @@ class MysqlSource final : public core::Source, public core::Log {
         awaited_.reset();
         *is_lossy_ = ask([](Connection& server) { return !keeps_commits(server); });
         Connect const connect_again = [this] { return connect(); };
-        return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request, is_lossy_);
+        LostNames::Ask const logged = [this] {
+            return ask([](Connection& server) {
+                Connection::Patience const patience(server, kMostPatienceForMarkMs);
+                return logged_mark(server);
+            });
+        };
+        return open_change_stream(std::move(first), connect_again, *scope_.names, scope_.databases, request, is_lossy_,
+                                  logged);
     }
 
     void discard_snapshots(const core::StateName& /*keep*/) override {}  // none of them leaves anything behind

@@ -130,6 +130,11 @@ constexpr const char* kDivergedHint =
     "a reset of its log), or the URL names another server. Correct the URL with replicator_alter, or copy the source "
     "again: replicator_resync(name).";
 
+/// A server reads a file of its log up to where it cannot, each time.
+constexpr const char* kDamagedLogHint =
+    "A file of its log is damaged, and the server sends nothing from there on. If the file cannot be mended, let the "
+    "server begin another (FLUSH BINARY LOGS), and copy the source again: replicator_resync(name).";
+
 constexpr const char* kEngineDiskFull = "error 28 ";  // ENOSPC, in a sentence about any error of an engine
 
 constexpr const char* kSameServerId = "with the same server_";  // "id", or "uuid/server_id" in older versions
@@ -148,6 +153,8 @@ constexpr LogMeaning kLogMeanings[] = {
      "of this server, too? Set pg_replicator.enabled = off there, then call replicator_resume here. SHOW REPLICAS "
      "(SHOW "
      "SLAVE HOSTS) and SHOW PROCESSLIST at the source show its readers."},
+    {"did not pass c", Kind::kUnreachable, true, kDamagedLogHint},  // "checksum", or "crc": it checks them itself
+    {"bogus data in log event", Kind::kUnreachable, true, kDamagedLogHint},
     {"max_allowed_packet", Kind::kUnsupported, false, "Raise max_allowed_packet at the source to 1G."},
     {"Binary log is not open", Kind::kUnsupported, false, "Set log_bin in the server's configuration and restart it."},
 };

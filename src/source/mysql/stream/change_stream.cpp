@@ -37,17 +37,21 @@ class MysqlChangeStream final : public core::ChangeStream {
   public:
     MysqlChangeStream(std::unique_ptr<Connection> connection, const NameRules& names,
                       const std::vector<std::string>& databases, const core::StreamRequest& request,
-                      StreamPosition position, Continuation found, std::shared_ptr<const bool> is_lossy)
+                      StreamPosition position, Continuation found, std::shared_ptr<const bool> is_lossy,
+                      LostNames::Ask logged)
         : position_(std::move(position)),
+          start_(position_),
           found_(std::move(found)),
           is_lossy_(std::move(is_lossy)),
           statements_(connection->is_mariadb(), names, databases),
           connection_(std::move(connection), request.reader_id),
-          tables_(connection_.is_mariadb(), names) {
+          tables_(connection_.is_mariadb(), names),
+          names_(std::move(logged), position_) {
         for (const core::FollowedTable& table : request.tables) {
             tables_.follow(table);
         }
-        connection_.begin(position_, ReplicationConnection::Until::kClosed);
+        bool const is_strict = !found_.is_same_log;  // else what it would find out is known
+        connection_.begin(position_, ReplicationConnection::Until::kClosed, is_strict);
     }
 
     [[nodiscard]] core::Position start() const override { return {position_.text()}; }
@@ -87,6 +91,9 @@ class MysqlChangeStream final : public core::ChangeStream {
             }
         }
         batch.bytes_read = connection_.bytes_read() - bytes_before;
+        if (names_.any()) {
+            look_for_lost_names(batch);
+        }
         if (batch.at_end_of_log && position_.is_lossy() && !*is_lossy_) {
             position_.set_lossy(false);  // elsewhere the setting of now says nothing of what the log tells
             has_passed_ = true;
@@ -94,6 +101,15 @@ class MysqlChangeStream final : public core::ChangeStream {
         bool const has_passed = std::exchange(has_passed_, false);  // before a transaction that is open by now
         if (batch.transactions != 0 || has_passed) {
             batch.position.text = position_.text();
+        }
+    }
+
+    /// What has been read is not told to be all before the position says so.
+    void look_for_lost_names(core::ChangeBatch& batch) {
+        names_.ask();
+        if (batch.at_end_of_log) {
+            has_passed_ = names_.come_before_end() || has_passed_;
+            batch.at_end_of_log = !names_.any();
         }
     }
 
@@ -108,8 +124,8 @@ class MysqlChangeStream final : public core::ChangeStream {
     }
 
     /// Between transactions: what the log says before the place is told once.
-    void pass(std::string place) {
-        position_.pass(std::move(place));
+    void pass(const std::string& place) {
+        position_.pass(place);
         has_passed_ = true;
     }
 
@@ -167,8 +183,11 @@ class MysqlChangeStream final : public core::ChangeStream {
             next_event();
         } catch (const SourceError& error) {
             bool const is_of_server = error.code() != 0;  // which says something instead of an event
-            if (is_of_server || !concerns_one_table(error) || !(in_transaction_ || may_be_passed_outside())) {
+            if (is_of_server || !concerns_one_table(error) || !(in_transaction_ || may_be_passed_outside(error))) {
                 throw;
+            }
+            if (!is_header_certain_) {
+                names_.note();
             }
             if (!in_transaction_) {
                 return pass_outside(error);
@@ -180,10 +199,12 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    /// Between transactions: what cannot be read and was no part of one. If that was the name of one, as it may be
-    /// where not even its type is certain, what comes next says so.
-    [[nodiscard]] bool may_be_passed_outside() const noexcept {
-        return !passed_outside_ && (!is_header_certain_ || !is_of_transaction(last_header_.type));
+    /// Between transactions: what cannot be read and was no part of one, or the name of one. Not even the type of what
+    /// is damaged is certain: what comes next says which it was. A name of another kind than those that are known is
+    /// not damaged.
+    [[nodiscard]] bool may_be_passed_outside(const SourceError& error) const noexcept {
+        bool const is_damaged_name = is_gtid_event(last_header_.type) && error.kind() == SourceErrorKind::kCorrupt;
+        return !is_header_certain_ || is_damaged_name || !is_of_transaction(last_header_.type);
     }
 
     /// It names one, is a part of one, or says how all events are to be read.
@@ -219,15 +240,18 @@ class MysqlChangeStream final : public core::ChangeStream {
     void next_event() {
         if (!payload_open_) {
             is_header_certain_ = false;
+            quiet_ = false;
             Event const event = connection_.read_event();
             is_header_certain_ = true;
             last_header_ = event.header;
-            if (passed_outside_ && !in_transaction_ && is_part_of_transaction(event.header.type)) {
-                throw SourceError(*passed_outside_);  // without its name no position can be told
+            last_start_ = event.place.position;
+            if (is_part_of_transaction(event.header.type)) {
+                require_begun(event);
             }
             quiet_ = event.header.type == EventType::kHeartbeat || event.header.type == EventType::kHeartbeatV2;
             if (quiet_) {
                 end_what_has_lost_its_end();
+                pass_end_of_log();
             }
             if (event.header.type == EventType::kTransactionPayload) {
                 payload_open_ = true;
@@ -296,12 +320,17 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    /// Between transactions stands what the server itself has to say, for instance that something is missing. Without
-    /// a certain header it may have been the name of a transaction: what comes next says so. MariaDB sends it also
-    /// where it looks for our place in a file.
+    /// Between transactions stands what the server itself has to say, for instance that something is missing. MariaDB
+    /// sends it also where it looks for our place in a file.
     void pass_outside(const SourceError& error) {
-        if (!is_header_certain_) {
-            passed_outside_.emplace(error);
+        if (!is_header_certain_ || is_gtid_event(last_header_.type)) {
+            names_.note();
+            // MariaDB does not say what it has left out before; but where it comes to what was read, nothing after
+            // that.
+            bool const was_told = !connection_.is_mariadb() && start_.has_passed(connection_.place_within());
+            if (!was_told && !passed_outside_) {
+                passed_outside_.emplace(error);
+            }
             return;
         }
         if (position_.has_passed(connection_.place())) {
@@ -313,6 +342,18 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
+    /// Nothing comes for now that says what it was.
+    void pass_end_of_log() {
+        if (!passed_outside_ || in_transaction_ || position_.has_passed(connection_.place())) {
+            return;  // or the server does not say where it stands
+        }
+        pass(connection_.place());
+        if (tables_.follows_any()) {
+            batch_.tell(unread_rows(*passed_outside_));
+        }
+        passed_outside_.reset();
+    }
+
     // ---- transactions ----
 
     void begin_transaction() {
@@ -320,11 +361,15 @@ class MysqlChangeStream final : public core::ChangeStream {
         drop_what_is_cut_off();
         lost_.reset();
         if (passed_outside_) {
-            note_lost(*passed_outside_);  // it may have told that something is missing
+            if (!start_.has_passed(connection_.file() + ":" + std::to_string(last_start_))) {
+                note_lost(*passed_outside_);  // it may have told that something is missing
+            }
             passed_outside_.reset();
         }
         held_.discard();
         in_transaction_ = true;
+        is_named_ = true;
+        is_again_ = false;
         passed_maps_ = false;
         commit_time_us_ = 0;
         transaction_bytes_ = 0;
@@ -333,24 +378,51 @@ class MysqlChangeStream final : public core::ChangeStream {
         batch_.begin_transaction();
     }
 
-    /// Transactions do not cross files: one that is open has been cut off by a crash, before it was committed.
+    /// A part of a transaction, where none has begun: its name was among what could not be read. What it changed is
+    /// read as ever; of the position it is a place in the log alone. A query may be none.
+    void require_begun(const Event& event) {
+        if (!in_transaction_ && (passed_outside_ || !is_query(event))) {
+            begin_unnamed(event);
+        }
+        if (!is_named_) {
+            unnamed_end_ = connection_.place();
+        }
+    }
+
+    void begin_unnamed(const Event& event) {
+        if (!passed_outside_) {
+            passed_outside_.emplace(corrupt(event.place, "it is part of a transaction, and none has begun"));
+        }
+        names_.note();
+        begin_transaction();
+        is_named_ = false;
+        is_again_ = start_.has_passed(connection_.place());
+        unnamed_end_ = connection_.place();
+        is_statement_ = !connection_.is_mariadb();  // which says it with the name
+    }
+
+    /// Transactions do not cross files: one that is open has been cut off by a crash, before it was committed; or it
+    /// was committed, and its end cannot be read.
     void drop_what_is_cut_off() {
         if (in_transaction_) {
             in_transaction_ = false;
             batch_.withdraw();
+            if (lost_ && !is_again_) {
+                batch_.tell(*std::exchange(lost_, std::nullopt));
+            }
         }
     }
 
     /// A transaction stands in the log as a whole. What comes after it says that its end was among what could not be
     /// read.
     void end_what_has_lost_its_end() {
-        if (in_transaction_ && lost_) {
+        if (in_transaction_ && (lost_ || !is_named_)) {
             end_transaction(last_header_);
         }
     }
 
     void begin_file() {
-        if (!connection_.is_mariadb()) {
+        if (!connection_.is_mariadb() || !connection_.follows_crash()) {
             end_what_has_lost_its_end();  // MySQL leaves nothing in its log that a crash has cut off
         }
         drop_what_is_cut_off();
@@ -366,11 +438,12 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     void pass_end_of_file() {
         std::string const place = connection_.file_place();
+        std::optional<SourceError> const damage = std::exchange(passed_outside_, std::nullopt);
         if (position_.has_passed(place)) {
             return;
         }
-        if (passed_outside_) {  // it was not the name of a transaction, and perhaps the file's end
-            batch_.tell(unread_rows(*std::exchange(passed_outside_, std::nullopt)));
+        if (damage) {  // it was perhaps the file's end
+            batch_.tell(unread_rows(*damage));
         } else if (connection_.follows_crash()) {
             batch_.tell(crash_of(connection_.server(), place, !position_.is_lossy()));
         }
@@ -386,6 +459,7 @@ class MysqlChangeStream final : public core::ChangeStream {
                               "replicator_resync(name).");
         }
         begin_transaction();
+        has_passed_ = names_.come_before(gtid) || has_passed_;
         position_.begin(gtid, std::move(place));
         is_statement_ = true;  // until BEGIN comes
         commit_time_us_ = static_cast<std::int64_t>(gtid.commit_time_us);
@@ -394,9 +468,11 @@ class MysqlChangeStream final : public core::ChangeStream {
 
     void begin_mariadb(const MariaGtidEvent& gtid, LogPlace place) {
         begin_transaction();
+        has_passed_ = names_.come_before(gtid.gtid) || has_passed_;
+        is_again_ = found_.is_same_log && start_.has_read(place);
         position_.begin(gtid.gtid, std::move(place));
         is_statement_ = (gtid.flags & MariaGtidEvent::kStandalone) != 0;
-        if ((gtid.flags & MariaGtidEvent::kPreparedXa) != 0) {
+        if (!is_again_ && (gtid.flags & MariaGtidEvent::kPreparedXa) != 0) {
             begin_distributed();
         }
     }
@@ -411,6 +487,9 @@ class MysqlChangeStream final : public core::ChangeStream {
     void end_transaction(const EventHeader& header) {
         in_transaction_ = false;
         held_.discard();
+        if (is_again_) {
+            return batch_.withdraw();
+        }
         if (lost_) {
             batch_.add_schema_changes({*std::exchange(lost_, std::nullopt)});
         }
@@ -418,7 +497,7 @@ class MysqlChangeStream final : public core::ChangeStream {
             batch_.add_schema_changes(
                 {{.kind = core::SchemaChange::Kind::kRedefined, .table = table, .renamed_to = {}, .statement = ""}});
         }
-        position_.commit(place_behind());
+        is_named_ ? position_.commit(place_behind()) : position_.commit_unnamed(unnamed_end_, place_behind());
         // MariaDB tells the time of the session, which may have set it to anything.
         bool const is_told = commit_time_us_ != 0;
         batch_.end_transaction(is_told ? commit_time_us_ : header.timestamp_s * kMicrosecondsPerSecond);
@@ -431,13 +510,19 @@ class MysqlChangeStream final : public core::ChangeStream {
     [[nodiscard]] std::string place_behind() const {
         constexpr std::uint64_t kOffsetsAreTold = 2ULL << 30;
         bool const told = connection_.bytes_read() - bytes_before_transaction_ < kOffsetsAreTold;
-        return connection_.is_mariadb() && told ? connection_.place() : "";
+        if (!connection_.is_mariadb() || !told) {
+            return "";
+        }
+        return is_named_ ? connection_.place() : unnamed_end_;
     }
 
     // ---- statements ----
 
     void read_query(const Event& event) {
         QueryEvent const query = parse_query(event, storage_);
+        if (!in_transaction_ && (query.sql == "BEGIN" || query.sql == "COMMIT")) {
+            begin_unnamed(event);
+        }
         if (query.sql == "BEGIN") {
             is_statement_ = false;
             return;
@@ -448,7 +533,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         LoggedStatement statement = statements_.read(query);
         using Kind = LoggedStatement::Kind;
         if (!in_transaction_ && statement.kind != Kind::kNothing) {
-            throw_corrupt(event.place, "a statement stands outside of a transaction");
+            begin_unnamed(event);
         }
         switch (statement.kind) {
             case Kind::kXaStart:
@@ -565,7 +650,7 @@ class MysqlChangeStream final : public core::ChangeStream {
     /// What becomes of it is not known yet. What is lost of it may concern any table by then, as if it were not known.
     void read_xa_prepare(const Event& event) {
         XaPrepareEvent const prepare = parse_xa_prepare(event);
-        if (!prepare.one_phase) {
+        if (!prepare.one_phase && !is_again_) {
             std::string const xid = xid_text(prepare.format_id, prepare.gtrid, prepare.bqual);
             if (!std::exchange(lost_, std::nullopt)) {
                 position_.prepared().prepare(xid, tables_.changed());
@@ -646,25 +731,31 @@ class MysqlChangeStream final : public core::ChangeStream {
     }
 
     StreamPosition position_;
+    StreamPosition const start_;  ///< what is before it was told by another stream
     Continuation found_;
     std::shared_ptr<const bool> is_lossy_;
     StatementReader statements_;
     ReplicationConnection connection_;
     StreamTables tables_;
     TransactionBatch batch_;
+    LostNames names_;
     HeldTransactions held_{kMostHeldBytes};
     std::optional<core::SchemaChange> lost_;     ///< of the open transaction: what of it could not be read
     std::optional<SourceError> passed_outside_;  ///< between transactions: what could not be read there
     EventHeader last_header_;                    ///< of the last event that came
+    std::uint64_t last_start_ = 0;               ///< where it stands in its file
     bool is_header_certain_ = false;             ///< it is that of the event in hand
     PayloadReader payload_;
     bool payload_open_ = false;
     std::string storage_;
     bool has_failed_ = false;
     std::optional<SourceError> failure_;  ///< of the next read
-    bool has_passed_ = false;  ///< the position has moved on without a transaction since it was last told
-    bool quiet_ = false;       ///< the last that came was a heartbeat
+    bool has_passed_ = false;             ///< the position has moved on without a transaction since it was last told
+    bool quiet_ = false;                  ///< the last that came was a heartbeat
     bool in_transaction_ = false;
+    bool is_named_ = true;       ///< its name was read
+    bool is_again_ = false;      ///< it was read before, and what comes of it is void
+    std::string unnamed_end_;    ///< of one without: the end of what has come of it (file:offset)
     bool passed_maps_ = false;   ///< the transaction has changed tables, followed or not
     bool is_statement_ = false;  ///< the transaction is one statement: its end
     std::int64_t commit_time_us_ = 0;
@@ -678,11 +769,11 @@ std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connectio
                                                        const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request,
-                                                       std::shared_ptr<const bool> is_lossy) {
+                                                       std::shared_ptr<const bool> is_lossy, LostNames::Ask logged) {
     StreamPosition position(StateIdentity::parse(request.position.text));
     Continuation found = continue_history(std::move(first), connect, position, request.reader_id, *is_lossy);
     return std::make_unique<MysqlChangeStream>(connect(), names, databases, request, std::move(position),
-                                               std::move(found), std::move(is_lossy));
+                                               std::move(found), std::move(is_lossy), std::move(logged));
 }
 
 }  // namespace pgrepl::mysql

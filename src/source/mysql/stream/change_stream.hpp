@@ -9,8 +9,9 @@
 //   an ordinary commit.
 // Row events stand after TABLE_MAPs, and may be wrapped, all of a transaction, in one TRANSACTION_PAYLOAD.
 //
-// What cannot be read within a transaction concerns the table that it names, or any table. Outside of one it may be the
-// name of the next transaction, without which no position can be told: that ends the stream.
+// What cannot be read within a transaction concerns the table that it names, or any table; so does what cannot be read
+// between two. If that was the name of the next one, the position knows it as a place in the log (passed=) until it is
+// told which it was (lost_names.hpp).
 
 #include <memory>
 #include <string>
@@ -19,16 +20,17 @@
 #include "core/stream.hpp"
 #include "source/mysql/server/name_rules.hpp"
 #include "source/mysql/stream/log_history.hpp"
+#include "source/mysql/stream/lost_names.hpp"
 
 namespace pgrepl::mysql {
 
 /// Of the server of `first`, to which `connect` makes others. Changes of tables' structure are told of `databases`
 /// only; of all but the servers' own if it is empty. `is_lossy`, which may change: a crash of the server, as it is set
-/// now, takes commits that are in its log.
+/// now, takes commits that are in its log. `logged`: what it has logged and shows, while the stream is open.
 std::unique_ptr<core::ChangeStream> open_change_stream(std::unique_ptr<Connection> first, const Connect& connect,
                                                        const NameRules& names,
                                                        const std::vector<std::string>& databases,
                                                        const core::StreamRequest& request,
-                                                       std::shared_ptr<const bool> is_lossy);
+                                                       std::shared_ptr<const bool> is_lossy, LostNames::Ask logged);
 
 }  // namespace pgrepl::mysql

@@ -12,13 +12,6 @@ namespace pgrepl::mysql {
 namespace {
 
 using core::SourceError;
-using core::SourceErrorKind;
-
-/// Of one event: the next one can be read.
-bool is_passed(const SourceError& error) {
-    return error.code() == 0 &&
-           (error.kind() == SourceErrorKind::kCorrupt || error.kind() == SourceErrorKind::kUnsupported);
-}
 
 std::string file_of(const std::string& place) { return place.substr(0, place.rfind(':')); }
 
@@ -57,7 +50,7 @@ bool LogAhead::look_for_unread(ReplicationConnection& log) {
                 note_incident(log, *event);
             }
         } catch (const SourceError& error) {
-            if (is_passed(error)) {
+            if (is_of_one_event(error)) {
                 continue;
             }
             if (error.code() != ER_MASTER_FATAL_ERROR_READING_BINLOG) {

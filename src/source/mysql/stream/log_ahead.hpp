@@ -20,8 +20,8 @@ core::SchemaChange crash_of(const std::string& server, const std::string& place,
 
 class LogAhead {
   public:
-    /// `position` outlives it, and knows what has been told of the log; and whether a crash takes commits, as the server
-    /// was set before or is now.
+    /// `position` outlives it, and knows what has been told of the log; and whether a crash takes commits, as the
+    /// server was set before or is now.
     LogAhead(const StreamPosition& position, std::string server) : position_(position), server_(std::move(server)) {}
 
     /// From the place on that was asked for. False if a transaction without a GTID comes first.

@@ -123,12 +123,12 @@ class History {
         require_held(same_log);
         LogPlace place = same_server && doubt.empty() ? position_.place() : LogPlace();
         if (!same_server) {
-            doubt = is_mariadb_ ? compare_mariadb(place) : compare_mysql(place);
+            doubt = compare(place);
         }
         bool const is_new_place = !same_server && place.is_known();
         position_.set_server(server_, std::move(place));
         if (is_another_) {
-            position_.pass("");
+            position_.forget_passed();
         }
         if (is_new_place) {
             (void)look_at(position_.place());
@@ -136,7 +136,7 @@ class History {
         if (is_to_look_ahead_) {  // what the server does not have it cannot be asked to go on from
             look_ahead_of_stream(position_.place());
         }
-        return {std::move(doubt), ahead_.found(), ahead_.passed()};
+        return {std::move(doubt), ahead_.found(), ahead_.passed(), same_log};
     }
 
   private:
@@ -386,9 +386,19 @@ class History {
     }
 
     [[nodiscard]] std::string cannot_be_told() const {
-        return "MySQL server " + address_ +
-               " has transactions that were not read; whether some of them stand before those that were cannot be "
-               "told.";
+        return "Whether MySQL server " + address_ +
+               " has transactions that were not read, before others that were, cannot be told.";
+    }
+
+    std::string compare(LogPlace& place) {
+        try {
+            return is_mariadb_ ? compare_mariadb(place) : compare_mysql(place);
+        } catch (const SourceError& error) {
+            if (!is_of_one_event(error)) {
+                throw;
+            }
+            return cannot_be_told();
+        }
     }
 
     /// Also of one that has nothing else its place in the log is looked for: the server may have crashed after it.

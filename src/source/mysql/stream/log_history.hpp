@@ -43,6 +43,7 @@ struct Continuation {
     /// not logged all changes.
     std::vector<core::SchemaChange> found;
     std::string passed;  ///< what the log says between transactions is known up to here (file:offset); may be empty
+    bool is_same_log = false;  ///< the last transaction that was read stands where it did, or has been purged since
 };
 
 /// Throws kDiverged where the log does not go on from the position; kUnreachable where it may do so later, of another

@@ -32,6 +32,12 @@ void put(std::string& out, Number number) {
 
 }  // namespace
 
+bool is_of_one_event(const SourceError& error) noexcept {
+    bool const is_of_server = error.code() != 0;  // which says something instead of an event
+    return !is_of_server &&
+           (error.kind() == SourceErrorKind::kCorrupt || error.kind() == SourceErrorKind::kUnsupported);
+}
+
 ReplicationConnection::ReplicationConnection(std::unique_ptr<Connection> connection, std::uint32_t reader_id)
     : connection_(std::move(connection)), reader_id_(reader_id), framer_(ChecksumAlgorithm::kNone) {
     if (reader_id == 0) {
@@ -49,7 +55,7 @@ void ReplicationConnection::set_up() {
                              ", @master_heartbeat_period = " + period + ", @source_heartbeat_period = " + period,
                          kDoing);
     if (connection_->is_mariadb()) {
-        connection_->execute("SET @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 1", kDoing);
+        connection_->execute("SET @mariadb_slave_capability = 4", kDoing);
     }
 }
 
@@ -58,12 +64,14 @@ void ReplicationConnection::send(enum_server_command command, const std::string&
     last_event_ = std::chrono::steady_clock::now();
 }
 
-void ReplicationConnection::begin(const StreamPosition& position, Until until) {
+void ReplicationConnection::begin(const StreamPosition& position, Until until, bool strict) {
     if (!connection_->is_mariadb()) {
         begin(position.mysql_set(), until);
         return;
     }
-    connection_->execute("SET @slave_connect_state = " + quote_text(position.maria_position().text()), kDoing);
+    connection_->execute("SET @slave_gtid_strict_mode = " + std::string(strict ? "1" : "0") +
+                             ", @slave_connect_state = " + quote_text(position.maria_position().text()),
+                         kDoing);
     std::string request;
     put(request, kFirstOffset);
     put(request, until == Until::kEnd ? kNoWaiting : std::uint16_t{0});

@@ -8,11 +8,15 @@
 #include <optional>
 #include <string>
 
+#include "core/source_error.hpp"
 #include "source/mysql/binlog/event_framer.hpp"
 #include "source/mysql/server/connection.hpp"
 #include "source/mysql/stream/stream_position.hpp"
 
 namespace pgrepl::mysql {
+
+/// What could not be read is one event of the log: the next one can be.
+bool is_of_one_event(const core::SourceError& error) noexcept;
 
 class ReplicationConnection {
   public:
@@ -24,8 +28,9 @@ class ReplicationConnection {
     ReplicationConnection(std::unique_ptr<Connection> connection, std::uint32_t reader_id);
 
     /// Asks for all transactions that are not in `position`. kPositionLost if the log does not reach back comes with
-    /// the first event.
-    void begin(const StreamPosition& position, Until until);
+    /// the first event. MariaDB, if not `strict`: perhaps for some of those before them, too. A strict server looks for
+    /// the last transaction by its number, and gives up at a higher one, which a damaged name may have.
+    void begin(const StreamPosition& position, Until until, bool strict = true);
     void begin(const MysqlGtidSet& position, Until until);
     /// Asks for what stands at the place and after it; the events that open the file come first.
     void begin(const std::string& file, std::uint32_t offset);
@@ -56,6 +61,8 @@ class ReplicationConnection {
     [[nodiscard]] std::string file_place() const { return file_ + ":" + std::to_string(kFirstOffset); }
     /// After the event that was read last, as file:offset. Offsets of more than 4 GiB are not told by the log.
     [[nodiscard]] std::string place() const { return file_ + ":" + std::to_string(next_position_); }
+    /// Within what comes after that.
+    [[nodiscard]] std::string place_within() const { return file_ + ":" + std::to_string(next_position_ + 1); }
     /// Bytes of all events so far.
     [[nodiscard]] std::uint64_t bytes_read() const noexcept { return bytes_read_; }
 

@@ -1,6 +1,14 @@
 #include "source/mysql/stream/stream_position.hpp"
 
 namespace pgrepl::mysql {
+namespace {
+
+/// file:offset; empty if it is not known.
+std::string begin_of(const LogPlace& place) {
+    return place.is_known() ? place.file + ":" + std::to_string(place.offset) : "";
+}
+
+}  // namespace
 
 StreamPosition::StreamPosition(StateIdentity start)
     : identity_(std::move(start)), prepared_(PreparedTransactions::parse(identity_.prepared)) {
@@ -25,10 +33,19 @@ void StreamPosition::set_server(const std::string& server, LogPlace place) {
 }
 
 bool StreamPosition::has_passed(const std::string& place) const {
-    std::string const last =
-        identity_.place.is_known() ? identity_.place.file + ":" + std::to_string(identity_.place.offset) : "";
     return is_at_or_behind(identity_.passed, place).value_or(false) ||
-           is_at_or_behind(identity_.binlog, place).value_or(false) || is_at_or_behind(last, place).value_or(false);
+           is_at_or_behind(identity_.binlog, place).value_or(false) ||
+           is_at_or_behind(begin_of(identity_.place), place).value_or(false);
+}
+
+void StreamPosition::pass(const std::string& place) {
+    if (!is_at_or_behind(identity_.passed, place).value_or(false)) {
+        identity_.passed = place;
+    }
+}
+
+bool StreamPosition::has_read(const LogPlace& place) const {
+    return is_at_or_behind(begin_of(identity_.place), begin_of(place)).value_or(false);
 }
 
 void StreamPosition::begin(const MysqlGtidEvent& gtid, LogPlace place) {
@@ -56,6 +73,28 @@ void StreamPosition::commit(std::string end) {
         identity_.place = std::move(next_place_);
         next_place_ = {};
     }
+}
+
+void StreamPosition::commit_unnamed(const std::string& place, std::string end) {
+    identity_.binlog = std::move(end);
+    next_place_ = {};
+    pass(place);
+}
+
+bool StreamPosition::add(const StateIdentity& logged) {
+    std::string const before = text();
+    std::string const gtid = logged.gtid.value_or("");
+    if (!identity_.is_mariadb) {
+        mysql_.add(MysqlGtidSet::parse(gtid));
+    } else {
+        for (const MariaGtid& last : MariaGtidPosition::parse(gtid).all()) {
+            if (!seen_.contains(last)) {
+                maria_.advance(last);
+                seen_.advance(last);
+            }
+        }
+    }
+    return text() != before;
 }
 
 std::string StreamPosition::current() const {

@@ -30,13 +30,23 @@ class StreamPosition {
     /// It has ended, at this place in the log of a MariaDB server (file:offset; empty: not known).
     void commit(std::string end);
 
+    /// One has ended at this place, and what its GTID is could not be read. `end` as of commit().
+    void commit_unnamed(const std::string& place, std::string end);
+    /// Of what the server has logged, all has been read. False if nothing of it was lacking.
+    bool add(const StateIdentity& logged);
+
     /// The server that is read from here on. A place in another's log is void; `place` is one in this one's.
     void set_server(const std::string& server, LogPlace place = {});
     void set_place(LogPlace place) { identity_.place = std::move(place); }
 
     /// Whether what stands between transactions before this place (file:offset) in the log of the server was told.
     [[nodiscard]] bool has_passed(const std::string& place) const;
-    void pass(std::string place) { identity_.passed = std::move(place); }
+    /// Up to there it was now; or up to a later one already.
+    void pass(const std::string& place);
+    /// Nothing was, of the log of another server.
+    void forget_passed() { identity_.passed.clear(); }
+    /// Whether the transaction that stands at this place was read. Of the log that the position is of.
+    [[nodiscard]] bool has_read(const LogPlace& place) const;
     /// A crash of the server may take commits that are in the log; as far as is known.
     [[nodiscard]] bool is_lossy() const noexcept { return identity_.is_lossy; }
     void set_lossy(bool is_lossy) noexcept { identity_.is_lossy = is_lossy; }

@@ -10,11 +10,13 @@ std::string detail_of(const EventPlace& place) {
 
 }  // namespace
 
-void throw_corrupt(const EventPlace& place, std::string_view what) {
-    throw core::SourceError(core::SourceErrorKind::kCorrupt, 0,
-                            "a binlog event (" + event_name(place.type) + ") is damaged: " + std::string(what), false,
-                            detail_of(place));
+core::SourceError corrupt(const EventPlace& place, std::string_view what) {
+    return {core::SourceErrorKind::kCorrupt, 0,
+            "a binlog event (" + event_name(place.type) + ") is damaged: " + std::string(what), false,
+            detail_of(place)};
 }
+
+void throw_corrupt(const EventPlace& place, std::string_view what) { throw corrupt(place, what); }
 
 void throw_table_changed(const EventPlace& place, std::string_view what) {
     throw core::SourceError(

@@ -18,6 +18,7 @@ struct EventPlace {
 };
 
 /// "a binlog event (WRITE_ROWS) is damaged: <what>"; kCorrupt.
+[[nodiscard]] core::SourceError corrupt(const EventPlace& place, std::string_view what);
 [[noreturn]] void throw_corrupt(const EventPlace& place, std::string_view what);
 
 /// "a binlog event (WRITE_ROWS) is of another structure: <what>"; kTableChanged.
