@@ -18,34 +18,6 @@ ProcessUtility_hook_type next_utility = nullptr;
 ExecutorRun_hook_type next_executor_run = nullptr;
 ExecutorFinish_hook_type next_executor_finish = nullptr;
 
-/// Statements on targets that are being executed.
-int executing = 0;
-
-/// Not begun by a statement on a target: nothing.
-template <typename Run>
-void execute_on_target(Run&& run) {
-    if (!detail::on_target) {
-        return run();
-    }
-    ++executing;
-    PG_TRY();
-    run();
-    PG_FINALLY();
-    --executing;
-    PG_END_TRY();
-}
-
-void on_executor_run(PGREPL_EXECUTOR_RUN_PARAMETERS) {
-    execute_on_target([&] {
-        (next_executor_run != nullptr ? next_executor_run : standard_ExecutorRun)(PGREPL_EXECUTOR_RUN_ARGUMENTS);
-    });
-}
-
-void on_executor_finish(QueryDesc* query) {
-    execute_on_target(
-        [&] { (next_executor_finish != nullptr ? next_executor_finish : standard_ExecutorFinish)(query); });
-}
-
 /// Calls within each other. Each that began ends, or is told of the error that ended it.
 int depth = 0;
 /// What the statement on a target had. Not asked for when the outermost call begins: settings of the function itself
@@ -76,6 +48,57 @@ void end_call() {
         SessionReplicationRole = role_of_statement;
         NotPassedOn::go_on();
     }
+}
+
+/// Statements on targets that are being executed.
+int executing = 0;
+
+bool writes(const QueryDesc& query) {
+    return query.plannedstmt->commandType != CMD_SELECT || query.plannedstmt->hasModifyingCTE;
+}
+
+/// Whether neither we nor a function that the hooks meet began it: a cursor that code of the owner has left open holds
+/// it, and a function of the server's own runs it (cursor_to_xml in a CHECK). It is the owner's as well.
+bool was_left_open(const QueryDesc& query) { return depth == 0 && query.sourceText != own_statement && writes(query); }
+
+/// Not begun by a statement on a target: nothing.
+template <typename Run>
+void execute_on_target(const QueryDesc& query, Run&& run) {
+    if (!detail::on_target) {
+        return run();
+    }
+    bool const is_of_owner = was_left_open(query);
+    if (is_of_owner) {
+        begin_call();
+    }
+    ++executing;
+    auto const end = [&] {
+        --executing;
+        if (is_of_owner) {
+            end_call();
+        }
+    };
+    PG_TRY();
+    run();
+    PG_CATCH();
+    {
+        end();
+        detail::left_owner_code = detail::left_owner_code || is_of_owner;
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    end();
+}
+
+void on_executor_run(PGREPL_EXECUTOR_RUN_PARAMETERS) {
+    execute_on_target(*query, [&] {
+        (next_executor_run != nullptr ? next_executor_run : standard_ExecutorRun)(PGREPL_EXECUTOR_RUN_ARGUMENTS);
+    });
+}
+
+void on_executor_finish(QueryDesc* query) {
+    execute_on_target(
+        *query, [&] { (next_executor_finish != nullptr ? next_executor_finish : standard_ExecutorFinish)(query); });
 }
 
 bool needs_hook(Oid function) { return detail::on_target || (next_needs_hook != nullptr && next_needs_hook(function)); }
@@ -112,7 +135,7 @@ void require_known(const char* statement) {
 
 void on_executor_start(QueryDesc* query, int flags) {
     // What only reads calls functions, which the hooks meet as ever.
-    if (query->plannedstmt->commandType != CMD_SELECT || query->plannedstmt->hasModifyingCTE) {
+    if (writes(*query)) {
         require_known(query->sourceText);
     }
     (next_executor_start != nullptr ? next_executor_start : standard_ExecutorStart)(query, flags);

@@ -106,6 +106,34 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
+def test_what_a_trigger_leaves_open_writes_as_the_owner_does(cluster, database, source, many_rows, owners):
+    """A cursor whose query writes, and a CHECK that has a function of the server's run it."""
+    path = database("left_open.db", many_rows(10))
+    cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.accounts (id text PRIMARY KEY); CREATE TABLE theirs.audit (who text); "
+                  "CREATE TABLE theirs.moves (account text REFERENCES theirs.accounts); INSERT INTO theirs.accounts VALUES ('70'); "
+                  "CREATE FUNCTION theirs.audited() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS "
+                  "$$ BEGIN INSERT INTO theirs.audit VALUES (NEW.account); RETURN NEW; END $$; "
+                  "CREATE TRIGGER audited AFTER INSERT ON theirs.moves FOR EACH ROW EXECUTE FUNCTION theirs.audited(); "
+                  "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT INSERT, SELECT ON theirs.moves TO first_owner")
+    cluster.query("SELECT replicator_init(%s, name => 'left_open')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("left_open")
+    cluster.query("CREATE FUNCTION left_open.open() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'of_' || NEW.id; BEGIN "
+                  "OPEN c FOR WITH w AS (INSERT INTO theirs.moves VALUES (NEW.data->>'a') RETURNING account) SELECT account FROM w; "
+                  "RETURN NEW; END $$; "
+                  "CREATE TRIGGER open BEFORE UPDATE ON left_open.t FOR EACH ROW EXECUTE FUNCTION left_open.open(); "
+                  "ALTER TABLE left_open.t ENABLE ALWAYS TRIGGER open; "
+                  "ALTER TABLE left_open.t ADD CHECK (cursor_to_xml(('of_' || id)::refcursor, 1, false, false, '') IS NOT NULL) NOT VALID",
+                  user="first_owner")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.executescript("UPDATE t SET a = 70 WHERE id = 5; UPDATE t SET a = 4711 WHERE id = 6")
+    cluster.query("SELECT replicator_sync('left_open')")
+    cluster.wait_for_copy("left_open")
+    assert cluster.query("SELECT key, sqlstate FROM replicator_quarantine WHERE source = 'left_open'") == [("6", "23503")]
+    assert cluster.query("SELECT (SELECT array_agg(account) FROM theirs.moves), (SELECT array_agg(who) FROM theirs.audit)") == [
+        (["70"], ["70"])]
+    cluster.query("SELECT replicator_drop('left_open', drop_tables => true); DROP SCHEMA theirs CASCADE")
+
+
 def test_a_trigger_reads_of_a_table_with_row_level_security_what_the_owner_does(cluster, database, source, many_rows, owners):
     path = database("guarded.db", many_rows(10))
     cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.guarded (word text); INSERT INTO theirs.guarded VALUES ('seen'), ('hidden'); "
