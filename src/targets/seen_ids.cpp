@@ -76,7 +76,9 @@ std::string SeenIds::not_seen(const TargetName& seen) {
 }
 
 void create_seen_table(const TargetName& table, Oid owner) {
-    create_side_table(table, owner, "first bigint[], second bigint[]");
+    if (!create_side_table(table, owner, "first bigint[], second bigint[]")) {
+        return;
+    }
     pg::execute("ALTER TABLE " + table.sql() +
                 " ALTER COLUMN first SET STORAGE PLAIN, ALTER COLUMN second SET STORAGE PLAIN, "
                 "ALTER COLUMN first SET STATISTICS 0, ALTER COLUMN second SET STATISTICS 0");

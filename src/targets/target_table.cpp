@@ -2,6 +2,9 @@
 
 #include "targets/target_table.hpp"
 
+#include <algorithm>
+#include <chrono>
+
 #include "pg/membership.hpp"
 #include "pg/relation_headers.hpp"
 #include "pg/spi.hpp"
@@ -22,6 +25,13 @@ constexpr const char* kMarkerRow = " (id, data) VALUES (NULL, NULL)";
 /// What may lie about until the next refresh.
 constexpr std::int64_t kMostKeptBytes = 16 << 20;
 
+/// A side table's strongest lock is never counted on: anybody can keep it from us by the number of the relation, since
+/// nextval() locks what it is given, up to the end of the transaction, before it asks for a right on it. So we wait for
+/// no longer than for an autovacuum that is to let go; while others have just kept a lock for as long, for a moment.
+constexpr int kSidePatienceMs = 2'000;
+constexpr int kMomentMs = 20;
+constexpr std::chrono::seconds kNoPatienceFor{10};
+
 /// As it was made, for this owner and nobody else; merges that were refused rows have left an index.
 constexpr const char* kIsAsMade = R"(
     SELECT c.relkind = 'r' AND c.relpersistence = 'u' AND NOT c.relhasindex
@@ -37,29 +47,62 @@ constexpr const char* kOthersWithRights = R"(
                     ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
     FROM pg_catalog.pg_class c, LATERAL pg_catalog.aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner)";
 
-/// Waits as for a target: who reads all tables can keep a lock on ours, and so can an earlier copy's worker.
-void lock_side_table(const TargetName& name) {
-    pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
-    pg::execute("LOCK TABLE " + name.sql() + " IN ACCESS EXCLUSIVE MODE");
+int side_patience_ms(bool was_in_vain) {
+    using Clock = std::chrono::steady_clock;
+    static Clock::time_point no_patience_until;
+    if (was_in_vain) {
+        no_patience_until = Clock::now() + kNoPatienceFor;
+    }
+    int const wanted = Clock::now() < no_patience_until ? kMomentMs : kSidePatienceMs;
+    return pg::target_patience() > 0 ? std::min(wanted, pg::target_patience()) : wanted;
 }
 
-/// The same; false if others keep it. Nearly always the lock is to be had at once, without a subtransaction: the end of
-/// each costs as much as its transaction has dropped tables.
-bool can_lock_side_table(const TargetName& name, Oid relid) {
-    if (pg::CallPg([&] { return ConditionalLockRelationOid(relid, AccessExclusiveLock); })) {
+/// False if others keep it. Nearly always the lock is to be had at once, without a subtransaction: the end of each
+/// costs as much as its transaction has dropped tables.
+bool can_lock_side_table(Oid relid, LOCKMODE lock) {
+    if (pg::CallPg([&] { return ConditionalLockRelationOid(relid, lock); })) {
         return true;
     }
-    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] { lock_side_table(name); });
+    std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
+        pg::TargetPatience const patience(side_patience_ms(false));
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
+        pg::CallPg([&] { LockRelationOid(relid, lock); });
+    });
     if (error && reach_of(*error) != Reach::kLocked) {
         throw pg::SqlError(*error);
     }
+    if (error) {
+        (void)side_patience_ms(true);
+    }
     return !error;
+}
+
+/// Readable by the owner and nobody else. Needs no lock that others could keep from us.
+void give_side_table(const TargetName& name, Oid relid, Oid owner) {
+    // Earlier owners; default privileges of the superuser that workers are.
+    pg::QueryResult const others = pg::execute(kOthersWithRights, {pg::Param::oid(relid)});
+    for (std::size_t i = 0; i < others.rows(); ++i) {
+        pg::execute("REVOKE ALL ON " + name.sql() + " FROM " + others.text(i, 0));
+    }
+    pg::QueryResult const role =
+        pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
+    pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));
+}
+
+/// As one that was just made, but for what autovacuum has yet to remove, and an index that it may have. A copy worker
+/// that lingers may still write to it, but has no lease any more: what it writes is rolled back.
+void empty_in_place(const TargetName& name, Oid relid, Oid owner) {
+    {
+        pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
+        pg::execute("DELETE FROM " + name.sql());  // waits for a superuser's lock alone
+    }
+    give_side_table(name, relid, owner);
 }
 
 void drop_locked_side_table(const TargetName& name, Oid relid) {
     pg::leave_extension(RelationRelationId, relid);
     // Its columns and its row type can be used in views, tables and functions. Nobody has a claim on those.
-    pg::execute("DROP TABLE " + name.sql() + " CASCADE");
+    pg::execute("DROP TABLE IF EXISTS " + name.sql() + " CASCADE");  // it may have gone while its lock was waited for
 }
 
 /// Empties a side table that was kept; false if it has to be re-created. What is in it is worth nothing by now, so that
@@ -69,7 +112,10 @@ bool reuse_side_table(const TargetName& name, Oid owner) {
     if (!relid) {
         return false;
     }
-    lock_side_table(name);
+    if (!can_lock_side_table(*relid, AccessExclusiveLock)) {
+        empty_in_place(name, *relid, owner);
+        return true;
+    }
     pg::QueryResult const as_made = pg::execute(kIsAsMade, {pg::Param::oid(*relid), pg::Param::oid(owner)});
     if (as_made.empty() || !as_made.boolean(0, 0)) {
         return false;
@@ -79,7 +125,7 @@ bool reuse_side_table(const TargetName& name, Oid owner) {
 }
 
 void make_staging_table(const TargetName& staging, Oid owner) {
-    create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
+    (void)create_side_table(staging, owner, "id text COLLATE pg_catalog.\"C\", data jsonb, _synced_at timestamptz");
     // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
     // matters.
     pg::execute("ALTER TABLE " + staging.sql() +
@@ -143,28 +189,25 @@ Oid file_of(Oid relid) {
     return file.is_null(0, 0) ? InvalidOid : file.oid(0, 0);
 }
 
-void create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
+bool create_side_table(const TargetName& name, Oid owner, const std::string& columns) {
     if (std::optional<Oid> const older = find_table(name)) {
-        lock_side_table(name);
+        if (!can_lock_side_table(*older, AccessExclusiveLock)) {
+            empty_in_place(name, *older, owner);
+            return false;
+        }
         drop_locked_side_table(name, *older);
     }
     pg::flush_if_aborted();
     pg::execute("CREATE UNLOGGED TABLE " + name.sql() + " (" + columns + ")");
     Oid const relid = require_side_table(name);
     pg::join_extension(RelationRelationId, relid);
-    // Default privileges of the superuser that workers are.
-    pg::QueryResult const others = pg::execute(kOthersWithRights, {pg::Param::oid(relid)});
-    for (std::size_t i = 0; i < others.rows(); ++i) {
-        pg::execute("REVOKE ALL ON " + name.sql() + " FROM " + others.text(i, 0));
-    }
-    pg::QueryResult const role =
-        pg::execute("SELECT rolname FROM pg_catalog.pg_roles WHERE oid = $1", {pg::Param::oid(owner)});
-    pg::execute("GRANT SELECT ON " + name.sql() + " TO " + pg::quoted(role.text(0, 0)));
+    give_side_table(name, relid, owner);
+    return true;
 }
 
 void drop_side_table(const TargetName& name) {
     std::optional<Oid> const relid = find_table(name);
-    if (relid && can_lock_side_table(name, *relid)) {
+    if (relid && can_lock_side_table(*relid, AccessExclusiveLock)) {
         drop_locked_side_table(name, *relid);
     }
 }
@@ -213,7 +256,12 @@ void number_identical_rows(std::int32_t table_id) {
         WHERE n.ctid = s.ctid)");
 }
 
-void index_staging(std::int32_t table_id) { pg::execute("CREATE INDEX ON " + staging_name(table_id).sql() + " (id)"); }
+void index_staging(std::int32_t table_id) {
+    TargetName const staging = staging_name(table_id);
+    if (can_lock_side_table(require_side_table(staging), ShareLock)) {
+        pg::execute("CREATE INDEX ON " + staging.sql() + " (id)");
+    }
+}
 
 void drop_staging(std::int32_t table_id) {
     drop_side_table(staging_name(table_id));

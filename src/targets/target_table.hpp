@@ -42,12 +42,12 @@ void add_primary_key(const OpenTarget& target);
 void drop_target(const OpenTarget& target);
 
 /// A side table of ours: unlogged, a member of the extension while it lives (pg_dump neither dumps nor locks it),
-/// readable by `owner`. Created again; `columns` as in CREATE TABLE. Call as the catalog role. Who reads all tables can
-/// keep a lock on an older one of that name: it is waited for as a lock on the target is.
-void create_side_table(const TargetName& name, Oid owner, const std::string& columns);
+/// readable by `owner`. Created again; `columns` as in CREATE TABLE. Call as the catalog role. False: others keep an
+/// older one of that name locked, which is there, emptied.
+bool create_side_table(const TargetName& name, Oid owner, const std::string& columns);
 
-/// Drops it if it exists, and others do not keep it locked for longer than a target is waited for: then it stays until
-/// it is re-created, or is found to be nobody's.
+/// Drops it if it exists, and others do not keep it locked: then it stays until it is re-created, or is found to be
+/// nobody's.
 void drop_side_table(const TargetName& name);
 
 /// The staging table of a table's refresh, and the side table of the ids that the refresh found unchanged.
@@ -73,7 +73,8 @@ void analyze_staging(std::int32_t table_id);
 /// which all rows are staged. Call as the catalog role.
 void number_identical_rows(std::int32_t table_id);
 
-/// Lets rows of a group be found by their id. Call as the catalog role.
+/// Lets rows of a group be found by their id, unless others keep the table locked: then they are found more slowly.
+/// Call as the catalog role.
 void index_staging(std::int32_t table_id);
 
 /// Drops both if they exist.

@@ -55,7 +55,7 @@ Datum test_role_scope(FunctionCallInfo) {
 }
 
 Datum test_side_table(FunctionCallInfo) {
-    target::create_side_table({"replicator", "seen_1"}, GetUserId(), "id text");
+    (void)target::create_side_table({"replicator", "seen_1"}, GetUserId(), "id text");
     PG_RETURN_VOID();
 }
 
