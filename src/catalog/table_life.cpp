@@ -14,12 +14,16 @@ namespace {
 
 constexpr const char* kOneTarget = "source_table_target_schema_target_name_key";
 
-// What a table begins with, and what discovery changes later.
+// What a table begins with, and what discovery changes later. A row that is there keeps its number: one of the
+// sequence's would be used up by each refresh, and they are not without end.
 constexpr const char* kSave = R"(
     INSERT INTO replicator.source_table AS t
-        (source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
+        (id, source_id, database, schema, name, kind, target_schema, target_name, state, reason, note, key_columns,
          definition, rows_expected, bytes_expected, structure, keyless, followed)
-    VALUES ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8::replicator.table_state, nullif($9, ''),
+    VALUES (coalesce((SELECT k.id FROM replicator.source_table k
+                      WHERE k.source_id = $1 AND k.database = $2 AND k.schema = $3 AND k.name = $4),
+                     pg_catalog.nextval('replicator.source_table_id_seq')),
+            $1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), $8::replicator.table_state, nullif($9, ''),
             nullif($10, ''), $11, $12, $13, $14, $15, $16, $17::replicator.consistency)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE
     SET kind = excluded.kind,
@@ -49,8 +53,11 @@ constexpr const char* kSave = R"(
                          THEN t.structure ELSE excluded.structure END)";
 
 constexpr const char* kNoteChange = R"(
-    INSERT INTO replicator.source_table (source_id, database, schema, name, state, changed)
-    VALUES ($1, $2, $3, $4, 'pending', true)
+    INSERT INTO replicator.source_table (id, source_id, database, schema, name, state, changed)
+    VALUES (coalesce((SELECT k.id FROM replicator.source_table k
+                      WHERE k.source_id = $1 AND k.database = $2 AND k.schema = $3 AND k.name = $4),
+                     pg_catalog.nextval('replicator.source_table_id_seq')),
+            $1, $2, $3, $4, 'pending', true)
     ON CONFLICT (source_id, database, schema, name) DO UPDATE SET changed = true)";
 
 constexpr const char* kMarkGone = R"(

@@ -31,7 +31,9 @@ void set_wanted_indexes(std::int32_t table_id, const std::vector<WantedIndex>& w
     for (const WantedIndex& index : wanted) {
         names.push_back(index.name);
         pg::execute(
-            "INSERT INTO replicator.target_index (table_id, name, method, definition) VALUES ($1, $2, $3, $4) "
+            "INSERT INTO replicator.target_index (id, table_id, name, method, definition) "
+            "VALUES (coalesce((SELECT k.id FROM replicator.target_index k WHERE k.table_id = $1 AND k.name = $2), "
+            "pg_catalog.nextval('replicator.target_index_id_seq')), $1, $2, $3, $4) "
             "ON CONFLICT (table_id, name) DO UPDATE SET state = 'pending', failures = 0 "
             "WHERE target_index.state = 'unwanted'",
             {table_id, index.name, index.method, index.definition});

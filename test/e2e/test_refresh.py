@@ -310,6 +310,20 @@ def test_locks_on_side_tables_hold_nothing_up(cluster, database, source, owners,
     cluster.query("DROP ROLE nobody")
 
 
+def test_a_refresh_uses_up_no_numbers(cluster, database, source):
+    path = database("numbers.db", "CREATE TABLE a (id INTEGER PRIMARY KEY, v INT); INSERT INTO a VALUES (1, 1)")
+    source(path, "numbers", rules='{"indexes": {"a": ["data->>\'v\'"]}}')
+    cluster.wait_for_copy("numbers")
+    numbers = "SELECT (SELECT last_value FROM replicator.source_table_id_seq), (SELECT last_value FROM replicator.target_index_id_seq)"
+    before = cluster.query(numbers)
+    for value in range(2, 5):
+        change(path, f"UPDATE a SET v = {value}")
+        cluster.query("SELECT replicator_sync('numbers')")
+        cluster.query("CALL replicator_wait('numbers', '240 s')")
+    assert values(cluster, "numbers") == {"1": "4"}
+    assert cluster.query(numbers) == before
+
+
 def test_a_registration_that_stays_open_holds_up_one_table_of_others(cluster, database, source, assert_equal):
     path = database("own.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v INT); INSERT INTO t VALUES (1, 1)")
     theirs = database("theirs.db", "CREATE TABLE newt (id INTEGER PRIMARY KEY)")
