@@ -70,6 +70,20 @@ def test_another_primary_key_is_not_passed_over(server, adapter, table):
     assert any("primary key" in str(batch) and f"d.{table}" in str(batch) for batch in batches), batches
 
 
+@pytest.mark.parametrize("keys", ["ADD UNIQUE one (a, b), ADD UNIQUE two (a)", "ADD UNIQUE two (b), ADD UNIQUE one (a)",
+                                  "ADD UNIQUE part (b(3)), ADD UNIQUE one (a)"])
+def test_what_a_server_takes_for_the_primary_key_need_not_be_the_key(server, adapter, table, keys):
+    """Without a primary key that is one of the others; the log names it as if it were one."""
+    server.run(f"ALTER TABLE {table} MODIFY b varchar(20) NOT NULL, DROP PRIMARY KEY, {keys}", "d")
+    stream = adapter.stream(table).is_open()
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    batches = stream.read_all()
+    assert [change for batch in batches for change in batch["changes"]] == inserts(table, 1), batches
+    server.run(f"SET sql_log_bin = 0; ALTER TABLE {table} ADD c int PRIMARY KEY; SET sql_log_bin = 1; "
+               f"INSERT INTO {table} VALUES (2, 'y', 1)", "d")
+    assert [["redefined", f"d.{table}"]] == [change[:2] for batch in stream.read_all() for change in batch["schema"]]
+
+
 def test_a_description_that_cannot_be_read_is_doubted_once(server, adapter, table):
     """Whoever is told of the doubt looks the table up, and forgets what was tried: with each event that would never end."""
     stream = adapter.stream(table).is_open()

@@ -363,6 +363,7 @@ TEST(MysqlStructure, text_survives_parsing) {
     structure.columns.push_back({.name = "line\nend \\n", .logical = mysql::LogicalType::kUuid, .fraction = 6});
     structure.columns.push_back({.name = "v", .left_out = true});
     structure.key = {"line\nend \\n", "a b"};
+    structure.primary = {"line\nend \\n"};
     mysql::TableStructure const parsed = mysql::TableStructure::parse(structure.to_text());
     EXPECT_EQ(parsed.to_text(), structure.to_text());
     ASSERT_EQ(parsed.columns.size(), 3U);
@@ -370,6 +371,7 @@ TEST(MysqlStructure, text_survives_parsing) {
     EXPECT_EQ(parsed.columns[1].logical, mysql::LogicalType::kUuid);
     EXPECT_TRUE(parsed.columns[2].left_out);
     EXPECT_EQ(parsed.key, structure.key);
+    EXPECT_EQ(parsed.primary, structure.primary);
     EXPECT_THROW(mysql::TableStructure::parse("column odd 0 text a\n"), core::SourceError);
     EXPECT_THROW(mysql::TableStructure::parse("nonsense"), core::SourceError);
     EXPECT_TRUE(mysql::TableStructure::parse("").columns.empty());

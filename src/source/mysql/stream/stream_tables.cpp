@@ -51,7 +51,7 @@ void require_same_key(const TableMap& map, const TableStructure& structure, cons
         }
         key.push_back(name);
     }
-    std::vector<std::string> known = structure.key;
+    std::vector<std::string> known = structure.primary.empty() ? structure.key : structure.primary;
     std::erase(known, structure.end_column);
     std::sort(key.begin(), key.end());
     std::sort(known.begin(), known.end());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "source/mysql/server/information_schema.hpp"
@@ -66,6 +67,7 @@ class ShapeBuilder {
             add_note("generated " + columns_left_out_ + " left out");
         }
         structure_.key = info.key_names;
+        note_primary();
         if (table_.type == "SYSTEM VERSIONED") {
             add_period();
         }
@@ -258,6 +260,19 @@ class ShapeBuilder {
                 part.by_hash = true;
                 shape_.info.definition += ", " + quote_identifier(shape_.columns[part.column].name) + " by its hash";
             }
+        }
+    }
+
+    /// The server's log names a unique key as the primary one where the table has none.
+    void note_primary() {
+        std::set<std::string> primary;
+        for (const ColumnRow& column : table_.columns) {
+            if (column.in_primary_key) {
+                primary.insert(column.name);
+            }
+        }
+        if (primary != std::set(structure_.key.begin(), structure_.key.end())) {
+            structure_.primary = {primary.begin(), primary.end()};
         }
     }
 

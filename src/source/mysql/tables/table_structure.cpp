@@ -140,6 +140,9 @@ std::string TableStructure::to_text() const {
     for (const std::string& name : key) {
         text += "key " + escape(name) + "\n";
     }
+    for (const std::string& name : primary) {
+        text += "primary " + escape(name) + "\n";
+    }
     if (!end_column.empty()) {
         text += "end " + escape(end_column) + "\n";
     }
@@ -157,6 +160,8 @@ TableStructure TableStructure::parse(const std::string& text) {
             structure.columns.push_back(std::move(*column));
         } else if (what == "key" && !line.empty()) {
             structure.key.push_back(unescape(line));
+        } else if (what == "primary" && !line.empty()) {
+            structure.primary.push_back(unescape(line));
         } else if (what == "end" && !line.empty()) {
             structure.end_column = unescape(line);
         } else {

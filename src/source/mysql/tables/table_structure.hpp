@@ -5,6 +5,8 @@
 // As text, a line each, names last so that they may hold anything but a line end, which is written \n (and \ is \\):
 //   column <type> <digits of a second's fraction> <text|hex> <name>
 //   key <name>
+//   primary <name>            of what the server takes for the primary key, and its log names as such, where the key is
+//                             another: of a table without one, that is the first of its unique keys without NULL
 //   end <name>                of a table with system versioning (MariaDB): the column that says until when a row was
 //                             the current one
 
@@ -30,7 +32,8 @@ struct StructureColumn {
 struct TableStructure {
     std::vector<StructureColumn> columns;
     std::vector<std::string> key;
-    std::string end_column;  ///< empty: no system versioning
+    std::vector<std::string> primary;  ///< empty: the key
+    std::string end_column;            ///< empty: no system versioning
 
     [[nodiscard]] const StructureColumn* find(std::string_view name) const;
     [[nodiscard]] std::string to_text() const;
