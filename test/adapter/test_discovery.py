@@ -1,8 +1,11 @@
 """What there is at a server: tables, keys, and what cannot be copied, with the reason."""
 import contextlib
+import pathlib
 import re
 import socket
 import threading
+
+import pytest
 
 
 def test_keys_and_what_has_none(server, adapter):
@@ -217,6 +220,36 @@ def test_several_databases_and_no_system_ones(server, adapter):
         assert {"in_D2", "in_đ2", "in_Sys"} < set(adapter.tables())
     finally:
         server.run("".join(f"DROP DATABASE {name};" for name in ("D2", "đ2", "Sys")))
+
+
+def test_a_merge_table_that_lacks_a_part_hides_no_other(server, adapter):
+    """DROP TABLE asks nobody. The server does not even show the MERGE table's definition then."""
+    server.run("DROP DATABASE IF EXISTS merged; CREATE DATABASE merged; USE merged; CREATE TABLE one (a int, KEY (a)) ENGINE=MyISAM; "
+               "CREATE TABLE two LIKE one; CREATE TABLE both_of_them (a int, KEY (a)) ENGINE=MERGE UNION=(one, two); "
+               "CREATE TABLE other (a int PRIMARY KEY) ENGINE=MyISAM; DROP TABLE one")
+    try:
+        assert {"two", "other"} <= set(adapter.tables("merged"))
+    finally:
+        server.run("DROP DATABASE merged")
+
+
+def test_a_table_whose_engine_is_not_there_hides_no_other(server, adapter, is_mariadb):
+    """Its plugin is not loaded any more, say."""
+    if not is_mariadb:
+        pytest.skip("MySQL asks no engine for the description of a table")
+    server.run("DROP DATABASE IF EXISTS bare; CREATE DATABASE bare; USE bare; CREATE TABLE lost (a int PRIMARY KEY) ENGINE=MyISAM; "
+               "CREATE TABLE other (a int PRIMARY KEY)")
+    file = pathlib.Path(server.data, "bare", "lost.frm")
+    definition = file.read_bytes()
+    server.run("FLUSH TABLES bare.lost")
+    file.write_bytes(definition[:3] + bytes([42]) + definition[4:].replace(b"MyISAM", b"NoSuch"))
+    try:
+        assert "Unknown storage engine" in server._client("SELECT * FROM bare.lost", check=False).stderr.decode()
+        tables = adapter.tables("bare")
+        assert "Unknown storage engine" in tables["lost"]["reason"] and not tables["other"]["reason"], tables
+    finally:
+        file.write_bytes(definition)
+        server.run("DROP DATABASE bare")
 
 
 def test_errors_say_what_to_do(server, adapter):

@@ -3,7 +3,6 @@
 
 #include "source/mysql/copy/chunk_reader.hpp"
 
-#include <errmsg.h>
 #include <mysqld_error.h>
 
 #include <algorithm>
@@ -113,16 +112,8 @@ class ChunkReader final : public core::ChunkReader, private RowStream {
                error.kind() == core::SourceErrorKind::kInternal;
     }
 
-    /// What the server says of these rows, and nothing else is known of: their storage engine's error, such as that of
-    /// FEDERATED where the server that keeps the rows is away.
-    static bool is_of_engine(const core::SourceError& error) noexcept {
-        return error.kind() == core::SourceErrorKind::kInternal && is_of_server(error.code());
-    }
-
-    /// And not the driver's own. A function of a view can give an error any number and any text.
-    static bool is_of_server(int code) noexcept {
-        return code != 0 && !IS_MYSQL_ERROR(code) && !IS_MARIADB_ERROR(code);
-    }
+    /// Their storage engine's error, such as that of FEDERATED where the server that keeps the rows is away.
+    static bool is_of_engine(const core::SourceError& error) noexcept { return is_unknown_answer(error); }
 
     /// Rows up to the limits, or to the end of a slice.
     void fill(Connection& connection, core::RowBatch& batch, const core::BatchLimits& limits) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "source/mysql/server/mysql_error.hpp"
 #include "source/mysql/sql/merged_tables.hpp"
 #include "source/mysql/sql/word_reader.hpp"
 
@@ -26,7 +27,8 @@ std::uint64_t number_of(const TextRow& row, std::size_t column) {
     return number;
 }
 
-/// What is asked of a table; nothing if it cannot be read: what is wrong with it is said when its rows are wanted.
+/// What is asked of a table; nothing if it cannot be read: what is wrong with it is said when its rows are wanted. That
+/// may be anything: its engine is not there (a plugin that is not loaded), or a part of a MERGE table.
 template <typename Question>
 auto if_readable(Question question) -> decltype(question()) {
     try {
@@ -34,7 +36,7 @@ auto if_readable(Question question) -> decltype(question()) {
     } catch (const core::SourceError& error) {
         using Kind = core::SourceErrorKind;
         if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kTableDenied ||
-            error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt) {
+            error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt || is_unknown_answer(error)) {
             return {};
         }
         throw;
@@ -284,8 +286,8 @@ bool lacks_key(const TableRow& table) {
                        [&](const ColumnRow& column) { return column.in_primary_key && !is_in_index(column); });
 }
 
-/// The account has a right to it, but none that has to do with columns; or it is damaged. False: it is not there just
-/// now.
+/// The account has a right to it, but none that has to do with columns; or the server cannot open it, for whatever
+/// reason. False: it is not there just now.
 bool may_see_no_column(Connection& connection, const TableKey& name) {
     try {
         std::string const table = quote_identifier(name.first) + "." + quote_identifier(name.second);
@@ -293,7 +295,7 @@ bool may_see_no_column(Connection& connection, const TableKey& name) {
     } catch (const core::SourceError& error) {
         bool const is_gone =
             error.kind() == core::SourceErrorKind::kTableChanged || error.kind() == core::SourceErrorKind::kNotFound;
-        if (error.retryable() && !is_gone) {
+        if (error.retryable() && !is_gone && !is_unknown_answer(error)) {
             throw;
         }
         return !is_gone;

@@ -180,6 +180,12 @@ SourceError translate_log_error(const std::string& text, const FailedCall& call)
 
 SourceError interrupted_error() { return {Kind::kInterrupted, 0, "reading a MySQL source was interrupted", true}; }
 
+bool is_of_server(int code) noexcept { return code != 0 && !IS_MYSQL_ERROR(code) && !IS_MARIADB_ERROR(code); }
+
+bool is_unknown_answer(const SourceError& error) noexcept {
+    return error.kind() == Kind::kInternal && is_of_server(error.code());
+}
+
 SourceError translate_error(const FailedCall& call) {
     // Connector/C quotes the plugin's name from memory that it has let go of.
     std::string const said = call.number == CR_AUTH_PLUGIN_CANNOT_LOAD ? kUnknownPlugin : call.message;

@@ -27,4 +27,10 @@ core::SourceError translate_error(const FailedCall& call);
 
 core::SourceError interrupted_error();
 
+/// Whether the number is of the server's own, not of the driver's. (0: of none.)
+bool is_of_server(int code) noexcept;
+
+/// The server has answered, and nothing else is known of what it says: it is said of what was asked for.
+bool is_unknown_answer(const core::SourceError& error) noexcept;
+
 }  // namespace pgrepl::mysql

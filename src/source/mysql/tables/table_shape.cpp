@@ -278,7 +278,10 @@ class ShapeBuilder {
 
     void do_without_key() {
         if (shape_.columns.empty() && !is_view()) {
-            return unsupported("it has no column that is stored and may be read");
+            // Where it cannot be opened, the reason stands in place of its comment.
+            bool const any_word = !table_.any_column && !table_.comment.empty();
+            return unsupported("it has no column that is stored and may be read" +
+                               (any_word ? "; the server says of it: " + table_.comment : std::string()));
         }
         shape_.is_ordered = false;
         shape_.info.definition += "\nno key";
