@@ -23,7 +23,11 @@ BEGIN ATOMIC
         WHEN replicator.library_version() <> (SELECT extversion FROM pg_extension WHERE extname = 'pg_replicator')
             THEN 'The loaded library is version ' || replicator.library_version()
                  || ', the installed extension is another: restart the server, or run ALTER EXTENSION pg_replicator UPDATE.'
-        WHEN pg_is_in_recovery() THEN 'The server is in recovery: workers start when it is promoted.'
+        WHEN pg_is_in_recovery()
+            THEN CASE WHEN replicator.is_stopped()
+                      THEN 'The server is in recovery, and replicator_stop_workers was called: workers start with the first control call after '
+                           || 'it is promoted.'
+                      ELSE 'The server is in recovery: workers start when it is promoted.' END
         WHEN NOT current_setting('pg_replicator.enabled', true)::boolean
             THEN 'pg_replicator.enabled is off: no worker starts.'
         WHEN coalesce(current_setting('pg_replicator.databases', true), '') <> ''

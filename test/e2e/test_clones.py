@@ -124,6 +124,16 @@ def test_a_standby_that_is_promoted_beside_the_original_goes_on_when_that_is_gon
     assert {"4", "5"} <= set(rows(cluster, "customer"))
 
 
+def test_a_standby_does_not_promise_workers_that_were_stopped(cluster):
+    with standby_of(cluster) as standby:
+        obstacle = "SELECT replicator.obstacle()"
+        assert standby.query(obstacle) == [("The server is in recovery: workers start when it is promoted.",)]
+        standby.query("SELECT replicator_stop_workers()")
+        assert "with the first control call after it is promoted" in standby.query(obstacle)[0][0]
+        standby.query("SELECT pg_promote()")
+        assert "replicator_stop_workers was called" in standby.query(obstacle)[0][0]
+
+
 def test_a_base_backup_with_enabled_off_leaves_the_original_alone(cluster, db, follow):
     follow()
     with standby_of(cluster, **{"pg_replicator.enabled": "off"}) as backup:
