@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/ahead.hpp"
 #include "core/kinds.hpp"
 
 namespace pgrepl::core {
@@ -21,8 +22,8 @@ constexpr std::array<std::string_view, 10> kMoreWords{"pass", "token",  "key",  
 constexpr std::array<std::string_view, 2> kParameterWords{"token", "authmechanismproperties"};
 constexpr std::string_view kStars = "***";
 /// As much is looked at for a password: else a text of many megabytes would be looked through to its end for each of
-/// its URLs, in a log hook that nothing can interrupt. Where one goes on beyond that, its end is looked for in all of
-/// the text: what is hidden then is not looked at again.
+/// its URLs, in a log hook that nothing can interrupt. Where one goes on beyond that, it is hidden to its end: what is
+/// hidden is not looked at again.
 constexpr std::size_t kLongest = 1024;
 constexpr std::size_t kLongestDollarTag = 64;
 
@@ -84,88 +85,19 @@ bool decodes_to(std::string_view text, std::size_t at, std::string_view word) no
                        [&](char c) { return at < text.size() && lower(next_decoded(text, at)) == c; });
 }
 
-/// What a URL's first parameter is given whose name names a secret. Empty if there is none.
-Span in_parameters(std::string_view url) noexcept {
-    std::size_t name = url.find('?');
-    while (name != url.npos) {
-        std::size_t const next = url.find('&', ++name);
-        std::size_t const end = std::min(next, url.size());
-        std::size_t const equals = url.substr(0, end).find('=', name);
-        if (equals != url.npos && names_secret(url.substr(name, equals - name))) {
-            return {equals + 1, end};
-        }
-        name = next;
-    }
-    return {0, 0};
-}
-
-/// Where a URL ends whose scheme begins at `scheme`, in a text that is known from `first` on.
-std::size_t end_of_url(std::string_view text, std::size_t first, std::size_t scheme, std::size_t authority) noexcept {
-    if (scheme == 0) {
-        return text.size();
-    }
-    char const before = scheme > first ? text[scheme - 1] : ' ';
-    if (before == '\'' || before == '"' || before == '`') {
-        return end_of_quoted(text, authority, before);
-    }
-    if (before == '$') {
-        std::size_t const earliest = std::max(first, scheme - std::min(scheme, kLongestDollarTag));
-        std::size_t const tag = text.substr(earliest, scheme - 1 - earliest).rfind('$');
-        std::size_t const from = tag == text.npos ? scheme - 1 : earliest + tag;
-        return std::min(text.find(text.substr(from, scheme - from), authority), text.size());
-    }
-    return std::min(text.find_first_of(" \t\r\n", authority), text.size());
+/// Whether a word that names a secret begins at `at`.
+bool names_secret_at(std::string_view text, std::size_t at) noexcept {
+    auto const any_of = [&](const auto& words) {
+        return std::any_of(words.begin(), words.end(),
+                           [&](std::string_view word) { return decodes_to(text, at, word); });
+    };
+    return any_of(kWords) || any_of(kParameterWords);
 }
 
 /// Whether what stands after a host's colon is a port.
 bool is_port(std::string_view text) noexcept {
     std::size_t const digits = std::min(text.find_first_not_of("0123456789"), text.size());
     return digits == text.size() || (digits > 0 && std::string_view("/?,#").find(text[digits]) != text.npos);
-}
-
-/// The password before the last @, which ends the user part: there may be others in a password. Without one it may have
-/// been cut off. Empty if there is none.
-Span in_user_part(std::string_view url) noexcept {
-    std::size_t const sign = url.rfind('@');
-    if (sign != url.npos) {
-        // After a ? it stands in what may be a parameter: then nobody knows where a password ends.
-        bool const in_query = url.find('?') < sign;
-        std::size_t const colon = std::min(url.find(':'), sign);
-        return {std::min(colon + 1, sign), in_query && colon < sign ? url.size() : sign};
-    }
-    std::size_t const query = url.find('?');
-    std::size_t const host = url.starts_with('[') ? url.find(']') : 0;
-    std::size_t const colon = host == url.npos ? host : url.find(':', host);
-    bool const nothing = colon == url.npos || colon > query || is_port(url.substr(colon + 1));
-    return {nothing ? url.size() : colon + 1, url.size()};
-}
-
-/// The password of the URL whose `://` is at `at`.
-Span in_url(std::string_view whole, std::size_t first, std::size_t at, RedactWhat what) noexcept {
-    std::size_t const authority = at + 3;
-    std::string_view const text = whole.substr(0, authority + kLongest);
-    std::size_t scheme = at;
-    while (scheme > first && is_scheme_char(text[scheme - 1])) {
-        --scheme;
-    }
-    std::string_view const name = text.substr(scheme, at - scheme);
-    bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](const UrlScheme& of_kind) {
-        return !kind_named(of_kind.kind).is_file && same(name, of_kind.scheme);
-    });
-    if ((what == RedactWhat::kSourceUrls && !known) || name.empty()) {
-        return {authority, authority};
-    }
-    std::string_view const url = text.substr(authority, end_of_url(text, first, scheme, authority) - authority);
-    bool const cut = authority + url.size() == text.size() && text.size() < whole.size();
-    auto const hidden = [&](Span part) { return hide(text, authority + part.begin, authority + part.end); };
-    Span const parameter = hidden(in_parameters(url));
-    Span found = url.starts_with('/') ? parameter : hidden(in_user_part(url));
-    if (parameter.begin < parameter.end && found.begin < found.end) {
-        found = {std::min(parameter.begin, found.begin), std::max(parameter.end, found.end)};
-    } else if (found.begin == found.end) {
-        found = parameter;
-    }
-    return cut && found.begin < found.end ? Span{found.begin, end_of_url(whole, first, scheme, authority)} : found;
 }
 
 /// Where a parameter of a URL ends, of which the beginning is not known. A doubled quote is one of the value's.
@@ -207,7 +139,8 @@ Span after_word(std::string_view whole, std::size_t end_of_word, bool in_a_query
                             : std::min(part.find_first_of(" \t\r\n&,;)}'\"#", begin), part.size());
     };
     Span const found = hide(text, begin, end_in(text));
-    bool const cut = found.end == text.size() && text.size() < whole.size();
+    // A quote that is the last may be one of two.
+    bool const cut = found.end + 1 >= text.size() && text.size() < whole.size();
     return cut && found.begin < found.end ? Span{begin, end_in(whole)} : found;
 }
 
@@ -224,23 +157,161 @@ std::size_t word_at(std::string_view text, std::size_t first, std::size_t at, Re
     return 0;
 }
 
-/// The next password at or after `first`; an empty span at the end if there is none.
-Span next_secret(std::string_view text, std::size_t first, RedactWhat what) noexcept {
-    for (std::size_t i = first; i < text.size(); ++i) {
-        Span found{i, i};
-        char const c = lower(text[i]);
-        if (c == ':' && text.substr(i).starts_with("://")) {
-            found = in_url(text, first, i, what);
-        } else if (c == 'p' || c == 's') {  // the first letters of all words
-            std::size_t const length = word_at(text, first, i, what);
-            found = length == 0 ? found : after_word(text, i + length, follows_parameter_sign(text, first, i));
+constexpr std::array<char, 3> kQuotes{'\'', '"', '`'};
+
+/// Finds one password of a text after the other.
+class Secrets {
+  public:
+    Secrets(std::string_view text, RedactWhat what) noexcept : text_(text), what_(what) {}
+
+    /// The next one at or after `first`; an empty span at the end if there is none. `first` only grows.
+    Span next(std::size_t first) noexcept {
+        for (std::size_t i = next_candidate(first); i < text_.size(); i = next_candidate(i + 1)) {
+            Span const found = text_[i] == ':' ? in_url(first, i) : after_word_at(first, i);
+            if (found.begin < found.end) {
+                return found;
+            }
         }
-        if (found.begin < found.end) {
-            return found;
-        }
+        return {text_.size(), text_.size()};
     }
-    return {text.size(), text.size()};
-}
+
+    /// How many bytes were looked at one by one, beside the pass over the text.
+    [[nodiscard]] std::size_t looked_at() const noexcept { return looked_at_; }
+
+  private:
+    /// A URL's colon, or the first letter of a word that may count.
+    [[nodiscard]] std::size_t next_candidate(std::size_t i) const noexcept {
+        for (; i < text_.size(); ++i) {
+            char const c = text_[i];
+            if (c == ':' ? text_.substr(i, 3) == "://" : (c == 'p' || c == 's' || c == 'P' || c == 'S')) {
+                break;
+            }
+        }
+        return i;
+    }
+
+    [[nodiscard]] Span after_word_at(std::size_t first, std::size_t i) const noexcept {
+        std::size_t const length = word_at(text_, first, i, what_);
+        return length == 0 ? Span{i, i} : after_word(text_, i + length, follows_parameter_sign(text_, first, i));
+    }
+
+    [[nodiscard]] std::size_t next_of(Ahead& ahead, char wanted, std::size_t place, std::size_t limit) noexcept {
+        return ahead.from(place, limit, looked_at_, [&](std::size_t at) { return text_[at] == wanted; });
+    }
+
+    /// Where the tag of a dollar quote begins, if one ends at `sign`.
+    [[nodiscard]] std::string_view dollar_tag(std::size_t first, std::size_t sign) const noexcept {
+        std::size_t const earliest = std::max(first, sign + 1 - std::min(sign + 1, kLongestDollarTag));
+        std::size_t const tag = text_.substr(earliest, sign - earliest).rfind('$');
+        std::size_t const from = tag == text_.npos ? sign : earliest + tag;
+        return text_.substr(from, sign + 1 - from);
+    }
+
+    /// Where a URL ends whose scheme begins at `scheme`, in a text that is known from `first` on. What ends a tag is
+    /// looked for up to `limit`.
+    std::size_t end_of_url(std::size_t first, std::size_t scheme, std::size_t authority, std::size_t limit) noexcept {
+        if (scheme == 0) {
+            return text_.size();
+        }
+        char const before = scheme > first ? text_[scheme - 1] : ' ';
+        for (std::size_t i = 0; i < kQuotes.size(); ++i) {
+            if (before == kQuotes[i]) {  // see end_of_quoted
+                return std::max(escaping_quotes_[i].from(text_, authority, before, true, looked_at_),
+                                plain_quotes_[i].from(text_, authority, before, false, looked_at_));
+            }
+        }
+        if (before == '$') {
+            std::size_t const end = text_.substr(0, limit).find(dollar_tag(first, scheme - 1), authority);
+            return std::min(end, text_.size());
+        }
+        return blanks_.from(authority, text_.size(), looked_at_, [&](std::size_t at) {
+            return std::string_view(" \t\r\n").find(text_[at]) != std::string_view::npos;
+        });
+    }
+
+    /// What the URL's first parameter is given whose name names a secret. Empty if there is none.
+    Span in_parameters(std::size_t authority, std::size_t end) noexcept {
+        std::size_t name = next_of(queries_, '?', authority, end);
+        while (name < end) {
+            ++name;
+            std::size_t const word = words_.from(name, end, looked_at_, [&](std::size_t at) {
+                return std::string_view("pPsStTaA%").find(text_[at]) != std::string_view::npos &&
+                       names_secret_at(text_, at);
+            });
+            if (word >= end) {
+                break;
+            }
+            ++looked_at_;
+            std::string_view const text = text_.substr(0, end);
+            std::size_t const next = std::min(text.find('&', name), end);
+            std::size_t const equals = text.substr(0, next).find('=', name);
+            if (equals != text.npos && names_secret(text.substr(name, equals - name))) {
+                return {equals + 1, next};
+            }
+            name = next;
+        }
+        return {authority, authority};
+    }
+
+    /// The password before the last @, which ends the user part: there may be others in a password. Without one it may
+    /// have been cut off. Empty if there is none.
+    Span in_user_part(std::size_t authority, std::size_t end) noexcept {
+        std::string_view const text = text_.substr(0, end);
+        std::size_t const query = next_of(queries_, '?', authority, end);
+        if (next_of(signs_, '@', authority, end) < end) {
+            std::size_t const sign = text.rfind('@');
+            looked_at_ += end - sign;
+            // After a ? it stands in what may be a parameter: then nobody knows where a password ends.
+            std::size_t const colon = std::min(text.find(':', authority), sign);
+            return {std::min(colon + 1, sign), query < sign && colon < sign ? end : sign};
+        }
+        std::size_t const host = text.substr(authority).starts_with('[') ? text.find(']', authority) : authority;
+        std::size_t const colon = host == text.npos ? host : text.find(':', host);
+        bool const nothing = colon == text.npos || colon > query || is_port(text.substr(colon + 1));
+        return {nothing ? end : colon + 1, end};
+    }
+
+    /// The password of the URL whose `://` is at `at`.
+    Span in_url(std::size_t first, std::size_t at) noexcept {
+        std::size_t const authority = at + 3;
+        std::size_t scheme = at;
+        while (scheme > first && is_scheme_char(text_[scheme - 1])) {
+            ++looked_at_;
+            --scheme;
+        }
+        std::string_view const name = text_.substr(scheme, at - scheme);
+        bool const known = std::any_of(kSchemes.begin(), kSchemes.end(), [&](const UrlScheme& of_kind) {
+            return !kind_named(of_kind.kind).is_file && same(name, of_kind.scheme);
+        });
+        if ((what_ == RedactWhat::kSourceUrls && !known) || name.empty()) {
+            return {authority, authority};
+        }
+        std::size_t const limit = std::min(authority + kLongest, text_.size());
+        std::size_t const whole_end = end_of_url(first, scheme, authority, limit);
+        std::size_t const end = std::min(whole_end, limit);
+        auto const hidden = [&](Span part) { return hide(text_, part.begin, part.end); };
+        Span const parameter = hidden(in_parameters(authority, end));
+        bool const has_host = authority == end || text_[authority] != '/';
+        Span found = has_host ? hidden(in_user_part(authority, end)) : parameter;
+        if (parameter.begin < parameter.end && found.begin < found.end) {
+            found = {std::min(parameter.begin, found.begin), std::max(parameter.end, found.end)};
+        } else if (found.begin == found.end) {
+            found = parameter;
+        }
+        bool const cut = end < whole_end && found.begin < found.end;
+        return cut ? Span{found.begin, end_of_url(first, scheme, authority, text_.size())} : found;
+    }
+
+    std::string_view text_;
+    RedactWhat what_;
+    std::size_t looked_at_ = 0;
+    Ahead blanks_;
+    Ahead queries_;
+    Ahead signs_;
+    Ahead words_;  ///< that name a secret
+    std::array<QuoteAhead, kQuotes.size()> escaping_quotes_;
+    std::array<QuoteAhead, kQuotes.size()> plain_quotes_;
+};
 
 /// Whether a value is given after a word that names a secret: `pwd=…`, `"token": …`, `--password …`, `PASSWORD '…'`.
 bool gives_value(std::string_view rest) noexcept {
@@ -291,11 +362,12 @@ std::string decoded(std::string_view text) {
 
 }  // namespace
 
-std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexcept {
+std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what, std::size_t* looked_at) noexcept {
     std::size_t written = 0;
     std::size_t read = 0;
+    Secrets secrets({text, size}, what);
     while (read < size) {
-        Span const secret = next_secret({text, size}, read, what);
+        Span const secret = secrets.next(read);
         if (written != read) {
             std::memmove(text + written, text + read, secret.begin - read);
         }
@@ -306,20 +378,19 @@ std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexc
         written += stars;
         read = secret.end;
     }
+    if (looked_at != nullptr) {
+        *looked_at = secrets.looked_at();
+    }
     return written;
 }
 
 bool holds_password(std::string_view text, RedactWhat what) noexcept {
-    return next_secret(text, 0, what).begin < text.size();
+    return Secrets(text, what).next(0).begin < text.size();
 }
 
 bool names_secret(std::string_view parameter) noexcept {
-    auto const any_at = [&](std::size_t at, const auto& words) {
-        return std::any_of(words.begin(), words.end(),
-                           [&](std::string_view word) { return decodes_to(parameter, at, word); });
-    };
     for (std::size_t at = 0; at < parameter.size(); ++at) {
-        if (any_at(at, kWords) || any_at(at, kParameterWords)) {
+        if (names_secret_at(parameter, at)) {
             return true;
         }
     }

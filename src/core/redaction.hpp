@@ -15,8 +15,9 @@ enum class RedactWhat {
 };
 
 /// Replaces each password by `***`, or by fewer stars if it is shorter. Returns the size of what is left. References
-/// (`env:`, `file:`) are no passwords.
-std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what) noexcept;
+/// (`env:`, `file:`) are no passwords. `looked_at`, for tests: how many bytes were looked at one by one, beside the one
+/// pass over the text.
+std::size_t redact_in_place(char* text, std::size_t size, RedactWhat what, std::size_t* looked_at = nullptr) noexcept;
 
 /// Whether anything would be replaced.
 bool holds_password(std::string_view text, RedactWhat what) noexcept;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstring>
+#include <string_view>
 
 #include "pg/error.hpp"
 
@@ -297,10 +298,8 @@ bool may_execute_call(const char* statement, RunsIn where) noexcept {
     bool const names_change =
         strcasestr(statement, "deallocate") != nullptr || strcasestr(statement, "discard") != nullptr;
     std::size_t looked_at = 0;
-    const char* last_url = nullptr;
-    for (const char* at = std::strstr(statement, "://"); at != nullptr; at = std::strstr(at + 1, "://")) {
-        last_url = at;
-    }
+    const char* const last_url =
+        std::strstr(statement, "://") == nullptr ? nullptr : statement + std::string_view(statement).rfind("://");
     for (const char* at = strcasestr(statement, kExecute); at != nullptr; at = strcasestr(at, kExecute)) {
         const char* const execute = at;
         at += std::strlen(kExecute);

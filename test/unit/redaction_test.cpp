@@ -167,14 +167,33 @@ TEST(Redaction, a_long_password_is_hidden_to_its_end) {
     }
 }
 
-TEST(Redaction, a_long_text_takes_no_time_for_each_of_its_urls) {
-    for (const char* const part : {"('mysql://h/db'),", "''mysql://h:1/", "$mysql://h:1/", " mysql://h", "mysql://[/ ",
-                                   "aaaaaaaa://", "password= ", "?password=''"}) {
+/// What is looked for in one URL is looked for in the next, too: each byte once for each kind of it, and for each URL
+/// no more than a few.
+TEST(Redaction, a_long_text_is_not_looked_through_for_each_of_its_urls) {
+    for (const char* const part : {"('mysql://h/db'),", "''mysql://h:1/", "\\'mysql://h:1/", "$mysql://h:1/",
+                                   " mysql://h", "mysql://[/ ", "mysql://[", "mysql://h:1/", "mysql:///",
+                                   "mysql:///?x&", "aaaaaaaa://", "x://", "password= ", "?password=''"}) {
         std::string text;
         while (text.size() < 200'000) {
             text += part;
         }
         EXPECT_FALSE(pgrepl::core::holds_password(text, RedactWhat::kSourceUrls)) << part;
+        for (RedactWhat const what : {RedactWhat::kSourceUrls, RedactWhat::kAll}) {
+            std::string shown = text;
+            std::size_t looked_at = 0;
+            (void)pgrepl::core::redact_in_place(shown.data(), shown.size(), what, &looked_at);
+            EXPECT_LE(looked_at, 16 * text.size()) << part;
+        }
+    }
+}
+
+/// Where what is looked at ends, too.
+TEST(Redaction, a_quote_that_is_doubled_does_not_end_a_password_wherever_it_stands) {
+    for (std::size_t size = 990; size < 1030; ++size) {
+        for (const char* const before : {"'mysql://u:", "password => 1, \"password\": '"}) {
+            std::string const shown = redacted(before + std::string(size, 'x') + "''GEHEIM@h', 1", RedactWhat::kAll);
+            EXPECT_EQ(shown.find("GEHEIM"), shown.npos) << size << before;
+        }
     }
 }
 
