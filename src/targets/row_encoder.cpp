@@ -4,6 +4,8 @@
 #include "targets/row_encoder.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <deque>
 
 #include "targets/id_text.hpp"
 #include "targets/row_error.hpp"
@@ -21,6 +23,62 @@ constexpr std::size_t kKeptIdBytes = 64 * 1024;
 
 /// Of the bytes of data, which are the same for the same row: the keys are sorted, and every value has one form.
 std::string hash_of_data(std::string_view data) { return std::string(kHashPrefix) + sha256_hex(data); }
+
+/// What tells a value apart from others beside its bytes.
+struct ValueHead {
+    std::uint64_t payload = 0;
+    std::uint32_t length = 0;
+    std::uint8_t kind = 0;
+    std::uint8_t subtype = 0;
+    std::uint8_t reserved[2] = {};
+};
+
+std::uint64_t bits_of(const core::Value& value) {
+    switch (value.kind) {
+        case core::ValueKind::kBool:
+            return value.payload.boolean ? 1 : 0;
+        case core::ValueKind::kInt64:
+        case core::ValueKind::kUint64:
+            return value.payload.uint64;
+        case core::ValueKind::kDouble:
+            return std::bit_cast<std::uint64_t>(value.payload.float64);
+        case core::ValueKind::kFloat:
+            return std::bit_cast<std::uint32_t>(value.payload.float32);
+        default:
+            return 0;
+    }
+}
+
+bool has_bytes(core::ValueKind kind) {
+    return kind == core::ValueKind::kText || kind == core::ValueKind::kBytes || kind == core::ValueKind::kDecimal;
+}
+
+/// Of a row that jsonb does not take, mostly because it is too large: nothing of it is copied.
+class ValueHash {
+  public:
+    void add(std::span<const core::Value> values) {
+        for (const core::Value& value : values) {
+            heads_.push_back({bits_of(value), value.length, static_cast<std::uint8_t>(value.kind), value.subtype});
+            parts_.emplace_back(reinterpret_cast<const char*>(&heads_.back()), sizeof(ValueHead));
+            if (has_bytes(value.kind)) {
+                parts_.push_back(value.view());
+            } else if (value.kind == core::ValueKind::kDocument) {
+                add({value.payload.tokens, value.length});  // flat
+            }
+        }
+    }
+    [[nodiscard]] std::string id() const { return std::string(kHashPrefix) + sha256_hex(parts_); }
+
+  private:
+    std::deque<ValueHead> heads_;
+    std::vector<std::string_view> parts_;
+};
+
+std::string hash_of_values(std::span<const core::Value> row) {
+    ValueHash hash;
+    hash.add(row);
+    return hash.id();
+}
 constexpr std::size_t kHashIdBytes = kHashPrefix.size() + 64;
 
 }  // namespace
@@ -113,7 +171,7 @@ std::optional<pg::RefusedRow> RowEncoder::try_encode(std::span<const core::Value
     try {
         encode(row, out);
     } catch (const RowError& error) {
-        return pg::RefusedRow{.id = id_of(row), .error = error};
+        return pg::RefusedRow{.id = layout_.has_key() ? id_of(row) : hash_of_values(row), .error = error};
     }
     return std::nullopt;
 }
@@ -174,13 +232,7 @@ std::string RowEncoder::hash_id(std::span<const core::Value> row) {
         encode(row, alone);
         return std::string(alone.id_text(0));
     } catch (const RowError&) {
-        core::RowLayout by_all = layout_;
-        for (std::uint32_t i = 0; i < by_all.columns.size(); ++i) {
-            by_all.key_columns.push_back(i);
-        }
-        std::string id;
-        build_id(by_all, row, id);
-        return hash_of_data(id);
+        return hash_of_values(row);
     }
 }
 

@@ -40,15 +40,19 @@ class ResourceOwnerScope {
 
 }  // namespace
 
-std::string sha256_hex(std::string_view bytes) {
+std::string sha256_hex(std::string_view bytes) { return sha256_hex(std::span(&bytes, 1)); }
+
+std::string sha256_hex(std::span<const std::string_view> parts) {
     unsigned char digest[PG_SHA256_DIGEST_LENGTH];
     ResourceOwnerScope const owner;
     pg::CallPg([&] {
         pg_cryptohash_ctx* const context = pg_cryptohash_create(PG_SHA256);
-        bool const hashed =
-            context != nullptr && pg_cryptohash_init(context) >= 0 &&
-            pg_cryptohash_update(context, reinterpret_cast<const uint8*>(bytes.data()), bytes.size()) >= 0 &&
-            pg_cryptohash_final(context, digest, sizeof(digest)) >= 0;
+        bool hashed = context != nullptr && pg_cryptohash_init(context) >= 0;
+        for (std::string_view const part : parts) {
+            hashed =
+                hashed && pg_cryptohash_update(context, reinterpret_cast<const uint8*>(part.data()), part.size()) >= 0;
+        }
+        hashed = hashed && pg_cryptohash_final(context, digest, sizeof(digest)) >= 0;
         pg_cryptohash_free(context);
         if (!hashed) {
             elog(ERROR, "could not compute SHA-256");

@@ -16,7 +16,9 @@ constexpr const char* kNumbers =
     "SELECT printf('%0200d', i % 200000 + 1) FROM n) SELECT i FROM n;"
     "CREATE VIEW without_end AS WITH RECURSIVE n(i) AS (SELECT printf('%0200d', 1) UNION "
     "SELECT printf('%0200d', i + 1) FROM n) SELECT i FROM n WHERE i < '';"
-    "CREATE VIEW huge AS SELECT zeroblob(1000000000) AS z;";
+    "CREATE VIEW huge AS SELECT zeroblob(1000000000) AS z;"
+    "CREATE TABLE large(a INTEGER PRIMARY KEY, n, b AS (zeroblob(n)), c AS (printf('%.*c', n, char(0x20ac))));"
+    "INSERT INTO large(n) VALUES (1), (90000000);";
 
 class SqliteLimits : public SqliteTest {
   protected:
@@ -61,6 +63,35 @@ TEST_F(SqliteLimits, temporary_files_have_a_limit_that_concerns_what_meets_it) {
     EXPECT_EQ(count_rows(*source, "t"), 2U);
     temporary_file_bytes.reset();
     EXPECT_EQ(count_rows(*open(), "sorted"), 200'000U) << "what they had taken was given back";
+}
+
+/// 360 MB are computed for it, and would be copied, and encoded, only for it to be refused.
+TEST_F(SqliteLimits, of_a_row_that_is_too_large_no_more_is_handed_out_than_tells_so) {
+    constexpr std::size_t kMostStored = 268'435'455;
+    Program(path()).run(kNumbers);
+    auto const source = open();
+    for (bool const durable : {false, true}) {  // the values are copied, or SQLite's own
+        auto const snapshot = source->open_snapshot({.join = {}, .durable = durable});
+        core::TableInfo const info = table(*snapshot, "large");
+        auto const reader = snapshot->open_chunk(info, {});
+        core::RowBatch batch(info.layout.columns.size());
+        std::vector<std::size_t> sizes;
+        while (reader->read(batch, {})) {
+            for (std::size_t row = 0; row < batch.row_count(); ++row) {
+                sizes.push_back(0);
+                for (const core::Value& value : batch.row(row)) {
+                    bool const has_bytes =
+                        value.kind == core::ValueKind::kText || value.kind == core::ValueKind::kBytes;
+                    sizes.back() += has_bytes ? value.length : 0;
+                    EXPECT_TRUE(value.kind != core::ValueKind::kText || value.length % 3 == 0) << "no letter is cut";
+                }
+            }
+        }
+        ASSERT_EQ(sizes.size(), 2U);
+        EXPECT_EQ(sizes[0], 4U);
+        EXPECT_GT(sizes[1], kMostStored);
+        EXPECT_LE(sizes[1], kMostStored + 4);
+    }
 }
 
 TEST_F(SqliteLimits, memory_has_a_limit_that_concerns_what_meets_it) {

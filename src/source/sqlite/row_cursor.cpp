@@ -12,6 +12,11 @@ namespace {
 /// From this size on a copy costs more than ending the batch early.
 constexpr std::size_t kBorrowBytes = 64 * 1024;
 
+/// As many bytes has the largest row that jsonb takes. One that holds more is refused, whatever they are: it is handed
+/// out as so many and a few, or what a view computes would be held once more by whoever copies and encodes it.
+constexpr std::size_t kMostStoredBytes = 268'435'455;
+constexpr std::size_t kMostHandedOut = kMostStoredBytes + 4;  // where a letter is not cut in two, some are left out
+
 struct RawBytes {
     const char* data;
     std::size_t size;
@@ -21,6 +26,19 @@ struct RawBytes {
 RawBytes bytes_of(sqlite3_value* value, bool as_text) {
     const void* const data = as_text ? sqlite3_value_text(value) : sqlite3_value_blob(value);
     return {static_cast<const char*>(data), static_cast<std::size_t>(sqlite3_value_bytes(value))};
+}
+
+/// No more than `room`.
+RawBytes cut(RawBytes bytes, std::size_t room, bool is_text) {
+    if (bytes.size <= room) {
+        return bytes;
+    }
+    auto const continues = [&](std::size_t at) { return (static_cast<unsigned char>(bytes.data[at]) & 0xC0) == 0x80; };
+    std::size_t size = room;
+    while (is_text && size > 0 && room - size < 3 && continues(size)) {
+        --size;
+    }
+    return {bytes.data, size};
 }
 
 /// The bytes at a place where they stay as long as the batch needs them.
@@ -101,6 +119,7 @@ KeyValue RowCursor::key_value(std::size_t column) const {
 
 bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Transfer how) const {
     bool borrowed = false;
+    std::size_t room = kMostHandedOut;
     for (std::size_t first = 0; first < row.size(); first += columns_per_statement_) {
         sqlite3_stmt* const statement = statements_[first / columns_per_statement_].get();
         int const count = static_cast<int>(std::min(row.size() - first, columns_per_statement_));
@@ -123,10 +142,12 @@ bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Tran
             }
             bool const is_text = type == SQLITE_TEXT;
             // As a blob, UTF-8 text is handed out as it is stored; as text it would be copied for a final zero byte.
-            RawBytes const bytes = bytes_of(source, is_text && !how.utf8_database);
-            if (bytes.data == nullptr && (bytes.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
+            RawBytes const whole = bytes_of(source, is_text && !how.utf8_database);
+            if (whole.data == nullptr && (whole.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
                 connection_.fail(SQLITE_NOMEM, doing_);
             }
+            RawBytes const bytes = cut(whole, room, is_text);
+            room -= bytes.size;
             RawBytes const kept = keep(bytes, batch, how.may_borrow, borrowed);
             auto const size = static_cast<std::uint32_t>(kept.size);
             value = is_text ? core::Value::text(kept.data, size) : core::Value::bytes(kept.data, size);
