@@ -6,6 +6,7 @@
 #include "catalog/copy_queue.hpp"
 #include "catalog/events.hpp"
 #include "catalog/jobs.hpp"
+#include "catalog/own_statistics.hpp"
 #include "catalog/source_config.hpp"
 #include "catalog/source_state.hpp"
 #include "catalog/target_indexes.hpp"
@@ -247,6 +248,11 @@ pg::ProbeResult serve_database(const std::vector<replication::ScratchDirectory>&
     steps.attempt("side tables", [&] { remove_what_is_orphaned(scratch); });
     steps.attempt("events", write_failed_calls);
     steps.attempt("old events and jobs", prune_history);
+    steps.attempt("statistics", [] {
+        pg::Transaction transaction;
+        catalog::analyse_own_tables();
+        transaction.commit();
+    });
     return {next.due(), steps.complete(), slot_wanted};
 }
 

@@ -155,6 +155,17 @@ def test_views_are_cheap_whichever_tables_have_been_analysed(cluster, database):
         cluster.query("SELECT replicator_drop(%s, drop_tables => true)", (name,))
 
 
+def test_tables_of_the_extension_that_were_never_analysed_are(cluster):
+    """After pg_upgrade the server knows nothing of them, and autovacuum comes only to those that change."""
+    unknown = ("SELECT oid::regclass FROM pg_class WHERE relkind = 'r' AND relnamespace = 'replicator'::regnamespace AND "
+               "relpersistence = 'p' AND reltuples < 0")
+    cluster.query("DELETE FROM pg_statistic s USING pg_class c WHERE c.oid = s.starelid AND c.relnamespace = 'replicator'::regnamespace")
+    cluster.query("UPDATE pg_class SET reltuples = -1, relpages = 0 WHERE relkind = 'r' AND relnamespace = 'replicator'::regnamespace")
+    assert cluster.query(unknown)
+    cluster.query("SELECT replicator.request_probe()")
+    wait_until(lambda: not cluster.query(unknown), 45, lambda: f"their statistics: {cluster.query(unknown)}")
+
+
 def test_what_computes_a_row_at_the_source_may_quote_it_in_an_error(cluster, database, source):
     path = database("quoting.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'row_secret_1'); "
                     "CREATE VIEW quoting AS SELECT json_extract('{}', v) AS x FROM t")
