@@ -242,3 +242,26 @@ def test_no_call_waits_for_a_locked_target(cluster, db, follow):
                 cursor.execute("CALL replicator_wait('s', '100 ms')")
     caught_up(cluster)
     assert set_aside(cluster) == set() and equal(cluster)
+
+
+def test_what_is_said_of_a_row_by_code_of_the_owner_is_shown_to_those_who_may_read_it(cluster, db, follow):
+    """A trigger refuses one row in words of its own; a CHECK has the server quote another, which fails its table."""
+    follow()
+    cluster.query("CREATE FUNCTION s.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.data->>'name' ~ '^quoted' THEN "
+                  "RAISE 'no %', NEW.data->>'name' USING ERRCODE = '42501', HINT = NEW.data->>'name', DETAIL = NEW.data->>'name'; "
+                  "END IF; RETURN NEW; END $$; "
+                  "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON s.customer FOR EACH ROW EXECUTE FUNCTION s.refuse(); "
+                  "ALTER TABLE s.customer ENABLE ALWAYS TRIGGER refuse; "
+                  "ALTER TABLE s.line ADD CHECK (data->>'b' !~ '^quoted' OR (data->>'b')::regclass IS NOT NULL); "
+                  "CREATE ROLE onlooker LOGIN IN ROLE pg_monitor")
+    try:
+        db.run("INSERT INTO customer VALUES (90, 'quoted_name', 0, NULL); INSERT INTO line VALUES (9, 'quoted_b', 9)", "shop")
+        wait_until(lambda: set_aside(cluster) == {"90"} and "quoted_b" in (table_row(cluster, "line")["last_error"] or ""),
+                   what=lambda: f"both errors: {set_aside(cluster)} {table_row(cluster, 'line')}")
+        views = ("status", "tables", "events", "indexes", "progress", "jobs", "quarantine", "differences")
+        shown = {user: str([cluster.query(f"SELECT v::text FROM replicator_{view} v", user=user) for view in views])
+                 for user in ("postgres", "onlooker")}
+        assert all(text in shown["postgres"] for text in ("no quoted_name", "quoted_b"))
+        assert "quoted_" not in shown["onlooker"] and "SQLSTATE 42P01" in shown["onlooker"]
+    finally:
+        cluster.query("DROP OWNED BY onlooker; DROP ROLE onlooker; DROP FUNCTION s.refuse() CASCADE")
