@@ -3,6 +3,7 @@
 #include "api/arguments.hpp"
 #include "api/control_call.hpp"
 #include "api/entry.hpp"
+#include "api/owner.hpp"
 #include "api/table_arguments.hpp"
 #include "catalog/copy_queue.hpp"
 #include "catalog/deaths.hpp"
@@ -84,6 +85,7 @@ Datum resume(FunctionCallInfo fcinfo) {
         replication::check_source_allowed(config);
         if (!catalog::has_state(config.id)) {
             begin_state(config);
+            tell_what_is_no_target(config);
         }
         catalog::have_targets_recognised(config.id, true);
         catalog::clear_failure(config.id);

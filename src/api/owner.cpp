@@ -35,10 +35,33 @@ bool is_handed_over(const target::TargetName& target, Oid made, const catalog::S
     return !row.empty() && row.boolean(0, 0);
 }
 
+/// If a relation of that name is there, and not the owner's.
+void tell_that_it_is_anothers(const target::TargetName& target, Oid owner, const char* what_becomes_of_it) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
+        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner <> $3",
+        {target.schema, target.table, pg::Param::oid(owner)});
+    if (row.empty()) {
+        return;
+    }
+    std::string const name = target.sql();
+    std::string const kept_by = row.text(0, 0);
+    pg::CallPg([&] {
+        ereport(NOTICE, (errmsg("relation %s is not %s", name.c_str(), what_becomes_of_it),
+                         errdetail("It belongs to role \"%s\".", kept_by.c_str()),
+                         errhint("Rename or drop it, then call replicator_resync for its table; or make it the "
+                                 "source owner's, if it is the target.")));
+    });
+}
+
+void tell_that_it_stays(const target::TargetName& target, Oid owner) {
+    tell_that_it_is_anothers(target, owner, "handed over: it is not the target that was made");
+}
+
 void hand_over_table(const target::TargetName& target, Oid made, const catalog::SourceConfig& before,
                      const catalog::SourceConfig& after, Oid caller) {
     if (!is_handed_over(target, made, before)) {
-        return;
+        return tell_that_it_stays(target, after.owner);
     }
     {
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
@@ -47,6 +70,8 @@ void hand_over_table(const target::TargetName& target, Oid made, const catalog::
     if (is_handed_over(target, made, before)) {  // it may have been another one until it was locked
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
         pg::execute("ALTER TABLE " + target.sql() + " OWNER TO " + pg::quoted(after.owner_name));
+    } else {
+        tell_that_it_stays(target, after.owner);
     }
 }
 
@@ -69,6 +94,15 @@ void choose_owner(const std::string& role, Oid caller, catalog::SourceConfig& co
     }
     config.owner = row.oid(0, 0);
     config.owner_name = role;
+}
+
+void tell_what_is_no_target(const catalog::SourceConfig& config) {
+    for (const catalog::SourceTable& table : catalog::list_tables(config.id)) {
+        if (table.target_created) {
+            tell_that_it_is_anothers({table.target_schema, table.target_name}, config.owner,
+                                     "taken for the target: it is not the source owner's");
+        }
+    }
 }
 
 void hand_over(const catalog::SourceConfig& before, const catalog::SourceConfig& after, Oid caller) {

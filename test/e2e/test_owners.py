@@ -185,9 +185,15 @@ def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database
     with pytest.raises(Exception, match='the owner of source "orphan" does not exist'):
         cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
     cluster.query("GRANT CREATE, USAGE ON SCHEMA orphan TO second_owner", database="orphanage")
-    cluster.query("SELECT replicator_alter('orphan', owner => 'second_owner')", database="orphanage")
+    with contextlib.closing(cluster.connect("orphanage")) as connection:
+        connection.cursor().execute("SELECT replicator_alter('orphan', owner => 'second_owner')")
+        told = "".join(connection.notices)
+        assert all(f'relation orphan.{table} is not handed over' in told for table in ("u", "w")) and 'orphan.t' not in told, told
     assert cluster.status("orphan", "orphanage")["state"] == "restored", "a person has it go on"
-    cluster.query("SELECT replicator_resume('orphan')", database="orphanage")
+    with contextlib.closing(cluster.connect("orphanage")) as connection:
+        connection.cursor().execute("SELECT replicator_resume('orphan')")
+        told = "".join(connection.notices)
+        assert all(f'relation orphan.{table} is not taken for the target' in told for table in ("u", "w")) and 'orphan.t' not in told, told
     owner = "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = 'orphan' ORDER BY 1"
     assert cluster.query(owner, database="orphanage") == [("t", "second_owner"), ("u", "postgres"), ("w", "postgres")]
     cluster.query("DROP TABLE orphan.u, orphan.w; SELECT replicator_resync('orphan')", database="orphanage")
