@@ -65,7 +65,6 @@ Datum sync(FunctionCallInfo fcinfo) {
 Datum pause(FunctionCallInfo fcinfo) {
     return on_source(fcinfo, "replicator_pause", [](const catalog::SourceConfig& config, const Arguments&) {
         catalog::set_paused(config.id, true);
-        interrupt_side_workers(config);
         pg::end_source_at_commit(config.id);
     });
 }

@@ -3,7 +3,6 @@
 #include "api/control_call.hpp"
 
 #include "catalog/events.hpp"
-#include "catalog/jobs.hpp"
 #include "catalog/noted_error.hpp"
 #include "catalog/source_state.hpp"
 #include "core/redaction.hpp"
@@ -279,9 +278,9 @@ void take_state(std::int32_t source_id) {
     constexpr int kMostPolls = 50;
     for (int polls = 0; !pg::try_lock_writing(source_id); ++polls) {
         if (polls == kMostPolls) {
-            pg::end_worker(catalog::worker_pid(source_id));
-            for (int const pid : catalog::job_pids(source_id)) {  // a repair takes turns with the source worker
-                pg::end_worker(pid);
+            // Those that wait for it would have it before us. A comparison is in nobody's way.
+            for (int const pid : pg::holders_and_waiters_of_writing(source_id)) {
+                pg::end_worker(pid, source_id);
             }
             pg::lock_writing(source_id);
             break;
@@ -291,11 +290,7 @@ void take_state(std::int32_t source_id) {
     catalog::lock_state(source_id);
 }
 
-void interrupt_side_workers(const catalog::SourceConfig& config) {
-    for (int const pid : catalog::job_and_index_pids(config.id)) {
-        pg::interrupt_at_commit(pid);
-    }
-}
+void interrupt_side_workers(const catalog::SourceConfig& config) { pg::interrupt_at_commit(config.id); }
 
 void hide_statement(const char* action) {
     pg::hide_statement_in_log();

@@ -106,7 +106,7 @@ Datum cancel_job(FunctionCallInfo fcinfo) {
                                "replicator_jobs shows its outcome.");
         }
         catalog::cancel_job(number);
-        pg::interrupt_at_commit(job->worker_pid);
+        pg::interrupt_at_commit(job->source_id, number);
     });
     PG_RETURN_VOID();
 }

@@ -10,7 +10,7 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kJob =
-    "SELECT j.id, j.source_id, j.kind = 'repair', j.failures, coalesce(j.worker_pid, 0), "
+    "SELECT j.id, j.source_id, j.kind = 'repair', j.failures, "
     "j.state IN ('pending', 'running') FROM replicator.job j ";
 
 constexpr const char* kJobTable = R"(
@@ -34,12 +34,8 @@ std::optional<Job> read_job(const pg::QueryResult& row) {
     if (row.empty()) {
         return std::nullopt;
     }
-    return Job{row.int64(0, 0),
-               static_cast<std::int32_t>(row.int64(0, 1)),
-               row.boolean(0, 2),
-               static_cast<std::int32_t>(row.int64(0, 3)),
-               static_cast<int>(row.int64(0, 4)),
-               row.boolean(0, 5)};
+    return Job{row.int64(0, 0), static_cast<std::int32_t>(row.int64(0, 1)), row.boolean(0, 2),
+               static_cast<std::int32_t>(row.int64(0, 3)), row.boolean(0, 4)};
 }
 
 std::vector<JobTable> read_tables(const pg::QueryResult& rows) {
@@ -190,31 +186,6 @@ void cancel_job(std::int64_t job_id) {
         "UPDATE replicator.job SET state = 'canceled', finished_at = clock_timestamp() "
         "WHERE id = $1 AND state IN ('pending', 'running')",
         {job_id});
-}
-
-namespace {
-
-std::vector<int> pids_of(const pg::QueryResult& rows) {
-    std::vector<int> pids;
-    for (std::size_t i = 0; i < rows.rows(); ++i) {
-        pids.push_back(rows.is_null(i, 0) ? 0 : static_cast<int>(rows.int64(i, 0)));
-    }
-    return pids;
-}
-
-}  // namespace
-
-std::vector<int> job_pids(std::int32_t source_id) {
-    return pids_of(
-        pg::execute("SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running'", {source_id}));
-}
-
-std::vector<int> job_and_index_pids(std::int32_t source_id) {
-    return pids_of(pg::execute(
-        "SELECT worker_pid FROM replicator.job WHERE source_id = $1 AND state = 'running' "
-        "UNION SELECT i.worker_pid FROM replicator.target_index i JOIN replicator.source_table t ON t.id = i.table_id "
-        "WHERE t.source_id = $1 AND i.state IN ('building', 'unwanted')",
-        {source_id}));
 }
 
 std::vector<WantedWorker> list_job_work() {

@@ -23,7 +23,6 @@ struct Job {
     std::int32_t source_id = 0;
     bool repair = false;
     std::int32_t failures = 0;
-    int worker_pid = 0;
     bool open = false;  ///< pending or running
 };
 
@@ -98,12 +97,6 @@ void finish_job(std::int64_t job_id);
 void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms);
 
 void cancel_job(std::int64_t job_id);
-
-/// Of the workers that are at a job of the source; 0 where it is not known.
-std::vector<int> job_pids(std::int32_t source_id);
-
-/// Processes that may be working for the source: on a job or an index.
-std::vector<int> job_and_index_pids(std::int32_t source_id);
 
 /// Sources that want a job worker.
 std::vector<WantedWorker> list_job_work();

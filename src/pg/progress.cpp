@@ -21,8 +21,11 @@ struct PhaseSlot {
     volatile std::int64_t done;
     std::int64_t total;
     TimestampTz since;
-    TimestampTz end_by;    ///< when the launcher ends the process, if it is there; 0: never
-    bool ends_with_phase;  ///< another phase is wanted again
+    std::int64_t work;           ///< of a job or an index worker: what it is at; 0: nothing
+    TimestampTz end_by;          ///< when the launcher ends the process, if it is there; 0: never
+    bool ends_with_phase;        ///< another phase is wanted again
+    bool is_for_pause;           ///< and so a resume withdraws it
+    std::uint64_t source_order;  ///< the last order on the source as a whole
 };
 
 namespace {
@@ -33,6 +36,7 @@ constexpr int kMaxPhases = 256;
 
 struct PhaseTable {
     LWLock* lock;
+    std::uint64_t orders;
     PhaseSlot slots[kMaxPhases];
 };
 
@@ -54,9 +58,9 @@ PhaseSlot* take_phase_slot() {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
         if (slot.pid == 0) {
+            slot = {};
             slot.pid = MyProcPid;
             slot.database = MyDatabaseId;
-            slot.end_by = 0;
             return &slot;
         }
     }
@@ -88,9 +92,32 @@ void enter(PhaseSlot& slot, const PhaseReport& phase) noexcept {
     }
 }
 
-void set_end(PhaseSlot& slot, bool ends_with_phase) noexcept {
-    slot.end_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndPatienceMs);
-    slot.ends_with_phase = ends_with_phase;
+enum class OrderedFor { kPause, kWork };
+
+/// An earlier order stays: whoever gives one after the other would put the end off for ever.
+void set_end(PhaseSlot& slot, bool ends_with_phase, OrderedFor reason) noexcept {
+    bool const is_ordered = slot.end_by != 0;
+    if (!is_ordered) {
+        slot.end_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndPatienceMs);
+        slot.ends_with_phase = ends_with_phase;
+    }
+    slot.is_for_pause = reason == OrderedFor::kPause && (!is_ordered || slot.is_for_pause);
+}
+
+/// Of a slot with a piece of work. It may clear up, in another phase.
+void interrupt(const PhaseSlot& slot) noexcept { kill(slot.pid, SIGINT); }
+
+bool is_busy_with(const PhaseSlot& slot, std::int32_t source_id) noexcept {
+    return slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id;
+}
+
+/// Whether the order comes after those that the slot knows; notes it.
+bool is_later(PhaseSlot& slot, std::uint64_t order) noexcept {
+    if (order < slot.source_order) {
+        return false;
+    }
+    slot.source_order = order;
+    return true;
 }
 
 PhaseReport report_of(const PhaseSlot& slot) {
@@ -182,26 +209,33 @@ std::vector<PhaseReport> phase_reports() {
 void end_workers_of(std::int32_t source_id) noexcept {
     Locked lock(table->lock, LW_SHARED);
     for (const PhaseSlot& slot : table->slots) {
-        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id) {
+        if (is_busy_with(slot, source_id)) {
             kill(slot.pid, SIGTERM);
         }
     }
 }
 
-void expect_end_of_source(std::int32_t source_id) noexcept {
+std::uint64_t next_order() noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    return ++table->orders;
+}
+
+void expect_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        bool const is_interrupted = slot.end_by != 0 && slot.ends_with_phase;  // it may clear up, in another phase
-        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id && !is_interrupted) {
-            set_end(slot, false);
+        if (is_busy_with(slot, source_id) && is_later(slot, order)) {
+            if (slot.work != 0) {
+                interrupt(slot);
+            }
+            set_end(slot, slot.work != 0, OrderedFor::kPause);
         }
     }
 }
 
-void expect_no_end_of_source(std::int32_t source_id) noexcept {
+void expect_no_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (slot.pid != 0 && slot.database == MyDatabaseId && slot.source_id == source_id && !slot.ends_with_phase) {
+        if (is_busy_with(slot, source_id) && is_later(slot, order) && slot.is_for_pause) {
             slot.end_by = 0;
         }
     }
@@ -226,34 +260,42 @@ long end_overdue_workers() noexcept {
     return next_ms;
 }
 
-namespace {
+void begin_work(std::int64_t work) noexcept {
+    if (has_own_phase()) {
+        Locked lock(table->lock, LW_EXCLUSIVE);
+        own_phase->work = work;
+        own_phase->end_by = 0;
+    }
+}
 
-/// The slot of the worker, in the table that is locked; null if it has ended. The number may have been given to another
-/// process meanwhile: only workers of ours have a phase. It may be that of a worker of another database, of which this
-/// one is a copy.
-PhaseSlot* slot_of(int pid) noexcept {
+void interrupt_work(std::int32_t source_id, std::optional<std::int64_t> work) noexcept {
+    Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (pid != 0 && slot.pid == pid && slot.database == MyDatabaseId) {
-            return &slot;
+        if (is_busy_with(slot, source_id) && slot.work != 0 && slot.work == work.value_or(slot.work)) {
+            interrupt(slot);
+            set_end(slot, true, OrderedFor::kWork);
         }
     }
-    return nullptr;
 }
 
-}  // namespace
+LookAtOrders::LookAtOrders() noexcept : ordered_end_(own_phase != nullptr ? own_phase->end_by : 0) {}
 
-void interrupt_worker(int pid) noexcept {
-    Locked lock(table->lock, LW_EXCLUSIVE);
-    if (PhaseSlot* const slot = slot_of(pid)) {
-        kill(pid, SIGINT);
-        set_end(*slot, true);
+void LookAtOrders::is_wanted() const noexcept {
+    if (ordered_end_ != 0) {
+        Locked lock(table->lock, LW_EXCLUSIVE);
+        if (own_phase->end_by == ordered_end_) {
+            own_phase->end_by = 0;
+        }
     }
 }
 
-void end_worker(int pid) noexcept {
+void end_worker(int pid, std::int32_t source_id) noexcept {
     Locked lock(table->lock, LW_SHARED);
-    if (slot_of(pid) != nullptr) {
-        kill(pid, SIGTERM);
+    for (const PhaseSlot& slot : table->slots) {
+        if (pid != 0 && slot.pid == pid && is_busy_with(slot, source_id)) {
+            kill(pid, SIGTERM);
+            return;
+        }
     }
 }
 

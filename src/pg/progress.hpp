@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,23 +68,45 @@ std::vector<PhaseReport> phase_reports();
 /// Those that are wanted start again.
 void end_workers_of(std::int32_t source_id) noexcept;
 
-/// The workers that are busy with the source are no longer wanted, and see it within a moment. One that is still there
-/// a second later, in code of an owner or in one long statement, is ended (SIGTERM) by the launcher.
-void expect_end_of_source(std::int32_t source_id) noexcept;
+/// A number greater than those of all orders before. A control call takes it while it holds its source's row: then the
+/// numbers say in which order the calls were made, which the ends of their transactions need not.
+[[nodiscard]] std::uint64_t next_order() noexcept;
 
-/// They are wanted again.
-void expect_no_end_of_source(std::int32_t source_id) noexcept;
+/// The workers that are busy with the source are no longer wanted, and see it within a moment: it is paused. What a job
+/// or an index worker is at is cancelled. One that is still there a second later, in code of an owner or in one long
+/// statement, is ended (SIGTERM) by the launcher. Nothing where a later order has been served already.
+void expect_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept;
+
+/// They are wanted again: what expect_end_of_source has ordered is withdrawn.
+void expect_no_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept;
 
 /// For the launcher: ends those whose time has come. Returns in how many milliseconds to look again; -1: nothing waits.
 long end_overdue_workers() noexcept;
 
-/// Cancels what a worker of ours is doing, as pg_cancel_backend: it looks at the catalog what is still wanted. If it is
-/// in the same phase a second later, in code that catches what cancels it, the launcher ends it. Any process that has
-/// not entered a phase is left alone.
-void interrupt_worker(int pid) noexcept;
+/// Of a worker that does one piece of work after another: this is its next (the number of a job or an index); 0: it has
+/// none. Whatever was ordered concerned what it was at before. Call before others can read in the catalog who is at it.
+void begin_work(std::int64_t work) noexcept;
 
-/// Ends one worker; another takes its place.
-void end_worker(int pid) noexcept;
+/// Cancels what our workers are at for the source, as pg_cancel_backend does: all of it, or only `work` (begin_work).
+/// They look at the catalog what is still wanted. One that is in the same phase a second later, in code that catches
+/// what cancels it, is ended by the launcher.
+void interrupt_work(std::int32_t source_id, std::optional<std::int64_t> work = std::nullopt) noexcept;
+
+/// For a worker that looks at the catalog whether it is still wanted: before that it notes what has been ordered, and
+/// once it has found that it is wanted, that is withdrawn. (Who orders an end has committed what it follows from. So
+/// the worker has seen that, and what came later.)
+class LookAtOrders {
+  public:
+    LookAtOrders() noexcept;
+    void is_wanted() const noexcept;
+
+  private:
+    TimestampTz ordered_end_;
+};
+
+/// Ends one worker of the source; another takes its place. Any other process is left alone: the number may have been
+/// given to one meanwhile.
+void end_worker(int pid, std::int32_t source_id) noexcept;
 
 // ---- for shared_state.cpp, which asks for the memory and the lock at the server's start ----
 

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 #include "pg/callback.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/fixed_text.hpp"
 #include "pg/locked.hpp"
 #include "pg/progress.hpp"
@@ -109,16 +109,46 @@ void add_request(Oid database) noexcept {
 bool probe_wanted = false;
 bool workers_wanted = false;
 int worker_to_wake = 0;
-std::vector<int> workers_to_interrupt;
-std::map<std::int32_t, bool> sources_wanted;  ///< false: who works on the source is to end
 bool callback_registered = false;
 
-void serve_what_was_asked_for() {
-    for (int const pid : workers_to_interrupt) {
-        interrupt_worker(pid);
+/// To the workers of a source.
+struct Order {
+    enum class Kind { kInterrupt, kPause, kResume };
+    Kind kind;
+    std::int32_t source_id;
+    std::optional<std::int64_t> work;  ///< of an interrupt: of this alone
+    std::uint64_t number;              ///< of the others
+    SubTransactionId given_in;
+};
+std::vector<Order> orders;
+
+void serve(const Order& order) {
+    switch (order.kind) {
+        case Order::Kind::kInterrupt:
+            exit_failure_point("interrupt_ordered");
+            return interrupt_work(order.source_id, order.work);
+        case Order::Kind::kPause:
+            exit_failure_point("pause_ordered");
+            return expect_end_of_source(order.source_id, order.number);
+        case Order::Kind::kResume:
+            return expect_no_end_of_source(order.source_id, order.number);
     }
-    for (auto const& [source_id, wanted] : sources_wanted) {
-        wanted ? expect_no_end_of_source(source_id) : expect_end_of_source(source_id);
+}
+
+/// Whether the order is to pause or resume a source.
+bool concerns_as_a_whole(const Order& order, std::int32_t source_id) {
+    return order.source_id == source_id && order.kind != Order::Kind::kInterrupt;
+}
+
+void serve_what_was_asked_for() {
+    for (auto order = orders.begin(); order != orders.end(); ++order) {
+        bool const is_undone =
+            order->kind != Order::Kind::kInterrupt && std::any_of(order + 1, orders.end(), [&](const Order& later) {
+                return concerns_as_a_whole(later, order->source_id);
+            });
+        if (!is_undone) {
+            serve(*order);
+        }
     }
     if (workers_wanted) {
         set_stopped(MyDatabaseId, false);
@@ -147,8 +177,17 @@ void on_transaction_end(XactEvent event, void* /*unused*/) {
     probe_wanted = false;
     workers_wanted = false;
     worker_to_wake = 0;
-    workers_to_interrupt.clear();
-    sources_wanted.clear();
+    orders.clear();
+}
+
+void on_subtransaction_end(SubXactEvent event, SubTransactionId ended, SubTransactionId parent, void* /*unused*/) {
+    if (event == SUBXACT_EVENT_ABORT_SUB) {
+        std::erase_if(orders, [&](const Order& order) { return order.given_in == ended; });
+    } else if (event == SUBXACT_EVENT_COMMIT_SUB) {
+        for (Order& order : orders) {
+            order.given_in = order.given_in == ended ? parent : order.given_in;
+        }
+    }
 }
 
 }  // namespace
@@ -178,7 +217,10 @@ void probe_at_commit() {
         return;
     }
     if (!callback_registered) {
-        CallPg([] { RegisterXactCallback(on_transaction_end, nullptr); });
+        CallPg([] {
+            RegisterXactCallback(on_transaction_end, nullptr);
+            RegisterSubXactCallback(on_subtransaction_end, nullptr);
+        });
         callback_registered = true;
     }
     probe_wanted = true;
@@ -192,17 +234,18 @@ void wake_at_commit(int worker_pid) {
     }
 }
 
-void interrupt_at_commit(int worker_pid) {
+void interrupt_at_commit(std::int32_t source_id, std::optional<std::int64_t> work) {
     wake_at_commit();
-    if (worker_pid != 0) {
-        workers_to_interrupt.push_back(worker_pid);
+    if (is_preloaded()) {
+        orders.push_back({Order::Kind::kInterrupt, source_id, work, 0, GetCurrentSubTransactionId()});
     }
 }
 
 void end_source_at_commit(std::int32_t source_id, bool is_to_end) {
     wake_at_commit();
     if (is_preloaded()) {
-        sources_wanted[source_id] = !is_to_end;
+        Order::Kind const kind = is_to_end ? Order::Kind::kPause : Order::Kind::kResume;
+        orders.push_back({kind, source_id, std::nullopt, next_order(), GetCurrentSubTransactionId()});
     }
 }
 

@@ -29,11 +29,14 @@ void probe_at_commit();
 /// database where they had been stopped.
 void wake_at_commit(int worker_pid = 0);
 
-/// When this transaction commits: interrupt a worker (0: none), and have the launcher probe the database.
-void interrupt_at_commit(int worker_pid);
+// What workers are ordered to do when this transaction commits; the launcher then probes the database. What a savepoint
+// takes back is not ordered.
 
-/// When this transaction commits: whoever works on the source, which is no longer wanted, ends within a moment
-/// (expect_end_of_source), and the launcher probes the database. Not `is_to_end`: they are wanted again.
+/// Their jobs and index builds for the source are interrupted, or only `work` (pg/progress.hpp, interrupt_work).
+void interrupt_at_commit(std::int32_t source_id, std::optional<std::int64_t> work = std::nullopt);
+
+/// Whoever works on the source, which is no longer wanted, ends within a moment (expect_end_of_source). Not
+/// `is_to_end`: they are wanted again. Call it with the source's row locked, and last: the last call counts.
 void end_source_at_commit(std::int32_t source_id, bool is_to_end = true);
 
 /// Have the launcher probe a database now.

@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "pg/spi.hpp"
+
 namespace pgrepl::pg {
 
 namespace {
@@ -122,6 +124,18 @@ void lock_writing(std::int32_t source_id) {
 bool try_lock_writing(std::int32_t source_id) {
     LOCKTAG const tag = lock_tag(source_id, kWriting);
     return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL; });
+}
+
+std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id) {
+    QueryResult const rows = execute(
+        "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = $1 AND "
+        "classid::int8 = $2 AND objid::int8 = $3 AND objsubid = $4",
+        {Param::oid(MyDatabaseId), std::int64_t{kWriting}, std::int64_t{source_id}, std::int32_t{kLockClass}});
+    std::vector<int> pids;
+    for (std::size_t i = 0; i < rows.rows(); ++i) {
+        pids.push_back(static_cast<int>(rows.int64(i, 0)));
+    }
+    return pids;
 }
 
 void set_application_name(const std::string& name) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "pg/error.hpp"
 #include "pg/worker_names.hpp"
@@ -72,6 +73,8 @@ bool is_source_locked(std::int32_t source_id, WorkerKind kind);
 void lock_writing(std::int32_t source_id);
 /// False if somebody else holds it.
 bool try_lock_writing(std::int32_t source_id);
+/// The processes that have it, or wait for it.
+std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id);
 
 /// What pg_stat_activity shows as this process's application_name.
 void set_application_name(const std::string& name);

@@ -78,7 +78,7 @@ class CopyWorker {
                                          arguments_.supervisor_pid, config_.max_quarantined()},
                                         snapshot);
         do {
-            while (copier.copy_next_chunk()) {
+            while (is_wanted() && copier.copy_next_chunk()) {
             }
             pg::begin_phase(pg::WorkerPhase::kWaitingForChunk, arguments_.source_id, 0, 0, "waiting for a chunk");
             pg::failure_point("waiting_for_chunk");
@@ -86,9 +86,20 @@ class CopyWorker {
         } while (chunks_remain());
     }
 
+    bool is_wanted() {
+        pg::LookAtOrders const orders;
+        pg::Transaction transaction;
+        bool const wanted = catalog::may_go_on(arguments_.source_id, arguments_.generation);
+        transaction.commit();
+        if (wanted) {
+            orders.is_wanted();
+        }
+        return wanted;
+    }
+
     bool chunks_remain() {
         pg::Transaction transaction;
-        bool const remain = catalog::is_generation(arguments_.source_id, arguments_.generation) &&
+        bool const remain = catalog::may_go_on(arguments_.source_id, arguments_.generation) &&
                             catalog::has_unfinished_chunks(arguments_.source_id);
         transaction.commit();
         return remain;

@@ -61,14 +61,20 @@ class IndexWorker {
         if (!workers_may_run()) {
             return std::nullopt;
         }
+        pg::begin_work(0);
+        pg::LookAtOrders const orders;
         pg::Transaction transaction;
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
         std::optional<catalog::TargetIndex> index = catalog::next_index(source_id_);
+        if (index) {
+            pg::begin_work(index->id);
+        }
         if (!config || !index || (!index->clean_up && !catalog::begin_index(index->id, MyProcPid))) {
             return std::nullopt;
         }
         config_ = std::move(*config);
         transaction.commit();
+        orders.is_wanted();
         if (!locked_) {
             locked_.emplace(config_.target_lock_patience_ms());
         }

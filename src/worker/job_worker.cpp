@@ -62,6 +62,7 @@ class JobWorker {
                     record_error(*job, verdict);
                 }
             }
+            pg::begin_work(0);
             remove_side_tables();
         }
     }
@@ -71,6 +72,8 @@ class JobWorker {
         if (!workers_may_run()) {
             return std::nullopt;
         }
+        pg::begin_work(0);
+        pg::LookAtOrders const orders;
         pg::Transaction transaction;
         std::optional<catalog::Job> job = catalog::next_job(source_id_);
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
@@ -78,8 +81,10 @@ class JobWorker {
             return std::nullopt;
         }
         config_ = std::move(*config);
+        pg::begin_work(job->id);
         catalog::begin_job(job->id, MyProcPid);
         transaction.commit();
+        orders.is_wanted();
         pg::set_application_name("pg_replicator " + std::string(job->repair ? "repair" : "verification") + " of " +
                                  config_.name);
         pg::set_target_patience(config_.target_lock_patience_ms());
@@ -117,9 +122,11 @@ class JobWorker {
     void compare(const catalog::Job& job, core::Source& source, const catalog::JobTable& table) {
         replication::VerificationContext context{
             job, config_.owner, false, core::is_followed(config_.plan), config_.max_quarantined(), [&] {
+                pg::LookAtOrders const orders;
                 if (!catalog::is_job_wanted(job.id)) {
                     throw NotWanted{};
                 }
+                orders.is_wanted();
                 replication::check_source_allowed(config_);  // rights may have been taken away
             }};
         pg::WorkInHand const at_table({pg::Work::kJobTable, table.table_id, job.id});

@@ -172,6 +172,7 @@ class SourceWorker {
         if (!workers_may_run()) {
             return false;
         }
+        pg::LookAtOrders const orders;
         pg::Transaction transaction;
         std::optional<catalog::SourceState> const state = catalog::load_source_state(source_id_);
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
@@ -179,6 +180,7 @@ class SourceWorker {
         if (!state || !config || state->paused || state->generation != context_.generation || !state->has_work) {
             return false;
         }
+        orders.is_wanted();
         durable_wanted_ = state->copy_durable;
         streams_ = state->streams;
         bool const same = catalog::copies_alike(config_, *config) && config_.mode == config->mode &&
@@ -203,7 +205,12 @@ class SourceWorker {
         if (rights_are_due()) {
             require_allowed();
         }
-        return catalog::may_go_on(source_id_, context_.generation);
+        pg::LookAtOrders const orders;
+        bool const wanted = catalog::may_go_on(source_id_, context_.generation);
+        if (wanted) {
+            orders.is_wanted();
+        }
+        return wanted;
     }
 
     replication::OpenSource open(core::Interrupts& interrupts) {

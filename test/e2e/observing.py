@@ -3,6 +3,9 @@ import contextlib
 import os
 import sqlite3
 import subprocess
+import threading
+
+import psycopg2
 
 from private_cluster import wait_until
 
@@ -114,3 +117,29 @@ def run_bytes(server, sql, charset):
     """Statements in bytes of a charset, by a session that says so."""
     subprocess.run([*server.client, "--no-defaults", f"--socket={server.socket}", "-uroot", "--batch",
                     f"--default-character-set={charset}", "shop"], input=sql, check=True)
+
+
+class Waiting:
+    """A call in a session of its own, which is expected to wait; its error afterwards."""
+    def __init__(self, cluster, call, user="postgres", database="postgres"):
+        self.error = None
+        self.connection = cluster.connect(database, user)
+        self.pid = self.connection.info.backend_pid
+        self.thread = threading.Thread(target=self.run, args=(call,))
+        self.thread.start()
+
+    def run(self, call):
+        with contextlib.closing(self.connection):
+            try:
+                self.connection.cursor().execute(call)
+            except psycopg2.Error as error:
+                self.error = error
+
+    def waits_for_a_lock(self, cluster):
+        wait_until(lambda: cluster.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", (self.pid,)) == [("Lock",)],
+                   what="the call to wait")
+
+    def ended(self):
+        self.thread.join(60)
+        assert not self.thread.is_alive()
+        return self.error

@@ -1,9 +1,11 @@
 """Code of an owner that goes on whatever cancels it does not outlive what it was run for."""
+import contextlib
 import sqlite3
 
 import pytest
 
 from private_cluster import wait_until
+from observing import Waiting
 
 # It is within this loop whenever a worker is, and catches each cancel. The advisory lock tells that it is there.
 LOOP = """CREATE FUNCTION {schema}.loop() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
@@ -79,3 +81,89 @@ def test_an_index_that_is_wanted_no_longer_ends_in_code_of_its_owner(cluster, co
     ended_by(cluster, "SELECT replicator_alter('indexed', rules => '{}')")
     wait_until(lambda: cluster.query("SELECT count(*) FROM pg_index WHERE indrelid = 'indexed.t'::regclass AND NOT indisvalid")
                == [(0,)], 45, "what the build has left to go")
+
+
+class Repair:
+    """A repair of a source that is in code of its owner, which no cancel ends."""
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
+        cluster.query(f"""UPDATE {name}.t SET data = data || '{{"b": "damaged"}}' WHERE id = '1'""")
+        self.job = cluster.query("SELECT replicator_repair(%s, 't')", (name,))[0][0]
+        wait_until(self.pids, what="the repair in the owner's code")
+        self.pid, = self.pids()
+
+    def pids(self):
+        return [pid for (pid,) in self.cluster.query(
+            "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND objid = 77 AND granted "
+            "AND application_name = 'pg_replicator repair of ' || %s", (self.name,))]
+
+    def cancel(self):
+        self.cluster.query("SELECT replicator_cancel_job(%s)", (self.job,))
+
+
+@pytest.fixture
+def repairs(cluster, in_trigger):
+    """Two of them, of the sources kept and canceled."""
+    for name in ("kept", "canceled"):
+        in_trigger(name)
+    both = [Repair(cluster, name) for name in ("kept", "canceled")]
+    yield both
+    cluster.query("SELECT replicator_pause('kept'), replicator_pause('canceled')")
+    wait_until(lambda: not both[0].pids() + both[1].pids(), what="their end")
+    for name in ("kept", "canceled"):
+        cluster.query(f"DROP FUNCTION {name}.fire() CASCADE; DROP FUNCTION {name}.loop()")
+
+
+def assert_goes_on(kept, canceled):
+    """Ends are carried out in the order in which they were ordered."""
+    canceled.cancel()
+    wait_until(lambda: not canceled.pids(), 45, "the end of the other")
+    assert kept.pids() == [kept.pid]
+
+
+@pytest.mark.parametrize("calls", [
+    ["BEGIN; SAVEPOINT a; SELECT replicator_pause('kept'); ROLLBACK TO a; COMMIT"],
+    ["BEGIN; SAVEPOINT a; SELECT replicator_pause_table('kept', 't'); ROLLBACK TO a; COMMIT"],
+    ["BEGIN; SELECT replicator_pause('kept'); SAVEPOINT a; SELECT replicator_resume('kept'); RELEASE a; COMMIT"],
+    ["SELECT replicator_pause('kept')", "SELECT replicator_resume('kept')"],
+], ids=["rolled back", "of a table rolled back", "at once", "then"])
+def test_a_pause_that_is_taken_back_ends_nobody(cluster, repairs, calls):
+    kept, canceled = repairs
+    for call in calls:
+        cluster.query(call)
+    assert_goes_on(kept, canceled)
+
+
+def test_a_pause_stays_if_only_a_resume_is_rolled_back(cluster, repairs):
+    kept, _ = repairs
+    cluster.query("BEGIN; SELECT replicator_pause('kept'); SAVEPOINT a; SELECT replicator_resume('kept'); ROLLBACK TO a; COMMIT")
+    wait_until(lambda: not kept.pids(), 45, "its end")
+
+
+def test_a_pause_that_is_carried_out_after_the_resume_that_followed_it_ends_nobody(cluster, repairs):
+    """Others see what a session has committed before it gets to what it does then."""
+    kept, canceled = repairs
+    calls = []
+    with cluster.waiting_at("pause_ordered", lambda: calls.append(Waiting(cluster, "SELECT replicator_pause('kept')"))):
+        cluster.query("SELECT replicator_resume('kept')")
+    assert calls[0].ended() is None
+    assert_goes_on(kept, canceled)
+
+
+def test_a_cancelled_job_ends_nobody_who_is_at_the_next_one(cluster, repairs, in_trigger):
+    _, canceled = repairs
+    path = in_trigger("next")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.execute("BEGIN EXCLUSIVE")
+        job = cluster.query("SELECT replicator_repair('next', 't')")[0][0]
+        wait_until(lambda: cluster.query("SELECT phase FROM replicator_progress WHERE source = 'next'") == [("opening the source",)],
+                   what=lambda: f"the job to wait for the file: {cluster.query('SELECT * FROM replicator_progress')}")
+        calls = []
+        with cluster.waiting_at("interrupt_ordered", lambda: calls.append(
+                Waiting(cluster, f"SELECT replicator_cancel_job({job})"))):
+            file.rollback()
+            following = Repair(cluster, "next")
+    assert calls[0].ended() is None
+    assert_goes_on(following, canceled)
+    cluster.query("SELECT replicator_pause('next')")
+    wait_until(lambda: not following.pids(), what="its end")
