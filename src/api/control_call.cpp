@@ -164,6 +164,7 @@ void attempt_call(const ControlCall& call, CallContext& context, const std::func
     try {
         refuse_misplaced_password(call.arguments);
         pg::require_preload();
+        pg::CatalogOfCall const catalog;
         body();
     } catch (...) {
         pg::SqlError const error = pg::detail::current_exception_as_sql_error();
@@ -205,6 +206,7 @@ void run_as_catalog(const std::function<void(Oid caller)>& body) {
     Oid const caller = GetUserId();
     pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kNone);
     pg::PinnedSettings const pinned;
+    pg::require_same_catalog();
     body(caller);
 }
 

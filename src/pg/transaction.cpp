@@ -27,14 +27,14 @@ bool is_other_catalog() {
     return OidIsValid(now) && now != catalog_schema;
 }
 
+}  // namespace
+
 void require_same_catalog() {
     if (is_other_catalog()) {
         throw SqlError(ERRCODE_UNDEFINED_OBJECT, "the extension pg_replicator was dropped",
-                       "A worker works for the extension that it began with.");
+                       "Workers and calls go on only with the extension that they began with.");
     }
 }
-
-}  // namespace
 
 void keep_to_this_catalog() {
     expect_transaction();
@@ -42,6 +42,10 @@ void keep_to_this_catalog() {
         catalog_schema = schema_now();
     }
 }
+
+CatalogOfCall::CatalogOfCall() : before_(catalog_schema) { keep_to_this_catalog(); }
+
+CatalogOfCall::~CatalogOfCall() { catalog_schema = before_; }
 
 Transaction::Transaction() : caller_memory_(CurrentMemoryContext) {
     expect_no_transaction();

@@ -35,6 +35,22 @@ class Transaction {
 /// and are those of others. Call within a transaction.
 void keep_to_this_catalog();
 
+/// Throws SqlError if there is another schema of ours now.
+void require_same_catalog();
+
+/// The same for the scope of a call, which may commit and wait: whoever goes on after that asks require_same_catalog().
+/// Call within a transaction.
+class CatalogOfCall {
+  public:
+    CatalogOfCall();
+    ~CatalogOfCall();
+    CatalogOfCall(const CatalogOfCall&) = delete;
+    CatalogOfCall& operator=(const CatalogOfCall&) = delete;
+
+  private:
+    Oid before_;
+};
+
 /// Gives what this process has counted (rows read, written and dead) to the statistics system, without which no target
 /// would ever be vacuumed while a worker lives. Not within a transaction. As the server does it at the end of each
 /// command: once a second at most, unless `now`, which is for the beginning of a wait.

@@ -1,37 +1,12 @@
 """Rights that are taken away while a control call waits."""
 import contextlib
-import threading
+import sqlite3
 
 import psycopg2
 import pytest
 
 from private_cluster import wait_until
-
-
-class Waiting:
-    """A call in a session of its own, which is expected to wait; its error afterwards."""
-    def __init__(self, cluster, call, user="postgres"):
-        self.error = None
-        self.connection = cluster.connect(user=user)
-        self.pid = self.connection.info.backend_pid
-        self.thread = threading.Thread(target=self.run, args=(call,))
-        self.thread.start()
-
-    def run(self, call):
-        with contextlib.closing(self.connection):
-            try:
-                self.connection.cursor().execute(call)
-            except psycopg2.Error as error:
-                self.error = error
-
-    def waits_for_a_lock(self, cluster):
-        wait_until(lambda: cluster.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", (self.pid,)) == [("Lock",)],
-                   what="the call to wait")
-
-    def ended(self):
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-        return self.error
+from observing import Waiting
 
 
 @pytest.fixture
@@ -68,6 +43,51 @@ def test_a_call_that_waits_for_a_lock_has_no_rights_that_were_taken_away(cluster
     error = waiting.ended()
     assert isinstance(error, psycopg2.errors.InsufficientPrivilege) and "permission denied for source" in str(error), error
     assert cluster.status("s")["state"] == "idle" and cluster.query("SELECT count(*) FROM s.t") == [(10,)]
+
+
+@contextlib.contextmanager
+def rows_set_aside(cluster, path, *keys):
+    """Rows of s.t that a CHECK has refused, which is gone."""
+    cluster.query("ALTER TABLE s.t ADD CONSTRAINT no CHECK (data->>'b' <> 'refused')")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.executescript(f"UPDATE t SET b = 'refused' WHERE id IN ({', '.join(keys)})")
+    cluster.query("SELECT replicator_sync('s')")
+    cluster.wait_for_copy("s")
+    cluster.query("ALTER TABLE s.t DROP CONSTRAINT no")
+    set_aside = "SELECT key FROM replicator_quarantine WHERE source = 's' ORDER BY 1"
+    assert cluster.query(set_aside) == [(key,) for key in keys]
+    yield
+    assert cluster.query(set_aside) == [(key,) for key in keys], "nothing was written"
+
+
+def test_a_call_that_waits_for_a_row_has_no_rights_that_were_taken_away(cluster, member, files):
+    """Whoever waits for a row takes no lock anew, by which it would hear of other roles."""
+    with rows_set_aside(cluster, files / "s.db", "1", "2"):
+        with open_transaction(cluster, "SELECT FROM s.t WHERE id = '1' FOR UPDATE"):
+            waiting = Waiting(cluster, "SELECT * FROM replicator_replay('s')", user=member)
+            waiting.waits_for_a_lock(cluster)
+            cluster.query("REVOKE first_owner FROM member")
+        error = waiting.ended()
+    assert isinstance(error, psycopg2.errors.InsufficientPrivilege) and "permission denied for source" in str(error), error
+
+
+def test_a_wait_does_not_go_on_with_another_extension(cluster, database, many_rows):
+    """In which the first source has the number of the one that was waited for."""
+    path = database("again.db", many_rows(10))
+    cluster.query("CREATE DATABASE made_again")
+    cluster.query("CREATE EXTENSION pg_replicator", database="made_again")
+    register = f"SELECT replicator_init('sqlite://{path}', name => '%s')"
+    with cluster.waiting_at("worker_begins", lambda: cluster.query(register % "first", database="made_again")):
+        waiting = Waiting(cluster, "CALL replicator_wait('first', '240 s')", database="made_again")
+        wait_until(lambda: cluster.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", (waiting.pid,)) == [("Extension",)],
+                   what="the call to wait")
+        cluster.query(f"DROP EXTENSION pg_replicator CASCADE; CREATE EXTENSION pg_replicator; {register % 'another'}",
+                      database="made_again")
+        error = waiting.ended()
+    assert "the extension pg_replicator was dropped" in str(error), error
+    cluster.wait_for_copy("another", database="made_again")
+    cluster.query("SELECT replicator_stop_workers()", database="made_again")
+    cluster.query("DROP DATABASE made_again")
 
 
 def test_a_wait_for_a_copy_ends_with_the_rights_to_it(cluster, member):
