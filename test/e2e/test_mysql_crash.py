@@ -348,6 +348,26 @@ def test_changes_that_the_server_has_not_logged_are_told_of_once(cluster, crashi
     assert told(cluster) == []
 
 
+def test_a_damaged_gtid_stops_nothing(cluster, crashing):
+    server = crashing(KEEPS)
+    paused(cluster)
+    server.run("INSERT INTO t VALUES (3, 3)", "shop")
+    file = server.query("SHOW BINARY LOGS")[-1][0]
+    place = max(int(row[1]) for row in server.query(f"SHOW BINLOG EVENTS IN '{file}'") if row[2] == "Gtid")
+    path = pathlib.Path(server.data, file)
+    log = bytearray(path.read_bytes())
+    log[place + 21] ^= 1
+    path.write_bytes(log)
+    for row in (None, 4):
+        server.run(f"INSERT INTO t VALUES ({row}, 4)", "shop") if row else None
+        resumed(cluster)
+        assert set(rows(cluster, "t")) == {"1", "2", "3"} | ({"4"} if row else set()) and alike(cluster, server)
+        assert cluster.status("s")["state"] == "streaming"
+        paused(cluster)
+    assert cluster.query("SELECT count(*) FROM replicator_events WHERE source = 's' AND action LIKE 'changes not read%%' AND at > "
+                         "(SELECT max(at) FROM replicator_events WHERE action = 'replicator_init')") == [(1,)]
+
+
 def test_validate_warns_of_commits_that_a_crash_takes(cluster, server):
     def check():
         (ok, severity, detail), = cluster.query("SELECT ok, severity, detail FROM replicator_validate(%s, mode => 'continuous') WHERE "
