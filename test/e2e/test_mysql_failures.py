@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 
+import psycopg2
 import pytest
 
 from private_cluster import wait_until
@@ -43,6 +44,29 @@ def test_a_log_that_is_reset_under_the_stream_and_overtakes_it_at_once_is_notice
     failure(cluster, "another history", "replicator_resync")
     copied_again(cluster)
     assert "139" in rows(cluster, "customer") and equal(cluster)
+
+
+def test_a_log_that_the_server_gives_up_is_noticed(cluster, db, follow, server):
+    """It cannot begin the next file, and goes on without until it is restarted; its settings say that it has a log."""
+    follow()
+    caught_up(cluster)
+    if server.flavour == "MySQL":
+        db.run("SET GLOBAL binlog_error_action = IGNORE_ERROR")
+    mode = os.stat(db.data).st_mode
+    os.chmod(db.data, 0o555)
+    try:
+        assert db._client("FLUSH BINARY LOGS", check=False).returncode != 0
+    finally:
+        os.chmod(db.data, mode)
+    db.run("DELETE FROM customer WHERE id = 1", "shop")
+    assert db.value("SELECT @@global.log_bin") == "1"
+    with pytest.raises(psycopg2.Error):
+        caught_up(cluster)
+    failure(cluster, "binary log", "restart the server", "replicator_resume")
+    db.restart()
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert set(rows(cluster, "customer")) == {"2", "3"} and equal(cluster)
 
 
 def test_rows_are_compared_while_the_log_is_empty(cluster, db, follow):

@@ -154,6 +154,7 @@ class MysqlSource final : public core::Source, public core::Log {
         StreamPosition const read(StateIdentity::parse(position.text));
         std::string const resets = ask([this](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
+            require_open_log(server);
             *is_lossy_ = !keeps_commits(server);
             return count_resets(server);
         });

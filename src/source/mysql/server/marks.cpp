@@ -6,6 +6,7 @@
 
 #include "source/mysql/position/gtid_maria.hpp"
 #include "source/mysql/position/gtid_mysql.hpp"
+#include "source/mysql/server/mysql_error.hpp"
 
 namespace pgrepl::mysql {
 namespace {
@@ -80,6 +81,28 @@ void require_log(Connection& connection) {
               "[mariadb] of the server's configuration and restart it; or use mode => 'periodic'."
             : "Set log_bin, gtid_mode = ON and enforce_gtid_consistency = ON in the server's configuration "
               "and restart it; or use mode => 'periodic'.");
+}
+
+/// By what an account without rights to look at the server may ask.
+void require_open_log(Connection& connection) {
+    if (connection.is_mariadb()) {
+        (void)connection.query("SELECT BINLOG_GTID_POS('', 4)", kDoing);  // ER_NO_BINARY_LOGGING
+        return;
+    }
+    bool is_open = true;
+    try {
+        is_open = !connection.query("SHOW BINLOG EVENTS LIMIT 1", kDoing).empty();
+    } catch (const SourceError& error) {
+        // The first file may have been purged just now. What the account may not see, the stream will be told.
+        if (!is_unknown_answer(error) && error.kind() != SourceErrorKind::kPermissionDenied) {
+            throw;
+        }
+    }
+    if (!is_open) {
+        throw SourceError(SourceErrorKind::kUnsupported, 0,
+                          "MySQL server " + connection.server() + " has stopped writing its binary log", false, "",
+                          kLogGivenUpHint);
+    }
 }
 
 std::string without_space(std::string text) {

@@ -44,6 +44,10 @@ bool has_log(Connection& connection);
 /// Throws kUnsupported if it has none.
 void require_log(Connection& connection);
 
+/// Throws kUnsupported if the server has given its log up: one that cannot write it, or cannot begin the next file,
+/// goes on without until it is restarted (MySQL only if binlog_error_action says so), whatever its settings say.
+void require_open_log(Connection& connection);
+
 /// Puts down where in the log the consistent snapshot of the current transaction is; nothing without a log. The server
 /// reads its log file from the start for the GTID. False if it is not told, as of a file with a large event: the place
 /// alone is the identity then.

@@ -95,6 +95,7 @@ constexpr Meaning kMeanings[] = {
     {ER_TABLESPACE_DISCARDED, Kind::kCorrupt, false, kRepairHint},
     {kTableCorrupt, Kind::kCorrupt, false, kRepairHint},
     {ER_GET_ERRNO, Kind::kCorrupt, false, kRepairHint},
+    {ER_NO_BINARY_LOGGING, Kind::kUnsupported, false, kLogGivenUpHint},
     {ER_LOCK_WAIT_TIMEOUT, Kind::kTableLocked, true, kLockHint},
     {ER_LOCK_DEADLOCK, Kind::kTableLocked, true, kLockHint},
     {ER_QUERY_INTERRUPTED, Kind::kUnreachable, true, "Somebody killed the query at the source."},

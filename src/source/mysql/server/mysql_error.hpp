@@ -21,6 +21,10 @@ inline constexpr const char* kBrokenViewHint =
     "or "
     "our account (SQL SECURITY INVOKER) must be allowed to read it.";
 
+inline constexpr const char* kLogGivenUpHint =
+    "The server could not write it (a full disk, say), and goes on without: see its error log. Mend that, restart the "
+    "server, and call replicator_resume(name): all tables are then compared with it.";
+
 inline constexpr unsigned kExecutionTimeout = 3024;  // MySQL: max_execution_time
 
 core::SourceError translate_error(const FailedCall& call);
