@@ -81,6 +81,7 @@ CREATE TABLE replicator.source_state (
     copy_finished_at timestamptz,
     copy_rows        bigint,
     copy_sync_number bigint NOT NULL DEFAULT 0,
+    copy_replaced    integer NOT NULL DEFAULT 0,
     sync_requested   bigint NOT NULL DEFAULT 1,
     sync_done        bigint NOT NULL DEFAULT 0,
     state_read_at    timestamptz,
@@ -125,6 +126,7 @@ COMMENT ON COLUMN replicator.source_state.copy_started_at IS 'When the copy unde
 COMMENT ON COLUMN replicator.source_state.copy_finished_at IS 'When the last copy ended';
 COMMENT ON COLUMN replicator.source_state.copy_rows IS 'Rows that the last copy of the whole source has read';
 COMMENT ON COLUMN replicator.source_state.copy_sync_number IS 'Which requests (sync_requested) the copy under way serves';
+COMMENT ON COLUMN replicator.source_state.copy_replaced IS 'How often in a row the copy under way has met another server than the one that it reads';
 COMMENT ON COLUMN replicator.source_state.compare_due IS 'Whether another server has taken over with which all tables are to be compared, as soon as its log has been read';
 COMMENT ON COLUMN replicator.source_state.discovery_due IS 'The statement in the log, not shown by the source yet, after which tables may have come and gone that it does not name; null: none';
 COMMENT ON COLUMN replicator.source_state.reread_due IS 'Why all tables are to be read again, as soon as that may be: what the log has not told of rows; null: they are not';

@@ -134,8 +134,8 @@ COMMENT ON COLUMN replicator.target.table_id IS 'The table';
 COMMENT ON COLUMN replicator.target.relation IS 'Its target; null: there is none';
 COMMENT ON COLUMN replicator.target.readable IS 'Whether the reader of the view may read the rows: a member of the source''s owner, or who may SELECT all rows';
 
--- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written,
--- its schema from being found by its name, or its side tables from being re-created. Who has changed an entry of the catalog
+-- Of a worker that waits the server knows; of a table that waits aside, whoever holds a lock that keeps it from being written
+-- (from being dropped, if it is to go, which a reader does, too), its schema from being found by its name, or its side tables from being re-created. Who has changed an entry of the catalog
 -- is known by its transaction; that of a worker of ours only holds the name.
 CREATE FUNCTION replicator.blockers(table_id integer)
 RETURNS integer[] LANGUAGE sql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -149,7 +149,9 @@ BEGIN ATOMIC
          AND (l.database IS NULL OR l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database()))
          AND CASE l.locktype
              WHEN 'relation' THEN
-                 l.relation = g.relation AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+                 l.relation = g.relation
+                 AND (l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+                      OR t.changed AND NOT EXISTS (SELECT FROM replicator.live_workers() w WHERE w.pid = l.pid))
                  OR l.relation IN (to_regclass('replicator.staging_' || t.id), to_regclass('replicator.seen_' || t.id))
              WHEN 'object' THEN
                  l.classid = 'pg_catalog.pg_namespace'::regclass AND l.objid = n.oid AND l.mode = 'AccessExclusiveLock'
@@ -158,7 +160,7 @@ BEGIN ATOMIC
       AND (l.locktype = 'relation' AND l.relation = g.relation
            OR NOT EXISTS (SELECT FROM replicator.live_workers() w WHERE w.pid = l.pid));
 END;
-COMMENT ON FUNCTION replicator.blockers(integer) IS 'Processes whose locks keep a table''s target from being written; 0: a prepared transaction';
+COMMENT ON FUNCTION replicator.blockers(integer) IS 'Processes whose locks keep a table''s target from being written, or dropped; 0: a prepared transaction';
 
 CREATE VIEW @extschema@.replicator_status AS
 SELECT s.name,

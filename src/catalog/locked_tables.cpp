@@ -34,16 +34,17 @@ void end_locked(std::int32_t table_id) {
 }
 
 std::vector<LockedTable> locked_tables(std::int32_t source_id) {
-    pg::QueryResult const rows =
-        pg::execute(std::string("SELECT t.id, t.target_schema, t.target_name, t.state = 'copying', t.lacks_room, ") +
-                        kTargetRelationColumns + " FROM replicator.source_table t" + kTargetRelationJoin +
-                        "WHERE t.source_id = $1 AND t.locked_since IS NOT NULL AND NOT t.paused "
-                        "AND t.target_name IS NOT NULL AND t.state IN ('pending', 'copying') ORDER BY t.id",
-                    {source_id});
+    pg::QueryResult const rows = pg::execute(
+        std::string("SELECT t.id, t.target_schema, t.target_name, t.state = 'copying', t.lacks_room, t.changed, ") +
+            kTargetRelationColumns + " FROM replicator.source_table t" + kTargetRelationJoin +
+            "WHERE t.source_id = $1 AND t.locked_since IS NOT NULL AND NOT t.paused "
+            "AND t.target_name IS NOT NULL AND t.state IN ('pending', 'copying') ORDER BY t.id",
+        {source_id});
     std::vector<LockedTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
         tables.push_back({static_cast<std::int32_t>(rows.int64(i, 0)), rows.text(i, 1), rows.text(i, 2),
-                          rows.boolean(i, 3), rows.boolean(i, 4), read_target_relation(rows, i, 5)});
+                          rows.boolean(i, 3), rows.boolean(i, 4), rows.boolean(i, 5),
+                          read_target_relation(rows, i, 6)});
     }
     return tables;
 }

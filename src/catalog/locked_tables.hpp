@@ -33,6 +33,7 @@ struct LockedTable {
     std::string target_name;
     bool in_copy = false;     ///< else it has left its copy, or the stream
     bool lacks_room = false;  ///< else it is locked
+    bool changed = false;     ///< SourceTable::changed: the stream is to look at it first
     TargetRelation relation;
 };
 

@@ -17,7 +17,7 @@ constexpr const char* kLoad = R"(
     SELECT st.state, st.generation, coalesce(st.copy_position, ''), st.copy_durable, st.copy_sync_number,
            st.sync_requested, st.sync_done, st.retry_count, s.paused,
            w.has_work, coalesce((extract(epoch FROM st.copy_started_at - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint, 0),
-           w.copy_plan, w.streams, st.reader_id
+           w.copy_plan, w.streams, st.reader_id, st.copy_replaced
     FROM replicator.source s JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
     JOIN replicator.source_work w ON w.source_id = s.id
     WHERE s.id = $1)";
@@ -70,6 +70,7 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
     }
     state.streams = row.boolean(0, 12);
     state.reader_id = row.int64(0, 13);
+    state.copy_replaced = static_cast<std::int32_t>(row.int64(0, 14));
     return state;
 }
 
@@ -142,6 +143,7 @@ void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin
     require_changed(pg::execute(
         "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
         "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_plan = $6::replicator.copy_plan, "
+        "copy_replaced = 0, "
         "deaths = 0 "
         "WHERE source_id = $1 AND generation = $2",
         {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), name_of(copy.plan)}));
@@ -153,6 +155,20 @@ void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable)
                     "copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END "
                     "WHERE source_id = $1 AND generation = $2",
                     {source_id, generation, durable}));
+}
+
+std::int32_t note_replaced(std::int32_t source_id, std::int64_t generation) {
+    pg::QueryResult const row = pg::execute(
+        "UPDATE replicator.source_state SET copy_replaced = copy_replaced + 1 WHERE source_id = $1 AND generation = $2 "
+        "RETURNING copy_replaced",
+        {source_id, generation});
+    require_changed(row);
+    return static_cast<std::int32_t>(row.int64(0, 0));
+}
+
+void forget_replaced(std::int32_t source_id) {
+    pg::execute("UPDATE replicator.source_state SET copy_replaced = 0 WHERE source_id = $1 AND copy_replaced > 0",
+                {source_id});
 }
 
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {

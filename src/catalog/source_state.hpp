@@ -22,6 +22,7 @@ struct SourceState {
     std::int64_t sync_requested = 0;
     std::int64_t sync_done = 0;
     std::int32_t retry_count = 0;
+    std::int32_t copy_replaced = 0;  ///< note_replaced()
     bool paused = false;
     // replicator.source_work:
     bool has_work = false;  ///< there is something to do now
@@ -78,6 +79,12 @@ void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin
 /// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. If it was to use the
 /// log for one state, that is decided again.
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
+
+/// Another server answers in the place of the one that the copy under way reads. Returns how often that has happened
+/// since it was begun, or could go on.
+std::int32_t note_replaced(std::int32_t source_id, std::int64_t generation);
+/// The copy goes on.
+void forget_replaced(std::int32_t source_id);
 
 /// A reader found that the state of the copy cannot be joined: the source worker is to take a durable one.
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation);

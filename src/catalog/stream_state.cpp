@@ -73,8 +73,8 @@ void forget_position(std::int32_t source_id) {
 void start_over(std::int32_t source_id) {
     retry_failed_tables(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false "
-        "WHERE source_id = $1",
+        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false, "
+        "copy_replaced = 0 WHERE source_id = $1",
         {source_id});
     forget_position(source_id);
 }

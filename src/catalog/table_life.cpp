@@ -62,7 +62,7 @@ constexpr const char* kNoteChange = R"(
 
 constexpr const char* kMarkGone = R"(
     UPDATE replicator.source_table
-    SET state = 'failed', copy_way = NULL, copy_bound = NULL, reason = 'is no longer at the source',
+    SET state = 'failed', copy_way = NULL, copy_bound = NULL, changed = false, reason = 'is no longer at the source',
         last_error = 'the table is no longer at the source', last_sqlstate = '42P01',
         last_hint = 'Its target keeps the rows of the last copy. Call replicator_remove_table to stop replicating it.'
     WHERE id = $1 AND state IN ('pending', 'copying', 'catching_up', 'streaming', 'idle', 'failed')

@@ -113,6 +113,16 @@ def log_not_followed(cluster):
     os.unlink(cluster.failure_file())
 
 
+@contextlib.contextmanager
+def locking(cluster, statement):
+    """A transaction of somebody else's that holds what the statement locks; gives the process."""
+    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
+        cursor.execute(f"BEGIN; {statement}")
+        yield other.info.backend_pid
+        with contextlib.suppress(psycopg2.OperationalError):  # it was ended
+            cursor.execute("COMMIT")
+
+
 def run_bytes(server, sql, charset):
     """Statements in bytes of a charset, by a session that says so."""
     subprocess.run([*server.client, "--no-defaults", f"--socket={server.socket}", "-uroot", "--batch",

@@ -2,7 +2,7 @@
 import pytest
 
 from private_cluster import wait_until
-from observing import caught_up, registered, rows, run_bytes, table_row
+from observing import caught_up, locking, registered, rows, run_bytes, table_row
 
 ACCOUNT = "'narrow'@'127.0.0.1'"
 
@@ -140,6 +140,54 @@ def test_a_table_that_may_not_be_seen_any_more_is_not_taken_for_gone(cluster, db
     given_back(cluster, db)
 
 
+def test_a_right_that_is_taken_while_a_copy_of_all_looks_for_tables_takes_none_away(cluster, db, narrow):
+    pause(cluster)
+    cluster.query("SELECT replicator_resync('s')")
+    with cluster.waiting_at("rights_asked", lambda: cluster.query("SELECT replicator_resume('s')")):
+        db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+    denied(cluster)
+    given_back(cluster, db)
+
+
+def test_a_right_that_is_given_back_at_once_hides_no_table_from_a_copy_of_all(cluster, db, narrow):
+    target = cluster.query("SELECT to_regclass('s.line')::oid")
+    pause(cluster)
+    cluster.query("SELECT replicator_resync('s')")
+    with cluster.waiting_at("rights_asked", lambda: cluster.query("SELECT replicator_resume('s')")):
+        db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+        cluster.fail_at("tables_missed:wait")
+        cluster.wait_for_waiting("tables_missed")
+        db.run(f"GRANT SELECT ON shop.line TO {ACCOUNT}")
+    cluster.wait_for_state("s", "streaming")
+    caught_up(cluster)
+    assert table_row(cluster, "line")["state"] == "streaming" and cluster.query("SELECT to_regclass('s.line')::oid") == target
+
+
+def test_rights_that_a_copy_of_all_has_seen_are_not_known_before_what_they_hide(cluster, db, narrow):
+    """A copy that fails in between begins again."""
+    pause(cluster)
+    db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+    cluster.fail_at("tables_registered:error")
+    cluster.query("SELECT replicator_resync('s'), replicator_resume('s')")
+    cluster.wait_for_failure()
+    denied(cluster)
+    given_back(cluster, db)
+
+
+def note_change(cluster, table):
+    """As a statement does that the source does not show yet when it is met."""
+    cluster.query("UPDATE replicator.source_table SET changed = true WHERE name = %s", (table,))
+
+
+def test_a_table_that_is_to_be_looked_at_may_be_out_of_sight_too(cluster, db, narrow):
+    pause(cluster)
+    note_change(cluster, "line")
+    db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+    cluster.query("SELECT replicator_resync('s'), replicator_resume('s')")
+    denied(cluster)
+    given_back(cluster, db)
+
+
 NOT_UNDERSTOOD = b"ALTER TABLE line ADD COLUMN c VARBINARY(3) DEFAULT _binary'\xff\xfe\x80', COMMENT 'off'"
 LOOKS = {
     "resync": lambda cluster, db: cluster.query("SELECT replicator_resync('s')"),
@@ -179,3 +227,92 @@ def test_a_statement_that_is_not_understood_takes_no_table_that_may_not_be_seen(
         run_bytes(db, NOT_UNDERSTOOD, "sjis")
     denied(cluster)
     given_back(cluster, db)
+
+
+def waits_aside(cluster, pid, table="line"):
+    """The table is gone, its target is to go, and is locked."""
+    def row():
+        return table_row(cluster, table) or {}
+    wait_until(lambda: row().get("state") == "pending" and row().get("blocked_by") == [pid], 240,
+               lambda: f"the table to wait aside: {row()}")
+    assert cluster.query("SELECT to_regclass(%s) IS NOT NULL", (f"s.{table}",)) == [(True,)]
+
+
+def go_and_are_copied(cluster, db):
+    pause(cluster)
+    db.run("DROP TABLE customer; DROP TABLE line; DROP TABLE log", "shop")
+    cluster.query("SELECT replicator_resync('s'), replicator_resume('s')")
+
+
+def is_looked_for(cluster, db):
+    with cluster.waiting_at("between_batches"):
+        db.run("SET sql_log_bin = 0; DROP TABLE line", "shop")
+        cluster.query("SELECT replicator_resync('s', 'line')")
+
+
+WAYS_TO_GO = {
+    "a copy of all": go_and_are_copied,
+    "the log": lambda cluster, db: db.run("DROP TABLE line", "shop"),
+    "a copy beside the stream": is_looked_for,
+}
+READ = "LOCK TABLE s.line IN ACCESS SHARE MODE"
+
+
+@pytest.mark.parametrize("way", WAYS_TO_GO)
+def test_a_target_that_is_to_go_and_is_locked_goes_later(cluster, db, keyless, follow, way):
+    """Others go at once."""
+    follow(options='{"on_drop": "drop", "target_lock_patience": "200ms"}')
+    with locking(cluster, READ) as pid:
+        WAYS_TO_GO[way](cluster, db)
+        waits_aside(cluster, pid)
+        if way == "a copy of all":
+            wait_until(lambda: table_row(cluster, "log") is None and table_row(cluster, "customer") is None, 240, "the others to go")
+        db.run("INSERT INTO nothing VALUES (1)", "shop")
+        cluster.query("SELECT replicator_resync('s', 'nothing')")
+        wait_until(lambda: len(rows(cluster, "nothing")) == 1, 240, lambda: f"the stream to go on: {cluster.status('s')}")
+    caught_up(cluster)
+    gone(cluster, "line", "drop", 3)
+
+
+def test_a_target_that_goes_is_held_by_no_lock_on_another(cluster, db, keyless, follow):
+    follow(options='{"on_drop": "drop", "target_lock_patience": "1h"}')
+    with locking(cluster, READ) as pid:
+        go_and_are_copied(cluster, db)
+        wait_until(lambda: cluster.status("s")["blocked_by"] == [pid], 240, lambda: f"the worker to wait: {cluster.status('s')}")
+        assert cluster.query("SELECT to_regclass('s.customer')") == [(None,)]
+    caught_up(cluster)
+    gone(cluster, "line", "drop", 3)
+
+
+@pytest.fixture
+def side(db):
+    db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY); "
+           "INSERT INTO side.near VALUES (1)")
+    yield
+    db.run("DROP DATABASE IF EXISTS side")
+
+
+def test_a_table_that_is_to_be_looked_at_goes_with_its_database_from_the_url(cluster, db, side, follow):
+    """Its target stays, as those of the database's other tables do."""
+    follow(database="shop,side", options='{"on_drop": "drop"}')
+    pause(cluster)
+    note_change(cluster, "near")
+    cluster.query("SELECT replicator_alter('s', source_url => %s)", (db.url("shop"),))
+    row = table_row(cluster, "near")
+    assert (row["state"], row["reason"]) == ("excluded", "its database is no part of the source"), row
+    assert cluster.query("SELECT changed FROM replicator.source_table WHERE name = 'near'") == [(False,)]
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert table_row(cluster, "near")["state"] == "excluded" and rows(cluster, "near") == {"1": '{"id": 1}'}
+
+
+def test_the_last_table_of_a_database_goes_as_its_statement_says(cluster, db, side, follow):
+    """A call that finds nothing of the database leaves that to the log."""
+    follow(database="shop,side", options='{"on_drop": "drop"}')
+    pause(cluster)
+    db.run("DROP TABLE side.near")
+    cluster.query("SELECT replicator_alter('s', exclude_tables => '{nothing}')")
+    assert table_row(cluster, "near")["state"] == "streaming"
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    gone(cluster, "near", "drop", 1)

@@ -2,7 +2,7 @@
 import pytest
 
 from leading_proxy import LeadingProxy
-from private_cluster import wait_until
+from private_cluster import free_port, wait_until
 from observing import caught_up, equal, registered, repair, rows, table_row, verify
 
 ROWS = 30_000  # worth copy workers
@@ -67,15 +67,20 @@ def test_servers_that_answer_in_turn_keep_no_copy_and_no_stream_from_going_on(cl
     assert holds_the_first_servers_rows(cluster) and equal(cluster)
 
 
-@pytest.mark.parametrize("returns", [True, False], ids=["the first returns", "the first is gone"])
-def test_a_copy_that_was_interrupted_goes_on_at_its_server_or_starts_over_at_another(cluster, pair, proxy, big, source_s, returns):
+def copied_in_part(cluster, pair, proxy, options=""):
+    """A copy that was begun at the first server, and was interrupted; now the second answers."""
     cluster.fail_at("targets_made:wait")
     cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's', options => %s)",
-                  (url_by(proxy, pair), '{"copy_workers_per_source": 0, "retry_initial": "1s", "retry_max": "1s"}'))
+                  (url_by(proxy, pair), f'{{"copy_workers_per_source": 0, "retry_initial": "1s", "retry_max": "1s"{options}}}'))
     cluster.wait_for_waiting("targets_made")
     proxy.lead_to(pair.second.port)
     cluster.fail_at("chunk_committed")
     cluster.wait_for_failure()
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["the first returns", "the first is gone"])
+def test_a_copy_that_was_interrupted_goes_on_at_its_server_or_starts_over_at_another(cluster, pair, proxy, big, source_s, returns):
+    copied_in_part(cluster, pair, proxy)
     backs_off(cluster, "another MySQL server answers")
     if returns:
         proxy.lead_to(pair.first.port)
@@ -84,6 +89,35 @@ def test_a_copy_that_was_interrupted_goes_on_at_its_server_or_starts_over_at_ano
     else:
         caught_up(cluster)
         assert cluster.query("SELECT max(data->>'v'), count(*) FROM s.big") == [("1", ROWS)]
+    assert equal(cluster)
+
+
+def test_failures_of_other_kinds_give_up_no_copy_at_its_server(cluster, pair, proxy, big, source_s):
+    cluster.fail_at("targets_made:wait")
+    cluster.query("SELECT replicator_init(%s, name => 's', target_schema => 's', options => %s)",
+                  (url_by(proxy, pair), '{"copy_workers_per_source": 0, "retry_initial": "100ms", "retry_max": "100ms"}'))
+    cluster.wait_for_waiting("targets_made")
+    proxy.lead_to(free_port())
+    cluster.fail_at("chunk_committed")
+    cluster.wait_for_failure()
+    wait_until(lambda: cluster.query("SELECT retry_count FROM replicator.source_state") >= [(8,)], 240, "tries in vain")
+    proxy.lead_to(pair.second.port)
+    backs_off(cluster, "another MySQL server answers")
+    proxy.lead_to(pair.first.port)
+    caught_up(cluster)
+    assert holds_the_first_servers_rows(cluster) and equal(cluster)
+
+
+def test_a_table_that_another_server_does_not_have_yet_is_looked_at_after_the_copy(cluster, pair, proxy, big, source_s):
+    pair.first.run("CREATE TABLE later (id INT PRIMARY KEY); INSERT INTO later VALUES (1)", "shop")
+    copied_in_part(cluster, pair, proxy, ', "on_drop": "drop"')
+    target = cluster.query("SELECT to_regclass('s.later')::oid")
+    assert target != [(None,)]
+    with cluster.waiting_at("targets_made"):  # of the copy that starts over at the second server
+        pair.let_go_on()
+        wait_until(lambda: pair.second_has(1, "later"), 240, "the second server to follow")
+    caught_up(cluster)
+    assert cluster.query("SELECT to_regclass('s.later')::oid") == target and rows(cluster, "later") == {"1": '{"id": 1}'}
     assert equal(cluster)
 
 

@@ -5,7 +5,7 @@ import psycopg2
 import pytest
 
 from private_cluster import wait_until
-from observing import caught_up, equal, rows, table_row
+from observing import caught_up, equal, locking, rows, table_row
 
 
 def set_aside(cluster):
@@ -140,16 +140,6 @@ def test_what_a_trigger_resets_is_as_before_for_the_next_write(cluster, db, foll
         db.run(f"USE shop; INSERT INTO customer VALUES ({n}, '', 0, NULL); UPDATE line SET v = {n}")
         caught_up(cluster)
     assert set_aside(cluster) == set() and equal(cluster)
-
-
-@contextlib.contextmanager
-def locking(cluster, statement):
-    """A transaction of somebody else's that holds what the statement locks; gives the process."""
-    with contextlib.closing(cluster.connect()) as other, other.cursor() as cursor:
-        cursor.execute(f"BEGIN; {statement}")
-        yield other.info.backend_pid
-        with contextlib.suppress(psycopg2.OperationalError):  # it was ended
-            cursor.execute("COMMIT")
 
 
 def aside(cluster, table="customer"):

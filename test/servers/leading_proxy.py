@@ -43,7 +43,11 @@ class LeadingProxy:
                 self.answers.wait()
                 port = next(self.turns)
                 self.led[port] = self.led.get(port, 0) + 1
-                server = socket.create_connection(("127.0.0.1", port))
+                try:
+                    server = socket.create_connection(("127.0.0.1", port))
+                except ConnectionRefusedError:
+                    client.close()
+                    continue
                 threading.Thread(target=self._forward, args=(client, server), daemon=True).start()
                 threading.Thread(target=self._forward, args=(server, client), daemon=True).start()
 

@@ -42,6 +42,9 @@ bool LockedTargets::look_again(std::int32_t source_id, Oid owner, Which which) {
         if (table.lacks_room && !known.pauses) {
             left_aside(table.table_id);  // by a worker that has copied a chunk of it
         }
+        if (table.changed && !table.in_copy) {
+            continue;  // it may be one whose target is to go, which more locks keep than from being written
+        }
         if (Clock::now() < known.next_look || (which == Which::kInCopy && !table.in_copy)) {
             continue;
         }

@@ -16,6 +16,7 @@
 #include "replication/access/source_access.hpp"
 #include "replication/access/source_log.hpp"
 #include "replication/setup/copy_plan.hpp"
+#include "replication/setup/gone_table.hpp"
 #include "replication/setup/registration.hpp"
 #include "targets/target_table.hpp"
 
@@ -33,7 +34,8 @@ constexpr std::size_t kTablesPerTransaction = 8;
 /// Below this many rows one process is done before another has started.
 constexpr std::int64_t kRowsWorthCopyWorkers = 20'000;
 
-/// Another server answers: the one that was being read may come back, after a restart say. Within a minute or so.
+/// Another server answers: the one that was being read may come back, after a restart say. Within a minute or so. Tries
+/// that fail for other reasons say nothing of that, and do not count.
 constexpr std::int32_t kTriesForSameServer = 6;
 
 int wanted_chunks(const core::TableInfo& info) {
@@ -64,9 +66,10 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
     }
     copy->durable_ = state->copy_durable;
     copy->plan_ = state->plan.value_or(core::CopyPlan::kOneState);
+    copy->is_elsewhere_ = state->copy_replaced > 0;
     if (state->copy_under_way()) {
         bool const usable = copy->plan_ != core::CopyPlan::kBesideLogForOneState || is_log_usable(source);
-        if (usable && copy->resume(state->copy_position, state->retry_count < kTriesForSameServer)) {
+        if (usable && copy->resume(state->copy_position)) {
             return copy;
         }
         abandon(context, state->copy_durable);
@@ -83,12 +86,12 @@ void Copy::abandon(const CopyContext& context, bool durable) {
     transaction.commit();
 }
 
-bool Copy::resume(const std::string& position, bool may_come_back) {
+bool Copy::resume(const std::string& position) {
     try {
         snapshot_ = source_.open_snapshot(copy_request(position, durable_, plan_));
     } catch (const core::SourceError& error) {
-        bool const is_gone = error.kind() == core::SourceErrorKind::kReplaced && error.retryable() && !may_come_back;
-        if (error.kind() != core::SourceErrorKind::kStateLost && !is_gone) {
+        is_elsewhere_ = is_elsewhere_ || error.kind() == core::SourceErrorKind::kReplaced;
+        if (error.kind() != core::SourceErrorKind::kStateLost && !has_been_replaced(error)) {
             throw;
         }
         return false;
@@ -102,11 +105,24 @@ bool Copy::resume(const std::string& position, bool may_come_back) {
     for (const catalog::CopyTable& table : catalog::tables_in_copy(context_.source_id)) {
         intact = intact && (!table.staging || target::staging_is_intact(table.table_id));
     }
+    catalog::forget_replaced(context_.source_id);
     if (intact) {
         catalog::set_state(context_.source_id, context_.generation, catalog::RunState::kSnapshot);
     }
     transaction.commit();
+    is_elsewhere_ = false;
     return intact;
+}
+
+/// For good: another server has answered once more, and often enough.
+bool Copy::has_been_replaced(const core::SourceError& error) const {
+    if (error.kind() != core::SourceErrorKind::kReplaced || !error.retryable()) {
+        return false;
+    }
+    pg::Transaction transaction;
+    std::int32_t const times = catalog::note_replaced(context_.source_id, context_.generation);
+    transaction.commit();
+    return times > kTriesForSameServer;
 }
 
 void Copy::begin(bool durable, std::optional<core::CopyPlan> last) {
@@ -130,11 +146,38 @@ void Copy::begin(bool durable, std::optional<core::CopyPlan> last) {
     prepare_tables(read_at);
 }
 
-/// Opens what is to be read, and registers the tables that are there.
+/// Opens what is to be read, and registers the tables that are there. A table that is missing may be out of sight:
+/// rights are asked for before the tables and after them. A right that is taken and given back in between hides a
+/// table, too: tables are looked for a second time where one is missing.
 std::vector<PlannedTable> Copy::take_state(bool durable) {
-    copier_.reset();
     RightsAtSource rights(source_);
-    bool const rights_are_others = core::needs_log(plan_) && look_at_rights(rights);
+    bool rights_are_others = core::needs_log(plan_) && look_at_rights(rights);
+    pg::failure_point("rights_asked");
+    std::vector<core::TableInfo> discovered = open_state(durable);
+    if (core::needs_log(plan_) && lacks_known_tables(discovered)) {
+        pg::failure_point("tables_missed");
+        discovered = open_state(durable);
+        rights_are_others = rights.are_others() || rights_are_others;
+    }
+    std::vector<PlannedTable> planned;
+    {
+        pg::Transaction transaction;
+        // Locked, so that filters that are being changed are seen either here or by whoever changes them.
+        config_ = lock_same_source();
+        planned = register_discovered_tables_in_worker(config_, discovered);
+        transaction.commit();
+    }
+    pg::failure_point("tables_registered");
+    settle_missing(planned,
+                   rights_are_others ? Missing::kOutOfSight
+                   : is_elsewhere_   ? Missing::kNotYetHere
+                                     : Missing::kGone,
+                   rights);
+    return planned;
+}
+
+std::vector<core::TableInfo> Copy::open_state(bool durable) {
+    copier_.reset();
     core::Position const mark = core::reads_beside_log(plan_) ? log_of(source_).low_mark() : core::Position{};
     snapshot_ = source_.open_snapshot(copy_request(mark.text, durable, plan_));
     position_ = core::reads_beside_log(plan_) ? log_of(source_).anchored(mark).text : snapshot_->state().text;
@@ -143,24 +186,47 @@ std::vector<PlannedTable> Copy::take_state(bool durable) {
     for (const auto& [name, info] : copier_->tables()) {
         discovered.push_back(info);
     }
-    pg::Transaction transaction;
-    // Locked, so that filters that are being changed are seen either here or by whoever changes them.
-    config_ = lock_same_source();
-    if (core::needs_log(plan_)) {
-        catalog::save_rights(context_.source_id, rights.text());
-    }
-    std::vector<PlannedTable> planned = register_discovered_tables_in_worker(config_, discovered);
-    transaction.commit();
-    settle_missing(planned, rights_are_others);
-    return planned;
+    return discovered;
 }
 
-/// Keeps no call from the source while it waits for targets that are to go.
-void Copy::settle_missing(const std::vector<PlannedTable>& planned, bool rights_are_others) const {
-    pg::TargetPatience const patience(locked_.patience_ms());
+bool Copy::lacks_known_tables(const std::vector<core::TableInfo>& discovered) const {
+    pg::Transaction transaction;
+    bool const any = lacks_tables(config_, discovered);
+    transaction.commit();
+    return any;
+}
+
+/// Keeps no call from the source while it waits for targets that are to go. The rights become known with what they have
+/// hidden: whoever begins again after a crash in between would take these tables for gone.
+void Copy::settle_missing(const std::vector<PlannedTable>& planned, Missing missing, const RightsAtSource& rights) {
+    std::vector<catalog::SourceTable> gone;
+    {
+        pg::Transaction transaction;
+        catalog::take_turn(context_.source_id, context_.generation);
+        gone = settle_missing_tables(config_, planned, missing, core::needs_log(plan_));
+        if (core::needs_log(plan_)) {
+            catalog::save_rights(context_.source_id, rights.text());
+        }
+        transaction.commit();
+    }
+    for (const catalog::SourceTable& table : gone) {
+        let_go_of(table.name);
+    }
+    locked_.begin_batch();
+}
+
+/// In a transaction of its own: whoever reads a target that is dropped waits for its end, which is not to wait for the
+/// locks on all others.
+void Copy::let_go_of(const core::TableName& name) {
     pg::Transaction transaction;
     catalog::take_turn(context_.source_id, context_.generation);
-    settle_missing_tables(config_, planned, rights_are_others);
+    std::optional<catalog::SourceTable> const table = catalog::find_table(context_.source_id, name);
+    if (table && catalog::is_replicated(table->state)) {
+        pg::TargetPatience const patience(locked_.patience_ms(table->id));
+        if (!let_go(config_, *table, kNoLongerThere)) {
+            locked_.waited_in_vain();
+        }
+    }
     transaction.commit();
 }
 

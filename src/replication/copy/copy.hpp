@@ -27,6 +27,7 @@
 #include "replication/access/locked_targets.hpp"
 #include "replication/access/rights_at_source.hpp"
 #include "replication/copy/chunk_copier.hpp"
+#include "replication/setup/registration.hpp"
 #include "replication/setup/table_selection.hpp"
 #include "targets/merge.hpp"
 
@@ -60,12 +61,16 @@ class Copy {
         : context_(context), config_(std::move(config)), source_(source), locked_(config_.target_lock_patience_ms()) {}
 
     static catalog::SourceState require_state(std::int32_t source_id);
-    bool resume(const std::string& position, bool may_come_back);
+    bool resume(const std::string& position);
+    [[nodiscard]] bool has_been_replaced(const core::SourceError& error) const;
     [[nodiscard]] std::string held_at_end() const;
     void begin(bool durable, std::optional<core::CopyPlan> last);
     std::vector<PlannedTable> take_state(bool durable);
+    std::vector<core::TableInfo> open_state(bool durable);
     [[nodiscard]] bool look_at_rights(RightsAtSource& rights) const;
-    void settle_missing(const std::vector<PlannedTable>& planned, bool rights_are_others) const;
+    [[nodiscard]] bool lacks_known_tables(const std::vector<core::TableInfo>& discovered) const;
+    void settle_missing(const std::vector<PlannedTable>& planned, Missing missing, const RightsAtSource& rights);
+    void let_go_of(const core::TableName& name);
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;
     void prepare_tables(TimestampTz read_at);
@@ -96,6 +101,7 @@ class Copy {
     std::optional<Clock::time_point> only_locked_since_;
     std::int64_t pending_chunks_ = 0;
     bool durable_ = false;
+    bool is_elsewhere_ = false;  ///< another server has answered than the one that a copy before was begun at
     core::CopyPlan plan_ = core::CopyPlan::kOneState;
     bool worth_copy_workers_ = false;
 };

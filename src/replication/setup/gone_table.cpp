@@ -38,18 +38,25 @@ namespace {
 
 }  // namespace
 
-void let_go(const catalog::SourceConfig& config, const catalog::SourceTable& table, std::string reason,
+bool let_go(const catalog::SourceConfig& config, const catalog::SourceTable& table, std::string reason,
             bool successor) {
     target::drop_staging(table.id);
     if (config.parsed_options.drops_targets() && !successor) {
         std::optional<pg::SqlError> const obstacle = drop_target(config, table);
         if (!obstacle) {
             catalog::tell_target_dropped(table.id, reason);
-            return catalog::forget_table(table.id);
+            catalog::forget_table(table.id);
+            return true;
+        }
+        if (waits_aside(*obstacle)) {
+            set_table_apart(table.id, *obstacle);
+            catalog::note_change(config.id, table.name);
+            return false;
         }
         reason += "; its target stays: " + std::string(obstacle->what());
     }
     catalog::leave_out(table.id, catalog::TableState::kExcluded, reason);
+    return true;
 }
 
 }  // namespace pgrepl::replication

@@ -14,8 +14,11 @@ inline constexpr const char* kNoLongerThere = "is no longer at the source";
 
 /// It is not replicated any more. Its target keeps its rows, or goes with it, if on_drop says so and nothing depends on
 /// it; not if there is a `successor` of its name at the source, which the target is then for. In a transaction, in its
-/// turn; waits for locks on the target as long as for any.
-void let_go(const catalog::SourceConfig& config, const catalog::SourceTable& table, std::string reason,
-            bool successor = false);
+/// turn; waits for locks on the target as long as for any (pg::TargetPatience).
+///
+/// False if others have locked a target that is to go: then the table waits aside, and is noted as changed
+/// (catalog::note_change). The stream looks at it again, and finds it gone again.
+[[nodiscard]] bool let_go(const catalog::SourceConfig& config, const catalog::SourceTable& table, std::string reason,
+                          bool successor = false);
 
 }  // namespace pgrepl::replication

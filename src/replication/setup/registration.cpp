@@ -4,16 +4,20 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
+#include <sstream>
+#include <utility>
 
 #include "catalog/table_life.hpp"
+#include "core/name_rules.hpp"
+#include "core/url.hpp"
 #include "pg/scoped_setting.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
 #include "replication/access/error_policy.hpp"
 #include "replication/access/rights_at_source.hpp"
 #include "replication/access/source_locks.hpp"
-#include "replication/setup/gone_table.hpp"
 #include "replication/setup/index_rules.hpp"
 
 namespace pgrepl::replication {
@@ -129,31 +133,68 @@ void check_table(const catalog::SourceConfig& config, const PlannedTable& table,
 
 /// Known tables that were not found.
 std::vector<catalog::SourceTable> missing_tables(const catalog::SourceConfig& config,
-                                                 const std::vector<PlannedTable>& planned) {
-    std::set<core::TableName> found;
-    for (const PlannedTable& table : planned) {
-        found.insert(table.info.name);
-    }
+                                                 const std::set<core::TableName>& found) {
     std::vector<catalog::SourceTable> missing = catalog::list_tables(config.id);
-    std::erase_if(missing, [&](const catalog::SourceTable& known) {
-        return known.changed || found.contains(known.name);  // at what has changed the stream has yet to look
-    });
+    std::erase_if(missing, [&](const catalog::SourceTable& known) { return found.contains(known.name); });
     return missing;
 }
 
-/// In a control call.
-void settle_missing(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
-    std::set<std::string> databases;
+std::set<core::TableName> names_of(const std::vector<PlannedTable>& planned) {
+    std::set<core::TableName> names;
     for (const PlannedTable& table : planned) {
-        databases.insert(table.info.name.database);
+        names.insert(table.info.name);
     }
-    for (const catalog::SourceTable& table : missing_tables(config, planned)) {
-        if (!core::is_followed(config.plan) || !catalog::is_replicated(table.state)) {
+    return names;
+}
+
+/// The databases that the URL names.
+class DatabasesOfUrl {
+  public:
+    /// `planned`: of the source, whose rules say which names are the same.
+    DatabasesOfUrl(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned)
+        : rules_(planned.empty() || !planned[0].info.name_rules ? std::make_shared<const core::NameRules>()
+                                                                : planned[0].info.name_rules) {
+        core::SourceUrl const url = core::parse_source_url(config.url).url;
+        std::istringstream path(url.is_file() ? std::string() : url.path);
+        for (std::string name; std::getline(path, name, ',');) {
+            names_.insert(rules_->comparable(name));
+        }
+        bool const has_others = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
+            return !names_.contains(rules_->comparable(table.info.name.database));
+        });
+        if (has_others) {
+            names_.clear();  // of this kind, the URL's path names something else
+        }
+    }
+
+    /// It is, or the URL names none, and so all.
+    [[nodiscard]] bool have(const std::string& database) const {
+        return names_.empty() || names_.contains(rules_->comparable(database));
+    }
+
+  private:
+    std::shared_ptr<const core::NameRules> rules_;
+    std::set<std::string> names_;
+};
+
+/// What happens to a database that the URL does not name any more no log tells us. Targets stay.
+void leave_out_with_database(const catalog::SourceTable& table) {
+    if (!table.target_created) {
+        return catalog::forget_table(table.id);
+    }
+    catalog::leave_out(table.id, catalog::TableState::kExcluded, "its database is no part of the source");
+    catalog::end_change(table.id);
+}
+
+/// In a control call. What is missing in a database of a source that is followed is left to the log.
+void settle_missing(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
+    DatabasesOfUrl const databases(config, planned);
+    for (const catalog::SourceTable& table : missing_tables(config, names_of(planned))) {
+        bool const is_replicated = catalog::is_replicated(table.state);
+        if (is_replicated && core::is_followed(config.plan) && !databases.have(table.name.database)) {
+            leave_out_with_database(table);
+        } else if (!core::is_followed(config.plan) || !(is_replicated || table.changed)) {
             catalog::mark_gone(table.id);
-        } else if (!databases.contains(table.name.database)) {
-            // What happens to a database that the URL does not name any more no log tells us.
-            catalog::leave_out(table.id, catalog::TableState::kExcluded,
-                               "its database has no tables, or is no part of the source");
         }
     }
 }
@@ -216,17 +257,41 @@ std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::So
     return planned;
 }
 
-void settle_missing_tables(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
-                           bool rights_are_others) {
-    for (const catalog::SourceTable& table : missing_tables(config, planned)) {
-        if (!core::is_followed(config.plan) || !catalog::is_replicated(table.state)) {
-            catalog::mark_gone(table.id);
-        } else if (rights_are_others || table.was_denied) {
+bool lacks_tables(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered) {
+    std::set<core::TableName> found;
+    for (const core::TableInfo& table : discovered) {
+        found.insert(table.name);
+    }
+    std::vector<catalog::SourceTable> const missing = missing_tables(config, found);
+    return std::any_of(missing.begin(), missing.end(), [](const catalog::SourceTable& table) {
+        return catalog::is_replicated(table.state) && table.target_created && !table.was_denied;
+    });
+}
+
+std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceConfig& config,
+                                                        const std::vector<PlannedTable>& planned, Missing missing,
+                                                        bool is_followed) {
+    DatabasesOfUrl const databases(config, planned);
+    std::vector<catalog::SourceTable> gone;
+    for (catalog::SourceTable& table : missing_tables(config, names_of(planned))) {
+        bool const is_replicated = catalog::is_replicated(table.state);
+        bool const is_looked_at = table.changed && is_followed;
+        if (!core::is_followed(config.plan) || !is_replicated) {
+            is_looked_at ? void() : catalog::mark_gone(table.id);
+        } else if (!databases.have(table.name.database)) {
+            leave_out_with_database(table);
+        } else if (is_looked_at && !table.target_created) {
+            continue;  // it is new, and perhaps not shown yet
+        } else if (missing == Missing::kOutOfSight || table.was_denied) {
+            // Also of what has changed: by these rights the stream will look at it, and not find it either.
             set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
-        } else {
-            let_go(config, table, kNoLongerThere);
+        } else if (missing == Missing::kNotYetHere) {
+            catalog::note_change(config.id, table.name);
+        } else if (!is_looked_at) {
+            gone.push_back(std::move(table));
         }
     }
+    return gone;
 }
 
 RegisteredTable register_table(const catalog::SourceConfig& config, const core::TableInfo& discovered) {

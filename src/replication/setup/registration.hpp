@@ -1,9 +1,11 @@
 #pragma once
 // Keeping the catalog's list of tables in step with what discovery finds.
 
+#include <cstdint>
 #include <vector>
 
 #include "catalog/source_config.hpp"
+#include "catalog/tables.hpp"
 #include "core/source.hpp"
 #include "replication/setup/table_selection.hpp"
 
@@ -16,16 +18,28 @@ std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig
                                                      const std::vector<core::TableInfo>& discovered);
 
 /// The same for a worker, which waits for nobody: a table whose target's name another transaction is about to take is
-/// left out until that has ended. Tables that are gone are left to settle_missing_tables().
+/// left out until that has ended. Tables that are missing are left to settle_missing_tables().
 std::vector<PlannedTable> register_discovered_tables_in_worker(const catalog::SourceConfig& config,
                                                                const std::vector<core::TableInfo>& discovered);
 
-/// Known tables that are not among those that a worker has found which begins a copy. In a continuous source nothing
-/// else will say what has become of them, for the statements that took them away may stand before the place where the
-/// log is followed from: they are let go (gone_table.hpp), unless `rights_are_others`, by which they may be there, but
-/// out of sight. In a transaction, in its turn.
-void settle_missing_tables(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
-                           bool rights_are_others);
+/// Known tables that are wanted, and not among `discovered`, though nothing is known that explains it: the account
+/// could read them the last time.
+bool lacks_tables(const catalog::SourceConfig& config, const std::vector<core::TableInfo>& discovered);
+
+/// What it says of a table that a worker which begins a copy does not find it.
+enum class Missing : std::uint8_t {
+    kGone,
+    kOutOfSight,  ///< perhaps: the account may read other tables than before
+    kNotYetHere,  ///< perhaps: another server answers than before, which may be behind
+};
+
+/// Settles what has become of known tables that are not among `planned`, as far as nobody is waited for, and returns
+/// those that are to be let go (gone_table.hpp). In a continuous source nothing else will say that they are gone, for
+/// the statements that took them away may stand before the place where the log is followed from. What has changed is
+/// left to the stream where the log `is_followed` after the copy. In a transaction, in its turn.
+[[nodiscard]] std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceConfig& config,
+                                                                      const std::vector<PlannedTable>& planned,
+                                                                      Missing missing, bool is_followed);
 
 struct RegisteredTable {
     PlannedTable planned;

@@ -53,7 +53,7 @@ bool BesideScheduler::look_at_changed_tables() {
     pg::expect_no_transaction();
     std::vector<catalog::SourceTable> due;
     for (const catalog::SourceTable& table : parts_.tables.changed()) {
-        if (source_locks_.may_be_tried(table.id) && open_names_.may_be_tried(table.id)) {
+        if (source_locks_.may_be_tried(table.id) && unsettled_.may_be_tried(table.id)) {
             due.push_back(table);
         }
     }
@@ -64,14 +64,16 @@ bool BesideScheduler::look_at_changed_tables() {
         return false;
     }
     auto const until = Clock::now() + kLookingTime;
+    parts_.locked.begin_batch();
     std::set<std::int32_t> seen;
     for (const catalog::SourceTable& table : due) {
         bool settled = true;
         at_source(table.id, [&] { settled = look_at_changed_table(table); });
         if (settled) {
-            open_names_.went_on(table.id);
+            unsettled_.went_on(table.id);
         } else {
-            (void)open_names_.found_locked(table.id);
+            (void)unsettled_.found_locked(table.id);
+            parts_.locked.waited_in_vain();
         }
         seen.insert(table.id);
         if (Clock::now() > until) {
@@ -98,7 +100,7 @@ bool BesideScheduler::look_at_all_tables() {
         pg::TargetPatience const patience(parts_.locked.patience_ms());
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
-        settle_all_tables(parts_.config, parts_.source, *parts_.tables.discovery_due(), *all);
+        settle_all_tables(parts_.config, parts_.source, *parts_.tables.discovery_due(), *all, parts_.locked);
         if (by_others) {
             parts_.rights.are_seen();
             catalog::save_rights(context_.source_id, parts_.rights.text());
@@ -124,7 +126,7 @@ bool BesideScheduler::look_at_changed_table(const catalog::SourceTable& table) {
     pg::TargetPatience const patience(parts_.locked.patience_ms(table.id));
     pg::Transaction transaction;
     catalog::take_turn(context_.source_id, context_.generation);
-    bool const settled = settle_changed_table(parts_.config, table, now, denied);
+    bool const settled = settle_changed_table(parts_.config, table.name, now, denied);
     transaction.commit();
     return settled;
 }
@@ -207,10 +209,10 @@ bool BesideScheduler::copies_are_in() const {
 }
 
 /// Not one that is left out until the open transaction of somebody else's, which can last as long as that likes, has
-/// taken its target's name or not.
+/// taken its target's name or not; nor one that waits aside until its target may go.
 bool BesideScheduler::any_to_be_looked_at() const {
     return std::any_of(parts_.tables.changed().begin(), parts_.tables.changed().end(),
-                       [&](const catalog::SourceTable& table) { return !open_names_.has_found_locked(table.id); });
+                       [&](const catalog::SourceTable& table) { return !unsettled_.has_found_locked(table.id); });
 }
 
 bool BesideScheduler::awaits_copies() const {

@@ -89,7 +89,7 @@ class BesideScheduler {
     Parts parts_;
     KeylessRefresh keyless_;
     SourceLocks source_locks_;
-    SourceLocks open_names_;     ///< of tables whose targets' names others are about to take
+    SourceLocks unsettled_;      ///< tables whose targets others have locked, or whose targets' names they may take
     int shown_patience_ms_ = 0;  ///< how long the source may take to show what was applied
 };
 

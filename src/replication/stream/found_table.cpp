@@ -30,7 +30,7 @@ std::optional<catalog::StreamTable> register_found(const catalog::SourceConfig& 
         throw table_denied(name);
     }
     if (!found) {
-        let_go(config, *known, kNoLongerThere);
+        (void)let_go(config, *known, kNoLongerThere);  // or noted: it is looked at again
         return std::nullopt;
     }
     PlannedTable const planned = select_tables(config, {*found}).at(0);

@@ -67,8 +67,9 @@ core::TableInfo named(const core::TableName& name) {
 
 class SchemaEffects {
   public:
-    SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now)
-        : config_(config), source_(source), names_(source.name_rules()), now_(now) {}
+    SchemaEffects(const catalog::SourceConfig& config, const core::Source& source, const TablesNow& now,
+                  LockedTargets& locked)
+        : config_(config), source_(source), names_(source.name_rules()), now_(now), locked_(locked) {}
 
     void apply(const SchemaChange& change) {
         bool const needs_no_look =
@@ -451,8 +452,11 @@ class SchemaEffects {
             return;
         }
         record(known->name, change);
-        let_go(config_, *known, std::string("was ") + kind_text(change.kind) + " at the source",
-               now(known->name) != nullptr);
+        pg::TargetPatience const patience(locked_.patience_ms(known->id));
+        if (!let_go(config_, *known, std::string("was ") + kind_text(change.kind) + " at the source",
+                    now(known->name) != nullptr)) {
+            locked_.waited_in_vain();
+        }
     }
 
     void truncate(const SchemaChange& change) {
@@ -470,6 +474,7 @@ class SchemaEffects {
         }
         // TRUNCATE would take the rows away from readers with an older snapshot, too, and wait for all of them.
         std::int64_t deleted = 0;
+        pg::TargetPatience const patience(locked_.patience_ms(known->id));
         std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
             pg::RoleScope const as_owner(config_.owner, pg::RoleScope::Restriction::kRestrictedOperation);
             if (auto const target = find_own_target(own_target(*known, known->id, config_.owner), true, known->name,
@@ -479,6 +484,9 @@ class SchemaEffects {
         });
         if (error && !concerns_table_alone(*error)) {
             throw pg::SqlError(*error);
+        }
+        if (error && waits_aside(*error)) {
+            locked_.waited_in_vain();
         }
         if (error) {
             return set_table_apart(known->id, *error);
@@ -507,6 +515,7 @@ class SchemaEffects {
     const core::Source& source_;
     const core::NameRules& names_;
     const TablesNow& now_;
+    LockedTargets& locked_;
     std::vector<catalog::ChangeCounts> counts_;  ///< written when no target is waited for any more
 };
 
@@ -577,8 +586,8 @@ TablesNow look_up_changed_tables(core::Source& source, const std::vector<SchemaC
 std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::SourceConfig& config,
                                                            const core::Source& source,
                                                            const std::vector<SchemaChange>& changes,
-                                                           const TablesNow& now) {
-    SchemaEffects effects(config, source, now);
+                                                           const TablesNow& now, LockedTargets& locked) {
+    SchemaEffects effects(config, source, now, locked);
     std::set<std::int32_t> ids;
     bool any = false;
     for (const SchemaChange& change : changes) {
@@ -597,9 +606,9 @@ std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::Source
 }
 
 std::set<std::int32_t> note_strangers(const catalog::SourceConfig& config, const core::Source& source,
-                                      const std::vector<core::TableName>& names) {
+                                      const std::vector<core::TableName>& names, LockedTargets& locked) {
     TablesNow const nothing;
-    SchemaEffects const effects(config, source, nothing);
+    SchemaEffects const effects(config, source, nothing, locked);
     std::set<std::int32_t> ids;
     for (const core::TableName& name : names) {
         effects.meet(name, ids);
@@ -608,35 +617,48 @@ std::set<std::int32_t> note_strangers(const catalog::SourceConfig& config, const
 }
 
 void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,
-                       const TablesNow& all) {
-    SchemaEffects effects(config, source, all);
+                       const TablesNow& all, LockedTargets& locked) {
+    SchemaEffects effects(config, source, all, locked);
     effects.apply({.kind = Kind::kRights, .table = {}, .renamed_to = {}, .statement = statement});
     effects.finish();
     catalog::end_discovery(config.id);
 }
 
-bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+bool settle_changed_table(const catalog::SourceConfig& config, const core::TableName& name,
                           const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied) {
+    std::optional<catalog::SourceTable> const known = catalog::find_table(config.id, name);
+    if (!known || !known->changed) {
+        return true;  // a call has come in between
+    }
+    const catalog::SourceTable& table = *known;
     if (now) {
         if (catalog::is_replicated(table.state) && table.definition != now->definition) {
             catalog::ask_for_copy(table.id, kReadAgainAsAltered);
         }
         RegisteredTable const registered = register_table(config, *now);
         tell_changed_note(config, table, registered.planned);
+        if (registered.settled) {
+            catalog::end_change(table.id);
+        }
         return registered.settled;
     }
     if (!table.target_created) {
         catalog::forget_table(table.id);  // it came and went
         return true;
     }
-    if (denied || table.was_denied) {
+    bool settled = true;
+    if (!catalog::is_replicated(table.state)) {
+        // A person, or what it was, has ended its replication: the target stays.
+    } else if (denied || table.was_denied) {
         target::drop_staging(table.id);
         set_table_apart(table.id, denied ? *denied : pg::to_sql_error(table_denied(table.name)));
     } else {
-        let_go(config, table, kNoLongerThere);
+        settled = let_go(config, table, kNoLongerThere);
     }
-    catalog::end_change(table.id);
-    return true;
+    if (settled) {
+        catalog::end_change(table.id);
+    }
+    return settled;
 }
 
 }  // namespace pgrepl::replication

@@ -16,6 +16,7 @@
 #include "catalog/tables.hpp"
 #include "core/source.hpp"
 #include "core/stream.hpp"
+#include "replication/access/locked_targets.hpp"
 
 namespace pgrepl::replication {
 
@@ -33,26 +34,28 @@ struct TablesNow {
 /// table, catalog::discovery_due().
 TablesNow look_up_changed_tables(core::Source& source, const std::vector<core::SchemaChange>& changes, bool is_shown);
 
-/// In the transaction that reaches the statements. Returns the tables whose entries may have changed; nothing: any.
+/// In the transaction that reaches the statements. Together they wait for one patience of `locked`. Returns the tables
+/// whose entries may have changed; nothing: any.
 std::optional<std::set<std::int32_t>> apply_schema_changes(const catalog::SourceConfig& config,
                                                            const core::Source& source,
                                                            const std::vector<core::SchemaChange>& changes,
-                                                           const TablesNow& now);
+                                                           const TablesNow& now, LockedTargets& locked);
 
-/// In a transaction. The log has rows of these tables, which the stream does not follow: those that the filters include,
-/// and that nobody knows of, or that were gone or could not be replicated when they were last looked at, are to be looked
-/// at again (catalog::note_change). Returns their entries.
+/// In a transaction. The log has rows of these tables, which the stream does not follow: those that the filters
+/// include, and that nobody knows of, or that were gone or could not be replicated when they were last looked at, are
+/// to be looked at again (catalog::note_change). Returns their entries.
 std::set<std::int32_t> note_strangers(const catalog::SourceConfig& config, const core::Source& source,
-                                      const std::vector<core::TableName>& names);
+                                      const std::vector<core::TableName>& names, LockedTargets& locked);
 
-/// `table`, of catalog::changed_tables(), is `now` at the source, which shows what the stream has applied; or may be
-/// there, and the account is `denied` to read it. False: it is to be looked at again.
-bool settle_changed_table(const catalog::SourceConfig& config, const catalog::SourceTable& table,
+/// The table of that name, of catalog::changed_tables(), is `now` at the source, which shows what the stream has
+/// applied; or may be there, and the account is `denied` to read it. In a transaction, in its turn. False: it is to be
+/// looked at again.
+bool settle_changed_table(const catalog::SourceConfig& config, const core::TableName& name,
                           const std::optional<core::TableInfo>& now, const std::optional<pg::SqlError>& denied);
 
 /// The source shows `all`, after a statement that it did not show when it was met (catalog::discovery_due()).
 void settle_all_tables(const catalog::SourceConfig& config, const core::Source& source, const std::string& statement,
-                       const TablesNow& all);
+                       const TablesNow& all, LockedTargets& locked);
 /// Nothing: others have locked one of them.
 std::optional<TablesNow> look_up_all_tables(core::Source& source);
 

@@ -227,13 +227,13 @@ void TransactionWriter::apply_schema_changes(const std::vector<core::SchemaChang
     }
     pg::TargetPatience const patience(parts_.locked.patience_ms());
     std::optional<std::set<std::int32_t>> touched =
-        replication::apply_schema_changes(parts_.config, parts_.source, changes, now);
+        replication::apply_schema_changes(parts_.config, parts_.source, changes, now, parts_.locked);
     touched_.all = touched_.all || !touched;
     touched_.ids.merge(std::move(touched).value_or(std::set<std::int32_t>{}));
 }
 
 void TransactionWriter::note_strangers() {
-    touched_.ids.merge(replication::note_strangers(parts_.config, parts_.source, batch_->not_followed));
+    touched_.ids.merge(replication::note_strangers(parts_.config, parts_.source, batch_->not_followed, parts_.locked));
 }
 
 void TransactionWriter::settle() {
