@@ -45,12 +45,14 @@ constexpr const char* kSave = R"(
         last_hint = CASE WHEN excluded.state = 'pending' THEN t.last_hint END,
         failed_since = CASE WHEN excluded.state = 'pending' THEN t.failed_since END,
         failed_with = CASE WHEN excluded.state = 'pending' THEN t.failed_with END,
-        changed = false, note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless,
+        (changed, definition, structure) = (
+            SELECT is_read AND excluded.state = 'pending' AND t.changed,
+                   CASE WHEN is_read THEN t.definition ELSE excluded.definition END,
+                   CASE WHEN is_read THEN t.structure ELSE excluded.structure END
+            FROM (SELECT t.state NOT IN ('pending', 'excluded', 'unsupported')) AS now(is_read)),
+        note = excluded.note, key_columns = excluded.key_columns, keyless = excluded.keyless,
         followed = excluded.followed,
-        definition = excluded.definition, rows_expected = excluded.rows_expected,
-        bytes_expected = excluded.bytes_expected,
-        structure = CASE WHEN t.state IN ('catching_up', 'streaming') OR t.copy_bound IS NOT NULL
-                         THEN t.structure ELSE excluded.structure END)";
+        rows_expected = excluded.rows_expected, bytes_expected = excluded.bytes_expected)";
 
 constexpr const char* kNoteChange = R"(
     INSERT INTO replicator.source_table (id, source_id, database, schema, name, state, changed)
@@ -118,7 +120,7 @@ constexpr const char* kBeginTableCopy = R"(
     UPDATE replicator.source_table
     SET state = 'copying', copy_way = CASE WHEN $2 THEN 'staging'::replicator.copy_way ELSE 'direct' END,
         copy_bound = NULL, consistency = CASE WHEN $2 THEN consistency ELSE 'copying' END, reason = NULL,
-        rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(),
+        definition = $4, structure = $5, rows_copied = 0, bytes_copied = 0, tagged_values = 0, copy_started_at = clock_timestamp(),
         copy_finished_at = NULL, copy_target_file = $3, last_error = NULL, last_sqlstate = NULL, last_hint = NULL,
         locked_since = NULL
     WHERE id = $1 AND NOT paused AND state IN ('pending', 'copying', 'idle', 'failed'))";
@@ -332,9 +334,10 @@ void ask_for_comparisons(std::int32_t source_id) { pg::execute(kAskForComparison
 
 void ask_for_rereads(std::int32_t source_id) { pg::execute(kAskForRereads, {source_id}); }
 
-bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
+bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file, const core::TableInfo& info,
                       const std::vector<core::ChunkRange>& chunks) {
-    if (!take_step(kBeginTableCopy, {table_id, staging, pg::Param::oid(target_file)})) {
+    if (!take_step(kBeginTableCopy,
+                   {table_id, staging, pg::Param::oid(target_file), info.definition, info.structure})) {
         return false;
     }
     forget_chunks(table_id);

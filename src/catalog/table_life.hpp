@@ -61,17 +61,19 @@ namespace pgrepl::catalog {
 
 // ---- what discovery and statements in the log say of a table ----
 
-/// Makes an entry, or writes what discovery says of a known table: kind, key, note, sizes, definition; and its state,
-/// where that changes between replicated, excluded and unsupported. Run-time fields stay; so does the structure of a
-/// table that is being streamed, which follows the stream's position. A table that is up to date, or is copied beside
-/// the stream, and has another key now, is to be copied again.
+/// Makes an entry, or writes what discovery says of a known table: kind, key, note, sizes; and its state, where that
+/// changes between replicated, excluded and unsupported. Run-time fields stay. So do definition and structure of a
+/// table that has been read, or is being read: they say how it was read, and follow the stream's position. If they
+/// became those of now, nobody who compares them later would see that the table has changed since. That it is to be
+/// looked at for a statement stays, too; of a table that waits to be copied all is written. A table that is up to date,
+/// or is copied beside the stream, and has another key now, is to be copied again.
 void save_discovered_table(std::int32_t source_id, const SourceTable& table);
 
 /// A statement in the log has made, changed or dropped it: changed_tables().
 void note_change(std::int32_t source_id, const core::TableName& name);
 
-/// The table is no longer at the source, and a person is to say what becomes of it: it fails. One that was left out, and
-/// has no target, is forgotten.
+/// The table is no longer at the source, and a person is to say what becomes of it: it fails. One that was left out,
+/// and has no target, is forgotten.
 void mark_gone(std::int32_t table_id);
 
 /// It is not replicated any more: its rows stay as they are. Told, if it was.
@@ -101,9 +103,9 @@ void ask_for_rereads(std::int32_t source_id);
 
 // ---- a copy of the source ----
 
-/// The table begins its copy, into a staging table or directly, in these chunks. `target_file` is the file that the
-/// target's rows are in now. False if it is not wanted any more.
-[[nodiscard]] bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file,
+/// The table begins its copy, as `info` has it, into a staging table or directly, in these chunks. `target_file` is the
+/// file that the target's rows are in now. False if it is not wanted any more.
+[[nodiscard]] bool begin_table_copy(std::int32_t table_id, bool staging, Oid target_file, const core::TableInfo& info,
                                     const std::vector<core::ChunkRange>& chunks);
 
 /// Its last chunk is in, and where it was copied directly its primary key: readers find all of it. Without a

@@ -49,7 +49,7 @@ std::optional<SourceTable> find_table(std::int32_t source_id, const core::TableN
 /// Those that statements in the log have made, changed or dropped, and that are to be looked at. One that was not known
 /// is pending, and has no target yet.
 std::vector<SourceTable> changed_tables(std::int32_t source_id);
-/// It was looked at; save_discovered_table() says so, too. note_change() notes one.
+/// It was looked at; of one that waits to be copied save_discovered_table() says so, too. note_change() notes one.
 void end_change(std::int32_t table_id);
 
 /// The reason why it is not read.

@@ -89,3 +89,52 @@ def test_what_can_be_followed_no_more_says_so(cluster, db, follow, now, reason):
     cluster.query("SELECT replicator_add_table('s', 'line')")
     caught_up(cluster)
     assert rows(cluster, "line") == {} and table_row(cluster, "line")["state"] == "streaming"
+
+
+def alter_filters(cluster):
+    """A call that looks at all tables, though it changes nothing."""
+    cluster.query("SELECT replicator_alter('s', exclude_tables => '{nothing}')")
+
+
+def test_a_call_hides_no_change_of_an_engine_from_the_stream(cluster, db, follow):
+    """The table is read again for it: what was lost of it before, as in a crash, is made up for."""
+    db.run("ALTER TABLE line ENGINE = MyISAM", "shop")
+    follow()
+    with cluster.waiting_at("between_batches"):
+        without_the_log(db, "DELETE FROM line WHERE v = 1")
+        db.run("ALTER TABLE line ENGINE = InnoDB", "shop")
+        alter_filters(cluster)
+    caught_up(cluster)
+    assert rows(cluster, "line").keys() == {'[1,"X"]', '[2,""]'}
+    assert_same(cluster, "line")
+
+
+def test_a_call_hides_no_table_that_is_to_be_looked_at_from_the_stream(cluster, db, follow):
+    """Noted as for a statement that the source does not show yet when it is met."""
+    follow()
+    with cluster.waiting_at("between_batches"):
+        without_the_log(db, "ALTER TABLE line ADD COLUMN w INT DEFAULT 5")
+        cluster.query("UPDATE replicator.source_table SET changed = true WHERE name = 'line'")
+        alter_filters(cluster)
+    wait_until(lambda: all('"w": 5' in row for row in rows(cluster, "line").values()), 240, lambda: f"the column: {rows(cluster, 'line')}")
+    caught_up(cluster)
+    assert_same(cluster, "line")
+
+
+def test_a_call_has_no_copy_go_on_with_another_structure(cluster, db, follow):
+    """What was read before is without the column. Another worker takes the copy up."""
+    db.run(f"CREATE TABLE lengthy (id INT PRIMARY KEY); INSERT INTO lengthy VALUES {', '.join(f'({i})' for i in range(5000))}", "shop")
+    follow(options='{"apply_batch_rows": 10}')
+    with cluster.waiting_at("window_read", lambda: cluster.query("SELECT replicator_resync('s', 'lengthy')")):
+        cluster.fail_at("before_stream_commit:wait")
+        cluster.wait_for_waiting("before_stream_commit")
+        cluster.fail_at("window_read:wait")  # the second window: the first is committed
+        cluster.wait_for_waiting("window_read")
+        cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
+    assert cluster.query("SELECT copy_bound <> '' FROM replicator.source_table WHERE name = 'lengthy'") == [(True,)]
+    without_the_log(db, "ALTER TABLE lengthy ADD COLUMN w INT DEFAULT 5")
+    alter_filters(cluster)
+    cluster.query("SELECT replicator_resume('s')")
+    caught_up(cluster)
+    assert_same(cluster, "lengthy")

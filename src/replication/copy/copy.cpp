@@ -286,7 +286,7 @@ void Copy::prepare_tables(TimestampTz read_at) {
     for (std::size_t i = 0; i < tables.size(); ++i) {
         if (routes[i]) {  // false of one that a person has taken out meanwhile
             (void)catalog::begin_table_copy(tables[i].table_id, routes[i]->staging, target::file_of(routes[i]->relid),
-                                            chunks[i]);
+                                            *copier_->find(tables[i].name), chunks[i]);
         }
     }
     catalog::begin_copy(context_.source_id, context_.generation,
