@@ -45,8 +45,8 @@ class CopyWorker {
             config_, allowed_, interrupts,
             replication::scratch_directory(arguments_.source_id, replication::ScratchUse::kCopies));
         try {
-            std::unique_ptr<core::Snapshot> const snapshot = source->open_snapshot(
-                {{state_.copy_position}, state_.copy_durable, state_.plan.value_or(core::CopyPlan::kOneState)});
+            std::unique_ptr<core::Snapshot> const snapshot = source->open_snapshot(replication::copy_request(
+                state_.copy_position, state_.copy_durable, state_.plan.value_or(core::CopyPlan::kOneState)));
             copy_chunks(*snapshot);
         } catch (const core::SourceError& error) {
             if (error.kind() != core::SourceErrorKind::kStateLost) {
