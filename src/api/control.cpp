@@ -186,10 +186,10 @@ Datum drop(FunctionCallInfo fcinfo) {
 /// Ends our workers of this database; returns how many there were.
 std::int64_t terminate_workers() {
     return pg::execute(
-               "SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid)) "
-               "FROM pg_catalog.pg_stat_get_activity(NULL) "
-               "WHERE backend_type LIKE 'pg\\_replicator%' AND datid = (SELECT oid FROM pg_catalog.pg_database "
-               "WHERE datname = pg_catalog.current_database())")
+               R"(SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(pid))
+                  FROM pg_catalog.pg_stat_get_activity(NULL)
+                  WHERE backend_type LIKE 'pg\_replicator%' AND datid = (SELECT oid FROM pg_catalog.pg_database
+                  WHERE datname = pg_catalog.current_database()))")
         .int64(0, 0);
 }
 

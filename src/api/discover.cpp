@@ -26,8 +26,8 @@ std::string columns_json(const core::TableInfo& table) {
         }
     }
     return pg::execute(
-               "SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', n, 'type', t) ORDER BY o), "
-               "'[]') FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(n, t, o)",
+               R"(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('name', n, 'type', t) ORDER BY o),
+                  '[]') FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(n, t, o))",
                {names, types})
         .text(0, 0);
 }

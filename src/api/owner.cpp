@@ -23,14 +23,14 @@ namespace {
 /// Until the transaction ends the schema keeps its name, and so what has been looked at is what is altered.
 bool is_handed_over(const target::TargetName& target, Oid made, const catalog::SourceConfig& before) {
     pg::QueryResult const row = pg::execute(
-        "SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper AND "
-        "  pg_catalog.obj_description(c.oid, 'pg_class') LIKE '%, kept by pg\\_replicator' AND "
-        "  (SELECT pg_catalog.array_agg(a.attname::text || ' ' || a.atttypid::regtype::text) "
-        "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) @> "
-        "  '{id text,data jsonb,_synced_at timestamp with time zone}') FROM pg_catalog.pg_class c "
-        "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid) "
-        "FOR KEY SHARE OF n",
+        R"(SELECT c.relowner = $3 OR ($3 = 0::oid AND r.rolsuper AND
+           pg_catalog.obj_description(c.oid, 'pg_class') LIKE '%, kept by pg\_replicator' AND
+           (SELECT pg_catalog.array_agg(a.attname::text || ' ' || a.atttypid::regtype::text)
+           FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) @>
+           '{id text,data jsonb,_synced_at timestamp with time zone}') FROM pg_catalog.pg_class c
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace JOIN pg_catalog.pg_authid r ON r.oid = c.relowner
+           WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') AND $4 IN (0::oid, c.oid)
+           FOR KEY SHARE OF n)",
         {target.schema, target.table, pg::Param::oid(before.owner), pg::Param::oid(made)});
     return !row.empty() && row.boolean(0, 0);
 }
@@ -38,8 +38,8 @@ bool is_handed_over(const target::TargetName& target, Oid made, const catalog::S
 /// If a relation of that name is there, and not the owner's.
 void tell_that_it_is_anothers(const target::TargetName& target, Oid owner, const char* what_becomes_of_it) {
     pg::QueryResult const row = pg::execute(
-        "SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON "
-        "n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner <> $3",
+        R"(SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON
+           n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner <> $3)",
         {target.schema, target.table, pg::Param::oid(owner)});
     if (row.empty()) {
         return;

@@ -88,8 +88,8 @@ TimestampTz deadline_of(const Arguments& values) {
     }
     pg::PinnedSettings const pinned;
     return pg::execute(
-               "SELECT (extract(epoch FROM clock_timestamp() + $1::interval "
-               "- timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint",
+               R"(SELECT (extract(epoch FROM clock_timestamp() + $1::interval
+                  - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint)",
                {*timeout})
         .int64(0, 0);
 }

@@ -105,9 +105,9 @@ std::optional<CopyTable> table_in_copy(std::int32_t source_id, std::int32_t tabl
 
 std::vector<std::int32_t> unstaged_tables(std::int32_t source_id) {
     return read_ids(
-        pg::execute("SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
-                    "WHERE t.source_id = $1 AND coalesce(t.copy_way NOT IN ('staging', 'staged'), true) "
-                    "AND NOT (s.mode = 'periodic' AND NOT t.paused AND t.state IN ('pending', 'copying', 'idle'))",
+        pg::execute(R"(SELECT t.id FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id
+                       WHERE t.source_id = $1 AND coalesce(t.copy_way NOT IN ('staging', 'staged'), true)
+                       AND NOT (s.mode = 'periodic' AND NOT t.paused AND t.state IN ('pending', 'copying', 'idle')))",
                     {source_id}));
 }
 
@@ -117,9 +117,9 @@ void queue_chunks(std::int32_t table_id, const std::vector<core::ChunkRange>& ch
     std::int32_t number = 0;
     for (const core::ChunkRange& range : chunks) {
         pg::execute(
-            "INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound) "
-            "SELECT $1, $2, source_id, coalesce(rows_expected, 9223372036854775807), $3, $4 "
-            "FROM replicator.source_table WHERE id = $1",
+            R"(INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound)
+               SELECT $1, $2, source_id, coalesce(rows_expected, 9223372036854775807), $3, $4
+               FROM replicator.source_table WHERE id = $1)",
             {table_id, number++, range.lower, range.upper});
     }
 }
@@ -144,16 +144,16 @@ void save_chunk_progress(const Chunk& chunk, std::int64_t generation, const Chun
         throw_lease_lost();
     }
     pg::execute(
-        "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
-        "tagged_values = tagged_values + $4, deaths = CASE WHEN $5 THEN 0 ELSE deaths END WHERE id = $1",
+        R"(UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3,
+           tagged_values = tagged_values + $4, deaths = CASE WHEN $5 THEN 0 ELSE deaths END WHERE id = $1)",
         {chunk.table_id, progress.rows, progress.bytes, progress.tagged_values, saved.boolean(0, 0)});
 }
 
 bool restart_chunk(const Chunk& chunk, std::int64_t generation) {
     pg::QueryResult const restarted = pg::execute(
-        "UPDATE replicator.chunk SET rows = 0, found_rows = 0, found_first = 0, found_second = 0, unsure_rows = 0 "
-        "WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4 "
-        "AND rows > 0",
+        R"(UPDATE replicator.chunk SET rows = 0, found_rows = 0, found_first = 0, found_second = 0, unsure_rows = 0
+           WHERE table_id = $1 AND number = $2 AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4
+           AND rows > 0)",
         {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation});
     if (restarted.processed() == 0) {
         return false;
@@ -165,8 +165,8 @@ bool restart_chunk(const Chunk& chunk, std::int64_t generation) {
 
 ChunkProgress found_in_target(std::int32_t table_id) {
     pg::QueryResult const row = pg::execute(
-        "SELECT coalesce(sum(found_rows), 0), coalesce(bit_xor(found_first), 0), coalesce(bit_xor(found_second), 0), "
-        "coalesce(sum(unsure_rows), 0) FROM replicator.chunk WHERE table_id = $1",
+        R"(SELECT coalesce(sum(found_rows), 0), coalesce(bit_xor(found_first), 0), coalesce(bit_xor(found_second), 0),
+           coalesce(sum(unsure_rows), 0) FROM replicator.chunk WHERE table_id = $1)",
         {table_id});
     ChunkProgress found;
     found.found_rows = row.int64(0, 0);
@@ -178,48 +178,49 @@ ChunkProgress found_in_target(std::int32_t table_id) {
 
 void split_chunk(const Chunk& chunk, std::int64_t generation, const std::string& split) {
     pg::QueryResult const cut = pg::execute(
-        "UPDATE replicator.chunk SET upper_bound = $5 WHERE table_id = $1 AND number = $2 AND state = 'leased' "
-        "AND lease_pid = $3 AND lease_generation = $4",
+        R"(UPDATE replicator.chunk SET upper_bound = $5 WHERE table_id = $1 AND number = $2 AND state = 'leased'
+           AND lease_pid = $3 AND lease_generation = $4)",
         {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation, split});
     if (cut.processed() == 0) {
         throw_lease_lost();
     }
     pg::execute(
-        "INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound) "
-        "SELECT $1, max(number) + 1, min(source_id), min(table_rows), $2, $3 FROM replicator.chunk WHERE table_id = $1",
+        R"(INSERT INTO replicator.chunk (table_id, number, source_id, table_rows, lower_bound, upper_bound)
+           SELECT $1, max(number) + 1, min(source_id), min(table_rows), $2, $3 FROM replicator.chunk
+           WHERE table_id = $1)",
         {chunk.table_id, split, chunk.range.upper});
 }
 
 void release_chunk(const Chunk& chunk, std::int64_t generation) {
     pg::execute(
-        "UPDATE replicator.chunk SET state = 'pending', lease_pid = NULL WHERE table_id = $1 AND number = $2 "
-        "AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4",
+        R"(UPDATE replicator.chunk SET state = 'pending', lease_pid = NULL WHERE table_id = $1 AND number = $2
+           AND state = 'leased' AND lease_pid = $3 AND lease_generation = $4)",
         {chunk.table_id, chunk.number, static_cast<std::int32_t>(MyProcPid), generation});
 }
 
 bool has_unfinished_chunks(std::int32_t source_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id "
-                "WHERE t.source_id = $1 AND c.state <> 'done' AND t.copy_way IN ('direct', 'staging') AND NOT t.paused "
-                "LIMIT 1",
+                R"(SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id
+                   WHERE t.source_id = $1 AND c.state <> 'done' AND t.copy_way IN ('direct', 'staging') AND NOT t.paused
+                   LIMIT 1)",
                 {source_id})
                 .empty();
 }
 
 bool has_pending_chunks(std::int32_t source_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id "
-                "WHERE t.source_id = $1 AND c.state = 'pending' LIMIT 1",
+                R"(SELECT 1 FROM replicator.chunk c JOIN replicator.source_table t ON t.id = c.table_id
+                   WHERE t.source_id = $1 AND c.state = 'pending' LIMIT 1)",
                 {source_id})
                 .empty();
 }
 
 void release_dead_leases(std::int32_t source_id, std::int64_t generation) {
     pg::execute(
-        "UPDATE replicator.chunk c SET state = 'pending', lease_pid = NULL FROM replicator.source_table t "
-        "WHERE t.id = c.table_id AND t.source_id = $1 AND c.state = 'leased' AND (c.lease_generation <> $2 "
-        "OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(c.lease_pid) a "
-        "WHERE a.pid = c.lease_pid AND a.backend_type LIKE 'pg\\_replicator%'))",
+        R"(UPDATE replicator.chunk c SET state = 'pending', lease_pid = NULL FROM replicator.source_table t
+           WHERE t.id = c.table_id AND t.source_id = $1 AND c.state = 'leased' AND (c.lease_generation <> $2
+           OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(c.lease_pid) a
+           WHERE a.pid = c.lease_pid AND a.backend_type LIKE 'pg\_replicator%')))",
         {source_id, generation});
 }
 

@@ -33,11 +33,10 @@ void forget_table_deaths(std::int32_t source_id) {
 
 // What was counted for the source, because nobody knew the table yet, counts for the table that was found then.
 std::int32_t count_table_death(std::int32_t source_id, std::int32_t table_id) {
-    return count_of(
-        pg::execute("UPDATE replicator.source_table t SET deaths = greatest(t.deaths, st.deaths) + 1 "
-                    "FROM replicator.source_state st WHERE t.id = $2 AND t.source_id = $1 AND st.source_id = $1 "
-                    "AND t.state <> 'failed' RETURNING t.deaths",
-                    {source_id, table_id}));
+    return count_of(pg::execute(R"(UPDATE replicator.source_table t SET deaths = greatest(t.deaths, st.deaths) + 1
+                       FROM replicator.source_state st WHERE t.id = $2 AND t.source_id = $1 AND st.source_id = $1
+                       AND t.state <> 'failed' RETURNING t.deaths)",
+                                {source_id, table_id}));
 }
 
 std::int32_t count_chunk_death(std::int32_t source_id, std::int32_t table_id, std::int64_t number) {
@@ -49,24 +48,22 @@ std::int32_t count_chunk_death(std::int32_t source_id, std::int32_t table_id, st
 }
 
 std::int32_t count_job_death(std::int64_t job_id) {
-    return count_of(
-        pg::execute("UPDATE replicator.job SET failures = failures + 1 WHERE id = $1 "
-                    "AND state IN ('pending', 'running') RETURNING failures",
-                    {job_id}));
+    return count_of(pg::execute(R"(UPDATE replicator.job SET failures = failures + 1 WHERE id = $1
+                       AND state IN ('pending', 'running') RETURNING failures)",
+                                {job_id}));
 }
 
 std::int32_t count_job_table_death(std::int64_t job_id, std::int32_t table_id) {
     return count_of(
-        pg::execute("UPDATE replicator.job_table SET deaths = deaths + 1 WHERE job_id = $1 AND table_id = $2 "
-                    "AND state IN ('pending', 'running') RETURNING deaths",
+        pg::execute(R"(UPDATE replicator.job_table SET deaths = deaths + 1 WHERE job_id = $1 AND table_id = $2
+                       AND state IN ('pending', 'running') RETURNING deaths)",
                     {job_id, table_id}));
 }
 
 std::int32_t count_index_death(std::int64_t index_id) {
-    return count_of(
-        pg::execute("UPDATE replicator.target_index SET failures = failures + 1 WHERE id = $1 "
-                    "AND state IN ('pending', 'building') RETURNING failures",
-                    {index_id}));
+    return count_of(pg::execute(R"(UPDATE replicator.target_index SET failures = failures + 1 WHERE id = $1
+                       AND state IN ('pending', 'building') RETURNING failures)",
+                                {index_id}));
 }
 
 std::string table_label(std::int32_t table_id) {

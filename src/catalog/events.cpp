@@ -33,9 +33,9 @@ struct Told {
 Told read_told(const pg::QueryResult& row) {
     Told told{row.text(0, 0), row.text(0, 1), "", row.text(0, 2), row.text(0, 3), row.text(0, 4)};
     told.arguments = pg::execute(
-                         "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('table', nullif($1, ''), "
-                         "'seconds', nullif($2, '')::numeric, 'rows', nullif($3, '')::bigint, 'tables', "
-                         "nullif($4, '')::bigint))",
+                         R"(SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('table', nullif($1, ''),
+                            'seconds', nullif($2, '')::numeric, 'rows', nullif($3, '')::bigint, 'tables',
+                            nullif($4, '')::bigint)))",
                          {told.table, told.seconds, told.rows, told.tables})
                          .text(0, 0);
     return told;
@@ -58,10 +58,10 @@ void record(const Told& told, const std::string& action, const std::string& sqls
         return;
     }
     pg::execute(
-        "INSERT INTO replicator.event (source, role, action, arguments, outcome, sqlstate, message) "
-        "SELECT s.name, o.name, $2, $3::jsonb, CASE WHEN $4 = '' THEN 'ok' ELSE 'error' END, nullif($4, ''), "
-        "nullif($5, '') FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id "
-        "WHERE s.name = $1",
+        R"(INSERT INTO replicator.event (source, role, action, arguments, outcome, sqlstate, message)
+           SELECT s.name, o.name, $2, $3::jsonb, CASE WHEN $4 = '' THEN 'ok' ELSE 'error' END, nullif($4, ''),
+           nullif($5, '') FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id
+           WHERE s.name = $1)",
         {told.source, action, told.arguments, sqlstate, message});
 }
 
@@ -80,9 +80,9 @@ Told look_up_table(std::int32_t table_id) {
 void tell_trouble(std::int32_t table_id, const std::string& sqlstate, const std::string& message, const char* action,
                   const char* what) {
     pg::QueryResult const row = pg::execute(
-        std::string("UPDATE replicator.source_table t SET failed_since = coalesce(t.failed_since, clock_timestamp()), "
-                    "failed_with = $2, last_hint = coalesce(t.last_hint, CASE WHEN s.mode = 'continuous' "
-                    "THEN pg_catalog.format('When the cause is gone: replicator_resync(%L, %L).', s.name, ") +
+        std::string(R"(UPDATE replicator.source_table t SET failed_since = coalesce(t.failed_since, clock_timestamp()),
+                       failed_with = $2, last_hint = coalesce(t.last_hint, CASE WHEN s.mode = 'continuous'
+                       THEN pg_catalog.format('When the cause is gone: replicator_resync(%L, %L).', s.name, )") +
             kQualifiedName +
             ") ELSE pg_catalog.format('It is tried again with the next refresh; replicator_sync(%L) begins one.', "
             "s.name) END) FROM replicator.source s, replicator.source_table before "
@@ -101,8 +101,8 @@ void tell_trouble(std::int32_t table_id, const std::string& sqlstate, const std:
 
 void record_call(const std::string& source, Oid role, const std::string& action, const std::string& arguments_json) {
     pg::execute(
-        "INSERT INTO replicator.event (source, role, action, arguments, outcome) "
-        "VALUES (nullif($1, ''), pg_catalog.pg_get_userbyid($2), $3, $4::jsonb, 'ok')",
+        R"(INSERT INTO replicator.event (source, role, action, arguments, outcome)
+           VALUES (nullif($1, ''), pg_catalog.pg_get_userbyid($2), $3, $4::jsonb, 'ok'))",
         {source, pg::Param::oid(role), action, arguments_json});
 }
 
@@ -116,16 +116,16 @@ void record_work(const std::string& source, Oid owner, const std::string& action
 
 void record_failed_call(const pg::FailedCall& call) {
     pg::execute(
-        "INSERT INTO replicator.event (at, source, role, action, arguments, outcome, sqlstate, message) "
-        "VALUES ($1, nullif($2, ''), pg_catalog.pg_get_userbyid($3), $4, $5::jsonb, 'error', $6, $7)",
+        R"(INSERT INTO replicator.event (at, source, role, action, arguments, outcome, sqlstate, message)
+           VALUES ($1, nullif($2, ''), pg_catalog.pg_get_userbyid($3), $4, $5::jsonb, 'error', $6, $7))",
         {pg::Param::timestamp(call.at), call.source, pg::Param::oid(call.role), call.action, call.arguments,
          call.sqlstate, call.message});
 }
 
 void prune_events(int retention_s) {
     pg::execute(
-        "DELETE FROM replicator.event WHERE id IN (SELECT id FROM replicator.event "
-        "WHERE at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED)",
+        R"(DELETE FROM replicator.event WHERE id IN (SELECT id FROM replicator.event
+           WHERE at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED))",
         {retention_s});
 }
 
@@ -134,10 +134,10 @@ void prune_events(int retention_s) {
 bool tell_source_failure(std::int32_t source_id, RunState state, const pg::SqlError& error) {
     NotedError const noted(error);
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state st SET failing_since = coalesce(st.failing_since, clock_timestamp()), "
-        "failing_until = NULL, failing_with = $2 FROM replicator.source s, replicator.source_state before "
-        "WHERE st.source_id = $1 AND s.id = $1 AND before.source_id = $1 "
-        "RETURNING s.name, NULL, NULL, NULL, NULL, before.failing_with IS DISTINCT FROM $2",
+        R"(UPDATE replicator.source_state st SET failing_since = coalesce(st.failing_since, clock_timestamp()),
+           failing_until = NULL, failing_with = $2 FROM replicator.source s, replicator.source_state before
+           WHERE st.source_id = $1 AND s.id = $1 AND before.source_id = $1
+           RETURNING s.name, NULL, NULL, NULL, NULL, before.failing_with IS DISTINCT FROM $2)",
         {source_id, std::string(name_of(state)) + " " + noted.sqlstate});
     if (row.empty() || !row.boolean(0, 5)) {
         return false;
@@ -163,19 +163,19 @@ void tell_failover(std::int32_t source_id, bool compares, const std::string& dou
 
 void note_that_work_goes_on(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.source_state SET last_error = NULL, last_sqlstate = NULL, last_detail = NULL, "
-        "last_hint = NULL, last_error_at = NULL, failing_until = coalesce(failing_until, clock_timestamp()) "
-        "WHERE source_id = $1 AND (last_error IS NOT NULL OR (failing_since IS NOT NULL AND failing_until IS NULL))",
+        R"(UPDATE replicator.source_state SET last_error = NULL, last_sqlstate = NULL, last_detail = NULL,
+           last_hint = NULL, last_error_at = NULL, failing_until = coalesce(failing_until, clock_timestamp())
+           WHERE source_id = $1 AND (last_error IS NOT NULL OR (failing_since IS NOT NULL AND failing_until IS NULL)))",
         {source_id});
 }
 
 void tell_source_recovery(std::int32_t source_id) {
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state st SET failing_since = NULL, failing_until = NULL, failing_with = NULL "
-        "FROM replicator.source s, replicator.source_state before "
-        "WHERE st.source_id = $1 AND st.failing_since IS NOT NULL AND s.id = $1 AND before.source_id = $1 "
-        "RETURNING s.name, NULL, round(extract(epoch FROM coalesce(before.failing_until, clock_timestamp()) "
-        "- before.failing_since), 1), NULL, NULL",
+        R"(UPDATE replicator.source_state st SET failing_since = NULL, failing_until = NULL, failing_with = NULL
+           FROM replicator.source s, replicator.source_state before
+           WHERE st.source_id = $1 AND st.failing_since IS NOT NULL AND s.id = $1 AND before.source_id = $1
+           RETURNING s.name, NULL, round(extract(epoch FROM coalesce(before.failing_until, clock_timestamp())
+           - before.failing_since), 1), NULL, NULL)",
         {source_id});
     if (row.empty()) {
         return;
@@ -195,10 +195,10 @@ void tell_lack_of_room(std::int32_t table_id, const std::string& sqlstate, const
 
 void tell_table_recovery(std::int32_t table_id) {
     pg::QueryResult const row = pg::execute(
-        std::string("UPDATE replicator.source_table t SET failed_since = NULL, failed_with = NULL "
-                    "FROM replicator.source s, replicator.source_table before "
-                    "WHERE t.id = $1 AND t.failed_since IS NOT NULL AND s.id = t.source_id AND before.id = $1 "
-                    "RETURNING s.name, ") +
+        std::string(R"(UPDATE replicator.source_table t SET failed_since = NULL, failed_with = NULL
+                       FROM replicator.source s, replicator.source_table before
+                       WHERE t.id = $1 AND t.failed_since IS NOT NULL AND s.id = t.source_id AND before.id = $1
+                       RETURNING s.name, )") +
             kQualifiedName + ", round(extract(epoch FROM clock_timestamp() - before.failed_since), 1), NULL, NULL",
         {table_id});
     if (row.empty()) {
@@ -226,13 +226,13 @@ void tell_target_dropped(std::int32_t table_id, const std::string& reason) {
 
 void tell_copy_end(std::int32_t source_id) {
     pg::QueryResult const row = pg::execute(
-        "SELECT s.name, NULL, round(extract(epoch FROM clock_timestamp() - st.copy_started_at), 1), "
-        "coalesce(sum(t.rows_copied), 0), count(t.id) FROM replicator.source s "
-        "JOIN replicator.source_state st ON st.source_id = s.id "
-        "LEFT JOIN replicator.source_table t ON t.source_id = s.id AND t.state = 'idle' "
-        "AND t.copy_started_at >= st.copy_started_at "
-        "WHERE s.id = $1 AND (st.copy_rows IS NULL OR st.copy_sync_number > st.sync_done) "
-        "GROUP BY s.name, st.copy_started_at",
+        R"(SELECT s.name, NULL, round(extract(epoch FROM clock_timestamp() - st.copy_started_at), 1),
+           coalesce(sum(t.rows_copied), 0), count(t.id) FROM replicator.source s
+           JOIN replicator.source_state st ON st.source_id = s.id
+           LEFT JOIN replicator.source_table t ON t.source_id = s.id AND t.state = 'idle'
+           AND t.copy_started_at >= st.copy_started_at
+           WHERE s.id = $1 AND (st.copy_rows IS NULL OR st.copy_sync_number > st.sync_done)
+           GROUP BY s.name, st.copy_started_at)",
         {source_id});
     if (row.empty()) {
         return;

@@ -10,8 +10,8 @@ namespace pgrepl::catalog {
 namespace {
 
 constexpr const char* kJob =
-    "SELECT j.id, j.source_id, j.kind = 'repair', j.failures, "
-    "j.state IN ('pending', 'running') FROM replicator.job j ";
+    R"(SELECT j.id, j.source_id, j.kind = 'repair', j.failures,
+       j.state IN ('pending', 'running') FROM replicator.job j )";
 
 constexpr const char* kJobTable = R"(
     SELECT t.id, t.database, t.schema, t.name, t.target_schema, t.target_name,
@@ -56,16 +56,16 @@ std::vector<JobTable> read_tables(const pg::QueryResult& rows) {
 
 std::int64_t request_job(std::int32_t source_id, bool repair, Oid caller, const std::vector<std::int32_t>& tables) {
     std::int64_t const id = pg::execute(
-                                "INSERT INTO replicator.job (source_id, kind, requested_by) "
-                                "VALUES ($1, CASE WHEN $2 THEN 'repair'::replicator.job_kind ELSE 'verify' END, "
-                                "pg_catalog.pg_get_userbyid($3)) RETURNING id",
+                                R"(INSERT INTO replicator.job (source_id, kind, requested_by)
+                                   VALUES ($1, CASE WHEN $2 THEN 'repair'::replicator.job_kind ELSE 'verify' END,
+                                   pg_catalog.pg_get_userbyid($3)) RETURNING id)",
                                 {source_id, repair, pg::Param::oid(caller)})
                                 .int64(0, 0);
     for (std::int32_t const table : tables) {
         // One that is forgotten meanwhile needs no comparison.
         pg::execute(
-            "INSERT INTO replicator.job_table (job_id, table_id) "
-            "SELECT $1, t.id FROM replicator.source_table t WHERE t.id = $2 FOR KEY SHARE",
+            R"(INSERT INTO replicator.job_table (job_id, table_id)
+               SELECT $1, t.id FROM replicator.source_table t WHERE t.id = $2 FOR KEY SHARE)",
             {id, table});
     }
     return id;
@@ -77,25 +77,25 @@ std::optional<Job> find_job(std::int64_t job_id) {
 
 std::optional<Job> next_job(std::int32_t source_id) {
     return read_job(pg::execute(std::string(kJob) +
-                                    "WHERE j.source_id = $1 AND j.state IN ('pending', 'running') AND "
-                                    "(j.next_attempt_at IS NULL OR j.next_attempt_at <= clock_timestamp()) "
-                                    "ORDER BY j.id LIMIT 1",
+                                    R"(WHERE j.source_id = $1 AND j.state IN ('pending', 'running') AND
+                                       (j.next_attempt_at IS NULL OR j.next_attempt_at <= clock_timestamp())
+                                       ORDER BY j.id LIMIT 1)",
                                 {source_id}));
 }
 
 void begin_job(std::int64_t job_id, int worker_pid) {
     pg::execute(
-        "UPDATE replicator.job SET state = 'running', worker_pid = $2, "
-        "next_attempt_at = NULL, started_at = coalesce(started_at, clock_timestamp()) "
-        "WHERE id = $1 AND state IN ('pending', 'running')",
+        R"(UPDATE replicator.job SET state = 'running', worker_pid = $2,
+           next_attempt_at = NULL, started_at = coalesce(started_at, clock_timestamp())
+           WHERE id = $1 AND state IN ('pending', 'running'))",
         {job_id, worker_pid});
 }
 
 bool is_job_wanted(std::int64_t job_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.job j JOIN replicator.source s ON s.id = j.source_id "
-                "JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2 "
-                "WHERE j.id = $1 AND j.state IN ('pending', 'running') AND NOT s.paused",
+                R"(SELECT 1 FROM replicator.job j JOIN replicator.source s ON s.id = j.source_id
+                   JOIN replicator.source_state st ON st.source_id = s.id AND st.database_oid = $2
+                   WHERE j.id = $1 AND j.state IN ('pending', 'running') AND NOT s.paused)",
                 {job_id, pg::Param::oid(MyDatabaseId)})
                 .empty();
 }
@@ -112,8 +112,8 @@ std::optional<JobTable> table_of_job(std::int64_t job_id, std::int32_t table_id)
 
 void begin_job_table(std::int64_t job_id, std::int32_t table_id) {
     pg::execute(
-        "UPDATE replicator.job_table SET state = 'running', started_at = clock_timestamp(), rows_compared = 0 "
-        "WHERE job_id = $1 AND table_id = $2",
+        R"(UPDATE replicator.job_table SET state = 'running', started_at = clock_timestamp(), rows_compared = 0
+           WHERE job_id = $1 AND table_id = $2)",
         {job_id, table_id});
     pg::execute("DELETE FROM replicator.difference WHERE job_id = $1 AND table_id = $2", {job_id, table_id});
 }
@@ -132,9 +132,9 @@ void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vec
             return;
         }
         pg::execute(
-            "INSERT INTO replicator.difference (job_id, table_id, key, kind, repaired) VALUES ($1, $2, $3, "
-            "$4::replicator.difference_kind, $5) ON CONFLICT (job_id, table_id, key) DO UPDATE SET kind = "
-            "excluded.kind, repaired = excluded.repaired",
+            R"(INSERT INTO replicator.difference (job_id, table_id, key, kind, repaired) VALUES ($1, $2, $3,
+               $4::replicator.difference_kind, $5) ON CONFLICT (job_id, table_id, key) DO UPDATE SET kind =
+               excluded.kind, repaired = excluded.repaired)",
             {job_id, table_id, difference.key, kDifferenceKinds.at(static_cast<std::size_t>(difference.kind)),
              difference.repaired});
     }
@@ -142,12 +142,12 @@ void list_differences(std::int64_t job_id, std::int32_t table_id, const std::vec
 
 void finish_job_table(std::int64_t job_id, std::int32_t table_id, const Findings& findings) {
     pg::execute(
-        "UPDATE replicator.job_table SET state = CASE WHEN $7 > 0 THEN 'behind'::replicator.job_table_state ELSE "
-        "'done' END, rows_compared = $3, "
-        "changed = $4, missing = $5, extra = $6, unconfirmed = $7, quarantined = $8, repaired = $9, "
-        "finished_at = clock_timestamp(), last_hint = CASE WHEN $7 > 0 THEN "
-        "'The source has changed since the target was last brought up to date: the rows that differ may be changes "
-        "not copied yet. Call replicator_sync, then compare again.' END WHERE job_id = $1 AND table_id = $2",
+        R"(UPDATE replicator.job_table SET state = CASE WHEN $7 > 0 THEN 'behind'::replicator.job_table_state ELSE
+           'done' END, rows_compared = $3,
+           changed = $4, missing = $5, extra = $6, unconfirmed = $7, quarantined = $8, repaired = $9,
+           finished_at = clock_timestamp(), last_hint = CASE WHEN $7 > 0 THEN
+           'The source has changed since the target was last brought up to date: the rows that differ may be changes
+           not copied yet. Call replicator_sync, then compare again.' END WHERE job_id = $1 AND table_id = $2)",
         {job_id, table_id, findings.rows_compared, findings.changed, findings.missing, findings.extra,
          findings.unconfirmed, findings.quarantined, findings.repaired});
 }
@@ -155,36 +155,36 @@ void finish_job_table(std::int64_t job_id, std::int32_t table_id, const Findings
 void fail_job_table(std::int64_t job_id, std::int32_t table_id, const pg::SqlError& error) {
     NotedError const noted(error);
     pg::execute(
-        "UPDATE replicator.job_table SET state = 'failed', finished_at = clock_timestamp(), last_error = $3, "
-        "last_sqlstate = $4, last_hint = nullif($5, '') WHERE job_id = $1 AND table_id = $2",
+        R"(UPDATE replicator.job_table SET state = 'failed', finished_at = clock_timestamp(), last_error = $3,
+           last_sqlstate = $4, last_hint = nullif($5, '') WHERE job_id = $1 AND table_id = $2)",
         {job_id, table_id, noted.message, noted.sqlstate, noted.hint});
 }
 
 void finish_job(std::int64_t job_id) {
     pg::execute(
-        "UPDATE replicator.job j SET finished_at = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
-        "last_hint = NULL, state = CASE WHEN EXISTS (SELECT FROM replicator.job_table t WHERE t.job_id = j.id "
-        "AND t.state = 'failed') THEN 'failed'::replicator.job_state ELSE 'done' END WHERE id = $1 AND state IN "
-        "('pending', 'running')",
+        R"(UPDATE replicator.job j SET finished_at = clock_timestamp(), last_error = NULL, last_sqlstate = NULL,
+           last_hint = NULL, state = CASE WHEN EXISTS (SELECT FROM replicator.job_table t WHERE t.job_id = j.id
+           AND t.state = 'failed') THEN 'failed'::replicator.job_state ELSE 'done' END WHERE id = $1 AND state IN
+           ('pending', 'running'))",
         {job_id});
 }
 
 void record_job_error(std::int64_t job_id, const pg::SqlError& error, std::optional<std::int64_t> retry_ms) {
     NotedError const noted(error);
     pg::execute(
-        "UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed'::replicator.job_state ELSE "
-        "'pending' END, "
-        "failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''), "
-        "next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond', "
-        "finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END "
-        "WHERE id = $1 AND state IN ('pending', 'running')",
+        R"(UPDATE replicator.job SET state = CASE WHEN $5::bigint IS NULL THEN 'failed'::replicator.job_state ELSE
+           'pending' END,
+           failures = failures + 1, last_error = $2, last_sqlstate = $3, last_hint = nullif($4, ''),
+           next_attempt_at = clock_timestamp() + $5 * interval '1 millisecond',
+           finished_at = CASE WHEN $5::bigint IS NULL THEN clock_timestamp() END
+           WHERE id = $1 AND state IN ('pending', 'running'))",
         {job_id, noted.message, noted.sqlstate, noted.hint, retry_ms});
 }
 
 void cancel_job(std::int64_t job_id) {
     pg::execute(
-        "UPDATE replicator.job SET state = 'canceled', finished_at = clock_timestamp() "
-        "WHERE id = $1 AND state IN ('pending', 'running')",
+        R"(UPDATE replicator.job SET state = 'canceled', finished_at = clock_timestamp()
+           WHERE id = $1 AND state IN ('pending', 'running'))",
         {job_id});
 }
 
@@ -194,8 +194,8 @@ std::vector<WantedWorker> list_job_work() {
 
 void prune_jobs(int retention_s) {
     pg::execute(
-        "DELETE FROM replicator.job WHERE id IN (SELECT id FROM replicator.job "
-        "WHERE finished_at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED)",
+        R"(DELETE FROM replicator.job WHERE id IN (SELECT id FROM replicator.job
+           WHERE finished_at < clock_timestamp() - $1 * interval '1 second' FOR UPDATE SKIP LOCKED))",
         {retention_s});
 }
 

@@ -29,8 +29,8 @@ constexpr const char* kColumns = R"(
 
 KeyRules parse_key_rules(const std::string& rules_json) {
     pg::QueryResult const kind = pg::execute(
-        "SELECT pg_catalog.jsonb_typeof($1::jsonb -> 'keys'), ($1::jsonb -> 'keys')::text WHERE "
-        "pg_catalog.jsonb_typeof($1::jsonb) = 'object' AND $1::jsonb ? 'keys'",
+        R"(SELECT pg_catalog.jsonb_typeof($1::jsonb -> 'keys'), ($1::jsonb -> 'keys')::text WHERE
+           pg_catalog.jsonb_typeof($1::jsonb) = 'object' AND $1::jsonb ? 'keys')",
         {rules_json});
     KeyRules rules;
     if (kind.empty()) {

@@ -49,17 +49,17 @@ std::optional<KeylessTable> next_keyless_table(std::int32_t source_id, int inter
 
 bool awaits_keyless_refresh(std::int32_t source_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id = "
-                "t.source_id WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND "
-                "(t.state IN ('pending', 'copying') OR t.state = 'idle' AND t.served_request < st.copy_sync_number)",
+                R"(SELECT 1 FROM replicator.source_table t JOIN replicator.source_state st ON st.source_id =
+                   t.source_id WHERE t.source_id = $1 AND t.keyless AND NOT t.paused AND t.target_name IS NOT NULL AND
+                   (t.state IN ('pending', 'copying') OR t.state = 'idle' AND t.served_request < st.copy_sync_number))",
                 {source_id})
                 .empty();
 }
 
 void save_keyless_progress(std::int32_t table_id, std::int64_t rows, std::int64_t bytes, std::int64_t tagged_values) {
     pg::execute(
-        "UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3, "
-        "tagged_values = tagged_values + $4 WHERE id = $1",
+        R"(UPDATE replicator.source_table SET rows_copied = rows_copied + $2, bytes_copied = bytes_copied + $3,
+           tagged_values = tagged_values + $4 WHERE id = $1)",
         {table_id, rows, bytes, tagged_values});
 }
 

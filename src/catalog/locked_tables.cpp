@@ -19,17 +19,17 @@ const char* hint_for_table_aside(const pg::SqlError& error) {
 
 void note_locked(std::int32_t table_id, const pg::SqlError& error) {
     pg::execute(
-        "UPDATE replicator.source_table SET locked_since = coalesce(locked_since, clock_timestamp()), "
-        "last_error = $2, last_sqlstate = $3, last_hint = $4, lacks_room = $5 "
-        "WHERE id = $1 AND locked_since IS NULL",
+        R"(UPDATE replicator.source_table SET locked_since = coalesce(locked_since, clock_timestamp()),
+           last_error = $2, last_sqlstate = $3, last_hint = $4, lacks_room = $5
+           WHERE id = $1 AND locked_since IS NULL)",
         {table_id, error.what(), noted_sqlstate(error), hint_for_table_aside(error), is_lack_of_room(error)});
 }
 
 void end_locked(std::int32_t table_id) {
     pg::execute(
-        "UPDATE replicator.source_table SET locked_since = NULL, last_error = NULL, last_sqlstate = NULL, "
-        "last_hint = NULL, reason = CASE WHEN state = 'pending' THEN NULL ELSE reason END "
-        "WHERE id = $1 AND locked_since IS NOT NULL",
+        R"(UPDATE replicator.source_table SET locked_since = NULL, last_error = NULL, last_sqlstate = NULL,
+           last_hint = NULL, reason = CASE WHEN state = 'pending' THEN NULL ELSE reason END
+           WHERE id = $1 AND locked_since IS NOT NULL)",
         {table_id});
 }
 
@@ -37,8 +37,8 @@ std::vector<LockedTable> locked_tables(std::int32_t source_id) {
     pg::QueryResult const rows = pg::execute(
         std::string("SELECT t.id, t.target_schema, t.target_name, t.state = 'copying', t.lacks_room, t.changed, ") +
             kTargetRelationColumns + " FROM replicator.source_table t" + kTargetRelationJoin +
-            "WHERE t.source_id = $1 AND t.locked_since IS NOT NULL AND NOT t.paused "
-            "AND t.target_name IS NOT NULL AND t.state IN ('pending', 'copying') ORDER BY t.id",
+            R"(WHERE t.source_id = $1 AND t.locked_since IS NOT NULL AND NOT t.paused
+               AND t.target_name IS NOT NULL AND t.state IN ('pending', 'copying') ORDER BY t.id)",
         {source_id});
     std::vector<LockedTable> tables;
     for (std::size_t i = 0; i < rows.rows(); ++i) {

@@ -86,21 +86,21 @@ void forget_quarantine(std::int32_t table_id) {
 
 void forget_stale_quarantine(std::int32_t table_id) {
     pg::execute(
-        "DELETE FROM replicator.quarantine q USING replicator.source_table t "
-        "WHERE t.id = $1 AND q.table_id = t.id AND q.last_seen < t.copy_started_at",
+        R"(DELETE FROM replicator.quarantine q USING replicator.source_table t
+           WHERE t.id = $1 AND q.table_id = t.id AND q.last_seen < t.copy_started_at)",
         {table_id});
 }
 
 std::vector<QuarantinedRow> lock_quarantined_rows(std::int32_t source_id, const std::optional<std::int32_t>& table_id,
                                                   const std::optional<std::string>& key) {
     pg::QueryResult const rows = pg::execute(
-        "SELECT q.id, q.table_id, t.database, t.schema, t.name, t.target_schema, t.target_name, q.key, "
-        "q.operation = 'delete', q.data IS NOT NULL, q.reason, "
-        "coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL "
-        "FROM replicator.quarantine q JOIN replicator.source_table t ON t.id = q.table_id "
-        "LEFT JOIN replicator.target_relation r ON r.table_id = t.id "
-        "WHERE q.source_id = $1 AND ($2::bigint IS NULL OR q.table_id = $2) AND ($3 IS NULL OR q.key = $3) "
-        "ORDER BY q.id FOR UPDATE OF q",
+        R"(SELECT q.id, q.table_id, t.database, t.schema, t.name, t.target_schema, t.target_name, q.key,
+           q.operation = 'delete', q.data IS NOT NULL, q.reason,
+           coalesce(r.relid, 0), r.table_id IS NOT NULL AND r.relid IS NULL
+           FROM replicator.quarantine q JOIN replicator.source_table t ON t.id = q.table_id
+           LEFT JOIN replicator.target_relation r ON r.table_id = t.id
+           WHERE q.source_id = $1 AND ($2::bigint IS NULL OR q.table_id = $2) AND ($3 IS NULL OR q.key = $3)
+           ORDER BY q.id FOR UPDATE OF q)",
         {source_id, table_id ? std::optional<std::int64_t>(*table_id) : std::nullopt, key});
     std::vector<QuarantinedRow> result;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -124,8 +124,8 @@ void release_row(std::int64_t id) { pg::execute("DELETE FROM replicator.quaranti
 
 void record_vain_try(std::int64_t id, const pg::SqlError& error) {
     pg::execute(
-        "UPDATE replicator.quarantine SET reason = $2, detail = nullif($3, ''), sqlstate = $4, "
-        "last_seen = clock_timestamp(), tries = tries + 1 WHERE id = $1",
+        R"(UPDATE replicator.quarantine SET reason = $2, detail = nullif($3, ''), sqlstate = $4,
+           last_seen = clock_timestamp(), tries = tries + 1 WHERE id = $1)",
         {id, error.fields().message, error.fields().detail, pg::sqlstate_text(error.sqlstate())});
 }
 

@@ -100,8 +100,8 @@ std::optional<SourceConfig> find_source(const std::string& name) {
 
 std::vector<std::string> names_of_sources(Oid role) {
     pg::QueryResult const rows = pg::execute(
-        "SELECT s.name FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id "
-        "WHERE pg_catalog.pg_has_role($1, coalesce(o.role, 0::oid), '" PGREPL_ROLE_RIGHTS "') ORDER BY s.name",
+        R"(SELECT s.name FROM replicator.source s JOIN replicator.source_owner o ON o.source_id = s.id
+           WHERE pg_catalog.pg_has_role($1, coalesce(o.role, 0::oid), ')" PGREPL_ROLE_RIGHTS "') ORDER BY s.name",
         {pg::Param::oid(role)});
     std::vector<std::string> names;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
@@ -112,12 +112,12 @@ std::vector<std::string> names_of_sources(Oid role) {
 
 std::optional<std::int32_t> insert_source(const SourceConfig& config) {
     pg::QueryResult const row = pg::execute(
-        "INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema, "
-        "include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret, "
-        "copy_plan) "
-        "VALUES ($1, $2, $3, $4, $5::replicator.source_mode, $6::interval, $7, $8, $9, $10, $11, $12::jsonb, "
-        "$13::jsonb, $14, $15::replicator.copy_plan) "
-        "ON CONFLICT (name) DO NOTHING RETURNING id",
+        R"(INSERT INTO replicator.source (name, kind, url, owner, mode, refresh_interval, target_schema,
+           include_tables, exclude_tables, include_databases, exclude_databases, rules, options, has_secret,
+           copy_plan)
+           VALUES ($1, $2, $3, $4, $5::replicator.source_mode, $6::interval, $7, $8, $9, $10, $11, $12::jsonb,
+           $13::jsonb, $14, $15::replicator.copy_plan)
+           ON CONFLICT (name) DO NOTHING RETURNING id)",
         {config.name, config.kind, config.url, config.owner_name, name_of(config.mode), config.refresh_interval,
          config.target_schema, config.include_tables, config.exclude_tables, config.include_databases,
          config.exclude_databases, config.rules, config.options, config.has_secret, name_of(config.plan)});
@@ -139,11 +139,11 @@ std::optional<std::int32_t> insert_source(const SourceConfig& config) {
 
 void update_source(const SourceConfig& config) {
     pg::execute(
-        "UPDATE replicator.source SET url = $2, mode = $3::replicator.source_mode, refresh_interval = $4::interval, "
-        "target_schema = $5, "
-        "include_tables = $6, exclude_tables = $7, include_databases = $8, exclude_databases = $9, "
-        "rules = $10::jsonb, options = $11::jsonb, has_secret = $12, "
-        "copy_plan = $13::replicator.copy_plan WHERE id = $1",
+        R"(UPDATE replicator.source SET url = $2, mode = $3::replicator.source_mode, refresh_interval = $4::interval,
+           target_schema = $5,
+           include_tables = $6, exclude_tables = $7, include_databases = $8, exclude_databases = $9,
+           rules = $10::jsonb, options = $11::jsonb, has_secret = $12,
+           copy_plan = $13::replicator.copy_plan WHERE id = $1)",
         {config.id, config.url, name_of(config.mode), config.refresh_interval, config.target_schema,
          config.include_tables, config.exclude_tables, config.include_databases, config.exclude_databases, config.rules,
          config.options, config.has_secret, name_of(config.plan)});
@@ -163,9 +163,9 @@ void set_owner(const SourceConfig& config) {
 
 void note_names_of_owners() {
     pg::execute(
-        "UPDATE replicator.source s SET owner = o.name FROM replicator.source_owner o "
-        "WHERE o.source_id = s.id AND s.id IN (SELECT l.id FROM replicator.source l JOIN replicator.source_owner n "
-        "ON n.source_id = l.id WHERE n.name <> l.owner FOR NO KEY UPDATE OF l SKIP LOCKED)");
+        R"(UPDATE replicator.source s SET owner = o.name FROM replicator.source_owner o
+           WHERE o.source_id = s.id AND s.id IN (SELECT l.id FROM replicator.source l JOIN replicator.source_owner n
+           ON n.source_id = l.id WHERE n.name <> l.owner FOR NO KEY UPDATE OF l SKIP LOCKED))");
 }
 
 void set_paused(std::int32_t id, bool paused) {
@@ -180,10 +180,10 @@ void remove_source(std::int32_t id) {
 std::int64_t request_sync(std::int32_t id) {
     // A request that no copy has begun to serve is enough: that copy will read the source after this call.
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state SET sync_requested = CASE "
-        "WHEN sync_requested > copy_sync_number AND sync_requested > sync_done THEN sync_requested ELSE "
-        "sync_requested + 1 END "
-        "WHERE source_id = $1 RETURNING sync_requested",
+        R"(UPDATE replicator.source_state SET sync_requested = CASE
+           WHEN sync_requested > copy_sync_number AND sync_requested > sync_done THEN sync_requested ELSE
+           sync_requested + 1 END
+           WHERE source_id = $1 RETURNING sync_requested)",
         {id});
     if (row.empty()) {
         throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped",
@@ -203,8 +203,8 @@ void create_state(std::int32_t id) {
         return;
     }
     pg::execute(
-        "INSERT INTO replicator.source_state (source_id, database_oid, owner) "
-        "SELECT source_id, $2, role FROM replicator.source_owner WHERE source_id = $1 ON CONFLICT DO NOTHING",
+        R"(INSERT INTO replicator.source_state (source_id, database_oid, owner)
+           SELECT source_id, $2, role FROM replicator.source_owner WHERE source_id = $1 ON CONFLICT DO NOTHING)",
         {id, pg::Param::oid(MyDatabaseId)});
 }
 
@@ -216,19 +216,19 @@ bool has_state(std::int32_t id) {
 
 void clear_failure(std::int32_t id) {
     pg::execute(
-        "UPDATE replicator.source_state SET state = CASE WHEN state NOT IN ('failed', 'backing_off') THEN state "
-        "WHEN (SELECT w.has_work FROM replicator.source_work w WHERE w.source_id = $1) THEN 'starting' ELSE 'idle' "
-        "END, "
-        "state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL, "
-        "last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL, "
-        "evictions = 0, evicted_at = NULL, deaths = 0, failing_with = NULL WHERE source_id = $1",
+        R"(UPDATE replicator.source_state SET state = CASE WHEN state NOT IN ('failed', 'backing_off') THEN state
+           WHEN (SELECT w.has_work FROM replicator.source_work w WHERE w.source_id = $1) THEN 'starting' ELSE 'idle'
+           END,
+           state_since = clock_timestamp(), last_error = NULL, last_sqlstate = NULL,
+           last_detail = NULL, last_hint = NULL, last_error_at = NULL, retry_count = 0, next_retry_at = NULL,
+           evictions = 0, evicted_at = NULL, deaths = 0, failing_with = NULL WHERE source_id = $1)",
         {id});
 }
 
 int worker_pid(std::int32_t id) {
     pg::QueryResult const row = pg::execute(
-        "SELECT coalesce(worker_pid, 0) FROM replicator.source_state WHERE source_id = $1 "
-        "AND database_oid = $2",
+        R"(SELECT coalesce(worker_pid, 0) FROM replicator.source_state WHERE source_id = $1
+           AND database_oid = $2)",
         {id, pg::Param::oid(MyDatabaseId)});
     return row.empty() ? 0 : static_cast<int>(row.int64(0, 0));
 }

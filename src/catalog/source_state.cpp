@@ -76,8 +76,8 @@ std::optional<SourceState> load_source_state(std::int32_t source_id) {
 
 std::int64_t begin_generation(std::int32_t source_id, int worker_pid) {
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state SET generation = generation + 1, worker_pid = $2, next_retry_at = NULL, "
-        "state = 'starting', state_since = clock_timestamp() WHERE source_id = $1 RETURNING generation",
+        R"(UPDATE replicator.source_state SET generation = generation + 1, worker_pid = $2, next_retry_at = NULL,
+           state = 'starting', state_since = clock_timestamp() WHERE source_id = $1 RETURNING generation)",
         {source_id, worker_pid});
     require_changed(row);
     return row.int64(0, 0);
@@ -91,8 +91,8 @@ bool is_generation(std::int32_t source_id, std::int64_t generation) {
 
 bool may_go_on(std::int32_t source_id, std::int64_t generation) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id "
-                "WHERE st.source_id = $1 AND st.generation = $2 AND NOT s.paused",
+                R"(SELECT 1 FROM replicator.source_state st JOIN replicator.source s ON s.id = st.source_id
+                   WHERE st.source_id = $1 AND st.generation = $2 AND NOT s.paused)",
                 {source_id, generation})
                 .empty();
 }
@@ -119,48 +119,47 @@ void take_turn(std::int32_t source_id, std::int64_t generation) {
 
 void set_state(std::int32_t source_id, std::int64_t generation, RunState state) {
     require_changed(
-        pg::execute("UPDATE replicator.source_state SET state = $3::replicator.run_state, state_since = CASE "
-                    "WHEN state = $3::replicator.run_state THEN state_since ELSE clock_timestamp() END "
-                    "WHERE source_id = $1 AND generation = $2",
+        pg::execute(R"(UPDATE replicator.source_state SET state = $3::replicator.run_state, state_since = CASE
+                       WHEN state = $3::replicator.run_state THEN state_since ELSE clock_timestamp() END
+                       WHERE source_id = $1 AND generation = $2)",
                     {source_id, generation, name_of(state)}));
 }
 
 void set_source_version(std::int32_t source_id, const std::string& version) {
     pg::execute(
-        "UPDATE replicator.source_state SET source_version = $2 WHERE source_id = $1 "
-        "AND source_version IS DISTINCT FROM $2",
+        R"(UPDATE replicator.source_state SET source_version = $2 WHERE source_id = $1
+           AND source_version IS DISTINCT FROM $2)",
         {source_id, version});
 }
 
 void take_requests(std::int32_t source_id, std::int64_t generation) {
-    require_changed(
-        pg::execute("UPDATE replicator.source_state SET copy_sync_number = sync_requested "
-                    "WHERE source_id = $1 AND generation = $2",
-                    {source_id, generation}));
+    require_changed(pg::execute(R"(UPDATE replicator.source_state SET copy_sync_number = sync_requested
+                       WHERE source_id = $1 AND generation = $2)",
+                                {source_id, generation}));
 }
 
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy) {
     require_changed(pg::execute(
-        "UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3, "
-        "copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_plan = $6::replicator.copy_plan, "
-        "copy_replaced = 0, "
-        "deaths = 0 "
-        "WHERE source_id = $1 AND generation = $2",
+        R"(UPDATE replicator.source_state SET state = 'snapshot', state_since = clock_timestamp(), copy_position = $3,
+           copy_durable = $4, copy_started_at = $5, copy_finished_at = NULL, copy_plan = $6::replicator.copy_plan,
+           copy_replaced = 0,
+           deaths = 0
+           WHERE source_id = $1 AND generation = $2)",
         {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), name_of(copy.plan)}));
 }
 
 void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
     require_changed(
-        pg::execute("UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_plan = CASE WHEN "
-                    "copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END "
-                    "WHERE source_id = $1 AND generation = $2",
+        pg::execute(R"(UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_plan = CASE WHEN
+                       copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END
+                       WHERE source_id = $1 AND generation = $2)",
                     {source_id, generation, durable}));
 }
 
 std::int32_t note_replaced(std::int32_t source_id, std::int64_t generation) {
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state SET copy_replaced = copy_replaced + 1 WHERE source_id = $1 AND generation = $2 "
-        "RETURNING copy_replaced",
+        R"(UPDATE replicator.source_state SET copy_replaced = copy_replaced + 1 WHERE source_id = $1 AND generation = $2
+           RETURNING copy_replaced)",
         {source_id, generation});
     require_changed(row);
     return static_cast<std::int32_t>(row.int64(0, 0));
@@ -173,8 +172,8 @@ void forget_replaced(std::int32_t source_id) {
 
 void ask_for_durable_copy(std::int32_t source_id, std::int64_t generation) {
     pg::execute(
-        "UPDATE replicator.source_state SET copy_durable = true "
-        "WHERE source_id = $1 AND generation = $2 AND copy_position IS NOT NULL",
+        R"(UPDATE replicator.source_state SET copy_durable = true
+           WHERE source_id = $1 AND generation = $2 AND copy_position IS NOT NULL)",
         {source_id, generation});
 }
 
@@ -182,21 +181,21 @@ void end_copy(std::int32_t source_id, std::int64_t generation, const std::string
               bool log_follows, bool complete) {
     tell_copy_end(source_id);
     require_changed(pg::execute(
-        "UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up'::replicator.run_state "
-        "ELSE 'idle' END, "
-        "state_since = clock_timestamp(), copy_position = NULL, copy_durable = false, "
-        "copy_finished_at = clock_timestamp(), copy_rows = (SELECT coalesce(sum(t.rows_copied), 0) FROM "
-        "replicator.source_table t WHERE t.source_id = $1 AND t.copy_started_at >= source_state.copy_started_at), "
-        "sync_done = CASE WHEN $4 OR NOT $5 THEN sync_done ELSE copy_sync_number END, "
-        "state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3, "
-        "last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL, "
-        "retry_count = CASE WHEN $5 THEN 0 ELSE retry_count END, next_retry_at = NULL, deaths = 0 "
-        "WHERE source_id = $1 AND generation = $2",
+        R"(UPDATE replicator.source_state SET state = CASE WHEN $4 THEN 'catching_up'::replicator.run_state
+           ELSE 'idle' END,
+           state_since = clock_timestamp(), copy_position = NULL, copy_durable = false,
+           copy_finished_at = clock_timestamp(), copy_rows = (SELECT coalesce(sum(t.rows_copied), 0) FROM
+           replicator.source_table t WHERE t.source_id = $1 AND t.copy_started_at >= source_state.copy_started_at),
+           sync_done = CASE WHEN $4 OR NOT $5 THEN sync_done ELSE copy_sync_number END,
+           state_read_at = copy_started_at, last_applied_at = clock_timestamp(), changes_applied = changes_applied + $3,
+           last_error = NULL, last_sqlstate = NULL, last_detail = NULL, last_hint = NULL, last_error_at = NULL,
+           retry_count = CASE WHEN $5 THEN 0 ELSE retry_count END, next_retry_at = NULL, deaths = 0
+           WHERE source_id = $1 AND generation = $2)",
         {source_id, generation, changes, log_follows, complete}));
     pg::execute(
-        "INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id) "
-        "DO UPDATE SET position = excluded.position, committed_at = clock_timestamp(), source_time = NULL, "
-        "read_at = NULL, end_seen_at = NULL",
+        R"(INSERT INTO replicator.position (source_id, position) VALUES ($1, $2) ON CONFLICT (source_id)
+           DO UPDATE SET position = excluded.position, committed_at = clock_timestamp(), source_time = NULL,
+           read_at = NULL, end_seen_at = NULL)",
         {source_id, position});
     pg::count_changes_at_commit(changes);
     if (complete && !log_follows) {
@@ -209,13 +208,13 @@ bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
     NotedError const noted(error);
     RunState const state = retry_ms ? RunState::kBackingOff : RunState::kFailed;
     pg::execute(
-        "UPDATE replicator.source_state SET state_since = CASE WHEN state = $3::replicator.run_state THEN state_since "
-        "ELSE clock_timestamp() END, state = $3::replicator.run_state, last_error = $4, last_sqlstate = $5, "
-        "last_detail = nullif($6, ''), "
-        "last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1, "
-        "next_retry_at = clock_timestamp() + least($8 * interval '1 millisecond', CASE WHEN $9 THEN (SELECT "
-        "s.refresh_interval FROM replicator.source s WHERE s.id = $1) END) "
-        "WHERE source_id = $1 AND generation = $2",
+        R"(UPDATE replicator.source_state SET state_since = CASE WHEN state = $3::replicator.run_state THEN state_since
+           ELSE clock_timestamp() END, state = $3::replicator.run_state, last_error = $4, last_sqlstate = $5,
+           last_detail = nullif($6, ''),
+           last_hint = nullif($7, ''), last_error_at = clock_timestamp(), retry_count = retry_count + 1,
+           next_retry_at = clock_timestamp() + least($8 * interval '1 millisecond', CASE WHEN $9 THEN (SELECT
+           s.refresh_interval FROM replicator.source s WHERE s.id = $1) END)
+           WHERE source_id = $1 AND generation = $2)",
         {source_id, generation, name_of(state), noted.message, noted.sqlstate, noted.detail, noted.hint, retry_ms,
          not_after_refresh});
     // A lock is no failure: the views say who holds it.
@@ -224,9 +223,9 @@ bool record_failure(std::int32_t source_id, std::int64_t generation, const pg::S
 
 std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms) {
     pg::QueryResult const row = pg::execute(
-        "UPDATE replicator.source_state SET evictions = CASE WHEN evicted_at > clock_timestamp() - $2 * interval "
-        "'1 millisecond' THEN evictions + 1 ELSE 1 END, evicted_at = clock_timestamp() WHERE source_id = $1 "
-        "RETURNING evictions",
+        R"(UPDATE replicator.source_state SET evictions = CASE WHEN evicted_at > clock_timestamp() - $2 * interval
+           '1 millisecond' THEN evictions + 1 ELSE 1 END, evicted_at = clock_timestamp() WHERE source_id = $1
+           RETURNING evictions)",
         {source_id, window_ms});
     require_changed(row);
     return static_cast<std::int32_t>(row.int64(0, 0));
@@ -234,16 +233,16 @@ std::int32_t note_eviction(std::int32_t source_id, std::int64_t window_ms) {
 
 void note_no_copy_workers(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.source_state SET last_hint = 'The source worker copies alone: no background worker slot "
-        "is free for copy workers. Raise max_worker_processes.' WHERE source_id = $1",
+        R"(UPDATE replicator.source_state SET last_hint = 'The source worker copies alone: no background worker slot
+           is free for copy workers. Raise max_worker_processes.' WHERE source_id = $1)",
         {source_id});
 }
 
 void clear_error(std::int32_t source_id) {
     note_that_work_goes_on(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET retry_count = 0, next_retry_at = NULL "
-        "WHERE source_id = $1 AND retry_count > 0",
+        R"(UPDATE replicator.source_state SET retry_count = 0, next_retry_at = NULL
+           WHERE source_id = $1 AND retry_count > 0)",
         {source_id});
     tell_source_recovery(source_id);
 }
@@ -256,8 +255,8 @@ std::string target_position(std::int32_t source_id) {
 
 bool is_source_moving(std::int32_t source_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND "
-                "(copy_position IS NOT NULL OR state IN ('catching_up', 'streaming'))",
+                R"(SELECT 1 FROM replicator.source_state WHERE source_id = $1 AND
+                   (copy_position IS NOT NULL OR state IN ('catching_up', 'streaming')))",
                 {source_id})
                 .empty();
 }
@@ -271,12 +270,12 @@ void tell_wait_for_slot(std::int32_t source_id) {
     // two errors would be told in turn; that it waits, the views show.
     std::uint64_t const to_tell =
         pg::execute(
-            "WITH state AS (SELECT st.source_id FROM replicator.source_state st WHERE st.source_id = $1 "
-            "AND (st.failing_since IS NULL OR st.failing_until IS NOT NULL) AND EXISTS (SELECT 1 FROM "
-            "replicator.slot_wait w WHERE w.source_id = $1 AND w.kind = $2::replicator.worker_kind AND NOT w.told) "
-            "FOR NO KEY UPDATE SKIP LOCKED) "
-            "UPDATE replicator.slot_wait w SET told = true FROM state "
-            "WHERE w.source_id = state.source_id AND w.kind = $2::replicator.worker_kind",
+            R"(WITH state AS (SELECT st.source_id FROM replicator.source_state st WHERE st.source_id = $1
+               AND (st.failing_since IS NULL OR st.failing_until IS NOT NULL) AND EXISTS (SELECT 1 FROM
+               replicator.slot_wait w WHERE w.source_id = $1 AND w.kind = $2::replicator.worker_kind AND NOT w.told)
+               FOR NO KEY UPDATE SKIP LOCKED)
+               UPDATE replicator.slot_wait w SET told = true FROM state
+               WHERE w.source_id = state.source_id AND w.kind = $2::replicator.worker_kind)",
             {source_id, name_of(pg::WorkerKind::kSource)})
             .processed();
     if (to_tell == 0) {

@@ -52,8 +52,8 @@ std::vector<std::string> texts_of(const std::set<std::int32_t>& ids) {
 
 std::optional<StreamStart> load_stream_start(std::int32_t source_id) {
     pg::QueryResult const row = pg::execute(
-        "SELECT p.position, st.reader_id, st.rights_seen FROM replicator.position p "
-        "JOIN replicator.source_state st ON st.source_id = p.source_id WHERE p.source_id = $1",
+        R"(SELECT p.position, st.reader_id, st.rights_seen FROM replicator.position p
+           JOIN replicator.source_state st ON st.source_id = p.source_id WHERE p.source_id = $1)",
         {source_id});
     if (row.empty()) {
         return std::nullopt;
@@ -65,16 +65,16 @@ void forget_position(std::int32_t source_id) {
     pg::execute("DELETE FROM replicator.position WHERE source_id = $1", {source_id});
     ask_for_all_copies(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1), "
-        "copy_plan = 'one_state', compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1",
+        R"(UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1),
+           copy_plan = 'one_state', compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1)",
         {source_id});
 }
 
 void start_over(std::int32_t source_id) {
     retry_failed_tables(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false, "
-        "copy_replaced = 0 WHERE source_id = $1",
+        R"(UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false,
+           copy_replaced = 0 WHERE source_id = $1)",
         {source_id});
     forget_position(source_id);
 }
@@ -84,10 +84,10 @@ void save_position(std::int32_t source_id, const std::string& position, const St
         return at == 0 ? pg::Param(std::optional<std::string>()) : pg::Param::timestamp(at);
     };
     pg::execute(
-        "UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE "
-        "WHEN $3 = 0 THEN source_time ELSE timestamptz '1970-01-01 00:00:00+00' + $3 * interval '1 microsecond' END, "
-        "read_at = coalesce($4::timestamptz, read_at), end_seen_at = greatest(end_seen_at, $5::timestamptz) "
-        "WHERE source_id = $1",
+        R"(UPDATE replicator.position SET position = $2, committed_at = clock_timestamp(), source_time = CASE
+           WHEN $3 = 0 THEN source_time ELSE timestamptz '1970-01-01 00:00:00+00' + $3 * interval '1 microsecond' END,
+           read_at = coalesce($4::timestamptz, read_at), end_seen_at = greatest(end_seen_at, $5::timestamptz)
+           WHERE source_id = $1)",
         {source_id, position, times.committed_us, known(times.read_at), known(times.end_seen_at)});
 }
 
@@ -157,8 +157,8 @@ void add_changes(std::int32_t source_id, const std::vector<ChangeCounts>& counts
     }
     pg::execute(kAddChanges, {columns[0], columns[1], columns[2], columns[3], columns[4]});
     pg::execute(
-        "UPDATE replicator.source_state SET changes_applied = changes_applied + $2, "
-        "last_applied_at = clock_timestamp() WHERE source_id = $1",
+        R"(UPDATE replicator.source_state SET changes_applied = changes_applied + $2,
+           last_applied_at = clock_timestamp() WHERE source_id = $1)",
         {source_id, total});
     pg::count_changes_at_commit(total);
 }
@@ -210,8 +210,8 @@ bool ask_for_reread(std::int32_t source_id, const std::string& why) {
 
 bool knows_of_reread(std::int32_t source_id) {
     return !pg::execute(
-                "SELECT 1 FROM replicator.source_state WHERE source_id = $1 "
-                "AND (reread_due IS NOT NULL OR reread_began_at IS NOT NULL AND reread_ended_at IS NULL)",
+                R"(SELECT 1 FROM replicator.source_state WHERE source_id = $1
+                   AND (reread_due IS NOT NULL OR reread_began_at IS NOT NULL AND reread_ended_at IS NULL))",
                 {source_id})
                 .empty();
 }
@@ -219,9 +219,9 @@ bool knows_of_reread(std::int32_t source_id) {
 bool begin_reread(std::int32_t source_id, bool at_once) {
     bool const begins =
         pg::execute(
-            "UPDATE replicator.source_state SET reread_due = NULL, reread_began_at = clock_timestamp(), "
-            "reread_ended_at = NULL WHERE source_id = $1 AND reread_due IS NOT NULL "
-            "AND ($2 OR replicator.next_reread(reread_began_at, reread_ended_at) <= clock_timestamp())",
+            R"(UPDATE replicator.source_state SET reread_due = NULL, reread_began_at = clock_timestamp(),
+               reread_ended_at = NULL WHERE source_id = $1 AND reread_due IS NOT NULL
+               AND ($2 OR replicator.next_reread(reread_began_at, reread_ended_at) <= clock_timestamp()))",
             {source_id, at_once})
             .processed() > 0;
     if (begins) {
@@ -232,23 +232,23 @@ bool begin_reread(std::int32_t source_id, bool at_once) {
 
 void end_reread(std::int32_t source_id) {
     pg::execute(
-        "UPDATE replicator.source_state SET reread_ended_at = clock_timestamp() "
-        "WHERE source_id = $1 AND reread_began_at IS NOT NULL AND reread_ended_at IS NULL",
+        R"(UPDATE replicator.source_state SET reread_ended_at = clock_timestamp()
+           WHERE source_id = $1 AND reread_began_at IS NOT NULL AND reread_ended_at IS NULL)",
         {source_id});
 }
 
 void end_following(std::int32_t source_id, std::int64_t generation, TimestampTz read_at) {
     end_streaming(source_id);
     pg::execute(
-        "UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_plan = 'one_state', "
-        "state_read_at = $3 WHERE source_id = $1 AND generation = $2",
+        R"(UPDATE replicator.source_state SET state = 'idle', state_since = clock_timestamp(), copy_plan = 'one_state',
+           state_read_at = $3 WHERE source_id = $1 AND generation = $2)",
         {source_id, generation, pg::Param::timestamp(read_at)});
 }
 
 void requests_served(std::int32_t source_id, std::int64_t generation) {
     pg::execute(
-        "UPDATE replicator.source_state SET sync_done = copy_sync_number WHERE source_id = $1 AND generation = $2 "
-        "AND sync_done < copy_sync_number",
+        R"(UPDATE replicator.source_state SET sync_done = copy_sync_number WHERE source_id = $1 AND generation = $2
+           AND sync_done < copy_sync_number)",
         {source_id, generation});
 }
 

@@ -297,8 +297,8 @@ void mark_gone(std::int32_t table_id) {
         tell_table_failure(table_id, gone.text(0, 0), gone.text(0, 1));
     }
     pg::execute(
-        "DELETE FROM replicator.source_table WHERE id = $1 AND (state IN ('excluded', 'unsupported') "
-        "OR target_name IS NULL) AND NOT target_created",
+        R"(DELETE FROM replicator.source_table WHERE id = $1 AND (state IN ('excluded', 'unsupported')
+           OR target_name IS NULL) AND NOT target_created)",
         {table_id});
 }
 

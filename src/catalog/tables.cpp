@@ -71,8 +71,8 @@ void end_change(std::int32_t table_id) {
 
 void note_locked_at_source(std::int32_t table_id) {
     pg::execute(
-        "UPDATE replicator.source_table SET reason = 'others have locked it at the source: it is read as soon as they "
-        "are done' WHERE id = $1",
+        R"(UPDATE replicator.source_table SET reason = 'others have locked it at the source: it is read as soon as they
+           are done' WHERE id = $1)",
         {table_id});
 }
 
@@ -82,18 +82,18 @@ void set_table_paused(std::int32_t table_id, bool paused) {
 
 std::string source_table_of_target(const std::string& schema, const std::string& name) {
     pg::QueryResult const row = pg::execute(
-        "SELECT s.name || ': ' || t.database || '.' || CASE WHEN t.schema = '' THEN '' ELSE t.schema || '.' END || "
-        "t.name "
-        "FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
-        "WHERE t.target_schema = $1 AND t.target_name = $2",
+        R"(SELECT s.name || ': ' || t.database || '.' || CASE WHEN t.schema = '' THEN '' ELSE t.schema || '.' END ||
+           t.name
+           FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id
+           WHERE t.target_schema = $1 AND t.target_name = $2)",
         {schema, name});
     return row.empty() ? "" : row.text(0, 0);
 }
 
 std::string source_of_target(const std::string& schema, const std::string& name) {
     pg::QueryResult const row = pg::execute(
-        "SELECT s.name FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id "
-        "WHERE t.target_schema = $1 AND t.target_name = $2",
+        R"(SELECT s.name FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id
+           WHERE t.target_schema = $1 AND t.target_name = $2)",
         {schema, name});
     return row.empty() ? "" : row.text(0, 0);
 }

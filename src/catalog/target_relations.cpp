@@ -15,8 +15,8 @@ constexpr const char* kRecognise =
 
 void note_target(std::int32_t table_id, Oid relid) {
     pg::execute(
-        "INSERT INTO replicator.target_relation AS r (table_id, relid) VALUES ($1, $2) "
-        "ON CONFLICT (table_id) DO UPDATE SET relid = excluded.relid WHERE r.relid IS DISTINCT FROM excluded.relid",
+        R"(INSERT INTO replicator.target_relation AS r (table_id, relid) VALUES ($1, $2)
+           ON CONFLICT (table_id) DO UPDATE SET relid = excluded.relid WHERE r.relid IS DISTINCT FROM excluded.relid)",
         {table_id, pg::Param::oid(relid)});
     pg::execute("UPDATE replicator.source_table SET target_created = true WHERE id = $1 AND NOT target_created",
                 {table_id});

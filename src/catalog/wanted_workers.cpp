@@ -8,8 +8,8 @@ namespace pgrepl::catalog {
 
 std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::WorkerKind kind) {
     pg::QueryResult const waits = pg::execute(
-        "SELECT source_id, (extract(epoch FROM since - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint "
-        "FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind",
+        R"(SELECT source_id, (extract(epoch FROM since - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint
+           FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind)",
         {name_of(kind)});
     std::map<std::int64_t, TimestampTz> since;
     for (std::size_t i = 0; i < waits.rows(); ++i) {
@@ -26,8 +26,8 @@ std::vector<WantedWorker> read_wanted_workers(const pg::QueryResult& rows, pg::W
 
 void wait_for_slot(const WantedWorker& worker) {
     pg::execute(
-        "INSERT INTO replicator.slot_wait (source_id, kind) VALUES ($1, $2::replicator.worker_kind) ON CONFLICT DO "
-        "NOTHING",
+        R"(INSERT INTO replicator.slot_wait (source_id, kind) VALUES ($1, $2::replicator.worker_kind) ON CONFLICT DO
+           NOTHING)",
         {worker.source_id, name_of(worker.kind)});
 }
 
@@ -42,8 +42,8 @@ void forget_waits_of_others(pg::WorkerKind kind, const std::vector<WantedWorker>
         ids.push_back(std::to_string(worker.source_id));
     }
     pg::execute(
-        "DELETE FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind AND source_id <> ALL "
-        "($2::text[]::integer[])",
+        R"(DELETE FROM replicator.slot_wait WHERE kind = $1::replicator.worker_kind AND source_id <> ALL
+           ($2::text[]::integer[]))",
         {name_of(kind), ids});
 }
 

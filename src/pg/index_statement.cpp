@@ -198,8 +198,8 @@ void run_self_committing(Oid role, Body body) {
 /// The table's invalid index of that name; InvalidOid if there is none.
 Oid invalid_index(Oid table, const std::string& name) {
     QueryResult const found = execute(
-        "SELECT c.oid FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid "
-        "WHERE x.indrelid = $1 AND c.relname = $2 AND c.relkind = 'i' AND NOT x.indisvalid",
+        R"(SELECT c.oid FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+           WHERE x.indrelid = $1 AND c.relname = $2 AND c.relkind = 'i' AND NOT x.indisvalid)",
         {Param::oid(table), name});
     return found.empty() ? InvalidOid : found.oid(0, 0);
 }

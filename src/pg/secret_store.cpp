@@ -100,11 +100,11 @@ void create_server(const char* number, const char* secret) {
 
 std::string join_secret(const std::string& id) {
     return std::string(
-               "LEFT JOIN LATERAL (SELECT o.option_value AS password FROM pg_catalog.pg_foreign_server f "
-               "JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) f.srvfdw "
-               "JOIN pg_catalog.pg_user_mapping m ON m.umserver OPERATOR(pg_catalog.=) f.oid "
-               "CROSS JOIN LATERAL pg_catalog.pg_options_to_table(m.umoptions) o "
-               "WHERE f.srvversion OPERATOR(pg_catalog.=) (") +
+               R"(LEFT JOIN LATERAL (SELECT o.option_value AS password FROM pg_catalog.pg_foreign_server f
+                  JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid OPERATOR(pg_catalog.=) f.srvfdw
+                  JOIN pg_catalog.pg_user_mapping m ON m.umserver OPERATOR(pg_catalog.=) f.oid
+                  CROSS JOIN LATERAL pg_catalog.pg_options_to_table(m.umoptions) o
+                  WHERE f.srvversion OPERATOR(pg_catalog.=) ()") +
            id + ")::pg_catalog.text AND w.fdwname OPERATOR(pg_catalog.=) '" + kWrapper +
            "' AND m.umuser OPERATOR(pg_catalog.=) " + std::to_string(BOOTSTRAP_SUPERUSERID) +
            " AND o.option_name OPERATOR(pg_catalog.=) '" + kOption + "') secret ON true";

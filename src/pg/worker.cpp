@@ -128,8 +128,8 @@ bool try_lock_writing(std::int32_t source_id) {
 
 std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id) {
     QueryResult const rows = execute(
-        "SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = $1 AND "
-        "classid::int8 = $2 AND objid::int8 = $3 AND objsubid = $4",
+        R"(SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = $1 AND
+           classid::int8 = $2 AND objid::int8 = $3 AND objsubid = $4)",
         {Param::oid(MyDatabaseId), std::int64_t{kWriting}, std::int64_t{source_id}, std::int32_t{kLockClass}});
     std::vector<int> pids;
     for (std::size_t i = 0; i < rows.rows(); ++i) {

@@ -29,8 +29,8 @@ void IdFingerprint::add(std::string_view id) {
 
 IdFingerprint fingerprint_of(const OpenTarget& target) {
     pg::QueryResult const row = pg::execute(
-        "SELECT count(*), coalesce(bit_xor(pg_catalog.hashtextextended(id, 0)), 0), "
-        "coalesce(bit_xor(pg_catalog.hashtextextended(id, 1)), 0) FROM " +
+        R"(SELECT count(*), coalesce(bit_xor(pg_catalog.hashtextextended(id, 0)), 0),
+           coalesce(bit_xor(pg_catalog.hashtextextended(id, 1)), 0) FROM )" +
         target.rows_sql());
     return {row.int64(0, 0), row.int64(0, 1), row.int64(0, 2)};
 }
@@ -80,8 +80,8 @@ void create_seen_table(const TargetName& table, Oid owner) {
         return;
     }
     pg::execute("ALTER TABLE " + table.sql() +
-                " ALTER COLUMN first SET STORAGE PLAIN, ALTER COLUMN second SET STORAGE PLAIN, "
-                "ALTER COLUMN first SET STATISTICS 0, ALTER COLUMN second SET STATISTICS 0");
+                R"( ALTER COLUMN first SET STORAGE PLAIN, ALTER COLUMN second SET STORAGE PLAIN,
+                   ALTER COLUMN first SET STATISTICS 0, ALTER COLUMN second SET STATISTICS 0)");
 }
 
 void mark_seen_table(const TargetName& table) {

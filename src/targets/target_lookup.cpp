@@ -42,9 +42,10 @@ TargetLookup::TargetLookup(const OpenTarget& target) {
     if (target.id_index == InvalidOid) {
         // *<> compares the bytes: jsonb's own equality finds 1.5 equal to 1.50.
         statement_ =
-            "SELECT CASE WHEN t.id IS NULL THEN 'm' "
-            "WHEN ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(u.d)::record THEN 'd' ELSE 's' END "
-            "FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(i, d, n) LEFT JOIN " +
+            R"(SELECT CASE WHEN t.id IS NULL THEN 'm'
+               WHEN ROW(t.data)::record OPERATOR(pg_catalog.*<>) ROW(u.d)::record THEN 'd' ELSE 's' END
+               FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2)) WITH ORDINALITY AS u(i, d, n)
+               LEFT JOIN )" +
             target.rows_sql() + " t ON t.id = u.i ORDER BY u.n";
         return;
     }

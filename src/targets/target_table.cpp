@@ -129,8 +129,8 @@ void make_staging_table(const TargetName& staging, Oid owner) {
     // ANALYZE holds its sample in memory, by default 30,000 rows of up to a page each. The number of rows is what
     // matters.
     pg::execute("ALTER TABLE " + staging.sql() +
-                " ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0, "
-                "ALTER COLUMN _synced_at SET STATISTICS 0");
+                R"( ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0,
+                   ALTER COLUMN _synced_at SET STATISTICS 0)");
 }
 
 }  // namespace
@@ -139,8 +139,8 @@ std::string TargetName::sql() const { return pg::quoted(schema, table); }
 
 std::optional<Oid> find_table(const TargetName& name) {
     pg::QueryResult const found = pg::execute(
-        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = $1 AND c.relname = $2",
+        R"(SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relname = $2)",
         {name.schema, name.table});
     return found.empty() ? std::nullopt : std::optional(found.oid(0, 0));
 }
@@ -164,8 +164,8 @@ Oid create_target(const TargetName& name, const std::string& origin) {
     pg::execute("COMMENT ON TABLE " + name.sql() + " IS " + literal.text(0, 0));
     // By the name it could be another one's: a schema can be renamed.
     pg::QueryResult const made = pg::execute(
-        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-        "WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner = $3",
+        R"(SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relname = $2 AND c.relowner = $3)",
         {name.schema, name.table, pg::Param::oid(GetUserId())});
     if (made.empty()) {
         throw pg::SqlError(ERRCODE_UNDEFINED_TABLE, "target table " + name.sql() + " was moved while it was being made",
@@ -288,9 +288,9 @@ void drop_orphaned_side_tables(const std::vector<std::int32_t>& known) {
         kept.push_back(std::to_string(id));
     }
     pg::QueryResult const orphans = pg::execute(
-        "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = 'replicator'::regnamespace "
-        "AND c.relkind = 'r' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]+$' "
-        "AND pg_catalog.substring(c.relname::text, '[0-9]+$') <> ALL ($1)",
+        R"(SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relnamespace = 'replicator'::regnamespace
+           AND c.relkind = 'r' AND c.relname ~ '^(staging|seen|first_pass|second_pass)_[0-9]+$'
+           AND pg_catalog.substring(c.relname::text, '[0-9]+$') <> ALL ($1))",
         {kept});
     for (std::size_t i = 0; i < orphans.rows(); ++i) {
         drop_side_table({"replicator", orphans.text(i, 0)});

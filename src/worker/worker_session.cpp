@@ -113,8 +113,8 @@ void log_failure(const std::string& what, const std::string& name, const pg::Sql
 Installation installation() {
     pg::Transaction transaction;
     pg::QueryResult const row = pg::execute(
-        "SELECT extversion, current_database() FROM pg_catalog.pg_extension "
-        "WHERE extname = 'pg_replicator'");
+        R"(SELECT extversion, current_database() FROM pg_catalog.pg_extension
+           WHERE extname = 'pg_replicator')");
     std::string const installed = row.empty() ? "" : row.text(0, 0);
     if (installed == core::kVersion) {
         pg::keep_to_this_catalog();

@@ -192,9 +192,9 @@ enum class Existing { kNothing, kValid, kInvalid };
 Existing look_for_index(const catalog::TargetIndex& index, Oid target) {
     pg::Transaction transaction;
     pg::QueryResult const row = pg::execute(
-        "SELECT x.indrelid IS NOT DISTINCT FROM t.oid, x.indisvalid FROM pg_catalog.pg_class t "
-        "JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace "
-        "LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid WHERE t.oid = $1 AND c.relname = $2",
+        R"(SELECT x.indrelid IS NOT DISTINCT FROM t.oid, x.indisvalid FROM pg_catalog.pg_class t
+           JOIN pg_catalog.pg_class c ON c.relnamespace = t.relnamespace
+           LEFT JOIN pg_catalog.pg_index x ON x.indexrelid = c.oid WHERE t.oid = $1 AND c.relname = $2)",
         {pg::Param::oid(target), index.index.name});
     transaction.commit();
     if (row.empty()) {

@@ -119,8 +119,8 @@ void check_table(const catalog::SourceConfig& config, const PlannedTable& table,
                            "It would have become the target of \"" + table.info.name.qualified() + "\".",
                            "Choose another target_schema.");
     }
-    if (!ours && !pg::execute("SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-                              "ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2",
+    if (!ours && !pg::execute(R"(SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n
+                                 ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2)",
                               {table.target_schema, table.target_name})
                       .empty()) {
         throw pg::SqlError(ERRCODE_DUPLICATE_TABLE,
@@ -207,9 +207,9 @@ void check_schema(const std::string& schema, const catalog::SourceConfig& config
                            "The name is reserved.", "Choose another target_schema.");
     }
     pg::QueryResult const row = pg::execute(
-        "SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') AND "
-        "pg_catalog.has_schema_privilege($2, n.oid, 'USAGE') FROM pg_catalog.pg_namespace n "
-        "WHERE n.nspname = $1",
+        R"(SELECT pg_catalog.has_schema_privilege($2, n.oid, 'CREATE') AND
+           pg_catalog.has_schema_privilege($2, n.oid, 'USAGE') FROM pg_catalog.pg_namespace n
+           WHERE n.nspname = $1)",
         {schema, pg::Param::oid(config.owner)});
     if (!row.empty() && !row.boolean(0, 0)) {
         throw pg::SqlError(ERRCODE_INSUFFICIENT_PRIVILEGE,

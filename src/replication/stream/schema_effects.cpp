@@ -319,8 +319,8 @@ class SchemaEffects {
             return;
         }
         pg::QueryResult const arguments = pg::execute(
-            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('statement', nullif($1, ''), 'note', "
-            "$2::text))",
+            R"(SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('statement', nullif($1, ''), 'note',
+               $2::text)))",
             {change.statement, change.note});
         catalog::record_work(config_.name, config_.owner, "changes not read: all tables are read again",
                              arguments.text(0, 0));
@@ -505,8 +505,8 @@ class SchemaEffects {
     void record_event(const std::string& event, const char* what, const std::string& name, const SchemaChange& change,
                       const std::string& note = "") const {
         pg::QueryResult const arguments = pg::execute(
-            "SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement', "
-            "nullif($3, ''), 'note', nullif($4, '')))",
+            R"(SELECT pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object($1::text, $2, 'statement',
+               nullif($3, ''), 'note', nullif($4, ''))))",
             {what, name, change.statement, note});
         catalog::record_work(config_.name, config_.owner, event, arguments.text(0, 0));
     }

@@ -277,8 +277,8 @@ void Connection::check_charsets() {
     constexpr std::string_view kWanted = "utf8mb4, utf8mb4, NULL";
     std::string const found =
         query_value(
-            "SELECT CONCAT(@@session.character_set_client, ', ', @@session.character_set_connection, ', ', "
-            "COALESCE(@@session.character_set_results, 'NULL'))",
+            R"(SELECT CONCAT(@@session.character_set_client, ', ', @@session.character_set_connection, ', ',
+               COALESCE(@@session.character_set_results, 'NULL')))",
             "look at the character sets of")
             .value_or("");
     if (found != kWanted) {

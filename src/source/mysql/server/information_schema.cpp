@@ -78,8 +78,8 @@ class Reader {
 
     void read_tables() {
         std::string const sql =
-            "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH, "
-            "CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES" +
+            R"(SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH, AVG_ROW_LENGTH,
+               CREATE_OPTIONS, TABLE_COMMENT FROM information_schema.TABLES)" +
             filter() + " AND TABLE_TYPE <> 'TEMPORARY'";
         for (const TextRow& row : ask(sql)) {
             TableRow& table = tables_[{text_of(row, 0), text_of(row, 1)}];
@@ -97,8 +97,8 @@ class Reader {
 
     void read_columns() {
         std::string const sql =
-            "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME, "
-            "COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION, COLUMN_KEY = 'PRI', "
+            R"(SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, IS_NULLABLE, DATA_TYPE, COLUMN_TYPE, CHARACTER_SET_NAME,
+               COLLATION_NAME, DATETIME_PRECISION, EXTRA, GENERATION_EXPRESSION, COLUMN_KEY = 'PRI', )"
             // Shown are those with any right, be it to insert. (Without accounts, nothing is said of rights.)
             "PRIVILEGES = '' OR FIND_IN_SET('select', PRIVILEGES) <> 0 FROM information_schema.COLUMNS" +
             filter() + " ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION";
