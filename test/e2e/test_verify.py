@@ -1,4 +1,5 @@
 """Comparing with the source, and mending what differs."""
+import contextlib
 import os
 import sqlite3
 import threading
@@ -172,6 +173,24 @@ def test_a_row_that_the_target_refuses_is_set_aside_by_a_repair(cluster, copied,
     cluster.query("ALTER TABLE refusing.t DROP CONSTRAINT no_six")
     assert cluster.query("SELECT row_key, stored FROM replicator_replay('refusing')") == [("6", True)]
     assert_equal(path, "refusing")
+
+
+def test_a_row_that_has_grown_too_large_keeps_its_old_version_and_its_key(cluster, database, source):
+    """Whether it is read by a refresh, a comparison or a repair."""
+    path = database("grown.db", "CREATE TABLE t (n INT, doc AS (printf('%.*c', n, 'x')), k TEXT PRIMARY KEY); "
+                                "INSERT INTO t VALUES (1, 'abc'), (2, 'def')")
+    source(path, "grown")
+    cluster.wait_for_copy("grown")
+    rows = cluster.query("SELECT * FROM grown.t ORDER BY id")
+    assert [row[0] for row in rows] == ["abc", "def"]
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.execute("UPDATE t SET n = 300000000 WHERE k = 'abc'")
+        file.commit()
+    cluster.query("CALL replicator_wait('grown', '240 s')")
+    for read_by in (lambda: {"extra": 0}, lambda: verify(cluster, "grown")["t"], lambda: repair(cluster, "grown", "t")):
+        assert read_by()["extra"] == 0
+        assert cluster.query("SELECT * FROM grown.t ORDER BY id") == rows
+        assert cluster.query("SELECT key, sqlstate FROM replicator_quarantine WHERE source = 'grown'") == [("abc", "54000")]
 
 
 def test_a_table_named_twice_is_compared_once(cluster, database, source, many_rows):

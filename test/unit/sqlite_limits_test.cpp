@@ -1,5 +1,7 @@
 // What a file of somebody else's can have us take of this server: memory, and room in temporary files.
 
+#include <map>
+
 #include "sqlite_fixture.hpp"
 
 namespace pgrepl::test {
@@ -18,7 +20,11 @@ constexpr const char* kNumbers =
     "SELECT printf('%0200d', i + 1) FROM n) SELECT i FROM n WHERE i < '';"
     "CREATE VIEW huge AS SELECT zeroblob(1000000000) AS z;"
     "CREATE TABLE large(a INTEGER PRIMARY KEY, n, b AS (zeroblob(n)), c AS (printf('%.*c', n, char(0x20ac))));"
-    "INSERT INTO large(n) VALUES (1), (90000000);";
+    "INSERT INTO large(n) VALUES (1), (90000000);"
+    "CREATE TABLE text_key(n, b AS (zeroblob(n)), k TEXT PRIMARY KEY);"
+    "CREATE TABLE along_key(n, j BLOB, b AS (zeroblob(n)), k TEXT, PRIMARY KEY (k, j)) WITHOUT ROWID;"
+    "INSERT INTO text_key(n, k) VALUES (1, 'a'), (300000000, 'larger'), (268435459, 'at the limit');"
+    "INSERT INTO along_key(n, k, j) SELECT n, k, x'0102' FROM text_key;";
 
 class SqliteLimits : public SqliteTest {
   protected:
@@ -91,6 +97,38 @@ TEST_F(SqliteLimits, of_a_row_that_is_too_large_no_more_is_handed_out_than_tells
         EXPECT_EQ(sizes[0], 4U);
         EXPECT_GT(sizes[1], kMostStored);
         EXPECT_LE(sizes[1], kMostStored + 4);
+    }
+}
+
+/// It says which row is refused. What it takes is not taken from the others, which a target may have room for.
+TEST_F(SqliteLimits, of_a_row_that_is_too_large_the_key_is_handed_out_whole_wherever_it_stands) {
+    Program(path()).run(kNumbers);
+    auto const source = open();
+    for (bool const durable : {false, true}) {
+        auto const snapshot = source->open_snapshot({.join = {}, .durable = durable});
+        for (const char* const name : {"text_key", "along_key"}) {
+            core::TableInfo const info = table(*snapshot, name);
+            auto const reader = snapshot->open_chunk(info, {});
+            core::RowBatch batch(info.layout.columns.size());
+            std::map<std::string, std::size_t> sizes;
+            while (reader->read(batch, {})) {
+                for (std::size_t row = 0; row < batch.row_count(); ++row) {
+                    std::string key;
+                    for (std::uint32_t const column : info.layout.key_columns) {
+                        key += batch.row(row)[column].view();
+                    }
+                    for (std::size_t i = 0; i < info.layout.columns.size(); ++i) {
+                        if (info.layout.columns[i].name == "b") {
+                            sizes[key] = batch.row(row)[i].length;
+                        }
+                    }
+                }
+            }
+            std::string const rest = std::string(name) == "along_key" ? "\x01\x02" : "";
+            std::map<std::string, std::size_t> const expected = {
+                {"a" + rest, 1}, {"larger" + rest, 268'435'459}, {"at the limit" + rest, 268'435'459}};
+            EXPECT_EQ(sizes, expected) << name;
+        }
     }
 }
 

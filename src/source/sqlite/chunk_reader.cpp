@@ -22,6 +22,14 @@ unsigned char encoding_of(const Connection& connection) {
     return name == "UTF-16le" ? SQLITE_UTF16LE : name == "UTF-16be" ? SQLITE_UTF16BE : SQLITE_UTF8;
 }
 
+std::vector<bool> key_columns_of(const core::RowLayout& layout) {
+    std::vector<bool> is_key(layout.columns.size());
+    for (std::uint32_t const column : layout.key_columns) {
+        is_key[column] = true;
+    }
+    return is_key;
+}
+
 /// What both ways of paging share: filling batches from a cursor that the derived class positions.
 class BatchReader : public core::ChunkReader {
   public:
@@ -29,6 +37,7 @@ class BatchReader : public core::ChunkReader {
         : state_(state),
           query_(state.connection(), shape),
           range_(std::move(range)),
+          is_key_(key_columns_of(shape.info.layout)),
           doing_(doing(shape)),
           encoding_(encoding_of(state.connection())),
           ended_(range_.lower == kEndBound) {}
@@ -71,7 +80,7 @@ class BatchReader : public core::ChunkReader {
     virtual void rewind() noexcept = 0;
 
     [[nodiscard]] RowCursor make_cursor(const std::vector<std::string>& statements) const {
-        return {state_.connection(), statements, query_.columns_per_statement(), doing_};
+        return {state_.connection(), statements, query_.columns_per_statement(), is_key_, doing_};
     }
     [[nodiscard]] const RowQuery& query() const noexcept { return query_; }
     [[nodiscard]] const core::ChunkRange& range() const noexcept { return range_; }
@@ -104,6 +113,7 @@ class BatchReader : public core::ChunkReader {
     FileState& state_;
     RowQuery query_;
     core::ChunkRange range_;
+    std::vector<bool> is_key_;
     std::string doing_;
     unsigned char encoding_;
     bool ended_;

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kBorrowBytes = 64 * 1024;
 
 /// As many bytes has the largest row that jsonb takes. One that holds more is refused, whatever they are: it is handed
-/// out as so many and a few, or what a view computes would be held once more by whoever copies and encodes it.
+/// out as so many and a few, or what a view computes would be held once more by whoever copies and encodes it. Its key
+/// stays whole and is not counted: it says which row is refused, and so which row of the target stays as it is.
 constexpr std::size_t kMostStoredBytes = 268'435'455;
 constexpr std::size_t kMostHandedOut = kMostStoredBytes + 4;  // where a letter is not cut in two, some are left out
 
@@ -54,8 +55,11 @@ RawBytes keep(RawBytes bytes, core::RowBatch& batch, bool may_borrow, bool& borr
 }  // namespace
 
 RowCursor::RowCursor(const Connection& connection, const std::vector<std::string>& statements,
-                     std::size_t columns_per_statement, std::string doing)
-    : connection_(connection), doing_(std::move(doing)), columns_per_statement_(columns_per_statement) {
+                     std::size_t columns_per_statement, std::vector<bool> is_key, std::string doing)
+    : connection_(connection),
+      doing_(std::move(doing)),
+      columns_per_statement_(columns_per_statement),
+      is_key_(std::move(is_key)) {
     for (const std::string& sql : statements) {
         statements_.push_back(connection.prepare(sql, doing_));
     }
@@ -146,8 +150,9 @@ bool RowCursor::transfer(std::span<core::Value> row, core::RowBatch& batch, Tran
             if (whole.data == nullptr && (whole.size != 0 || sqlite3_errcode(connection_.handle()) == SQLITE_NOMEM)) {
                 connection_.fail(SQLITE_NOMEM, doing_);
             }
-            RawBytes const bytes = cut(whole, room, is_text);
-            room -= bytes.size;
+            bool const stays_whole = is_key_[first + static_cast<std::size_t>(column)];
+            RawBytes const bytes = stays_whole ? whole : cut(whole, room, is_text);
+            room -= stays_whole ? 0 : bytes.size;
             RawBytes const kept = keep(bytes, batch, how.may_borrow, borrowed);
             auto const size = static_cast<std::uint32_t>(kept.size);
             value = is_text ? core::Value::text(kept.data, size) : core::Value::bytes(kept.data, size);

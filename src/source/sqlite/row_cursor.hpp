@@ -15,8 +15,9 @@ namespace pgrepl::sqlite {
 
 class RowCursor {
   public:
+    /// `is_key` says of each column of a row whether it is one of the key.
     RowCursor(const Connection& connection, const std::vector<std::string>& statements,
-              std::size_t columns_per_statement, std::string doing);
+              std::size_t columns_per_statement, std::vector<bool> is_key, std::string doing);
 
     /// Begins again from the first row.
     void reset() noexcept;
@@ -34,7 +35,8 @@ class RowCursor {
         bool utf8_database = true;
         bool may_borrow = false;  ///< large values may stay in SQLite's memory, valid until the next step
     };
-    /// Puts the row's first `count` values into `row`. True: some of it is borrowed.
+    /// Puts the row's first values into `row`. Of a row that is too large for every target, some are cut, but none of
+    /// its key. True: some of it is borrowed.
     bool transfer(std::span<core::Value> row, core::RowBatch& batch, Transfer how) const;
 
   private:
@@ -42,6 +44,7 @@ class RowCursor {
     std::string doing_;
     std::vector<Statement> statements_;
     std::size_t columns_per_statement_;
+    std::vector<bool> is_key_;
 };
 
 }  // namespace pgrepl::sqlite
