@@ -106,7 +106,7 @@ Datum cancel_job(FunctionCallInfo fcinfo) {
                                "replicator_jobs shows its outcome.");
         }
         catalog::cancel_job(number);
-        pg::interrupt_at_commit(job->source_id, number);
+        pg::interrupt_at_commit(job->source_id, pg::PieceOfWork{pg::WorkerKind::kJob, number});
     });
     PG_RETURN_VOID();
 }

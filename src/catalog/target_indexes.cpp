@@ -100,9 +100,11 @@ std::vector<std::string> invalid_indexes(std::int32_t source_id) {
 
 bool begin_index(std::int32_t index_id, int worker_pid) {
     return pg::execute(
-               R"(UPDATE replicator.target_index SET state = 'building', worker_pid = $2,
+               R"(UPDATE replicator.target_index i SET state = 'building', worker_pid = $2,
                   next_attempt_at = NULL, started_at = clock_timestamp(), finished_at = NULL
-                  WHERE id = $1 AND state IN ('pending', 'building'))",
+                  FROM replicator.source_table t JOIN replicator.source s ON s.id = t.source_id
+                  WHERE i.id = $1 AND i.state IN ('pending', 'building') AND t.id = i.table_id AND NOT t.paused
+                  AND NOT s.paused)",
                {index_id, worker_pid})
                .processed() > 0;
 }

@@ -42,7 +42,8 @@ struct TargetIndex {
 /// The next index of the source that can be built now (its table is complete and not paused) or is to be cleaned up.
 std::optional<TargetIndex> next_index(std::int32_t source_id);
 
-/// False if it is not wanted any more.
+/// False if it is not wanted any more, or was paused since next_index with its table or source. Call it after
+/// pg::begin_work: of a later pause the worker hears itself.
 bool begin_index(std::int32_t index_id, int worker_pid);
 void finish_index(std::int32_t index_id);
 

@@ -11,6 +11,13 @@
 
 namespace pgrepl::pg {
 
+/// What is ordered: that the launcher ends the process, if it is there at that time.
+struct EndOrder {
+    std::uint64_t number;  ///< of the last one that asks for it; 0: none
+    TimestampTz at;        ///< as the first one has it
+    bool ends_with_phase;  ///< another phase is wanted again
+};
+
 /// One phase of a worker. Written by it alone, `done` without the lock: a reader may see a value a moment old.
 struct PhaseSlot {
     int pid;
@@ -21,10 +28,9 @@ struct PhaseSlot {
     volatile std::int64_t done;
     std::int64_t total;
     TimestampTz since;
-    std::int64_t work;           ///< of a job or an index worker: what it is at; 0: nothing
-    TimestampTz end_by;          ///< when the launcher ends the process, if it is there; 0: never
-    bool ends_with_phase;        ///< another phase is wanted again
-    bool is_for_pause;           ///< and so a resume withdraws it
+    PieceOfWork work;            ///< of a job or an index worker: what it is at
+    EndOrder for_pause;          ///< of the source; a resume withdraws it
+    EndOrder for_work;           ///< what it is at; the next piece of work is wanted
     std::uint64_t source_order;  ///< the last order on the source as a whole
 };
 
@@ -87,21 +93,21 @@ void enter(PhaseSlot& slot, const PhaseReport& phase) noexcept {
     slot.done = phase.done;
     slot.total = phase.total;
     slot.since = phase.since;
-    if (slot.ends_with_phase) {
-        slot.end_by = 0;
+    for (EndOrder* const end : {&slot.for_pause, &slot.for_work}) {
+        if (end->ends_with_phase) {
+            *end = {};
+        }
     }
 }
 
-enum class OrderedFor { kPause, kWork };
-
-/// An earlier order stays: whoever gives one after the other would put the end off for ever.
-void set_end(PhaseSlot& slot, bool ends_with_phase, OrderedFor reason) noexcept {
-    bool const is_ordered = slot.end_by != 0;
-    if (!is_ordered) {
-        slot.end_by = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndPatienceMs);
-        slot.ends_with_phase = ends_with_phase;
+/// Under the lock. An earlier order keeps its time: whoever gives one after the other would put the end off for ever.
+/// But it has a new number: whoever has looked only before the last one does not withdraw it.
+void set_end(EndOrder& end, bool ends_with_phase) noexcept {
+    if (end.number == 0) {
+        end.at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), kEndPatienceMs);
+        end.ends_with_phase = ends_with_phase;
     }
-    slot.is_for_pause = reason == OrderedFor::kPause && (!is_ordered || slot.is_for_pause);
+    end.number = ++table->orders;
 }
 
 /// Of a slot with a piece of work. It may clear up, in another phase.
@@ -224,10 +230,10 @@ void expect_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept 
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
         if (is_busy_with(slot, source_id) && is_later(slot, order)) {
-            if (slot.work != 0) {
+            if (slot.work.id != 0) {
                 interrupt(slot);
             }
-            set_end(slot, slot.work != 0, OrderedFor::kPause);
+            set_end(slot.for_pause, slot.work.id != 0);
         }
     }
 }
@@ -235,8 +241,8 @@ void expect_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept 
 void expect_no_end_of_source(std::int32_t source_id, std::uint64_t order) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (is_busy_with(slot, source_id) && is_later(slot, order) && slot.is_for_pause) {
-            slot.end_by = 0;
+        if (is_busy_with(slot, source_id) && is_later(slot, order)) {
+            slot.for_pause = {};
         }
     }
 }
@@ -246,45 +252,57 @@ long end_overdue_workers() noexcept {
     TimestampTz const now = GetCurrentTimestamp();
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (slot.pid == 0 || slot.end_by == 0) {
-            continue;
-        }
-        long const left_ms = std::min(TimestampDifferenceMilliseconds(now, slot.end_by), long{kEndPatienceMs});
-        if (slot.end_by <= now) {
-            kill(slot.pid, SIGTERM);
-            slot.end_by = 0;
-        } else if (next_ms < 0 || left_ms < next_ms) {
-            next_ms = left_ms;
+        for (EndOrder* const end : {&slot.for_pause, &slot.for_work}) {
+            if (slot.pid == 0 || end->number == 0) {
+                continue;
+            }
+            long const left_ms = std::min(TimestampDifferenceMilliseconds(now, end->at), long{kEndPatienceMs});
+            if (end->at <= now) {
+                kill(slot.pid, SIGTERM);
+                *end = {};
+            } else if (next_ms < 0 || left_ms < next_ms) {
+                next_ms = left_ms;
+            }
         }
     }
     return next_ms;
 }
 
-void begin_work(std::int64_t work) noexcept {
+void begin_work(PieceOfWork work) noexcept {
     if (has_own_phase()) {
         Locked lock(table->lock, LW_EXCLUSIVE);
         own_phase->work = work;
-        own_phase->end_by = 0;
+        own_phase->for_work = {};
     }
 }
 
-void interrupt_work(std::int32_t source_id, std::optional<std::int64_t> work) noexcept {
+void interrupt_work(std::int32_t source_id, std::optional<PieceOfWork> work) noexcept {
     Locked lock(table->lock, LW_EXCLUSIVE);
     for (PhaseSlot& slot : table->slots) {
-        if (is_busy_with(slot, source_id) && slot.work != 0 && slot.work == work.value_or(slot.work)) {
+        if (is_busy_with(slot, source_id) && slot.work.id != 0 && slot.work == work.value_or(slot.work)) {
             interrupt(slot);
-            set_end(slot, true, OrderedFor::kWork);
+            set_end(slot.for_work, true);
         }
     }
 }
 
-LookAtOrders::LookAtOrders() noexcept : ordered_end_(own_phase != nullptr ? own_phase->end_by : 0) {}
+LookAtOrders::LookAtOrders() noexcept {
+    if (own_phase != nullptr) {
+        Locked lock(table->lock, LW_SHARED);
+        last_order_ = table->orders;
+    }
+}
 
 void LookAtOrders::is_wanted() const noexcept {
-    if (ordered_end_ != 0) {
-        Locked lock(table->lock, LW_EXCLUSIVE);
-        if (own_phase->end_by == ordered_end_) {
-            own_phase->end_by = 0;
+    if (own_phase == nullptr) {
+        return;
+    }
+    Locked lock(table->lock, LW_EXCLUSIVE);
+    for (PhaseSlot& slot : table->slots) {
+        for (EndOrder* const end : {&slot.for_pause, &slot.for_work}) {
+            if (slot.pid == MyProcPid && end->number <= last_order_) {
+                *end = {};
+            }
         }
     }
 }

@@ -83,25 +83,34 @@ void expect_no_end_of_source(std::int32_t source_id, std::uint64_t order) noexce
 /// For the launcher: ends those whose time has come. Returns in how many milliseconds to look again; -1: nothing waits.
 long end_overdue_workers() noexcept;
 
-/// Of a worker that does one piece of work after another: this is its next (the number of a job or an index); 0: it has
-/// none. Whatever was ordered concerned what it was at before. Call before others can read in the catalog who is at it.
-void begin_work(std::int64_t work) noexcept;
+/// A job, or the build of an index. Each kind has numbers of its own.
+struct PieceOfWork {
+    WorkerKind of = WorkerKind::kJob;
+    std::int64_t id = 0;  ///< 0: none
 
-/// Cancels what our workers are at for the source, as pg_cancel_backend does: all of it, or only `work` (begin_work).
-/// They look at the catalog what is still wanted. One that is in the same phase a second later, in code that catches
-/// what cancels it, is ended by the launcher.
-void interrupt_work(std::int32_t source_id, std::optional<std::int64_t> work = std::nullopt) noexcept;
+    bool operator==(const PieceOfWork&) const = default;
+};
+
+/// Of a worker that does one piece of work after another: this is its next. An end that was ordered of what it was at
+/// before is withdrawn; one of the source stays. Call it before others can read in the catalog who is at it, and look
+/// afterwards whether it is wanted: what was ordered of it before concerned nobody.
+void begin_work(PieceOfWork work) noexcept;
+
+/// Cancels what our workers are at for the source, as pg_cancel_backend does: all of it, or only `work`. They look at
+/// the catalog what is still wanted. One that is in the same phase a second later, in code that catches what cancels
+/// it, is ended by the launcher.
+void interrupt_work(std::int32_t source_id, std::optional<PieceOfWork> work = std::nullopt) noexcept;
 
 /// For a worker that looks at the catalog whether it is still wanted: before that it notes what has been ordered, and
-/// once it has found that it is wanted, that is withdrawn. (Who orders an end has committed what it follows from. So
-/// the worker has seen that, and what came later.)
+/// once it has found that it is wanted, that is withdrawn, of all its phases. (Who orders an end has committed what it
+/// follows from. So the worker has seen that, and what came later.)
 class LookAtOrders {
   public:
     LookAtOrders() noexcept;
     void is_wanted() const noexcept;
 
   private:
-    TimestampTz ordered_end_;
+    std::uint64_t last_order_ = 0;
 };
 
 /// Ends one worker of the source; another takes its place. Any other process is left alone: the number may have been

@@ -10,7 +10,6 @@
 #include "pg/failure_point.hpp"
 #include "pg/fixed_text.hpp"
 #include "pg/locked.hpp"
-#include "pg/progress.hpp"
 
 namespace pgrepl::pg {
 
@@ -116,8 +115,8 @@ struct Order {
     enum class Kind { kInterrupt, kPause, kResume };
     Kind kind;
     std::int32_t source_id;
-    std::optional<std::int64_t> work;  ///< of an interrupt: of this alone
-    std::uint64_t number;              ///< of the others
+    std::optional<PieceOfWork> work;  ///< of an interrupt: of this alone
+    std::uint64_t number;             ///< of the others
     SubTransactionId given_in;
 };
 std::vector<Order> orders;
@@ -234,7 +233,7 @@ void wake_at_commit(int worker_pid) {
     }
 }
 
-void interrupt_at_commit(std::int32_t source_id, std::optional<std::int64_t> work) {
+void interrupt_at_commit(std::int32_t source_id, std::optional<PieceOfWork> work) {
     wake_at_commit();
     if (is_preloaded()) {
         orders.push_back({Order::Kind::kInterrupt, source_id, work, 0, GetCurrentSubTransactionId()});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "pg/error.hpp"
+#include "pg/progress.hpp"
 
 namespace pgrepl::pg {
 
@@ -33,7 +34,7 @@ void wake_at_commit(int worker_pid = 0);
 // takes back is not ordered.
 
 /// Their jobs and index builds for the source are interrupted, or only `work` (pg/progress.hpp, interrupt_work).
-void interrupt_at_commit(std::int32_t source_id, std::optional<std::int64_t> work = std::nullopt);
+void interrupt_at_commit(std::int32_t source_id, std::optional<PieceOfWork> work = std::nullopt);
 
 /// Whoever works on the source, which is no longer wanted, ends within a moment (expect_end_of_source). Not
 /// `is_to_end`: they are wanted again. Call it with the source's row locked, and last: the last call counts.

@@ -14,6 +14,7 @@
 
 #include "catalog/source_config.hpp"
 #include "catalog/target_indexes.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/progress.hpp"
 #include "pg/transaction.hpp"
 #include "pg/work_in_hand.hpp"
@@ -61,13 +62,14 @@ class IndexWorker {
         if (!workers_may_run()) {
             return std::nullopt;
         }
-        pg::begin_work(0);
+        pg::begin_work({});
         pg::LookAtOrders const orders;
         pg::Transaction transaction;
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
         std::optional<catalog::TargetIndex> index = catalog::next_index(source_id_);
         if (index) {
-            pg::begin_work(index->id);
+            pg::failure_point("index_chosen");
+            pg::begin_work({pg::WorkerKind::kIndex, index->id});
         }
         if (!config || !index || (!index->clean_up && !catalog::begin_index(index->id, MyProcPid))) {
             return std::nullopt;

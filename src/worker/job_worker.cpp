@@ -62,7 +62,7 @@ class JobWorker {
                     record_error(*job, verdict);
                 }
             }
-            pg::begin_work(0);
+            pg::begin_work({});
             remove_side_tables();
         }
     }
@@ -72,16 +72,19 @@ class JobWorker {
         if (!workers_may_run()) {
             return std::nullopt;
         }
-        pg::begin_work(0);
+        pg::begin_work({});
         pg::LookAtOrders const orders;
         pg::Transaction transaction;
         std::optional<catalog::Job> job = catalog::next_job(source_id_);
         std::optional<catalog::SourceConfig> config = catalog::find_source(source_id_);
-        if (!job || !config || !catalog::is_job_wanted(job->id)) {
+        if (!job || !config) {
+            return std::nullopt;
+        }
+        pg::begin_work({pg::WorkerKind::kJob, job->id});
+        if (!catalog::is_job_wanted(job->id)) {
             return std::nullopt;
         }
         config_ = std::move(*config);
-        pg::begin_work(job->id);
         catalog::begin_job(job->id, MyProcPid);
         transaction.commit();
         orders.is_wanted();

@@ -83,6 +83,49 @@ def test_an_index_that_is_wanted_no_longer_ends_in_code_of_its_owner(cluster, co
                == [(0,)], 45, "what the build has left to go")
 
 
+def test_a_cancelled_job_does_not_end_the_build_of_the_index_of_its_number(cluster, copied, in_trigger):
+    """Of the same source: jobs and indexes are numbered apart."""
+    path = copied("numbered")
+    cluster.query(LOOP.format(schema="numbered"))
+    cluster.query("""CREATE FUNCTION numbered.ix(jsonb) RETURNS jsonb IMMUTABLE LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM numbered.loop(); RETURN $1; END $$""")
+    cluster.query("""SELECT replicator_alter('numbered', rules => '{"indexes": {"t": ["numbered.ix(data)"]}}')""")
+    builder, = wait_until(lambda: stuck(cluster), 240, "the index worker in the owner's code")
+    index = cluster.query("SELECT id FROM replicator.target_index WHERE state = 'building'")[0][0]
+    # No job has had this number yet, or it is gone.
+    cluster.query("DELETE FROM replicator.job WHERE id = %s", (index,))
+    sequence = "pg_get_serial_sequence('replicator.job', 'id')"
+    last = cluster.query(f"SELECT nextval({sequence})")[0][0]
+    cluster.query(f"SELECT setval({sequence}, %s, false)", (index,))
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.execute("BEGIN EXCLUSIVE")  # the job waits for it
+        job = cluster.query("SELECT replicator_verify('numbered', '{t}')")[0][0]
+        cluster.query(f"SELECT setval({sequence}, %s)", (max(last, index),))
+        assert job == index
+        cluster.query("SELECT replicator_cancel_job(%s)", (job,))
+        wait_until(lambda: cluster.query("SELECT state FROM replicator_jobs WHERE job = %s", (job,)) == [("canceled",)], 45, "its state")
+    # Ends are carried out in the order in which they were ordered.
+    in_trigger("after")
+    after = Repair(cluster, "after")
+    after.cancel()
+    wait_until(lambda: not after.pids(), 45, "the end of a later one")
+    assert stuck(cluster) == [builder]
+    ended_by(cluster, "SELECT replicator_alter('numbered', rules => '{}')")
+    cluster.query("DROP TRIGGER x ON after.t")
+
+
+@pytest.mark.parametrize("pause", ["SELECT replicator_pause('chosen')", "SELECT replicator_pause_table('chosen', 't')"],
+                         ids=["source", "table"])
+def test_an_index_is_not_built_of_what_is_paused_as_it_is_chosen(cluster, copied, pause):
+    copied("chosen")
+    rules = """SELECT replicator_alter('chosen', rules => '{"indexes": {"t": ["((data->>''a''))"]}}')"""
+    with cluster.waiting_at("index_chosen", lambda: cluster.query(rules)):
+        worker, = cluster.waiting_processes("index_chosen")
+        cluster.query(pause)
+    wait_until(lambda: cluster.query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (worker,)) == [], 45, "the worker's end")
+    assert cluster.query("SELECT state FROM replicator.target_index") == [("pending",)]
+
+
 class Repair:
     """A repair of a source that is in code of its owner, which no cancel ends."""
     def __init__(self, cluster, name):
