@@ -145,12 +145,31 @@ void Stream::step() {
     if (limits_.wait_ms == kWaitMs) {
         pg::failure_point("nothing_to_do");
     }
-    stream_->read(batch_, limits_);
+    read_batch();
     has_read_ = true;
     read_at_ = GetCurrentTimestamp();
     end_seen_at_ = batch_.at_end_of_log ? read_at_ : 0;
     bytes_read_ += static_cast<std::int64_t>(batch_.bytes_read);
     apply_batch();
+}
+
+/// What came before an error is not to be read again: where the log ends within an event, only a stream from behind
+/// that gets on. Whoever opens the next one knows the position that was committed.
+void Stream::read_batch() {
+    std::optional<core::SourceError> failure;
+    try {
+        stream_->read(batch_, limits_);
+    } catch (const core::SourceError& error) {
+        if (in_transaction() || !position_is_new_ || error.kind() == core::SourceErrorKind::kInterrupted) {
+            throw;
+        }
+        failure.emplace(error);
+    }
+    if (failure) {
+        writer_.begin();
+        commit();
+        throw core::SourceError(*failure);
+    }
 }
 
 /// Whatever else is asked for is done meanwhile, and looked for several times a second. Of the log nothing is known

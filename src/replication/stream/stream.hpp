@@ -77,6 +77,7 @@ class Stream {
     [[nodiscard]] bool write_window_if_due();
     [[nodiscard]] int wait_ms(bool is_busy) const;
     void await_rows(bool is_busy);
+    void read_batch();
 
     void apply_batch();
     void end_transactions(std::size_t complete_changes);
