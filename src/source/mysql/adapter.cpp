@@ -199,6 +199,7 @@ class MysqlSource final : public core::Source, public core::Log {
         std::unique_ptr<Connection> first =
             connector_.prefer(StateIdentity::parse(request.position.text).server, interrupts_);
         require_log(*first);
+        require_open_log(*first);  // what it says of its log would be reached at once
         stay_with(server_identity(*first));
         look_for_gaps();
         resets_ = ask([](Connection& server) { return count_resets(server); });
