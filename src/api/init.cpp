@@ -95,27 +95,28 @@ Datum alter(FunctionCallInfo fcinfo) {
             choose_owner(*arguments.owner, context.caller, config);
         }
         replication::require_owner(config);
-        bool const was_followed = core::is_followed(config.plan);
         apply_arguments(arguments, context.caller, config);
         catalog::update_source(config);
         take_state(config.id);
         if (config.owner != before.owner) {
             hand_over(before, config, context.caller);
         }
-        if (was_followed != core::is_followed(config.plan)) {
-            catalog::forget_position(config.id);  // a state that was copied is no place in a log
+        bool const is_followed = core::is_followed(config.plan);
+        bool const starts_over = is_followed != core::is_followed(before.plan);
+        if (starts_over) {
+            catalog::start_over(config.id);  // a state that was copied, or is being copied, is no place in a log
         }
         context.worker_pid = catalog::worker_pid(config.id);
         bool const restored = !catalog::has_state(config.id);
         bool const reselect = arguments.url || arguments.target_schema || arguments.include_tables ||
                               arguments.exclude_tables || arguments.include_databases || arguments.exclude_databases ||
-                              before.keys != config.keys || (!was_followed && core::is_followed(config.plan));
+                              before.keys != config.keys || (starts_over && is_followed);
         if (reselect) {
             discover_and_register(config);
         } else if (arguments.rules) {
             replication::apply_index_rules(config);
         }
-        if (concerns_side_workers(before, config)) {
+        if (starts_over || concerns_side_workers(before, config)) {
             interrupt_side_workers(config);
         }
         if (!restored) {

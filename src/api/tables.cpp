@@ -42,6 +42,7 @@ Datum on_table(FunctionCallInfo fcinfo, const char* action, Body&& body) {
 void resync_source(const catalog::SourceConfig& config) {
     take_state(config.id);
     if (core::is_followed(config.plan)) {
+        catalog::retry_failed_tables(config.id);
         catalog::start_over(config.id);
         interrupt_side_workers(config);
     }

@@ -148,12 +148,13 @@ void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin
         {source_id, generation, copy.position, copy.durable, pg::Param::timestamp(copy.read_at), name_of(copy.plan)}));
 }
 
-void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
-    require_changed(
-        pg::execute(R"(UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_plan = CASE WHEN
-                       copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END
-                       WHERE source_id = $1 AND generation = $2)",
-                    {source_id, generation, durable}));
+bool abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable) {
+    return pg::execute(
+               R"(UPDATE replicator.source_state SET copy_position = NULL, copy_durable = $3, copy_plan = CASE WHEN
+                  copy_position IS NOT NULL THEN nullif(copy_plan, 'beside_log_for_one_state') ELSE copy_plan END
+                  WHERE source_id = $1 AND generation = $2)",
+               {source_id, generation, durable})
+               .processed() > 0;
 }
 
 std::int32_t note_replaced(std::int32_t source_id, std::int64_t generation) {

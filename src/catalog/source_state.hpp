@@ -77,8 +77,9 @@ struct CopyBegin {
 void begin_copy(std::int32_t source_id, std::int64_t generation, const CopyBegin& copy);
 
 /// The copy under way cannot be finished: the next one starts over, in a durable way if `durable`. If it was to use the
-/// log for one state, that is decided again.
-void abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
+/// log for one state, that is decided again. False if the generation is not the source's own any more: a call that has
+/// changed the source may have ended the copy itself.
+[[nodiscard]] bool abandon_copy(std::int32_t source_id, std::int64_t generation, bool durable);
 
 /// Another server answers in the place of the one that the copy under way reads. Returns how often that has happened
 /// since it was begun, or could go on.

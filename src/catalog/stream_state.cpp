@@ -66,16 +66,13 @@ void forget_position(std::int32_t source_id) {
     ask_for_all_copies(source_id);
     pg::execute(
         R"(UPDATE replicator.source_state SET sync_requested = greatest(sync_requested, sync_done + 1),
-           copy_plan = 'one_state', compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1)",
+           copy_plan = 'one_state', copy_position = NULL, copy_durable = false, copy_replaced = 0,
+           compare_due = false, reread_due = NULL, discovery_due = NULL WHERE source_id = $1)",
         {source_id});
 }
 
 void start_over(std::int32_t source_id) {
-    retry_failed_tables(source_id);
-    pg::execute(
-        R"(UPDATE replicator.source_state SET generation = generation + 1, copy_position = NULL, copy_durable = false,
-           copy_replaced = 0 WHERE source_id = $1)",
-        {source_id});
+    pg::execute("UPDATE replicator.source_state SET generation = generation + 1 WHERE source_id = $1", {source_id});
     forget_position(source_id);
 }
 

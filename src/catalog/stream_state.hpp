@@ -26,7 +26,8 @@ struct StreamStart {
 /// Where the stream of a source goes on; nothing before its first copy is in.
 std::optional<StreamStart> load_stream_start(std::int32_t source_id);
 
-/// The stream starts over: with a copy, which if the source is not continuous is one consistent read.
+/// The stream starts over: with a copy, which if the source is not continuous is one consistent read. One that is under
+/// way ends: what it has kept of what it reads (CopyBegin::position) is of no use by another plan.
 void forget_position(std::int32_t source_id);
 
 /// The same from outside of its worker, which is replaced: whatever was under way is void.

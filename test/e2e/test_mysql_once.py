@@ -271,6 +271,27 @@ def test_another_mode_in_the_middle(cluster, db, mysql_source):
         db.run("DROP TABLE hold", "shop")
 
 
+@pytest.mark.parametrize("before, after, state", [("continuous", "once", "idle"), ("continuous", "periodic", "idle"),
+                                                  ("once", "continuous", "streaming"), ("periodic", "continuous", "streaming")])
+def test_a_copy_that_is_under_way_ends_with_its_plan(cluster, db, mysql_source, before, after, state):
+    """What it has kept of a state is no place in the log, nor the other way round, though nothing is written meanwhile."""
+    interval = {"continuous": None, "once": None, "periodic": "1 hour"}
+    with cluster.waiting_at("chunk_committed", lambda: mysql_source("shop", "s", mode=before, refresh_interval=interval[before])):
+        cluster.query("SELECT replicator_pause('s')")
+    wait_until(lambda: not cluster.workers("source worker"), 45, "the worker to end")
+    assert cluster.query("SELECT copy_position IS NOT NULL FROM replicator.source_state") == [(True,)]
+    cluster.query("SELECT replicator_alter('s', mode => %s, refresh_interval => %s)", (after, interval[after]))
+    cluster.query("SELECT replicator_resume('s')")
+    cluster.wait_for_state("s", state)
+    wait_until(lambda: {table_row(cluster, table)["state"] for table in ("customer", "line")} == {state}, 60,
+               lambda: f"all tables to be in: {cluster.query('SELECT * FROM replicator_tables')}")
+    assert_equal(cluster, db)
+    db.run("UPDATE customer SET name = 'changed' WHERE id = 1; DELETE FROM line WHERE a = 2; INSERT INTO line VALUES (3, 'new', 4)", "shop")
+    cluster.query("SELECT replicator_sync('s')")
+    cluster.query("CALL replicator_wait('s', '240 s')")
+    assert_equal(cluster, db)
+
+
 @contextlib.contextmanager
 def open_registration(cluster, database, schema):
     """Of a table whose target would be <schema>.newt, by somebody who does not commit it."""

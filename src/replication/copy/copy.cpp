@@ -81,8 +81,9 @@ std::unique_ptr<Copy> Copy::resume_or_begin(const CopyContext& context, const ca
 
 void Copy::abandon(const CopyContext& context, bool durable) {
     pg::Transaction transaction;
-    catalog::abandon_copy(context.source_id, context.generation, durable);
-    catalog::forget_copy(context.source_id);
+    if (catalog::abandon_copy(context.source_id, context.generation, durable)) {
+        catalog::forget_copy(context.source_id);
+    }
     transaction.commit();
 }
 

@@ -40,7 +40,7 @@ class Copy {
     static std::unique_ptr<Copy> resume_or_begin(const CopyContext& context, const catalog::SourceConfig& config,
                                                  core::Source& source);
 
-    /// Gives the copy up: the next one starts over, in a durable way if asked.
+    /// Gives the copy up, if it is still ours: the next one starts over, in a durable way if asked.
     static void abandon(const CopyContext& context, bool durable);
 
     /// Completes tables whose chunks are all in. True when nothing is left but finish().
