@@ -57,9 +57,29 @@ bool writes(const QueryDesc& query) {
     return query.plannedstmt->commandType != CMD_SELECT || query.plannedstmt->hasModifyingCTE;
 }
 
-/// Whether neither we nor a function that the hooks meet began it: a cursor that code of the owner has left open holds
-/// it, and a function of the server's own runs it (cursor_to_xml in a CHECK). It is the owner's as well.
-bool was_left_open(const QueryDesc& query) { return depth == 0 && query.sourceText != own_statement && writes(query); }
+/// Whether neither we nor a function that the hooks meet began it, within a statement on a target: a cursor that code
+/// of the owner has left open holds it, and a function of the server's own runs it (cursor_to_xml in a CHECK). It is
+/// the owner's as well.
+bool was_left_open(const char* source) { return detail::on_target && depth == 0 && source != own_statement; }
+
+/// As what a function of the owner's begins, if it `is_of_owner`.
+template <typename Run>
+void run_for_owner(bool is_of_owner, Run&& run) {
+    if (!is_of_owner) {
+        return run();
+    }
+    begin_call();
+    PG_TRY();
+    run();
+    PG_CATCH();
+    {
+        end_call();
+        detail::left_owner_code = true;
+        PG_RE_THROW();
+    }
+    PG_END_TRY();
+    end_call();
+}
 
 /// Not begun by a statement on a target: nothing.
 template <typename Run>
@@ -67,27 +87,16 @@ void execute_on_target(const QueryDesc& query, Run&& run) {
     if (!detail::on_target) {
         return run();
     }
-    bool const is_of_owner = was_left_open(query);
-    if (is_of_owner) {
-        begin_call();
-    }
     ++executing;
-    auto const end = [&] {
-        --executing;
-        if (is_of_owner) {
-            end_call();
-        }
-    };
     PG_TRY();
-    run();
+    run_for_owner(was_left_open(query.sourceText) && writes(query), run);
     PG_CATCH();
     {
-        end();
-        detail::left_owner_code = detail::left_owner_code || is_of_owner;
+        --executing;
         PG_RE_THROW();
     }
     PG_END_TRY();
-    end();
+    --executing;
 }
 
 void on_executor_run(PGREPL_EXECUTOR_RUN_PARAMETERS) {
@@ -145,8 +154,11 @@ void on_utility(PlannedStmt* statement, const char* source, bool read_only_tree,
                 ParamListInfo params, QueryEnvironment* environment, DestReceiver* destination,
                 QueryCompletion* completion) {
     require_known(source);
-    (next_utility != nullptr ? next_utility : standard_ProcessUtility)(statement, source, read_only_tree, context,
-                                                                       params, environment, destination, completion);
+    // The statement within an EXPLAIN ANALYZE is rewritten in here, by the rules that this setting lets fire.
+    run_for_owner(was_left_open(source), [&] {
+        (next_utility != nullptr ? next_utility : standard_ProcessUtility)(
+            statement, source, read_only_tree, context, params, environment, destination, completion);
+    });
 }
 
 }  // namespace

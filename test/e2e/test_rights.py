@@ -134,6 +134,29 @@ def test_what_a_trigger_leaves_open_writes_as_the_owner_does(cluster, database, 
     cluster.query("SELECT replicator_drop('left_open', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
+def test_an_explained_statement_that_a_trigger_leaves_open_meets_rules(cluster, database, source, many_rows, owners):
+    """EXPLAIN ANALYZE executes it. It is rewritten, by the rules of its table, when the cursor is read."""
+    path = database("explained.db", many_rows(10))
+    cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.moves (account text); CREATE TABLE theirs.audit (who text); "
+                  "CREATE RULE audited AS ON INSERT TO theirs.moves DO ALSO INSERT INTO theirs.audit VALUES (NEW.account); "
+                  "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT INSERT ON theirs.moves TO first_owner")
+    cluster.query("SELECT replicator_init(%s, name => 'explained')", (f"sqlite://{path}",), user="first_owner")
+    cluster.wait_for_copy("explained")
+    cluster.query("CREATE FUNCTION explained.open() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'of_' || NEW.id; BEGIN "
+                  "OPEN c FOR EXECUTE format('EXPLAIN ANALYZE INSERT INTO theirs.moves VALUES (%L)', NEW.data->>'a'); RETURN NEW; END $$; "
+                  "CREATE TRIGGER open BEFORE UPDATE ON explained.t FOR EACH ROW EXECUTE FUNCTION explained.open(); "
+                  "ALTER TABLE explained.t ENABLE ALWAYS TRIGGER open; "
+                  "ALTER TABLE explained.t ADD CHECK (cursor_to_xml(('of_' || id)::refcursor, 9, false, false, '') IS NOT NULL) NOT VALID",
+                  user="first_owner")
+    with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
+        file.executescript("UPDATE t SET a = 70 WHERE id = 5")
+    cluster.query("SELECT replicator_sync('explained')")
+    cluster.wait_for_copy("explained")
+    assert cluster.query("SELECT (SELECT array_agg(account) FROM theirs.moves), (SELECT array_agg(who) FROM theirs.audit)") == [
+        (["70"], ["70"])]
+    cluster.query("SELECT replicator_drop('explained', drop_tables => true); DROP SCHEMA theirs CASCADE")
+
+
 def test_a_trigger_reads_of_a_table_with_row_level_security_what_the_owner_does(cluster, database, source, many_rows, owners):
     path = database("guarded.db", many_rows(10))
     cluster.query("CREATE SCHEMA theirs; CREATE TABLE theirs.guarded (word text); INSERT INTO theirs.guarded VALUES ('seen'), ('hidden'); "
