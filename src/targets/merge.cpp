@@ -15,9 +15,9 @@ constexpr std::size_t kGroup = 1000;
 
 /// A target and its staging table. Statements are put together from names once, left to right: no name is looked into.
 struct MergeSides {
-    MergeSides(std::int32_t table_id, const OpenTarget& opened)
+    MergeSides(std::int32_t table_id, const OpenTarget& opened, const TargetName& staged_in)
         : target(opened),
-          staging(staging_name(table_id).sql()),
+          staging(staged_in.sql()),
           // A staging row without data stands for a row that was set aside: its old version stays.
           gone("NOT EXISTS (SELECT FROM " + staging + " s WHERE s.id = t.id) AND " +
                SeenIds::not_seen(seen_name(table_id))),
@@ -125,7 +125,7 @@ class GroupedMerge {
 }  // namespace
 
 MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const std::optional<IdFingerprint>& found) {
-    MergeSides const sides(table_id, target);
+    MergeSides const sides(table_id, target, staging_name(table_id));
     MergeCounts counts;
     if (!found || fingerprint_of(target) != *found) {
         counts.deleted = sides.target.remove_where(sides.gone);
@@ -136,7 +136,7 @@ MergeCounts merge_table(std::int32_t table_id, const OpenTarget& target, const s
 }
 
 MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target) {
-    MergeSides const sides(table_id, target);
+    MergeSides const sides(table_id, target, staging_name(table_id));
     MergeCounts counts;
     counts.deleted = sides.target.remove_where(sides.gone);
     counts.updated = sides.target.remove_differing(sides.staging);
@@ -144,9 +144,9 @@ MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target) 
     return counts;
 }
 
-MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
-                            std::vector<pg::RefusedRow>& refused) {
-    MergeSides const sides(table_id, target);
+MergeCounts merge_in_groups(std::int32_t table_id, const TargetName& indexed, const OpenTarget& target,
+                            std::size_t most_refused, std::vector<pg::RefusedRow>& refused) {
+    MergeSides const sides(table_id, target, indexed);
     return GroupedMerge(sides, most_refused, refused).run();
 }
 

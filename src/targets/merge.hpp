@@ -34,9 +34,9 @@ MergeCounts merge_by_replacing(std::int32_t table_id, const OpenTarget& target);
 
 /// As merge_table, in small groups, for a target that has refused a row: every change that it accepts is made, also one
 /// that it accepts only after others; those that it refuses are added to `refused`, without their data, which is
-/// staged. Throws SqlError if they are more than `most_refused`, and for errors that concern no single row. Call as the
-/// owner.
-MergeCounts merge_in_groups(std::int32_t table_id, const OpenTarget& target, std::size_t most_refused,
-                            std::vector<pg::RefusedRow>& refused);
+/// staged. Throws SqlError if they are more than `most_refused`, and for errors that concern no single row. `indexed`
+/// is the table that index_staging returned: each group looks its rows up in it. Call as the owner.
+MergeCounts merge_in_groups(std::int32_t table_id, const TargetName& indexed, const OpenTarget& target,
+                            std::size_t most_refused, std::vector<pg::RefusedRow>& refused);
 
 }  // namespace pgrepl::target

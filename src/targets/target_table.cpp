@@ -47,15 +47,15 @@ constexpr const char* kOthersWithRights = R"(
                     ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) END
     FROM pg_catalog.pg_class c, LATERAL pg_catalog.aclexplode(c.relacl) a WHERE c.oid = $1 AND a.grantee <> c.relowner)";
 
-int side_patience_ms(bool was_in_vain) {
-    using Clock = std::chrono::steady_clock;
-    static Clock::time_point no_patience_until;
-    if (was_in_vain) {
-        no_patience_until = Clock::now() + kNoPatienceFor;
-    }
+using Clock = std::chrono::steady_clock;
+Clock::time_point no_patience_until;  // of this process
+
+int side_patience_ms() {
     int const wanted = Clock::now() < no_patience_until ? kMomentMs : kSidePatienceMs;
     return pg::target_patience() > 0 ? std::min(wanted, pg::target_patience()) : wanted;
 }
+
+void side_patience_was_in_vain() { no_patience_until = Clock::now() + kNoPatienceFor; }
 
 /// False if others keep it. Nearly always the lock is to be had at once, without a subtransaction: the end of each
 /// costs as much as its transaction has dropped tables.
@@ -64,7 +64,7 @@ bool can_lock_side_table(Oid relid, LOCKMODE lock) {
         return true;
     }
     std::optional<pg::SqlError> const error = pg::run_in_subtransaction([&] {
-        pg::TargetPatience const patience(side_patience_ms(false));
+        pg::TargetPatience const patience(side_patience_ms());
         pg::RoleScope const as_catalog(pg::catalog_role(), pg::RoleScope::Restriction::kRestrictedOperation);
         pg::CallPg([&] { LockRelationOid(relid, lock); });
     });
@@ -72,7 +72,7 @@ bool can_lock_side_table(Oid relid, LOCKMODE lock) {
         throw pg::SqlError(*error);
     }
     if (error) {
-        (void)side_patience_ms(true);
+        side_patience_was_in_vain();
     }
     return !error;
 }
@@ -132,6 +132,9 @@ void make_staging_table(const TargetName& staging, Oid owner) {
                 R"( ALTER COLUMN id SET STATISTICS 10, ALTER COLUMN data SET STATISTICS 0,
                    ALTER COLUMN _synced_at SET STATISTICS 0)");
 }
+
+/// Of what is staged, where the staging table cannot get an index. It never outlives the transaction that makes it.
+TargetName indexed_copy_name(std::int32_t table_id) { return {"replicator", "indexed_" + std::to_string(table_id)}; }
 
 }  // namespace
 
@@ -256,12 +259,22 @@ void number_identical_rows(std::int32_t table_id) {
         WHERE n.ctid = s.ctid)");
 }
 
-void index_staging(std::int32_t table_id) {
-    TargetName const staging = staging_name(table_id);
+TargetName index_staging(std::int32_t table_id, Oid owner) {
+    TargetName staging = staging_name(table_id);
     if (can_lock_side_table(require_side_table(staging), ShareLock)) {
         pg::execute("CREATE INDEX ON " + staging.sql() + " (id)");
+        return staging;
     }
+    TargetName const copy = indexed_copy_name(table_id);
+    make_staging_table(copy, owner);
+    pg::execute("INSERT INTO " + copy.sql() + " (id, data, _synced_at) SELECT id, data, _synced_at FROM " +
+                staging.sql());
+    pg::execute("CREATE INDEX ON " + copy.sql() + " (id)");
+    pg::execute("ANALYZE " + copy.sql());
+    return copy;
 }
+
+void drop_indexed_copy(std::int32_t table_id) { drop_side_table(indexed_copy_name(table_id)); }
 
 void drop_staging(std::int32_t table_id) {
     drop_side_table(staging_name(table_id));

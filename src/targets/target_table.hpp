@@ -73,9 +73,11 @@ void analyze_staging(std::int32_t table_id);
 /// which all rows are staged. Call as the catalog role.
 void number_identical_rows(std::int32_t table_id);
 
-/// Lets rows of a group be found by their id, unless others keep the table locked: then they are found more slowly.
-/// Call as the catalog role.
-void index_staging(std::int32_t table_id);
+/// Lets staged rows be found by their id. Returns the table that they are to be read from now: the staging table, or,
+/// if others keep that locked, a copy of it, on which nobody has a lock before this transaction ends. Call as the
+/// catalog role, and drop_indexed_copy in the same transaction.
+TargetName index_staging(std::int32_t table_id, Oid owner);
+void drop_indexed_copy(std::int32_t table_id);
 
 /// Drops both if they exist.
 void drop_staging(std::int32_t table_id);

@@ -15,15 +15,16 @@ namespace {
 
 /// Merges what the target accepts, and sets the other rows aside.
 target::MergeCounts merge_what_is_accepted(const CopyContext& context, const OwnTarget& table) {
-    target::index_staging(table.table_id);
+    target::TargetName const indexed = target::index_staging(table.table_id, context.owner);
     std::vector<pg::RefusedRow> refused;
     target::MergeCounts counts;
     {
         pg::RoleScope const as_owner(context.owner, pg::RoleScope::Restriction::kRestrictedOperation);
-        counts = target::merge_in_groups(table.table_id, open_own_target(table, target::TargetUse::kWrite),
+        counts = target::merge_in_groups(table.table_id, indexed, open_own_target(table, target::TargetUse::kWrite),
                                          static_cast<std::size_t>(context.max_quarantined), refused);
     }
-    catalog::set_staged_aside(context.quarantine(table.table_id), refused, target::staging_name(table.table_id).sql());
+    catalog::set_staged_aside(context.quarantine(table.table_id), refused, indexed.sql());
+    target::drop_indexed_copy(table.table_id);
     return counts;
 }
 
