@@ -8,6 +8,7 @@
 #include "core/redaction.hpp"
 #include "core/url.hpp"
 #include "pg/compat.hpp"
+#include "pg/failure_point.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
 #include "pg/shared_state.hpp"
@@ -278,16 +279,20 @@ void require_running(const catalog::SourceConfig& config) {
 void take_state(std::int32_t source_id) {
     constexpr long kPollMs = 20;
     constexpr int kMostPolls = 50;
-    for (int polls = 0; !pg::try_lock_writing(source_id); ++polls) {
-        if (polls == kMostPolls) {
-            // Those that wait for it would have it before us. A comparison is in nobody's way.
-            for (int const pid : pg::holders_and_waiters_of_writing(source_id)) {
-                pg::end_worker(pid, source_id);
-            }
-            pg::lock_writing(source_id);
-            break;
-        }
+    constexpr int kWaitMs = 1000;
+    bool has_turn = pg::try_lock_writing(source_id);
+    for (int polls = 0; !has_turn && polls < kMostPolls; ++polls) {
         pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
+        has_turn = pg::try_lock_writing(source_id);
+    }
+    while (!has_turn) {
+        // Those that wait for it would have it before us. A comparison is in nobody's way.
+        for (int const pid : pg::holders_and_waiters_of_writing(source_id)) {
+            pg::end_worker(pid, source_id);
+        }
+        pg::failure_point("turn_is_next");
+        // One that takes its place may have asked for the turn before us.
+        has_turn = pg::lock_writing_within(source_id, kWaitMs);
     }
     catalog::lock_state(source_id);
 }

@@ -4,7 +4,9 @@
 
 #include <cstring>
 
+#include "pg/scoped_setting.hpp"
 #include "pg/spi.hpp"
+#include "pg/transaction.hpp"
 
 namespace pgrepl::pg {
 
@@ -124,6 +126,18 @@ void lock_writing(std::int32_t source_id) {
 bool try_lock_writing(std::int32_t source_id) {
     LOCKTAG const tag = lock_tag(source_id, kWriting);
     return CallPg([&] { return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL; });
+}
+
+bool lock_writing_within(std::int32_t source_id, int timeout_ms) {
+    std::string const timeout = std::to_string(timeout_ms) + "ms";
+    std::optional<SqlError> const error = run_in_subtransaction([&] {
+        ScopedSetting const patience("lock_timeout", timeout.c_str());
+        lock_writing(source_id);
+    });
+    if (error && error->sqlstate() != ERRCODE_LOCK_NOT_AVAILABLE) {
+        throw *error;
+    }
+    return !error;
 }
 
 std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id) {

@@ -73,6 +73,8 @@ bool is_source_locked(std::int32_t source_id, WorkerKind kind);
 void lock_writing(std::int32_t source_id);
 /// False if somebody else holds it.
 bool try_lock_writing(std::int32_t source_id);
+/// False if it is still not ours after that time.
+bool lock_writing_within(std::int32_t source_id, int timeout_ms);
 /// The processes that have it, or wait for it.
 std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id);
 

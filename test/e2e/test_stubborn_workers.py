@@ -144,6 +144,18 @@ class Repair:
         self.cluster.query("SELECT replicator_cancel_job(%s)", (self.job,))
 
 
+def test_a_call_that_needs_the_turn_gets_it_from_a_worker_that_was_faster(cluster, in_trigger):
+    """Which took it when the one before was ended, and before the call asked for it."""
+    in_trigger("taken")
+    repair = Repair(cluster, "taken")
+    calls = []
+    with cluster.waiting_at("turn_is_next", lambda: calls.append(
+            Waiting(cluster, "SELECT replicator_alter('taken', exclude_tables => '{other}')"))):
+        wait_until(lambda: repair.pids() not in ([], [repair.pid]), 240, "the next worker in the owner's code")
+    assert calls[0].ended() is None
+    cluster.query("SELECT replicator_pause('taken'); DROP TRIGGER x ON taken.t")
+
+
 @pytest.fixture
 def repairs(cluster, in_trigger):
     """Two of them, of the sources kept and canceled."""
