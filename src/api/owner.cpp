@@ -54,14 +54,20 @@ void tell_that_it_is_anothers(const target::TargetName& target, Oid owner, const
     });
 }
 
-void tell_that_it_stays(const target::TargetName& target, Oid owner) {
-    tell_that_it_is_anothers(target, owner, "handed over: it is not the target that was made");
+void tell_that_it_stays(const target::TargetName& target, Oid made, Oid owner) {
+    pg::QueryResult const the_target = pg::execute(
+        R"(SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+           WHERE n.nspname = $1 AND c.relname = $2 AND c.oid = $3)",
+        {target.schema, target.table, pg::Param::oid(made)});
+    tell_that_it_is_anothers(target, owner,
+                             the_target.empty() ? "handed over: it is not the target that was made"
+                                                : "handed over: it belongs to another role");
 }
 
 void hand_over_table(const target::TargetName& target, Oid made, const catalog::SourceConfig& before,
                      const catalog::SourceConfig& after, Oid caller) {
     if (!is_handed_over(target, made, before)) {
-        return tell_that_it_stays(target, after.owner);
+        return tell_that_it_stays(target, made, after.owner);
     }
     {
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
@@ -71,7 +77,7 @@ void hand_over_table(const target::TargetName& target, Oid made, const catalog::
         pg::RoleScope const as_caller(caller, pg::RoleScope::Restriction::kRestrictedOperation);
         pg::execute("ALTER TABLE " + target.sql() + " OWNER TO " + pg::quoted(after.owner_name));
     } else {
-        tell_that_it_stays(target, after.owner);
+        tell_that_it_stays(target, made, after.owner);
     }
 }
 

@@ -159,6 +159,21 @@ def test_the_owner_of_a_source_does_not_see_keys_of_an_earlier_one_of_its_name(c
     cluster.query("SELECT replicator_drop('named', drop_tables => true)", user="first_owner")
 
 
+def test_what_is_said_of_a_target_that_is_not_handed_over_is_true(cluster, owners, database, source, many_rows):
+    """It may be the one that was made, and another role's; or in its place."""
+    path = database("given.db", many_rows(10), "CREATE TABLE u (id INTEGER PRIMARY KEY)")
+    source(path, "given")
+    cluster.wait_for_copy("given")
+    cluster.query("GRANT CREATE, USAGE ON SCHEMA given TO second_owner; ALTER TABLE given.t OWNER TO first_owner; "
+                  "ALTER TABLE given.u RENAME TO kept; CREATE TABLE given.u (id int); ALTER TABLE given.u OWNER TO first_owner")
+    with contextlib.closing(cluster.connect()) as connection:
+        connection.cursor().execute("SELECT replicator_alter('given', owner => 'second_owner')")
+        told = "".join(connection.notices)
+    assert "relation given.t is not handed over: it belongs to another role" in told, told
+    assert "relation given.u is not handed over: it is not the target that was made" in told, told
+    cluster.query("SELECT replicator_drop('given'); DROP SCHEMA given CASCADE")
+
+
 def test_a_restore_where_an_owner_is_missing_keeps_all_sources(cluster, database, source, many_rows, owners):
     path = database("kept.db", many_rows(10), "CREATE TABLE u (id INTEGER PRIMARY KEY); CREATE TABLE w (id INTEGER PRIMARY KEY)")
     source(path, "kept")
