@@ -94,6 +94,10 @@ bool copies_alike(const SourceConfig& a, const SourceConfig& b) {
            a.keys == b.keys;
 }
 
+bool works_alike(const SourceConfig& a, const SourceConfig& b) {
+    return copies_alike(a, b) && a.mode == b.mode && a.options == b.options;
+}
+
 std::optional<SourceConfig> find_source(const std::string& name) {
     return read(pg::execute(select_where("s.name = $1"), {name}));
 }

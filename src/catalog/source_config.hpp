@@ -72,6 +72,9 @@ void keep_from_drop(std::int32_t id);
 /// owner, and make the same ids.
 bool copies_alike(const SourceConfig& a, const SourceConfig& b);
 
+/// Whether what began with `a` may be done under `b`: copies are alike, and it is wanted in the same way.
+bool works_alike(const SourceConfig& a, const SourceConfig& b);
+
 /// Names of the sources that a role may control, in order.
 std::vector<std::string> names_of_sources(Oid role);
 

@@ -65,6 +65,16 @@ std::vector<SourceTable> changed_tables(std::int32_t source_id) {
     return read_tables(pg::execute(kList + std::string("AND changed ORDER BY id"), {source_id}));
 }
 
+Held hold_table(std::int32_t table_id) {
+    pg::QueryResult const row = pg::execute(
+        "SELECT state FROM replicator.source_table WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED", {table_id});
+    if (!row.empty()) {
+        return is_replicated(table_state(row.text(0, 0))) ? Held::kReplicated : Held::kNotReplicated;
+    }
+    bool const is_there = !pg::execute("SELECT 1 FROM replicator.source_table WHERE id = $1", {table_id}).empty();
+    return is_there ? Held::kByOthers : Held::kNotReplicated;
+}
+
 void end_change(std::int32_t table_id) {
     pg::execute("UPDATE replicator.source_table SET changed = false WHERE id = $1", {table_id});
 }

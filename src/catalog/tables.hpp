@@ -52,6 +52,15 @@ std::vector<SourceTable> changed_tables(std::int32_t source_id);
 /// It was looked at; of one that waits to be copied save_discovered_table() says so, too. note_change() notes one.
 void end_change(std::int32_t table_id);
 
+enum class Held : std::uint8_t {
+    kReplicated,     ///< and nobody says otherwise until the transaction ends
+    kNotReplicated,  ///< a call has left it out, or it is gone
+    kByOthers,       ///< a call is at it
+};
+/// Holds the row of a table. For one who has its target locked, and so must wait for nobody: a call may hold the row
+/// and wait for the target.
+[[nodiscard]] Held hold_table(std::int32_t table_id);
+
 /// The reason why it is not read.
 void note_locked_at_source(std::int32_t table_id);
 

@@ -183,8 +183,7 @@ class SourceWorker {
         orders.is_wanted();
         durable_wanted_ = state->copy_durable;
         streams_ = state->streams;
-        bool const same = catalog::copies_alike(config_, *config) && config_.mode == config->mode &&
-                          config_.options == config->options;
+        bool const same = catalog::works_alike(config_, *config);
         config_ = std::move(*config);
         context_.owner = config_.owner;
         context_.max_quarantined = config_.max_quarantined();

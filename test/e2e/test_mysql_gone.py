@@ -284,6 +284,59 @@ def test_a_target_that_goes_is_held_by_no_lock_on_another(cluster, db, keyless, 
     gone(cluster, "line", "drop", 3)
 
 
+def waits_for_target(cluster, pid):
+    wait_until(lambda: cluster.status("s")["blocked_by"] == [pid], 240, lambda: f"the worker to wait: {cluster.status('s')}")
+
+
+@pytest.mark.parametrize("way", WAYS_TO_GO)
+def test_a_target_stays_whose_table_a_person_removes_while_it_is_waited_for(cluster, db, keyless, follow, way):
+    follow(options='{"on_drop": "drop", "target_lock_patience": "1h"}')
+    with locking(cluster, READ) as pid:
+        WAYS_TO_GO[way](cluster, db)
+        waits_for_target(cluster, pid)
+        cluster.query("SELECT replicator_remove_table('s', 'line')")
+    caught_up(cluster)
+    row = table_row(cluster, "line")
+    assert row and (row["state"], row["reason"]) == ("excluded", "named by exclude_tables") and len(rows(cluster, "line")) == 3, row
+
+
+@pytest.mark.parametrize("way", WAYS_TO_GO)
+def test_a_target_stays_that_options_keep_before_it_goes(cluster, db, keyless, follow, way):
+    """They are changed while it is waited for."""
+    follow(options='{"on_drop": "drop", "target_lock_patience": "1h"}')
+    with locking(cluster, READ) as pid:
+        WAYS_TO_GO[way](cluster, db)
+        waits_for_target(cluster, pid)
+        cluster.query("SELECT replicator_alter('s', options => '{\"on_drop\": \"keep\"}')")
+    caught_up(cluster)
+    row = table_row(cluster, "line")
+    assert row and row["state"] == "excluded" and len(rows(cluster, "line")) == 3, row
+
+
+def test_a_copy_that_has_begun_drops_no_target_that_options_keep_by_then(cluster, db, follow):
+    follow(options='{"on_drop": "drop"}')
+    pause(cluster)
+    db.run("DROP TABLE customer; DROP TABLE line", "shop")
+    cluster.query("SELECT replicator_resync('s')")
+    with cluster.waiting_at("tables_registered", lambda: cluster.query("SELECT replicator_resume('s')")):
+        cluster.query("SELECT replicator_alter('s', options => '{\"on_drop\": \"keep\"}')")
+    cluster.wait_for_state("s", "streaming")
+    caught_up(cluster)
+    gone(cluster, "line", "keep", 3)
+    gone(cluster, "customer", "keep", 3)
+
+
+def test_a_target_stays_whose_row_a_call_holds(cluster, db, follow):
+    """Whoever holds the row may wait for the target, which is let go of, and tried again."""
+    follow(options='{"on_drop": "drop", "target_lock_patience": "1h"}')
+    with locking(cluster, "SELECT replicator_pause_table('s', 'customer')"):
+        db.run("DROP TABLE customer", "shop")
+        wait_until(lambda: cluster.query("SELECT count(*) FROM pg_locks WHERE NOT granted") != [(0,)], 240, "the worker to wait")
+        assert cluster.query("SET lock_timeout = '20s'; SELECT count(*) FROM s.customer") == [(3,)]
+    caught_up(cluster)
+    gone(cluster, "customer", "drop", 3)
+
+
 @pytest.fixture
 def side(db):
     db.run("DROP DATABASE IF EXISTS side; CREATE DATABASE side; CREATE TABLE side.near (id INT PRIMARY KEY); "

@@ -111,7 +111,7 @@ catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
     if (!now) {
         throw pg::SqlError(ERRCODE_UNDEFINED_OBJECT, "the source was dropped");
     }
-    if (!catalog::copies_alike(opened, *now)) {
+    if (!catalog::works_alike(opened, *now)) {
         throw ConfigurationChanged{};
     }
     return std::move(*now);

@@ -13,8 +13,8 @@ namespace pgrepl::replication {
 /// Thrown when the configuration was changed so that what is under way, or about to begin, is of no use.
 struct ConfigurationChanged {};
 
-/// `now` if it is there and reads the same place as `opened`, by which the source was opened. Throws SqlError if the
-/// source was dropped, else ConfigurationChanged.
+/// `now` if it is there and is worked on as `opened`, by which the source was opened: it reads the same place, in the
+/// same mode, with the same options. Throws SqlError if the source was dropped, else ConfigurationChanged.
 catalog::SourceConfig require_same_source(const catalog::SourceConfig& opened,
                                           std::optional<catalog::SourceConfig> now);
 
