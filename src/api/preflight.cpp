@@ -183,10 +183,11 @@ bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::Sour
     }) && ok;
 }
 
-std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, Preflight& preflight) {
+FoundTables check_source(const catalog::SourceConfig& config, Preflight& preflight) {
     pg::BackendInterrupts interrupts;
     replication::OpenSource source;
-    std::vector<core::TableInfo> tables;
+    FoundTables found;
+    std::vector<core::TableInfo>& tables = found.tables;
     std::vector<replication::PlannedTable> planned;
     bool const open = preflight.step("connection", [&] {
         replication::AllowedSource const allowed = replication::check_source_allowed(config);
@@ -198,8 +199,9 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         return source->describe().server_version + ": " + source->describe().description + ".";
     });
     if (!open) {
-        return tables;
+        return found;
     }
+    found.names = source->name_rules();
     ask_source([&] {
         for (const core::Check& check : source->check_prerequisites(core::is_followed(config.plan))) {
             preflight.add(check);
@@ -232,7 +234,7 @@ std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, P
         });
         preflight.add(replication::check_publications(planned));
     }
-    return tables;
+    return found;
 }
 
 }  // namespace pgrepl::api

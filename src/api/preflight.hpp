@@ -33,7 +33,12 @@ class Preflight {
 /// The steps that need no source: who calls, the arguments, the URL. Fills `config`.
 bool check_arguments(const SourceArguments& arguments, Oid caller, catalog::SourceConfig& config, Preflight& preflight);
 
+struct FoundTables {
+    std::vector<core::TableInfo> tables;
+    core::NameRules names;  ///< how the source compares names, also where it has no tables
+};
+
 /// The steps that ask the source: connection, its prerequisites, tables, rules, targets. Returns its tables.
-std::vector<core::TableInfo> check_source(const catalog::SourceConfig& config, Preflight& preflight);
+FoundTables check_source(const catalog::SourceConfig& config, Preflight& preflight);
 
 }  // namespace pgrepl::api

@@ -236,7 +236,8 @@ std::string default_name(const core::SourceUrl& url) {
 
 void discover_and_register(const catalog::SourceConfig& config) {
     Preflight preflight;
-    replication::register_discovered_tables(config, check_source(config, preflight));
+    FoundTables const found = check_source(config, preflight);
+    replication::register_discovered_tables(config, found.tables, found.names);
 }
 
 }  // namespace pgrepl::api

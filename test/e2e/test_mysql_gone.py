@@ -163,6 +163,24 @@ def test_a_right_that_is_given_back_at_once_hides_no_table_from_a_copy_of_all(cl
     assert table_row(cluster, "line")["state"] == "streaming" and cluster.query("SELECT to_regclass('s.line')::oid") == target
 
 
+def test_a_table_that_one_of_two_looks_has_found_is_not_taken_for_gone(cluster, db, narrow):
+    """The first has missed another one, which is why there is a second."""
+    target = cluster.query("SELECT to_regclass('s.customer')::oid")
+    pause(cluster)
+    cluster.query("SELECT replicator_resync('s')")
+    with cluster.waiting_at("rights_asked", lambda: cluster.query("SELECT replicator_resume('s')")):
+        db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+        cluster.fail_at("tables_missed:wait")
+        cluster.wait_for_waiting("tables_missed")
+        db.run(f"GRANT SELECT ON shop.line TO {ACCOUNT}; RENAME TABLE customer TO away", "shop")
+        cluster.fail_at("tables_registered:wait")
+        cluster.wait_for_waiting("tables_registered")
+        db.run("RENAME TABLE away TO customer", "shop")
+    wait_until(lambda: (table_row(cluster, "customer") or {}).get("state") == "streaming", 240, lambda: f"{table_row(cluster, 'customer')}")
+    caught_up(cluster)
+    assert len(rows(cluster, "customer")) == 3 and cluster.query("SELECT to_regclass('s.customer')::oid") == target
+
+
 def test_rights_that_a_copy_of_all_has_seen_are_not_known_before_what_they_hide(cluster, db, narrow):
     """A copy that fails in between begins again."""
     pause(cluster)
@@ -210,6 +228,21 @@ def test_a_table_that_was_denied_stays_so_each_time_that_it_is_looked_for(cluste
         db.run(f"INSERT INTO customer VALUES ({number}, '', 0, NULL)", "shop")
         wait_until(lambda: str(number) in rows(cluster, "customer"), 240, lambda: f"the other table: {cluster.status('s')}")
         denied(cluster)
+    given_back(cluster, db)
+
+
+def test_a_table_that_was_denied_stays_so_in_other_modes(cluster, db, narrow):
+    db.run(f"REVOKE SELECT ON shop.line FROM {ACCOUNT}")
+    denied(cluster)
+    cluster.query("SELECT replicator_alter('s', mode => 'periodic', refresh_interval => '1 hour')")
+    cluster.wait_for_copy("s")
+    denied(cluster)
+    cluster.query("SELECT replicator_alter('s', exclude_tables => '{nothing}')")
+    denied(cluster)
+    cluster.wait_for_copy("s")
+    cluster.query("SELECT replicator_alter('s', mode => 'continuous')")
+    cluster.wait_for_state("s", "streaming")
+    denied(cluster)
     given_back(cluster, db)
 
 

@@ -148,33 +148,36 @@ void Copy::begin(bool durable, std::optional<core::CopyPlan> last) {
 }
 
 /// Opens what is to be read, and registers the tables that are there. A table that is missing may be out of sight:
-/// rights are asked for before the tables and after them. A right that is taken and given back in between hides a
-/// table, too: tables are looked for a second time where one is missing.
+/// rights are asked for before the tables and after each look for them. A right that is taken and given back in between
+/// hides a table, too: tables are looked for a second time where one is missing, and only what both looks have missed
+/// is taken for gone.
 std::vector<PlannedTable> Copy::take_state(bool durable) {
     RightsAtSource rights(source_);
     bool rights_are_others = core::needs_log(plan_) && look_at_rights(rights);
     pg::failure_point("rights_asked");
+    LookForTables look;
     std::vector<core::TableInfo> discovered = open_state(durable);
     if (core::needs_log(plan_) && lacks_known_tables(discovered)) {
+        rights_are_others = rights.are_others() || rights_are_others;
+        for (const core::TableInfo& table : discovered) {
+            look.found_before.insert(table.name);
+        }
         pg::failure_point("tables_missed");
         discovered = open_state(durable);
         rights_are_others = rights.are_others() || rights_are_others;
     }
-    std::vector<PlannedTable> planned;
+    look.missing = rights_are_others ? Missing::kOutOfSight : is_elsewhere_ ? Missing::kNotYetHere : Missing::kGone;
+    look.is_followed = core::needs_log(plan_);
     {
         pg::Transaction transaction;
         // Locked, so that filters that are being changed are seen either here or by whoever changes them.
         config_ = lock_same_source();
-        planned = register_discovered_tables_in_worker(config_, discovered);
+        look.planned = register_discovered_tables_in_worker(config_, discovered);
         transaction.commit();
     }
     pg::failure_point("tables_registered");
-    settle_missing(planned,
-                   rights_are_others ? Missing::kOutOfSight
-                   : is_elsewhere_   ? Missing::kNotYetHere
-                                     : Missing::kGone,
-                   rights);
-    return planned;
+    settle_missing(look, rights);
+    return std::move(look.planned);
 }
 
 std::vector<core::TableInfo> Copy::open_state(bool durable) {
@@ -197,15 +200,17 @@ bool Copy::lacks_known_tables(const std::vector<core::TableInfo>& discovered) co
     return any;
 }
 
-/// Keeps no call from the source while it waits for targets that are to go. The rights become known with what they have
-/// hidden: whoever begins again after a crash in between would take these tables for gone.
-void Copy::settle_missing(const std::vector<PlannedTable>& planned, Missing missing, const RightsAtSource& rights) {
+/// Calls may change the source until here, and between one table and the next: nothing keeps them from it while a
+/// target that is to go is waited for. The rights become known with what they have hidden: whoever begins again after a
+/// crash in between would take these tables for gone.
+void Copy::settle_missing(const LookForTables& look, const RightsAtSource& rights) {
     std::vector<catalog::SourceTable> gone;
     {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
-        gone = settle_missing_tables(config_, planned, missing, core::needs_log(plan_));
-        if (core::needs_log(plan_)) {
+        config_ = lock_same_source();
+        gone = settle_missing_tables(config_, look, source_.name_rules());
+        if (look.is_followed) {
             catalog::save_rights(context_.source_id, rights.text());
         }
         transaction.commit();
@@ -221,6 +226,7 @@ void Copy::settle_missing(const std::vector<PlannedTable>& planned, Missing miss
 void Copy::let_go_of(const core::TableName& name) {
     pg::Transaction transaction;
     catalog::take_turn(context_.source_id, context_.generation);
+    (void)require_same_source(config_, catalog::find_source(context_.source_id));
     std::optional<catalog::SourceTable> const table = catalog::find_table(context_.source_id, name);
     if (table && catalog::is_replicated(table->state)) {
         pg::TargetPatience const patience(locked_.patience_ms(table->id));

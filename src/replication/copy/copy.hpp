@@ -69,7 +69,7 @@ class Copy {
     std::vector<core::TableInfo> open_state(bool durable);
     [[nodiscard]] bool look_at_rights(RightsAtSource& rights) const;
     [[nodiscard]] bool lacks_known_tables(const std::vector<core::TableInfo>& discovered) const;
-    void settle_missing(const std::vector<PlannedTable>& planned, Missing missing, const RightsAtSource& rights);
+    void settle_missing(const LookForTables& look, const RightsAtSource& rights);
     void let_go_of(const core::TableName& name);
     void drop_forgotten_staging() const;
     [[nodiscard]] catalog::SourceConfig lock_same_source() const;

@@ -150,17 +150,17 @@ std::set<core::TableName> names_of(const std::vector<PlannedTable>& planned) {
 /// The databases that the URL names.
 class DatabasesOfUrl {
   public:
-    /// `planned`: of the source, whose rules say which names are the same.
-    DatabasesOfUrl(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned)
-        : rules_(planned.empty() || !planned[0].info.name_rules ? std::make_shared<const core::NameRules>()
-                                                                : planned[0].info.name_rules) {
+    /// `planned`: of the source, whose `rules` say which names are the same.
+    DatabasesOfUrl(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
+                   const core::NameRules& rules)
+        : rules_(rules) {
         core::SourceUrl const url = core::parse_source_url(config.url).url;
         std::istringstream path(url.is_file() ? std::string() : url.path);
         for (std::string name; std::getline(path, name, ',');) {
-            names_.insert(rules_->comparable(name));
+            names_.insert(rules_.comparable(name));
         }
         bool const has_others = std::any_of(planned.begin(), planned.end(), [&](const PlannedTable& table) {
-            return !names_.contains(rules_->comparable(table.info.name.database));
+            return !names_.contains(rules_.comparable(table.info.name.database));
         });
         if (has_others) {
             names_.clear();  // of this kind, the URL's path names something else
@@ -169,11 +169,11 @@ class DatabasesOfUrl {
 
     /// It is, or the URL names none, and so all.
     [[nodiscard]] bool have(const std::string& database) const {
-        return names_.empty() || names_.contains(rules_->comparable(database));
+        return names_.empty() || names_.contains(rules_.comparable(database));
     }
 
   private:
-    std::shared_ptr<const core::NameRules> rules_;
+    const core::NameRules& rules_;
     std::set<std::string> names_;
 };
 
@@ -186,13 +186,20 @@ void leave_out_with_database(const catalog::SourceTable& table) {
     catalog::end_change(table.id);
 }
 
+void set_apart_as_denied(const catalog::SourceTable& table) {
+    set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
+}
+
 /// In a control call. What is missing in a database of a source that is followed is left to the log.
-void settle_missing(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned) {
-    DatabasesOfUrl const databases(config, planned);
+void settle_missing(const catalog::SourceConfig& config, const std::vector<PlannedTable>& planned,
+                    const core::NameRules& names) {
+    DatabasesOfUrl const databases(config, planned, names);
     for (const catalog::SourceTable& table : missing_tables(config, names_of(planned))) {
         bool const is_replicated = catalog::is_replicated(table.state);
         if (is_replicated && core::is_followed(config.plan) && !databases.have(table.name.database)) {
             leave_out_with_database(table);
+        } else if (is_replicated && table.was_denied && databases.have(table.name.database)) {
+            set_apart_as_denied(table);
         } else if (!core::is_followed(config.plan) || !(is_replicated || table.changed)) {
             catalog::mark_gone(table.id);
         }
@@ -230,12 +237,13 @@ void check_schema(const std::string& schema, const catalog::SourceConfig& config
 }
 
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
-                                                     const std::vector<core::TableInfo>& discovered) {
+                                                     const std::vector<core::TableInfo>& discovered,
+                                                     const core::NameRules& names) {
     std::vector<PlannedTable> planned = select_tables(config, discovered);
     for (const PlannedTable& table : planned) {
         catalog::save_discovered_table(config.id, as_row(table));
     }
-    settle_missing(config, planned);
+    settle_missing(config, planned, names);
     apply_index_rules(config);
     return planned;
 }
@@ -268,24 +276,26 @@ bool lacks_tables(const catalog::SourceConfig& config, const std::vector<core::T
     });
 }
 
-std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceConfig& config,
-                                                        const std::vector<PlannedTable>& planned, Missing missing,
-                                                        bool is_followed) {
-    DatabasesOfUrl const databases(config, planned);
+std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceConfig& config, const LookForTables& look,
+                                                        const core::NameRules& names) {
+    DatabasesOfUrl const databases(config, look.planned, names);
+    bool const is_followed_for_good = core::is_followed(config.plan);
     std::vector<catalog::SourceTable> gone;
-    for (catalog::SourceTable& table : missing_tables(config, names_of(planned))) {
-        bool const is_replicated = catalog::is_replicated(table.state);
-        bool const is_looked_at = table.changed && is_followed;
-        if (!core::is_followed(config.plan) || !is_replicated) {
+    for (catalog::SourceTable& table : missing_tables(config, names_of(look.planned))) {
+        bool const is_looked_at = table.changed && look.is_followed;
+        bool const is_of_url = databases.have(table.name.database);
+        if (!catalog::is_replicated(table.state) || (!is_followed_for_good && !is_of_url)) {
             is_looked_at ? void() : catalog::mark_gone(table.id);
-        } else if (!databases.have(table.name.database)) {
+        } else if (!is_of_url) {
             leave_out_with_database(table);
         } else if (is_looked_at && !table.target_created) {
             continue;  // it is new, and perhaps not shown yet
-        } else if (missing == Missing::kOutOfSight || table.was_denied) {
+        } else if (look.missing == Missing::kOutOfSight || table.was_denied) {
             // Also of what has changed: by these rights the stream will look at it, and not find it either.
-            set_table_apart(table.id, pg::to_sql_error(table_denied(table.name)));
-        } else if (missing == Missing::kNotYetHere) {
+            set_apart_as_denied(table);
+        } else if (!is_followed_for_good) {
+            is_looked_at ? void() : catalog::mark_gone(table.id);
+        } else if (look.missing == Missing::kNotYetHere || look.found_before.contains(table.name)) {
             catalog::note_change(config.id, table.name);
         } else if (!is_looked_at) {
             gone.push_back(std::move(table));

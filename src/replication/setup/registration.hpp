@@ -2,6 +2,7 @@
 // Keeping the catalog's list of tables in step with what discovery finds.
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "catalog/source_config.hpp"
@@ -14,8 +15,10 @@ namespace pgrepl::replication {
 /// Selects among the discovered tables and writes the result: new tables appear, changed ones are updated; nothing of a
 /// copy's progress changes. Tables that are gone fail, if the source is not continuous: a person is to say what becomes
 /// of their targets. If it is, the log, or the next copy, says what has become of them.
+/// `names`: how the source compares names.
 std::vector<PlannedTable> register_discovered_tables(const catalog::SourceConfig& config,
-                                                     const std::vector<core::TableInfo>& discovered);
+                                                     const std::vector<core::TableInfo>& discovered,
+                                                     const core::NameRules& names);
 
 /// The same for a worker, which waits for nobody: a table whose target's name another transaction is about to take is
 /// left out until that has ended. Tables that are missing are left to settle_missing_tables().
@@ -33,13 +36,24 @@ enum class Missing : std::uint8_t {
     kNotYetHere,  ///< perhaps: another server answers than before, which may be behind
 };
 
-/// Settles what has become of known tables that are not among `planned`, as far as nobody is waited for, and returns
+/// What a worker that begins a copy has seen of the tables.
+struct LookForTables {
+    std::vector<PlannedTable> planned;  ///< those that it has found
+    /// Those that it had found a moment before, if one was missing then: whatever is missing now has been there, and is
+    /// looked at again.
+    std::set<core::TableName> found_before;
+    Missing missing = Missing::kGone;
+    bool is_followed = false;  ///< the log, after the copy
+};
+
+/// Settles what has become of known tables that were not found, as far as nobody is waited for, and returns
 /// those that are to be let go (gone_table.hpp). In a continuous source nothing else will say that they are gone, for
 /// the statements that took them away may stand before the place where the log is followed from. What has changed is
-/// left to the stream where the log `is_followed` after the copy. In a transaction, in its turn.
+/// left to the stream where the log is followed after the copy. What the account could not read when it was last looked
+/// for is not taken for gone in any mode. In a transaction, in its turn. `names`: how the source compares names.
 [[nodiscard]] std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceConfig& config,
-                                                                      const std::vector<PlannedTable>& planned,
-                                                                      Missing missing, bool is_followed);
+                                                                      const LookForTables& look,
+                                                                      const core::NameRules& names);
 
 struct RegisteredTable {
     PlannedTable planned;
