@@ -9,6 +9,7 @@
 #include "source/mysql/copy/key_bound.hpp"
 #include "source/mysql/position/state_identity.hpp"
 #include "source/mysql/server/connect_options.hpp"
+#include "source/mysql/server/mysql_error.hpp"
 #include "source/mysql/values/row_values.hpp"
 
 namespace pgrepl {
@@ -18,6 +19,21 @@ using mysql::StateIdentity;
 using mysql::TlsMode;
 
 mysql::ConnectOptions options(const std::string& url) { return mysql::parse_options(core::parse_source_url(url).url); }
+
+core::SourceError answer(unsigned number) {
+    return mysql::translate_error({.number = number, .message = "m", .server = "s", .user = "u", .doing = "look at"});
+}
+
+TEST(MysqlErrors, only_what_a_server_says_of_a_table_makes_it_one_that_cannot_be_opened) {
+    for (unsigned const number : {1168U, 1286U, 1194U, 1524U, 1429U}) {
+        EXPECT_TRUE(mysql::cannot_open_table(answer(number))) << number;
+    }
+    // Killed connection, statement to be prepared again, unknown, no such table, lost connection, killed query.
+    for (unsigned const number : {1927U, 1615U, 1105U, 1146U, 2013U, 1317U}) {
+        EXPECT_FALSE(mysql::cannot_open_table(answer(number))) << number;
+        EXPECT_TRUE(answer(number).retryable()) << number;
+    }
+}
 
 TEST(MysqlOptions, hosts_ports_and_databases) {
     mysql::ConnectOptions const parsed = options("mariadb://u:p@a,b:3307,[::1]:3308/one,two");

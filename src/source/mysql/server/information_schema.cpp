@@ -27,8 +27,7 @@ std::uint64_t number_of(const TextRow& row, std::size_t column) {
     return number;
 }
 
-/// What is asked of a table; nothing if it cannot be read: what is wrong with it is said when its rows are wanted. That
-/// may be anything: its engine is not there (a plugin that is not loaded), or a part of a MERGE table.
+/// What is asked of a table; nothing if it cannot be read: what is wrong with it is said when its rows are wanted.
 template <typename Question>
 auto if_readable(Question question) -> decltype(question()) {
     try {
@@ -36,7 +35,7 @@ auto if_readable(Question question) -> decltype(question()) {
     } catch (const core::SourceError& error) {
         using Kind = core::SourceErrorKind;
         if (error.kind() == Kind::kTableChanged || error.kind() == Kind::kTableDenied ||
-            error.kind() == Kind::kNotFound || error.kind() == Kind::kCorrupt || is_unknown_answer(error)) {
+            error.kind() == Kind::kNotFound || cannot_open_table(error)) {
             return {};
         }
         throw;
@@ -295,7 +294,7 @@ bool may_see_no_column(Connection& connection, const TableKey& name) {
     } catch (const core::SourceError& error) {
         bool const is_gone =
             error.kind() == core::SourceErrorKind::kTableChanged || error.kind() == core::SourceErrorKind::kNotFound;
-        if (error.retryable() && !is_gone && !is_unknown_answer(error)) {
+        if (error.retryable() && !is_gone && !cannot_open_table(error)) {
             throw;
         }
         return !is_gone;

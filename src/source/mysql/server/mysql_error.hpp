@@ -37,4 +37,9 @@ bool is_of_server(int code) noexcept;
 /// The server has answered, and nothing else is known of what it says: it is said of what was asked for.
 bool is_unknown_answer(const core::SourceError& error) noexcept;
 
+/// The server has answered that the table which was asked for cannot be opened, by anybody: damage, its engine, a part
+/// of a MERGE table. Other answers that are not known (a connection that was killed, a statement to be prepared again)
+/// say nothing of the table.
+bool cannot_open_table(const core::SourceError& error) noexcept;
+
 }  // namespace pgrepl::mysql
