@@ -234,6 +234,25 @@ def test_a_server_that_finds_damage_in_its_log_itself_says_so(server, adapter, t
         server.run(f"SET GLOBAL {setting} = OFF")
 
 
+def test_damage_before_what_was_read_last_leaves_open_whether_another_server_has_more(server, adapter, table, is_mariadb):
+    """One that has taken over, and sends nothing from there on."""
+    stream = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    assert stream.changes() == inserts(table, 1)
+    damage(server, "Xid")
+    server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+    assert stream.changes() == inserts(table, 2)
+    stream.close()
+    kind, _, rest = stream.position.split(" ", 2)
+    setting = "master_verify_checksum" if is_mariadb else "source_verify_checksum"
+    server.run(f"SET GLOBAL {setting} = ON")
+    try:
+        later = adapter.stream(table, position=f"{kind} server=00000000-0000-0000-0000-000000000000:0 {rest}")
+        assert "cannot be told" in later.is_open().ask("doubt")
+    finally:
+        server.run(f"SET GLOBAL {setting} = OFF")
+
+
 def test_a_statement_whose_name_is_damaged_counts(server, adapter, table):
     start = adapter.stream(table).start
     server.run(f"TRUNCATE TABLE {table}", "d")

@@ -87,6 +87,11 @@ std::optional<MysqlGtidSet> held_before(ReplicationConnection& log) {
     return std::nullopt;
 }
 
+/// The file ends before the place, or the server cannot read what stands there.
+bool sends_nothing_there(const SourceError& error) {
+    return error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG && error.kind() == SourceErrorKind::kUnreachable;
+}
+
 class History {
   public:
     History(std::unique_ptr<Connection> connection, const Connect& connect, StreamPosition& position,
@@ -296,9 +301,8 @@ class History {
                 case SourceErrorKind::kNotADatabase:
                     return Found::kNotThere;
                 default:
-                    if (error.code() == ER_MASTER_FATAL_ERROR_READING_BINLOG &&
-                        error.kind() == SourceErrorKind::kUnreachable) {
-                        return Found::kNotThere;  // the file ends before, or what stands there cannot be read
+                    if (sends_nothing_there(error)) {
+                        return Found::kNotThere;
                     }
                     throw;
             }
@@ -394,7 +398,7 @@ class History {
         try {
             return is_mariadb_ ? compare_mariadb(place) : compare_mysql(place);
         } catch (const SourceError& error) {
-            if (!is_of_one_event(error)) {
+            if (!is_of_one_event(error) && !sends_nothing_there(error)) {
                 throw;
             }
             return cannot_be_told();
