@@ -253,6 +253,31 @@ def test_damage_before_what_was_read_last_leaves_open_whether_another_server_has
         server.run(f"SET GLOBAL {setting} = OFF")
 
 
+def test_a_transaction_whose_name_is_damaged_before_a_crash_is_given(server, adapter, table):
+    """Whatever was told of the crash, and put down, before it was read."""
+    stream = adapter.stream(table)
+    server.run(f"INSERT INTO {table} VALUES (1, 'x')", "d")
+    assert stream.changes() == inserts(table, 1)
+    stream.close()
+    server.run(f"INSERT INTO {table} VALUES (2, 'x')", "d")
+    server.kill()
+    server.start()
+    damage(server, "Gtid", file=-2)
+    server.run(f"INSERT INTO {table} VALUES (3, 'x')", "d")
+    position, read = stream.position, []
+
+    def all_read():
+        nonlocal position
+        stream = adapter.stream(table, position=position).is_open()
+        batch = stream.read()
+        stream.close()
+        position = stream.position or position
+        read.extend(batch["changes"][:batch["complete"]])
+        return inserts(table, 3)[0] in read
+    wait_until(all_read, 60, lambda: f"the last: {read}")
+    assert read == inserts(table, 2, 3)
+
+
 def test_a_statement_whose_name_is_damaged_counts(server, adapter, table):
     start = adapter.stream(table).start
     server.run(f"TRUNCATE TABLE {table}", "d")

@@ -57,6 +57,21 @@ bool is_rows_event(EventType type) noexcept {
            (type >= EventType::kWriteRowsCompressedV1 && type <= EventType::kDeleteRowsCompressed);
 }
 
+bool is_part_of_transaction(EventType type) noexcept {
+    switch (type) {
+        case EventType::kTableMap:
+        case EventType::kQuery:
+        case EventType::kQueryCompressed:
+        case EventType::kExecuteLoadQuery:
+        case EventType::kXid:
+        case EventType::kXaPrepare:
+        case EventType::kTransactionPayload:
+            return true;
+        default:
+            return is_rows_event(type);
+    }
+}
+
 RowsEvent parse_rows_event(const Event& event, std::string& storage) {
     constexpr std::uint64_t kMaxColumns = 4096;
     constexpr std::size_t kChecksumBytes = 4;

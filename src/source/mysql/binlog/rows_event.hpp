@@ -22,6 +22,9 @@ struct RowsEvent {
 
 bool is_rows_event(EventType type) noexcept;
 
+/// These, and what stands with them between the name of a transaction and its end, which is one of them.
+bool is_part_of_transaction(EventType type) noexcept;
+
 /// `storage` keeps decompressed rows, and must outlive the result. kUnsupported for PARTIAL_UPDATE_ROWS, naming
 /// binlog_row_value_options.
 RowsEvent parse_rows_event(const Event& event, std::string& storage);

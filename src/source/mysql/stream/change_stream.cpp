@@ -222,21 +222,6 @@ class MysqlChangeStream final : public core::ChangeStream {
         }
     }
 
-    static bool is_part_of_transaction(EventType type) noexcept {
-        switch (type) {
-            case EventType::kTableMap:
-            case EventType::kQuery:
-            case EventType::kQueryCompressed:
-            case EventType::kExecuteLoadQuery:
-            case EventType::kXid:
-            case EventType::kXaPrepare:
-            case EventType::kTransactionPayload:
-                return true;
-            default:
-                return is_rows_event(type);
-        }
-    }
-
     void next_event() {
         if (!payload_open_) {
             is_header_certain_ = false;

@@ -2,9 +2,12 @@
 
 #include <mysqld_error.h>
 
+#include <string_view>
 #include <utility>
 
 #include "source/mysql/binlog/gtid_events.hpp"
+#include "source/mysql/binlog/query_event.hpp"
+#include "source/mysql/binlog/rows_event.hpp"
 #include "source/mysql/server/crash_safety.hpp"
 #include "source/mysql/stream/stream_tables.hpp"
 
@@ -28,7 +31,10 @@ core::SchemaChange crash_of(const std::string& server, const std::string& place,
             .keeps_commits = keeps_commits};
 }
 
-bool LogAhead::read(ReplicationConnection& log) {
+bool LogAhead::read(ReplicationConnection& log, bool within) {
+    within_ = is_begin_ = within;
+    is_single_ = !log.is_mariadb();
+    has_unread_ = false;
     bool const all_named = look_for_unread(log);
     file_ = log.file();
     return all_named;
@@ -40,7 +46,7 @@ bool LogAhead::look_for_unread(ReplicationConnection& log) {
     while (true) {
         try {
             std::optional<Event> const event = log.next_event();
-            if (!event || (is_gtid_event(event->header.type) && !was_read(*event, log.is_mariadb()))) {
+            if (!event || is_next(*event, log)) {
                 return all_named;
             }
             all_named = all_named && event->header.type != EventType::kAnonymousGtid;
@@ -51,6 +57,7 @@ bool LogAhead::look_for_unread(ReplicationConnection& log) {
             }
         } catch (const SourceError& error) {
             if (is_of_one_event(error)) {
+                has_unread_ = true;
                 continue;
             }
             if (error.code() != ER_MASTER_FATAL_ERROR_READING_BINLOG) {
@@ -59,6 +66,41 @@ bool LogAhead::look_for_unread(ReplicationConnection& log) {
             return error.text().find("anonymous transaction") == std::string::npos;  // the stream will meet the others
         }
     }
+}
+
+/// Here the stream goes on. What comes after that is not to be told before it: whoever has put it down would take the
+/// transaction for one that was read.
+bool LogAhead::is_next(const Event& event, const ReplicationConnection& log) {
+    if (!is_gtid_event(event.header.type)) {
+        return has_lost_its_name(event) && !position_.has_passed(log.place());
+    }
+    within_ = is_begin_ = true;
+    is_single_ = !log.is_mariadb() || (parse_maria_gtid(event).flags & MariaGtidEvent::kStandalone) != 0;
+    has_unread_ = false;
+    return !was_read(event, log.is_mariadb());
+}
+
+/// A part of a transaction, and no name has come before it; or another name before that one's end. A query may be none.
+bool LogAhead::has_lost_its_name(const Event& event) {
+    if (!is_part_of_transaction(event.header.type)) {
+        return false;
+    }
+    bool const is_query = event.header.type == EventType::kQuery || event.header.type == EventType::kQueryCompressed ||
+                          event.header.type == EventType::kExecuteLoadQuery;
+    std::string storage;
+    std::string_view const sql = is_query ? parse_query(event, storage).sql : std::string_view();
+    bool const begins = sql == "BEGIN" || sql.starts_with("XA START");
+    if (begins && has_unread_ && !is_begin_) {
+        within_ = false;
+    }
+    if (!within_) {
+        return has_unread_ || !is_query;
+    }
+    bool const is_whole = std::exchange(is_begin_, false) && is_single_ && is_query && !begins;
+    bool const ends = event.header.type == EventType::kXid || event.header.type == EventType::kXaPrepare ||
+                      event.header.type == EventType::kTransactionPayload || sql == "COMMIT" || sql == "ROLLBACK";
+    within_ = !is_whole && !ends;
+    return false;
 }
 
 bool LogAhead::was_read(const Event& event, bool from_mariadb) const {

@@ -24,8 +24,9 @@ class LogAhead {
     /// server was set before or is now.
     LogAhead(const StreamPosition& position, std::string server) : position_(position), server_(std::move(server)) {}
 
-    /// From the place on that was asked for. False if a transaction without a GTID comes first.
-    [[nodiscard]] bool read(ReplicationConnection& log);
+    /// From the place on that was asked for; `within`: the name of a transaction that was read has come of it. False if
+    /// a transaction without a GTID comes first.
+    [[nodiscard]] bool read(ReplicationConnection& log, bool within = false);
 
     /// The one up to which read() has come.
     [[nodiscard]] const std::string& file() const noexcept { return file_; }
@@ -44,6 +45,8 @@ class LogAhead {
   private:
     [[nodiscard]] bool look_for_unread(ReplicationConnection& log);
     [[nodiscard]] bool was_read(const Event& event, bool from_mariadb) const;
+    [[nodiscard]] bool is_next(const Event& event, const ReplicationConnection& log);
+    [[nodiscard]] bool has_lost_its_name(const Event& event);
     void note_file(const ReplicationConnection& log);
     void note_incident(const ReplicationConnection& log, const Event& event);
     void note_crash(const std::string& place, const std::string& note = "");
@@ -54,6 +57,10 @@ class LogAhead {
     std::optional<core::SchemaChange> crash_;
     std::vector<core::SchemaChange> incidents_;
     std::string passed_;
+    bool within_ = false;      ///< a transaction whose name was read
+    bool is_begin_ = false;    ///< and nothing of it has come yet
+    bool is_single_ = false;   ///< it is one statement, if that comes first (MySQL), or as its name says (MariaDB)
+    bool has_unread_ = false;  ///< since the last name that was read something could not be
 };
 
 }  // namespace pgrepl::mysql

@@ -219,7 +219,7 @@ class History {
         ReplicationConnection log = take_log();
         Found const found = look_at(place, log);
         if (found == Found::kThere && !is_mariadb_ && !is_first) {
-            require_name(ahead_.read(log));
+            require_name(ahead_.read(log, true));
         }
         is_to_look_ahead_ = found == Found::kThere && (is_mariadb_ || is_first);
         return found;
