@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <string_view>
 
 #include "core/ahead.hpp"
@@ -229,28 +230,43 @@ class Secrets {
         });
     }
 
+    /// What is looked for in parameters, of which one is asked for after the other.
+    struct ParameterAhead {
+        Ahead equals;
+        Ahead ampersands;
+        Ahead words;  ///< that name a secret
+    };
+
+    /// What the parameter after the ? or & at `sign` is given, if its name names a secret.
+    std::optional<Span> secret_after(ParameterAhead& ahead, std::size_t sign) noexcept {
+        std::size_t const name = sign + 1;
+        std::size_t const equals = next_of(ahead.equals, '=', name, text_.size());
+        std::size_t const next = next_of(ahead.ampersands, '&', name, text_.size());
+        if (equals >= next) {
+            return std::nullopt;
+        }
+        std::size_t const word = ahead.words.from(name, equals, looked_at_, [&](std::size_t at) {
+            return std::string_view("pPsStTaA%").find(text_[at]) != std::string_view::npos &&
+                   names_secret_at(text_, at);  // to the = at most, which is no letter of any
+        });
+        return word < equals ? std::optional(Span{equals + 1, next}) : std::nullopt;
+    }
+
     /// What the URL's first parameter is given whose name names a secret. Empty if there is none.
     Span in_parameters(std::size_t authority, std::size_t end) noexcept {
-        std::size_t name = next_of(queries_, '?', authority, end);
-        while (name < end) {
-            ++name;
-            std::size_t const word = words_.from(name, end, looked_at_, [&](std::size_t at) {
-                return std::string_view("pPsStTaA%").find(text_[at]) != std::string_view::npos &&
-                       names_secret_at(text_, at);
-            });
-            if (word >= end) {
-                break;
-            }
-            ++looked_at_;
-            std::string_view const text = text_.substr(0, end);
-            std::size_t const next = std::min(text.find('&', name), end);
-            std::size_t const equals = text.substr(0, next).find('=', name);
-            if (equals != text.npos && names_secret(text.substr(name, equals - name))) {
-                return {equals + 1, next};
-            }
-            name = next;
+        Span const nothing{authority, authority};
+        std::size_t const query = next_of(queries_, '?', authority, end);
+        if (query == end) {
+            return nothing;
         }
-        return {authority, authority};
+        std::optional<Span> found = secret_after(first_parameters_, query);
+        if (!found) {
+            std::size_t const sign = secrets_.from(query + 1, end, looked_at_, [&](std::size_t at) {
+                return text_[at] == '&' && secret_after(other_parameters_, at).has_value();
+            });
+            found = sign < end ? secret_after(other_parameters_, sign) : std::nullopt;
+        }
+        return found && found->begin < end ? Span{found->begin, std::min(found->end, end)} : nothing;
     }
 
     /// The password before the last @, which ends the user part: there may be others in a password. Without one it may
@@ -308,7 +324,9 @@ class Secrets {
     Ahead blanks_;
     Ahead queries_;
     Ahead signs_;
-    Ahead words_;  ///< that name a secret
+    Ahead secrets_;  ///< the & before a parameter that is given one
+    ParameterAhead first_parameters_;
+    ParameterAhead other_parameters_;
     std::array<QuoteAhead, kQuotes.size()> escaping_quotes_;
     std::array<QuoteAhead, kQuotes.size()> plain_quotes_;
 };

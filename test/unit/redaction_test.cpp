@@ -172,7 +172,7 @@ TEST(Redaction, a_long_password_is_hidden_to_its_end) {
 TEST(Redaction, a_long_text_is_not_looked_through_for_each_of_its_urls) {
     for (const char* const part : {"('mysql://h/db'),", "''mysql://h:1/", "\\'mysql://h:1/", "$mysql://h:1/",
                                    " mysql://h", "mysql://[/ ", "mysql://[", "mysql://h:1/", "mysql:///",
-                                   "mysql:///?x&", "aaaaaaaa://", "x://", "password= ", "?password=''"}) {
+                                   "mysql:///?x&", "mysql://?&pwd", "mysql://?&a=pwd=", "aaaaaaaa://", "x://", "password= ", "?password=''"}) {
         std::string text;
         while (text.size() < 200'000) {
             text += part;
