@@ -160,7 +160,7 @@ void time_stream(core::Source& source, std::uint32_t reader_id, const std::strin
                  const core::TableName& name) {
     auto const began = std::chrono::steady_clock::now();
     core::Position const mark = source.log()->high_mark();
-    auto const stream = source.log()->open_stream({.position = {position},
+    auto const stream = source.log()->open_stream({.position = core::Position{position},
                                                    .reader_id = reader_id,
                                                    .tables = {{name, source.find_table(name).value().structure}}});
     core::Position reached{position};
@@ -202,12 +202,13 @@ void hold(core::Source& source, const std::string& database, const std::string& 
     for (std::string line; std::getline(std::cin, line);) {
         if (line.starts_with("reached ")) {
             std::size_t const tab = line.find('\t');
-            std::cout << source.has_all_of({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) << std::endl;
+            core::StateName const held{line.substr(8, tab - 8)};
+            std::cout << source.has_all_of(held, core::StateName{line.substr(tab + 1)}) << std::endl;
             continue;
         }
         try {
             auto const other = open();
-            auto const joined = other->open_snapshot({.join = {line}, .durable = false});
+            auto const joined = other->open_snapshot({.join = core::StateName{line}, .durable = false});
             bool const same = text_of_rows(*joined, database, table) == text_of_rows(*snapshot, database, table);
             std::cout << (same ? "joined" : "joined another state") << std::endl;
         } catch (const core::SourceError& error) {

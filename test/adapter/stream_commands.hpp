@@ -118,23 +118,24 @@ class StreamCommands {
             return command == "low" ? log_.low_mark().text : log_.high_mark().text;
         }
         if (command == "shows") {
-            return log_.is_visible({line.substr(6)}) ? "1" : "0";
+            return log_.is_visible(core::Position{line.substr(6)}) ? "1" : "0";
         }
         if (command == "comparable") {
             return source_.name_rules().comparable(std::string_view(line).substr(command.size() + 1));
         }
         if (command == "anchored") {
-            return log_.anchored({line.substr(command.size() + 1)}).text;
+            return log_.anchored(core::Position{line.substr(command.size() + 1)}).text;
         }
         if (command == "intact") {
-            return log_.is_intact({line.substr(command.size() + 1)}, true) ? "1" : "0";
+            return log_.is_intact(core::Position{line.substr(command.size() + 1)}, true) ? "1" : "0";
         }
         if (command == "start" || command == "doubt") {
             return command == "start" ? stream_->start().text : stream_->doubt();
         }
         if (command == "reached") {
             std::size_t const tab = line.find('\t');
-            return log_.has_reached({line.substr(8, tab - 8)}, {line.substr(tab + 1)}) ? "1" : "0";
+            core::Position const held{line.substr(8, tab - 8)};
+            return log_.has_reached(held, core::Position{line.substr(tab + 1)}) ? "1" : "0";
         }
         if (command == "table" || command == "old-table") {
             return follow(words);

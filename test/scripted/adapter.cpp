@@ -158,7 +158,7 @@ class Snapshot final : public core::Snapshot {
         if (plan_ != core::CopyPlan::kOneStateThenFollowed) {
             throw SourceError(SourceErrorKind::kInternal, 0, "nobody follows this state", false);
         }
-        return {place(lines_)};
+        return Position{place(lines_)};
     }
     std::vector<core::TableInfo> discover() override { return state_.tables; }
     std::vector<core::ChunkRange> plan_chunks(const core::TableInfo& /*table*/, int /*wanted*/) override {
@@ -191,7 +191,7 @@ class Stream final : public core::ChangeStream {
         }
     }
 
-    [[nodiscard]] Position start() const override { return {place(next_)}; }
+    [[nodiscard]] Position start() const override { return Position{place(next_)}; }
     [[nodiscard]] std::string doubt() const override { return {}; }
 
     /// Each line is a transaction.
@@ -293,8 +293,8 @@ class Source final : public core::Source, private core::Log {
     void discard_snapshots(const StateName& /*keep*/) override {}
 
   private:
-    Position low_mark() override { return {place(count())}; }
-    Position high_mark() override { return {place(count())}; }
+    Position low_mark() override { return Position{place(count())}; }
+    Position high_mark() override { return Position{place(count())}; }
     Position settled_mark(const Position& /*read*/) override { return high_mark(); }
     [[nodiscard]] bool has_reached(const Position& held, const Position& mark) const override {
         return line_of(held) >= line_of(mark);

@@ -47,7 +47,7 @@ TEST_P(SqliteMark, a_text_that_cannot_be_understood_proves_nothing) {
     auto const source = open();
     core::StateName const now = source->open_snapshot({})->state();
     for (const char* const text : {"", "nonsense", "wal", "copy name=x", "copy name=x copy_bytes=1 of=nothing"}) {
-        EXPECT_FALSE(same_rows(*source, {text}, now)) << text;
+        EXPECT_FALSE(same_rows(*source, core::StateName{text}, now)) << text;
     }
 }
 

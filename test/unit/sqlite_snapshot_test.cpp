@@ -259,7 +259,7 @@ TEST_F(SqliteSnapshot, a_position_that_is_nonsense_is_a_lost_state) {
     make_bank("wal");
     for (const char* text : {"x", "wal", "rollback inode=1", "copy name=../../etc/passwd bytes=3",
                              "copy name=snapshot-0.sqlite bytes=3"}) {
-        EXPECT_FALSE(joins({text})) << text;
+        EXPECT_FALSE(joins(core::StateName{text})) << text;
     }
 }
 

@@ -382,9 +382,9 @@ namespace {
 /// `held`: what the target has taken from the source, a place in its log or one of its states.
 bool holds(core::Source& source, const std::string& held, const Mark& mark) {
     if (const auto* const place = std::get_if<core::Position>(&mark)) {
-        return log_of(source).has_reached({held}, *place);
+        return log_of(source).has_reached(core::Position{held}, *place);
     }
-    return source.has_all_of({held}, std::get<core::StateName>(mark));
+    return source.has_all_of(core::StateName{held}, std::get<core::StateName>(mark));
 }
 
 }  // namespace
@@ -414,7 +414,7 @@ bool target_has_reached(const VerificationContext& context, core::Source& source
         }
         if (!asked_again && !held.empty() && std::chrono::steady_clock::now() - began > kAskAgainAfter) {
             asked_again = true;
-            mark = log_of(source).settled_mark({held});
+            mark = log_of(source).settled_mark(core::Position{held});
         }
         pg::wait_for_latch(kReachPollMs, pg::WaitFor::kTarget);
     }
@@ -431,7 +431,7 @@ core::SnapshotRequest request_of(const VerificationContext& context) {
     core::SnapshotRequest request;
     request.durable = context.durable;
     if (!context.follows_log) {
-        request.not_older_than = {catalog::target_position(context.job.source_id)};
+        request.not_older_than = core::StateName{catalog::target_position(context.job.source_id)};
     }
     return request;
 }

@@ -66,6 +66,10 @@ class MysqlSource final : public core::Source, public core::Log {
     std::vector<core::TableInfo> discover_what_is_left() override { return discover(Scope::Missing::kPassOver); }
 
     std::unique_ptr<core::Snapshot> open_snapshot(const core::SnapshotRequest& request) override {
+        if (!(core::reads_beside_log(request.plan) ? request.join.text : request.mark.text).empty()) {
+            throw core::SourceError(core::SourceErrorKind::kInternal, 0,
+                                    "a state is joined beside the log, or a place in the log without it", false);
+        }
         if (request.beside_stream) {
             return open_aside(interrupts_, [this, request](core::Interrupts& interrupts) {
                 std::unique_ptr<Connection> connection = connect(interrupts);
@@ -102,7 +106,7 @@ class MysqlSource final : public core::Source, public core::Log {
             return mysql::low_mark(server, log_reader());
         });
         stay_with(mark.server);
-        return {mark.to_text()};
+        return core::Position{mark.to_text()};
     }
 
     bool is_visible(const core::Position& position) override {
@@ -119,7 +123,7 @@ class MysqlSource final : public core::Source, public core::Log {
         if (looked_for_gaps_at_ && std::chrono::steady_clock::now() - *looked_for_gaps_at_ > kLookForGapsEvery) {
             look_for_gaps();
         }
-        return {ask([](Connection& server) {
+        return core::Position{ask([](Connection& server) {
             Connection::Patience const patience(server, kMostPatienceForMarkMs);
             return mysql::high_mark(server).to_text();
         })};
@@ -140,14 +144,14 @@ class MysqlSource final : public core::Source, public core::Log {
         logged.add(logged_beside(connect(), logged, random_reader_id()));
         mark.gtid = logged.text();
         mark.owned.clear();
-        return {mark.to_text()};
+        return core::Position{mark.to_text()};
     }
 
     core::Position anchored(const core::Position& position) override {
         StreamPosition anchored(StateIdentity::parse(position.text));
         stay_with(anchored.identity().server);
         anchored.set_place(find_place(connect(), anchored, random_reader_id()));
-        return {anchored.text()};
+        return core::Position{anchored.text()};
     }
 
     bool is_intact(const core::Position& position, bool at_end) override {

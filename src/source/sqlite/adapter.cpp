@@ -151,7 +151,7 @@ class SqliteSource final : public core::Source {
     std::unique_ptr<core::Snapshot> open_private_copy(const StateIdentity& identity) {
         FileAccess copy = access_;
         copy.place = {find_private_copy(identity, scratch_directory_), {}};
-        return make_snapshot(open_copy(copy, identity), {identity.to_text()});
+        return make_snapshot(open_copy(copy, identity), core::StateName{identity.to_text()});
     }
 
     ScopedLimits limits_;

@@ -54,7 +54,7 @@ class MysqlChangeStream final : public core::ChangeStream {
         connection_.begin(position_, ReplicationConnection::Until::kClosed, is_strict);
     }
 
-    [[nodiscard]] core::Position start() const override { return {position_.text()}; }
+    [[nodiscard]] core::Position start() const override { return core::Position{position_.text()}; }
     [[nodiscard]] std::string doubt() const override { return found_.doubt; }
 
     void read(core::ChangeBatch& batch, const core::StreamLimits& limits) override {
