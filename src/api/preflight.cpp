@@ -66,7 +66,7 @@ int connections_needed(const catalog::SourceConfig& config) {
     constexpr int kComparison = 4;
     constexpr int kCall = 1;
     int const copy = kCopy + config.copy_workers(pg::settings().copy_workers_per_source);
-    return std::max(core::is_followed(config.plan) ? kStream : 0, copy) + kComparison + kCall;
+    return std::max(core::needs_log(config.plan) ? kStream : 0, copy) + kComparison + kCall;
 }
 
 core::Check check_connections(const catalog::SourceConfig& config, int limit) {
