@@ -30,9 +30,8 @@
 //     refresh          idle → copying/staging → copying/staged → idle
 //     beside a stream  streaming → (ALTER in the log) pending → copying/beside_seen → streaming
 //     without a key    pending → copying/whole → idle → (asked for, or it is time) copying/whole → idle
-//     a crash          changes nothing: the next worker goes on from copying/… where the source and what was staged
-//     allow
-//                      it; else the copy is given up, its tables are pending, and all begins again
+//     a crash          changes nothing: the next worker goes on from copying/… where the source, and what was staged,
+//                      allow it; else the copy is given up, its tables are pending, and all begins again
 //     DROP, CREATE     streaming → excluded (the target stays) → pending → copying/beside_seen → streaming
 //     a locked target  streaming → pending, with locked_since → (the lock is gone) copying/beside_seen → streaming
 //     a full one       the same, with lacks_room, until it is tried again and there is room

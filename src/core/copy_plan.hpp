@@ -7,8 +7,7 @@
 //   kOneState                 one state of the source         not read
 //   kOneStateThenFollowed     one state of the source         followed from that state on
 //   kBesideLog                each statement by itself        followed from before the first statement on
-//   kBesideLogForOneState     each statement by itself        read until the target is one state of the source, and
-//   left
+//   kBesideLogForOneState     each statement by itself        read until the target is one state of the source
 
 #include <cstdint>
 

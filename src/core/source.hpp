@@ -76,7 +76,6 @@ struct SourceInfo {
 /// How much of a source transaction a reader of the target may see; types of replicator_tables.consistency.
 enum class Consistency : std::uint8_t { kTransaction, kDocument, kState };
 
-/// A table as discovered.
 /// What a source says of sizes, within what can be true: it is added up. 10^15 rows, or bytes, are more than any has.
 inline std::int64_t believable(std::uint64_t estimate) noexcept {
     constexpr std::uint64_t kMost = 1'000'000'000'000'000;
@@ -86,6 +85,7 @@ inline std::int64_t believable(std::int64_t estimate) noexcept {
     return believable(static_cast<std::uint64_t>(std::max<std::int64_t>(estimate, 0)));
 }
 
+/// A table as discovered.
 struct TableInfo {
     TableName name;
     std::string kind;                ///< "table", "view", "virtual table", …

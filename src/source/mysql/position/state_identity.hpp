@@ -2,18 +2,23 @@
 // The identity of a state of a server, as the text of a core::StateName or, if it is a place in the log, too, of a
 // core::Position. Words with a space between them:
 //
+// clang-format off
 //   mysql server=<server_uuid> gtid=<set>                       the state after exactly these transactions
 //   mysql server=<server_uuid> gtid=<set> moment=<random>       that or somewhat later: nobody can join it
 //   mysql server=<server_uuid> gtid=<set> owned=<set>           a high mark: these, and of the others what is logged by
-//   then mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset> mysql|mariadb server=… moment=<random> a
-//   server without a usable log mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a
-//   stream, or a mark mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
+//                                                               then
+//   mariadb server=<server_uid> gtid=<position> binlog=<file>:<offset>
+//                                                               the state after exactly these transactions
+//   mysql|mariadb server=… moment=<random>                      a server without a usable log
+//   mysql|mariadb server=… gtid=… log=<place>                   a place in the log: of a stream, or a mark
+//   mariadb server=… gtid=… seen=<gtids> binlog=… log=<place>   a stream's; it is also an exact state
 //   … passed=<file>:<offset>                                    of a stream's: what the log says between transactions
 //                                                               has been told up to there
 //   … commits=lossy                                             of a stream's: a crash may take commits from the server
 //                                                               that are in its log (crash_safety.hpp)
 //   … prepared=<prepared_transactions.hpp>                      of a stream's, what is open there; says nothing of a
 //                                                               state
+// clang-format on
 //
 // "gtid=" without a value is the position before everything, of a log that holds nothing yet; without the word it is
 // not told which transactions the state has. "seen" holds what gtid_binlog_state would: what has been seen of each
