@@ -11,6 +11,7 @@
 #include "pg/failure_point.hpp"
 #include "pg/pinned_settings.hpp"
 #include "pg/progress.hpp"
+#include "pg/scoped_setting.hpp"
 #include "pg/shared_state.hpp"
 #include "pg/spi.hpp"
 #include "pg/transaction.hpp"
@@ -254,6 +255,36 @@ catalog::SourceConfig lock_source(const std::string& name, Oid caller, void (*lo
     }
 }
 
+/// Of workers: a session ends when it likes. Those that wait for the turn would have it before us. A comparison is in
+/// nobody's way.
+void end_workers_in_turn(std::int32_t source_id) {
+    pg::WritingQueue const queue = pg::queue_for_writing(source_id);
+    if (queue.holder != 0 && !pg::end_worker(queue.holder, source_id)) {
+        return;
+    }
+    for (int const pid : queue.waiters) {
+        (void)pg::end_worker(pid, source_id);
+    }
+}
+
+/// False if it is still another's after a while, which is long enough for the server to find a deadlock. What is left
+/// of `patience_ms`, the caller's lock_timeout, is counted down; the lock fails as any other when it is used up.
+bool wait_for_turn(std::int32_t source_id, int& patience_ms) {
+    constexpr int kBeyondDeadlockMs = 1000;
+    int const slice_ms = pg::deadlock_timeout_ms() + kBeyondDeadlockMs;
+    if (patience_ms == 0) {
+        return pg::lock_writing_within(source_id, slice_ms);
+    }
+    if (patience_ms > slice_ms) {
+        patience_ms -= slice_ms;
+        return pg::lock_writing_within(source_id, slice_ms);
+    }
+    std::string const rest = std::to_string(patience_ms) + "ms";
+    pg::ScopedSetting const patience("lock_timeout", rest.c_str());
+    pg::lock_writing(source_id);
+    return true;
+}
+
 }  // namespace
 
 catalog::SourceConfig take_source(const std::string& name, Oid caller) {
@@ -279,20 +310,17 @@ void require_running(const catalog::SourceConfig& config) {
 void take_state(std::int32_t source_id) {
     constexpr long kPollMs = 20;
     constexpr int kMostPolls = 50;
-    constexpr int kWaitMs = 1000;
     bool has_turn = pg::try_lock_writing(source_id);
     for (int polls = 0; !has_turn && polls < kMostPolls; ++polls) {
         pg::wait_for_latch(kPollMs, pg::WaitFor::kTarget);
         has_turn = pg::try_lock_writing(source_id);
     }
+    int patience_ms = pg::lock_timeout_ms();
     while (!has_turn) {
-        // Those that wait for it would have it before us. A comparison is in nobody's way.
-        for (int const pid : pg::holders_and_waiters_of_writing(source_id)) {
-            pg::end_worker(pid, source_id);
-        }
+        end_workers_in_turn(source_id);
         pg::failure_point("turn_is_next");
         // One that takes its place may have asked for the turn before us.
-        has_turn = pg::lock_writing_within(source_id, kWaitMs);
+        has_turn = wait_for_turn(source_id, patience_ms);
     }
     catalog::lock_state(source_id);
 }

@@ -307,14 +307,15 @@ void LookAtOrders::is_wanted() const noexcept {
     }
 }
 
-void end_worker(int pid, std::int32_t source_id) noexcept {
+bool end_worker(int pid, std::int32_t source_id) noexcept {
     Locked lock(table->lock, LW_SHARED);
     for (const PhaseSlot& slot : table->slots) {
         if (pid != 0 && slot.pid == pid && is_busy_with(slot, source_id)) {
             kill(pid, SIGTERM);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 }  // namespace pgrepl::pg

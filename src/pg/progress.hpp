@@ -114,8 +114,8 @@ class LookAtOrders {
 };
 
 /// Ends one worker of the source; another takes its place. Any other process is left alone: the number may have been
-/// given to one meanwhile.
-void end_worker(int pid, std::int32_t source_id) noexcept;
+/// given to one meanwhile. False if it is another.
+bool end_worker(int pid, std::int32_t source_id) noexcept;
 
 // ---- for shared_state.cpp, which asks for the memory and the lock at the server's start ----
 

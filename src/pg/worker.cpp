@@ -140,17 +140,26 @@ bool lock_writing_within(std::int32_t source_id, int timeout_ms) {
     return !error;
 }
 
-std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id) {
+WritingQueue queue_for_writing(std::int32_t source_id) {
     QueryResult const rows = execute(
-        R"(SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = $1 AND
+        R"(SELECT pid, granted FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND database = $1 AND
            classid::int8 = $2 AND objid::int8 = $3 AND objsubid = $4)",
         {Param::oid(MyDatabaseId), std::int64_t{kWriting}, std::int64_t{source_id}, std::int32_t{kLockClass}});
-    std::vector<int> pids;
+    WritingQueue queue;
     for (std::size_t i = 0; i < rows.rows(); ++i) {
-        pids.push_back(static_cast<int>(rows.int64(i, 0)));
+        auto const pid = static_cast<int>(rows.int64(i, 0));
+        if (rows.boolean(i, 1)) {
+            queue.holder = pid;
+        } else {
+            queue.waiters.push_back(pid);
+        }
     }
-    return pids;
+    return queue;
 }
+
+int lock_timeout_ms() noexcept { return LockTimeout; }
+
+int deadlock_timeout_ms() noexcept { return DeadlockTimeout; }
 
 void set_application_name(const std::string& name) {
     const char* const value = name.c_str();

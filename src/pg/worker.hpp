@@ -76,7 +76,16 @@ bool try_lock_writing(std::int32_t source_id);
 /// False if it is still not ours after that time.
 bool lock_writing_within(std::int32_t source_id, int timeout_ms);
 /// The processes that have it, or wait for it.
-std::vector<int> holders_and_waiters_of_writing(std::int32_t source_id);
+struct WritingQueue {
+    int holder = 0;  ///< 0: nobody has it just now
+    std::vector<int> waiters;
+};
+WritingQueue queue_for_writing(std::int32_t source_id);
+
+/// What the session has set: how long it waits for a lock (0: for as long as it takes), and for how long before it
+/// looks for a deadlock.
+int lock_timeout_ms() noexcept;
+int deadlock_timeout_ms() noexcept;
 
 /// What pg_stat_activity shows as this process's application_name.
 void set_application_name(const std::string& name);

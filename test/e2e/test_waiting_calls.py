@@ -45,8 +45,10 @@ def test_a_call_that_waits_for_a_lock_has_no_rights_that_were_taken_away(cluster
     assert cluster.status("s")["state"] == "idle" and cluster.query("SELECT count(*) FROM s.t") == [(10,)]
 
 
-@contextlib.contextmanager
-def rows_set_aside(cluster, path, *keys):
+SET_ASIDE = "SELECT key FROM replicator_quarantine WHERE source = 's' ORDER BY 1"
+
+
+def set_rows_aside(cluster, path, *keys):
     """Rows of s.t that a CHECK has refused, which is gone."""
     cluster.query("ALTER TABLE s.t ADD CONSTRAINT no CHECK (data->>'b' <> 'refused')")
     with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
@@ -54,10 +56,41 @@ def rows_set_aside(cluster, path, *keys):
     cluster.query("SELECT replicator_sync('s')")
     cluster.wait_for_copy("s")
     cluster.query("ALTER TABLE s.t DROP CONSTRAINT no")
-    set_aside = "SELECT key FROM replicator_quarantine WHERE source = 's' ORDER BY 1"
-    assert cluster.query(set_aside) == [(key,) for key in keys]
+    assert cluster.query(SET_ASIDE) == [(key,) for key in keys]
+
+
+@contextlib.contextmanager
+def rows_set_aside(cluster, path, *keys):
+    """They stay so."""
+    set_rows_aside(cluster, path, *keys)
     yield
-    assert cluster.query(set_aside) == [(key,) for key in keys], "nothing was written"
+    assert cluster.query(SET_ASIDE) == [(key,) for key in keys], "nothing was written"
+
+
+REPLAY = "SELECT * FROM replicator_replay('s')"
+
+
+def test_a_call_waits_for_the_turn_of_a_session_no_longer_than_lock_timeout(cluster, member, files):
+    with rows_set_aside(cluster, files / "s.db", "1"), open_transaction(cluster, REPLAY), contextlib.closing(cluster.connect()) as caller:
+        caller.cursor().execute("SET lock_timeout = '4s'")
+        with pytest.raises(psycopg2.errors.LockNotAvailable):
+            caller.cursor().execute("SELECT replicator_resync('s')")
+
+
+def test_a_deadlock_about_the_turn_is_found(cluster, member, files):
+    """One session has the turn and asks for the source, the other the other way round."""
+    set_rows_aside(cluster, files / "s.db", "1")
+    with open_transaction(cluster, REPLAY) as replay:
+        waiting = Waiting(cluster, "SELECT replicator_resync('s')")
+        waiting.waits_for_a_lock(cluster)
+        of_replay = None
+        try:
+            replay.cursor().execute("SELECT replicator_pause('s')")
+        except psycopg2.errors.DeadlockDetected as error:
+            of_replay = error
+        replay.rollback()
+        of_call = waiting.ended()
+    assert [type(error) for error in (of_replay, of_call) if error] == [psycopg2.errors.DeadlockDetected]
 
 
 def test_a_call_that_waits_for_a_row_has_no_rights_that_were_taken_away(cluster, member, files):
@@ -81,8 +114,9 @@ def test_a_wait_does_not_go_on_with_another_extension(cluster, database, many_ro
         waiting = Waiting(cluster, "CALL replicator_wait('first', '240 s')", database="made_again")
         wait_until(lambda: cluster.query("SELECT wait_event_type FROM pg_stat_activity WHERE pid = %s", (waiting.pid,)) == [("Extension",)],
                    what="the call to wait")
-        cluster.query(f"DROP EXTENSION pg_replicator CASCADE; CREATE EXTENSION pg_replicator; {register % 'another'}",
-                      database="made_again")
+        # What the call reads first: it holds nothing that the drop needs while it waits.
+        cluster.query("LOCK TABLE replicator.source IN ACCESS EXCLUSIVE MODE; DROP EXTENSION pg_replicator CASCADE; "
+                      f"CREATE EXTENSION pg_replicator; {register % 'another'}", database="made_again")
         error = waiting.ended()
     assert "the extension pg_replicator was dropped" in str(error), error
     cluster.wait_for_copy("another", database="made_again")

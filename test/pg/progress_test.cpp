@@ -68,9 +68,7 @@ bool end_is_ordered(const std::string& steps) {
     return is_ordered;
 }
 
-Datum test_end_is_ordered(FunctionCallInfo fcinfo) {
-    PG_RETURN_BOOL(end_is_ordered(text_argument(fcinfo, 0)));
-}
+Datum test_end_is_ordered(FunctionCallInfo fcinfo) { PG_RETURN_BOOL(end_is_ordered(text_argument(fcinfo, 0))); }
 
 }  // namespace
 

@@ -25,11 +25,12 @@ core::SourceError answer(unsigned number) {
 }
 
 TEST(MysqlErrors, only_what_a_server_says_of_a_table_makes_it_one_that_cannot_be_opened) {
-    for (unsigned const number : {1168U, 1286U, 1194U, 1524U, 1429U}) {
+    for (unsigned const number : {1U, 1168U, 1286U, 1194U, 1524U, 1429U, 1477U, 1901U, 12701U}) {
         EXPECT_TRUE(mysql::cannot_open_table(answer(number))) << number;
     }
-    // Killed connection, statement to be prepared again, unknown, no such table, lost connection, killed query.
-    for (unsigned const number : {1927U, 1615U, 1105U, 1146U, 2013U, 1317U}) {
+    // Killed connection, statement to be prepared again, unknown, lock taken away, no such table, lost connection,
+    // killed query.
+    for (unsigned const number : {1927U, 1615U, 1105U, 1689U, 1146U, 2013U, 1317U}) {
         EXPECT_FALSE(mysql::cannot_open_table(answer(number))) << number;
         EXPECT_TRUE(answer(number).retryable()) << number;
     }

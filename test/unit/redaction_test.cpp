@@ -170,9 +170,10 @@ TEST(Redaction, a_long_password_is_hidden_to_its_end) {
 /// What is looked for in one URL is looked for in the next, too: each byte once for each kind of it, and for each URL
 /// no more than a few.
 TEST(Redaction, a_long_text_is_not_looked_through_for_each_of_its_urls) {
-    for (const char* const part : {"('mysql://h/db'),", "''mysql://h:1/", "\\'mysql://h:1/", "$mysql://h:1/",
-                                   " mysql://h", "mysql://[/ ", "mysql://[", "mysql://h:1/", "mysql:///",
-                                   "mysql:///?x&", "mysql://?&pwd", "mysql://?&a=pwd=", "aaaaaaaa://", "x://", "password= ", "?password=''"}) {
+    for (const char* const part :
+         {"('mysql://h/db'),", "''mysql://h:1/", "\\'mysql://h:1/", "$mysql://h:1/", " mysql://h", "mysql://[/ ",
+          "mysql://[", "mysql://h:1/", "mysql:///", "mysql:///?x&", "mysql://?&pwd", "mysql://?&a=pwd=", "aaaaaaaa://",
+          "x://", "password= ", "?password=''"}) {
         std::string text;
         while (text.size() < 200'000) {
             text += part;

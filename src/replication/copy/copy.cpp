@@ -208,7 +208,8 @@ void Copy::settle_missing(const LookForTables& look, const RightsAtSource& right
     {
         pg::Transaction transaction;
         catalog::take_turn(context_.source_id, context_.generation);
-        config_ = lock_same_source();
+        // Not locked: calls lock it before they ask for the turn.
+        config_ = require_same_source(config_, catalog::find_source(context_.source_id));
         gone = settle_missing_tables(config_, look, source_.name_rules());
         if (look.is_followed) {
             catalog::save_rights(context_.source_id, rights.text());

@@ -285,7 +285,9 @@ std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceCon
         bool const is_looked_at = table.changed && look.is_followed;
         bool const is_of_url = databases.have(table.name.database);
         if (!catalog::is_replicated(table.state) || (!is_followed_for_good && !is_of_url)) {
-            is_looked_at ? void() : catalog::mark_gone(table.id);
+            if (!is_looked_at) {
+                catalog::mark_gone(table.id);
+            }
         } else if (!is_of_url) {
             leave_out_with_database(table);
         } else if (is_looked_at && !table.target_created) {
@@ -293,11 +295,14 @@ std::vector<catalog::SourceTable> settle_missing_tables(const catalog::SourceCon
         } else if (look.missing == Missing::kOutOfSight || table.was_denied) {
             // Also of what has changed: by these rights the stream will look at it, and not find it either.
             set_apart_as_denied(table);
-        } else if (!is_followed_for_good) {
-            is_looked_at ? void() : catalog::mark_gone(table.id);
-        } else if (look.missing == Missing::kNotYetHere || look.found_before.contains(table.name)) {
+        } else if (look.is_followed &&
+                   (look.missing == Missing::kNotYetHere || look.found_before.contains(table.name))) {
             catalog::note_change(config.id, table.name);
-        } else if (!is_looked_at) {
+        } else if (is_looked_at) {
+            continue;
+        } else if (!is_followed_for_good) {
+            catalog::mark_gone(table.id);
+        } else {
             gone.push_back(std::move(table));
         }
     }

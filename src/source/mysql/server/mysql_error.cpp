@@ -26,11 +26,10 @@ struct Meaning {
 
 constexpr unsigned kTableDefinitionChanged = 1412;
 constexpr unsigned kStatementTimeout = 1969;        // MariaDB: max_statement_time
+constexpr unsigned kLockAborted = 1689;             // by FLUSH TABLES of another
+constexpr unsigned kConnectionKilled = 1927;        // MariaDB
 constexpr unsigned kOfflineMode = 3032;             // MySQL: connections of ordinary accounts are ended and refused
 constexpr unsigned kTableCorrupt = 1877;            // MySQL: InnoDB found a damaged page
-constexpr unsigned kNoKeyInKeyring = 3185;          // MySQL: the table is encrypted
-constexpr unsigned kNoSuchTableInEngine = 1932;     // MariaDB
-constexpr unsigned kUnknownDataType = 4161;         // MariaDB: its plugin is not loaded
 constexpr unsigned kIdleTransactionTimeout = 4031;  // MySQL: disconnected by the server because of inactivity
 
 constexpr const char* kGrantHint =
@@ -115,25 +114,13 @@ constexpr Meaning kMeanings[] = {
     {CR_OUT_OF_MEMORY, Kind::kResource, true, ""},
 };
 
-/// What a server says of a table that it cannot open, besides what is damaged: of this table, and for longer than a
-/// moment.
-constexpr unsigned kCannotOpen[] = {
-    ER_UNKNOWN_CHARACTER_SET,
-    ER_WRONG_MRG_TABLE,
-    ER_UNKNOWN_COLLATION,
-    ER_UNKNOWN_STORAGE_ENGINE,
-    ER_FEATURE_DISABLED,
-    ER_GET_ERRMSG,
-    ER_CONNECT_TO_FOREIGN_DATA_SOURCE,
-    ER_QUERY_ON_FOREIGN_DATA_SOURCE,
-    ER_FOREIGN_DATA_SOURCE_DOESNT_EXIST,
-    ER_FOREIGN_DATA_STRING_INVALID,
-    ER_TABLE_NEEDS_UPGRADE,
-    ER_PLUGIN_IS_NOT_LOADED,
-    ER_TABLE_NEEDS_REBUILD,
-    kNoSuchTableInEngine,
-    kNoKeyInKeyring,
-    kUnknownDataType,
+/// Answers without a meaning of their own that say nothing of the table which was asked for. All others do: engines,
+/// plugins and other servers give numbers of their own to why a table cannot be opened.
+constexpr unsigned kSaysNothingOfTable[] = {
+    ER_UNKNOWN_ERROR,  // of proxies
+    ER_NEED_REPREPARE,
+    kLockAborted,
+    kConnectionKilled,
 };
 
 /// Nearly everything that can go wrong with a stream of the log has one number: its text says what.
@@ -213,8 +200,9 @@ bool is_unknown_answer(const SourceError& error) noexcept {
 
 bool cannot_open_table(const SourceError& error) noexcept {
     return error.kind() == Kind::kCorrupt ||
-           (is_unknown_answer(error) && std::find(std::begin(kCannotOpen), std::end(kCannotOpen),
-                                                  static_cast<unsigned>(error.code())) != std::end(kCannotOpen));
+           (is_unknown_answer(error) &&
+            std::find(std::begin(kSaysNothingOfTable), std::end(kSaysNothingOfTable),
+                      static_cast<unsigned>(error.code())) == std::end(kSaysNothingOfTable));
 }
 
 SourceError translate_error(const FailedCall& call) {
