@@ -106,6 +106,17 @@ def test_what_a_trigger_of_a_target_writes_elsewhere_meets_triggers_and_foreign_
     cluster.query("SELECT replicator_drop('bypass', drop_tables => true); DROP SCHEMA theirs CASCADE")
 
 
+def leave_open(cluster, name, cursor, rows):
+    """A trigger of the owner's leaves a cursor open, and a CHECK has a function of the server's read `rows` of it."""
+    cluster.query(f"CREATE FUNCTION {name}.open() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'of_' || NEW.id; "
+                  f"BEGIN OPEN c FOR {cursor}; RETURN NEW; END $$; "
+                  f"CREATE TRIGGER open BEFORE UPDATE ON {name}.t FOR EACH ROW EXECUTE FUNCTION {name}.open(); "
+                  f"ALTER TABLE {name}.t ENABLE ALWAYS TRIGGER open; "
+                  f"ALTER TABLE {name}.t ADD CHECK (cursor_to_xml(('of_' || id)::refcursor, {rows}, false, false, '') IS NOT NULL) "
+                  "NOT VALID",
+                  user="first_owner")
+
+
 def test_what_a_trigger_leaves_open_writes_as_the_owner_does(cluster, database, source, many_rows, owners):
     """A cursor whose query writes, and a CHECK that has a function of the server's run it."""
     path = database("left_open.db", many_rows(10))
@@ -117,13 +128,8 @@ def test_what_a_trigger_leaves_open_writes_as_the_owner_does(cluster, database, 
                   "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT INSERT, SELECT ON theirs.moves TO first_owner")
     cluster.query("SELECT replicator_init(%s, name => 'left_open')", (f"sqlite://{path}",), user="first_owner")
     cluster.wait_for_copy("left_open")
-    cluster.query("CREATE FUNCTION left_open.open() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'of_' || NEW.id; BEGIN "
-                  "OPEN c FOR WITH w AS (INSERT INTO theirs.moves VALUES (NEW.data->>'a') RETURNING account) SELECT account FROM w; "
-                  "RETURN NEW; END $$; "
-                  "CREATE TRIGGER open BEFORE UPDATE ON left_open.t FOR EACH ROW EXECUTE FUNCTION left_open.open(); "
-                  "ALTER TABLE left_open.t ENABLE ALWAYS TRIGGER open; "
-                  "ALTER TABLE left_open.t ADD CHECK (cursor_to_xml(('of_' || id)::refcursor, 1, false, false, '') IS NOT NULL) NOT VALID",
-                  user="first_owner")
+    leave_open(cluster, "left_open", "WITH w AS (INSERT INTO theirs.moves VALUES (NEW.data->>'a') RETURNING account) "
+                                     "SELECT account FROM w", 1)
     with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
         file.executescript("UPDATE t SET a = 70 WHERE id = 5; UPDATE t SET a = 4711 WHERE id = 6")
     cluster.query("SELECT replicator_sync('left_open')")
@@ -142,12 +148,7 @@ def test_an_explained_statement_that_a_trigger_leaves_open_meets_rules(cluster, 
                   "GRANT USAGE ON SCHEMA theirs TO first_owner; GRANT INSERT ON theirs.moves TO first_owner")
     cluster.query("SELECT replicator_init(%s, name => 'explained')", (f"sqlite://{path}",), user="first_owner")
     cluster.wait_for_copy("explained")
-    cluster.query("CREATE FUNCTION explained.open() RETURNS trigger LANGUAGE plpgsql AS $$ DECLARE c refcursor := 'of_' || NEW.id; BEGIN "
-                  "OPEN c FOR EXECUTE format('EXPLAIN ANALYZE INSERT INTO theirs.moves VALUES (%L)', NEW.data->>'a'); RETURN NEW; END $$; "
-                  "CREATE TRIGGER open BEFORE UPDATE ON explained.t FOR EACH ROW EXECUTE FUNCTION explained.open(); "
-                  "ALTER TABLE explained.t ENABLE ALWAYS TRIGGER open; "
-                  "ALTER TABLE explained.t ADD CHECK (cursor_to_xml(('of_' || id)::refcursor, 9, false, false, '') IS NOT NULL) NOT VALID",
-                  user="first_owner")
+    leave_open(cluster, "explained", "EXECUTE format('EXPLAIN ANALYZE INSERT INTO theirs.moves VALUES (%L)', NEW.data->>'a')", 9)
     with contextlib.closing(sqlite3.connect(path, timeout=240)) as file:
         file.executescript("UPDATE t SET a = 70 WHERE id = 5")
     cluster.query("SELECT replicator_sync('explained')")
