@@ -4,16 +4,20 @@ set -u
 cd "$(dirname "$0")/../.."
 status=0
 
+# `found` breaks this rule; nothing, if it is empty.
+report() {
+    if [ -n "$found" ]; then
+        printf '%s\n' "$1" "$found"
+        status=1
+    fi
+}
+
 # forbid FOLDERS PATTERN WHY: no file of the folders may include what matches.
 forbid() {
     local folders=$1 pattern=$2 why=$3 found
     # shellcheck disable=SC2086
     found=$(grep -rnE "^[[:space:]]*#[[:space:]]*include[[:space:]]+[\"<]($pattern)" $folders --include='*.hpp' --include='*.cpp')
-    if [ -n "$found" ]; then
-        echo "$why:"
-        echo "$found"
-        status=1
-    fi
+    report "$why:"
 }
 
 forbid "src/core src/source" 'postgres\.h|fmgr\.h|utils/|pg/|targets/|catalog/|replication/|worker/|api/' "src/core and src/source know nothing above src/core"
@@ -39,29 +43,17 @@ one_way() {
 one_way source/mysql wire values sql position binlog server tables copy stream
 one_way replication access setup copy stream verify
 found=$(find src/replication -maxdepth 1 -name '*.?pp')
-if [ -n "$found" ]; then
-    echo "files of src/replication belong into one of its folders:"
-    echo "$found"
-    status=1
-fi
+report "files of src/replication belong into one of its folders:"
 
 found=$(grep -rnE 'PG_TRY|sigsetjmp' src --include='*.hpp' --include='*.cpp' | grep -v '^src/pg/')
-if [ -n "$found" ]; then
-    echo "only src/pg knows longjmp:"
-    echo "$found"
-    status=1
-fi
+report "only src/pg knows longjmp:"
 # Literals that stand one after another are one text.
 files=$(git ls-files -co --exclude-standard 'src/*.[ch]pp') || exit 1
 found=$(grep -v '^src/catalog/' <<<"$files" | xargs perl -0777 -ne '
     s/^\s*\/\/.*$//gm;
     s/"\s*"//g;
     print "$ARGV: $1\n" while /\b((?:FROM|JOIN|INTO|UPDATE|TABLE|USING|LOCK)\s+(?:ONLY\s+)?replicator\.\w+)/gi;')
-if [ -n "$found" ]; then
-    echo "only src/catalog reads and writes our tables:"
-    echo "$found"
-    status=1
-fi
+report "only src/catalog reads and writes our tables:"
 # A statement on a table whose name is put in: of side tables, in the files named here, else of targets.
 found=$(grep -vxE 'src/source/.*|src/targets/(target_writer|target_table|seen_ids|row_arrays|bulk_load).cpp' <<<"$files" |
     xargs perl -0777 -ne '
@@ -71,22 +63,14 @@ found=$(grep -vxE 'src/source/.*|src/targets/(target_writer|target_table|seen_id
             /\b((?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO|COPY|TRUNCATE(?:\s+TABLE)?|DROP\s+TABLE)(?:\s+ONLY)?\s+\)?"\s*\+.*)/g;
         print "$ARGV: $1\n" while $ARGV !~ /heap_append/ &&
             /\b((?:table_multi|heap_multi|table_tuple|simple_table_tuple|heap|simple_heap)_(?:insert|update|delete)\w*\s*\()/g;')
-if [ -n "$found" ]; then
-    echo "only src/targets/target_writer.cpp writes to targets:"
-    echo "$found"
-    status=1
-fi
+report "only src/targets/target_writer.cpp writes to targets:"
 # Excepted are comments, and the table of kinds: how the URLs of each begin must be known before its adapter is loaded.
 found=$(grep -vE '^src/(source/|core/kinds\.hpp$)' <<<"$files" | xargs perl -ne '
     s/^\s*\/\/.*//;
     s/\s\/\/.*//;
     print "$ARGV:$.: $_" if /sqlite|mysql|mariadb|mongo|"postgresql"|3306|27017|5432/i;
     close ARGV if eof;')
-if [ -n "$found" ]; then
-    echo "kinds of sources are named in src/source and src/core/kinds.hpp only:"
-    echo "$found"
-    status=1
-fi
+report "kinds of sources are named in src/source and src/core/kinds.hpp only:"
 # The two routes behind the gate write to whatever they are given; the rest empties a table, or writes to it, from C.
 found=$(grep -vxE 'src/targets/(bulk_load|heap_append|row_arrays|target_writer)\.[ch]pp' <<<"$files" |
     xargs perl -0777 -ne '
@@ -95,10 +79,6 @@ found=$(grep -vxE 'src/targets/(bulk_load|heap_append|row_arrays|target_writer)\
         print "$ARGV: $1\n" while
             /\b((?:ExecSimpleRelation(?:Insert|Update|Delete)|ExecuteTruncate(?:Guts)?|RelationTruncate|CopyFrom|DoCopy|table_relation_nontransactional_truncate)\s*\()/g;
         print "$ARGV: $1\n" while $ARGV !~ /targets\/target_table/ && /\b(heap_truncate(?:_one_rel)?\s*\()/g;')
-if [ -n "$found" ]; then
-    echo "only the files of the gate (src/targets) know how rows are written:"
-    echo "$found"
-    status=1
-fi
+report "only the files of the gate (src/targets) know how rows are written:"
 [ $status = 0 ] && echo "layers: ok"
 exit $status
